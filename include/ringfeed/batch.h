@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ringfeed/transform.h"
+
+namespace ringfeed {
+
+/// Memory for one batch of images. `owner` keeps it alive; dropping the last copy gives it back.
+struct BatchMemory {
+  std::byte* data = nullptr;
+  std::size_t bytes = 0;
+  std::shared_ptr<void> owner;
+};
+
+/// Where batches live. Called on the consumer thread only, from within next(); the owner of the
+/// memory may be released on any thread.
+class BatchAllocator {
+ public:
+  virtual ~BatchAllocator() = default;
+  /// At least `bytes` bytes, aligned to 64. Throws std::bad_alloc.
+  virtual BatchMemory allocate(std::size_t bytes) = 0;
+};
+
+/// The default: 2 MiB-aligned blocks advised MADV_HUGEPAGE and reused, so that page faults are
+/// paid once. Blocks the caller still holds are not counted against the loader's memory bound.
+std::shared_ptr<BatchAllocator> make_huge_page_allocator();
+
+/// One delivered batch. Owns its memory: keep it as long as you like.
+struct Batch {
+  BatchMemory memory;
+  std::int64_t index = 0;                ///< which batch of this rank's epoch, from 0
+  std::vector<std::int64_t> labels;      ///< [size]
+  std::vector<std::uint64_t> positions;  ///< [size] places in the epoch's global order
+  std::vector<std::uint32_t> indices;    ///< [size] entries of the dataset
+  int height = 0, width = 0;
+  DType dtype = DType::float32;
+  Layout layout = Layout::nchw;
+
+  std::size_t size() const noexcept { return labels.size(); }
+  std::size_t sample_bytes() const noexcept {
+    return std::size_t{3} * static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
+           item_size(dtype);
+  }
+  /// All samples' pixels: shape [size, 3, height, width] in `layout` and `dtype`.
+  std::span<const std::byte> pixels() const noexcept {
+    return {memory.data, size() * sample_bytes()};
+  }
+  std::span<const std::byte> sample(std::size_t i) const noexcept {
+    return pixels().subspan(i * sample_bytes(), sample_bytes());
+  }
+};
+
+}  // namespace ringfeed

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringfeed {
+
+namespace data {
+class Index;
+}
+
+struct ScanOptions {
+  bool allow_empty_classes = false;
+  /// Manifest cache: a second start on an unchanged tree lists nothing.
+  bool use_cache = true;
+  /// Empty: $RINGFEED_CACHE_DIR, else $XDG_CACHE_HOME/ringfeed, else ~/.cache/ringfeed.
+  std::filesystem::path cache_dir;
+  /// Directories listed at once; 0: 16 (a listing is a network round trip, not CPU).
+  int threads = 0;
+};
+
+struct ScanReport {
+  bool from_cache = false;
+  std::uint64_t directories_listed = 0;
+  double seconds = 0;
+  std::vector<std::string> warnings;  ///< a damaged manifest, an unwritable cache directory, …
+};
+
+/// A folder of class folders of images, in torchvision.datasets.ImageFolder's order and with its
+/// class ids. Immutable and cheap to copy (shared); every member may be called from any thread.
+class ImageFolder {
+ public:
+  /// Scans `root` (or loads its manifest). Throws LoadError (stage scan) naming what is wrong.
+  static ImageFolder open(const std::filesystem::path& root, const ScanOptions& options = {});
+
+  std::size_t size() const noexcept;
+  std::span<const std::string> classes() const noexcept;
+  std::int64_t label(std::size_t index) const noexcept;
+  /// root/class/…/name, as torchvision's `samples` gives it.
+  std::string path(std::size_t index) const;
+  const std::string& root() const noexcept;
+  /// Hash of classes, names and order: equal on every machine that sees the same tree.
+  std::uint64_t fingerprint() const noexcept;
+  /// Bytes the index holds in memory.
+  std::size_t memory_bytes() const noexcept;
+  const ScanReport& report() const noexcept;
+
+  /// For the loader.
+  const data::Index& index() const noexcept { return *index_; }
+
+ private:
+  explicit ImageFolder(std::shared_ptr<const data::Index> index) : index_(std::move(index)) {}
+  std::shared_ptr<const data::Index> index_;
+};
+
+}  // namespace ringfeed

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace ringfeed {
+
+/// Counts and latencies of one stage since the loader was made.
+struct StageStats {
+  std::uint64_t count = 0;  ///< finished operations, failures included
+  std::uint64_t failed = 0;
+  std::uint64_t bytes = 0;  ///< encoded bytes read, or tensor bytes written
+  double busy_seconds = 0;  ///< summed over threads
+  double p50_us = 0, p90_us = 0, p99_us = 0, max_us = 0;
+};
+
+/// What holds the loader back, from where its decoders spend their time.
+enum class Verdict : std::uint8_t { storage_bound, decode_bound, consumer_bound };
+
+/// A snapshot; Loader::stats() may be called from any thread at any time.
+struct Stats {
+  StageStats read;                    ///< open to last byte, one file
+  StageStats decode;                  ///< decode, resize, normalise, one sample
+  StageStats deliver;                 ///< consumer waiting inside next(), one batch
+  std::uint64_t files_in_flight = 0;  ///< reads outstanding now
+  std::uint64_t encoded_ready = 0;    ///< read and waiting for a place in an open batch
+  std::uint64_t decode_queue = 0;     ///< waiting for a decoder
+  std::uint64_t batches_ready = 0;    ///< complete and not yet taken
+  std::uint64_t read_ahead_bytes_peak = 0;
+  std::uint64_t size_guess = 0;  ///< bytes a new read asks for
+  std::uint64_t steals = 0;      ///< decode jobs taken from another worker's queue
+  double starved_seconds = 0;    ///< decoders idle with no encoded sample to work on, summed
+  double blocked_seconds = 0;    ///< decoders idle because every open batch is full, summed
+  double wall_seconds = 0;       ///< time with an epoch running
+  int workers = 0;
+  int depth = 0;            ///< most files in flight at once
+  std::string reader;       ///< "ring" or "pool"
+  std::string reader_note;  ///< why a fallback was taken; empty if none
+
+  Verdict verdict() const noexcept;
+  /// One line for people: "decode-bound: decoders busy 97 % …".
+  std::string verdict_line() const;
+};
+
+std::string to_string(Verdict verdict);
+
+}  // namespace ringfeed

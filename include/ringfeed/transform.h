@@ -1,0 +1,81 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+namespace ringfeed {
+
+enum class DType : std::uint8_t { float32, float16, bfloat16, uint8 };
+/// Memory order of a batch: [B, C, H, W] contiguous, or the same shape stored [B, H, W, C]
+/// (torch's channels_last).
+enum class Layout : std::uint8_t { nchw, channels_last };
+/// Whose resize is reproduced bit for bit. Pillow 13 runs the vertical pass first where
+/// in_h - out_h > 0 and in_h - out_h > 2 * (in_w - out_w); earlier versions always run the
+/// horizontal pass first. Each pass rounds to 8 bits, so the order shows in the pixels.
+enum class PillowRule : std::uint8_t { before_13, from_13 };
+
+std::size_t item_size(DType dtype) noexcept;
+std::string_view to_string(DType dtype) noexcept;
+
+/// torchvision.transforms.RandomResizedCrop: ten tries of area and log-uniform ratio, then the
+/// central fallback; bilinear with antialias.
+struct RandomResizedCrop {
+  int height = 224;
+  int width = 224;
+  double scale_min = 0.08, scale_max = 1.0;
+  double ratio_min = 3.0 / 4.0, ratio_max = 4.0 / 3.0;
+};
+
+/// torchvision.transforms.Resize(resize) on the shorter side, then CenterCrop(height, width);
+/// an image smaller than the crop is padded with zeros as torchvision does.
+struct ResizeCenterCrop {
+  int resize = 256;
+  int height = 224;
+  int width = 224;
+};
+
+/// How 8-bit pixels become numbers.
+struct Normalize {
+  enum class Flavour : std::uint8_t {
+    none,       ///< raw 0..255 (dtype uint8 requires it)
+    to_tensor,  ///< v1: ToTensor (x / 255) then Normalize ((x - mean) / std), float32 each step
+    to_dtype,   ///< v2: ToDtype(scale=True) (x * (1/255)) then Normalize
+  };
+  Flavour flavour = Flavour::to_tensor;
+  std::array<float, 3> mean{0.485f, 0.456f, 0.406f};
+  std::array<float, 3> std{0.229f, 0.224f, 0.225f};
+};
+
+/// All the core knows of a transform: plain data, no callbacks.
+struct TransformPlan {
+  std::variant<RandomResizedCrop, ResizeCenterCrop> geometry = RandomResizedCrop{};
+  double hflip_probability = 0.5;  ///< 0 disables; drawn after the crop
+  Normalize normalize;
+  DType dtype = DType::float32;  ///< float16 and bfloat16 round the float32 result to nearest even
+  Layout layout = Layout::nchw;
+  PillowRule pillow = PillowRule::from_13;
+
+  int out_height() const noexcept;
+  int out_width() const noexcept;
+  /// Bytes of one sample's [3, H, W] tensor.
+  std::size_t sample_bytes() const noexcept;
+  /// Throws std::invalid_argument naming the field that makes no sense.
+  void validate() const;
+
+  /// ImageNet's standard recipes.
+  static TransformPlan imagenet_train();
+  static TransformPlan imagenet_val();
+};
+
+/// What a decoder refuses, so that one file cannot take the machine down.
+struct DecodeLimits {
+  std::uint64_t max_pixels = 178'956'970;                  ///< Pillow's decompression bomb error
+  std::size_t max_decoder_bytes = std::size_t{512} << 20;  ///< libjpeg's own memory, per worker
+  int max_scans = 500;                                     ///< scans of a progressive JPEG
+  bool load_truncated = false;  ///< Pillow's ImageFile.LOAD_TRUNCATED_IMAGES
+};
+
+}  // namespace ringfeed

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ringfeed/loader.h"
+
+namespace ringfeed::data {
+
+/// One sample of a rank's epoch.
+struct Sample {
+  std::uint64_t position = 0;  ///< place in the epoch's global order; keys every random draw
+  std::uint32_t index = 0;     ///< entry of the dataset
+  bool padding = false;        ///< repeated only so that ranks get equal shares
+};
+
+struct OrderOptions {
+  std::uint64_t seed = 0;
+  std::uint64_t epoch = 0;
+  bool shuffle = true;
+  int rank = 0;
+  int world_size = 1;
+  Uneven uneven = Uneven::pad;
+};
+
+/// The order in which one rank visits the dataset in one epoch; immutable, any thread.
+/// Local sample k of rank r stands at global position k * world_size + r, as DistributedSampler
+/// deals them. The permutation is Philox-keyed by (seed, epoch) and the same on every rank.
+class EpochOrder {
+ public:
+  /// `indices` empty: 0 … dataset_size - 1. Throws std::invalid_argument for a rank outside
+  /// [0, world_size) or an index outside the dataset.
+  EpochOrder(std::size_t dataset_size, std::span<const std::uint32_t> indices,
+             const OrderOptions& options);
+
+  std::size_t size() const noexcept;  ///< of this rank, padding included
+  Sample operator[](std::size_t k) const noexcept;
+
+  /// size() without building the order.
+  static std::size_t share(std::size_t total, const OrderOptions& options) noexcept;
+
+ private:
+  std::vector<std::uint32_t> order_;  // the whole epoch, all ranks
+  OrderOptions options_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ringfeed::data

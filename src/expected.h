@@ -1,0 +1,17 @@
+#pragma once
+
+#include <tl/expected.hpp>
+
+#include "ringfeed/error.h"
+
+namespace ringfeed {
+
+/// A per-sample result; std::expected once C++23 is the floor.
+template <class T>
+using Expected = tl::expected<T, Error>;
+
+inline tl::unexpected<Error> fail(Stage stage, int code, std::string path, std::string detail) {
+  return tl::unexpected<Error>(Error{stage, code, std::move(path), std::move(detail)});
+}
+
+}  // namespace ringfeed

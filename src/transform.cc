@@ -1,0 +1,77 @@
+#include "ringfeed/transform.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace ringfeed {
+namespace {
+
+void require(bool condition, const std::string& what) {
+  if (!condition) throw std::invalid_argument("TransformPlan: " + what);
+}
+
+}  // namespace
+
+std::size_t item_size(DType dtype) noexcept {
+  switch (dtype) {
+    case DType::float32: return 4;
+    case DType::float16:
+    case DType::bfloat16: return 2;
+    case DType::uint8: return 1;
+  }
+  return 0;
+}
+
+std::string_view to_string(DType dtype) noexcept {
+  switch (dtype) {
+    case DType::float32: return "float32";
+    case DType::float16: return "float16";
+    case DType::bfloat16: return "bfloat16";
+    case DType::uint8: return "uint8";
+  }
+  return "unknown";
+}
+
+int TransformPlan::out_height() const noexcept {
+  return std::visit([](const auto& g) { return g.height; }, geometry);
+}
+
+int TransformPlan::out_width() const noexcept {
+  return std::visit([](const auto& g) { return g.width; }, geometry);
+}
+
+std::size_t TransformPlan::sample_bytes() const noexcept {
+  return std::size_t{3} * static_cast<std::size_t>(out_height()) *
+         static_cast<std::size_t>(out_width()) * item_size(dtype);
+}
+
+void TransformPlan::validate() const {
+  constexpr int max_side = 8192;
+  require(
+      out_height() > 0 && out_height() <= max_side && out_width() > 0 && out_width() <= max_side,
+      "output height and width must be in [1, 8192]");
+  require(hflip_probability >= 0 && hflip_probability <= 1, "hflip_probability must be in [0, 1]");
+  if (const auto* crop = std::get_if<RandomResizedCrop>(&geometry)) {
+    require(crop->scale_min > 0 && crop->scale_min <= crop->scale_max,
+            "0 < scale_min <= scale_max must hold");
+    require(crop->ratio_min > 0 && crop->ratio_min <= crop->ratio_max,
+            "0 < ratio_min <= ratio_max must hold");
+  } else {
+    const int resize = std::get<ResizeCenterCrop>(geometry).resize;
+    require(resize > 0 && resize <= max_side, "resize must be in [1, 8192]");
+  }
+  require((dtype == DType::uint8) == (normalize.flavour == Normalize::Flavour::none),
+          "dtype uint8 goes with Normalize::Flavour::none, the float dtypes with a normalisation");
+  for (float s : normalize.std) require(s != 0, "std must not be 0");
+}
+
+TransformPlan TransformPlan::imagenet_train() { return {}; }
+
+TransformPlan TransformPlan::imagenet_val() {
+  TransformPlan plan;
+  plan.geometry = ResizeCenterCrop{};
+  plan.hflip_probability = 0;
+  return plan;
+}
+
+}  // namespace ringfeed
