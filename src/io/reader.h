@@ -1,0 +1,131 @@
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "expected.h"
+#include "io/credits.h"
+#include "io/engine.h"
+#include "io/size_guess.h"
+
+namespace ringfeed::io {
+
+/// A whole file in its Units' memory.
+struct Encoded {
+  std::size_t size = 0;
+  /// A read past the end returned 0. Otherwise a short read met a clean end and was believed.
+  bool end_confirmed = false;
+};
+
+/// What one finished file cost, for statistics.
+struct ReadReport {
+  std::chrono::steady_clock::duration latency;
+  std::size_t bytes;
+  bool failed;
+};
+
+struct ReaderOptions {
+  std::size_t max_file_bytes = std::size_t{64} << 20;
+  std::string root;  ///< put before relative paths in errors
+  /// The path of a file number, as the engine opens it; writes into a reused string.
+  std::function<void(std::uint64_t file, std::string& out)> path_of;
+  /// Whether a file's last bytes look like its format's end.
+  std::function<bool(std::span<const std::byte> tail)> ends_cleanly;
+  std::function<void(const ReadReport&)> report;
+};
+
+/// Reads whole files of unknown size through an Engine, within Credits: the attempts, their slots
+/// and buffers, growth, and the verdict on where a file ends. Reader thread only; awaiting
+/// coroutines are resumed from complete(), serve() and cancel_all().
+class Reader {
+ public:
+  /// Bytes the reserve must have so that any legal file fits with its end known.
+  static std::size_t reserve_bytes(std::size_t max_file_bytes) noexcept {
+    return Arena::round_up(max_file_bytes + 1);
+  }
+
+  Reader(Engine& engine, Credits& credits, ReaderOptions options);
+  ~Reader();
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  /// A slot is free for another file.
+  bool can_start() const noexcept;
+  std::size_t guess() const noexcept { return guess_.bytes(); }
+
+  class Read;
+  /// Awaitable: reads `file` into `units` from `offset` on (bytes before it are there already and
+  /// stay), growing them as needed. Afterwards `units` has the file's size, rounded up to a page.
+  /// `units` must outlive the await. With offset 0, can_start() must hold.
+  Read read(std::uint64_t sequence, std::uint64_t file, Units& units, std::size_t offset = 0);
+
+  /// Feeds one of the engine's completions.
+  void complete(const Engine::Completion& completion);
+  /// Starts what waits for room, a slot or descriptors. Once per turn of the loop.
+  void serve(std::uint64_t oldest);
+  /// True while somebody waits for bytes or slots to be freed.
+  bool hungry() const noexcept;
+  /// Gives every attempt up; reads end with ECANCELED as their completions come.
+  void cancel_all();
+
+  std::size_t in_flight() const noexcept { return in_flight_; }
+  /// Paths of the files being read, oldest first, with the seconds each has taken.
+  std::vector<std::string> outstanding() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Attempt;
+
+  void start(Read& read);
+  void issue(Attempt& attempt);
+  void on_bytes(Attempt& attempt, std::size_t bytes);
+  void on_error(Attempt& attempt, Engine::Step step, int error);
+  void grow(Attempt& attempt);
+  void finish(Attempt& attempt, Expected<Encoded> result);
+  Error error(const Attempt& attempt, Stage stage, int code, std::string detail) const;
+
+  Engine& engine_;
+  Credits& credits_;
+  ReaderOptions options_;
+  SizeGuess guess_;
+  std::vector<std::unique_ptr<Attempt>> attempts_;  // by slot
+  std::vector<std::uint32_t> free_slots_;
+  std::vector<Read*> waiting_;    // reads that found no slot
+  std::vector<Attempt*> parked_;  // refused for want of descriptors; again when others finish
+  std::size_t in_flight_ = 0;
+  std::size_t depth_ = 0;  // lowered when the kernel runs out of something
+  bool cancelled_ = false;
+};
+
+class Reader::Read {
+ public:
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) {
+    handle_ = handle;
+    reader_.start(*this);
+  }
+  Expected<Encoded> await_resume() noexcept { return std::move(result_); }
+
+ private:
+  friend class Reader;
+  Read(Reader& reader, std::uint64_t sequence, std::uint64_t file, Units& units,
+       std::size_t offset) noexcept
+      : reader_(reader), sequence_(sequence), file_(file), units_(units), offset_(offset) {}
+
+  Reader& reader_;
+  std::uint64_t sequence_;
+  std::uint64_t file_;
+  Units& units_;
+  std::size_t offset_;
+  std::coroutine_handle<> handle_;
+  Expected<Encoded> result_;
+};
+
+}  // namespace ringfeed::io

@@ -1,0 +1,281 @@
+#include "pipeline.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "data/index.h"
+#include "in_flight.h"
+#include "thread_start.h"
+
+namespace ringfeed::detail {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto relaxed = std::memory_order_relaxed;
+
+// How long stop() waits for reads in flight before it sets the loader aside.
+constexpr std::chrono::seconds drain_limit{5};
+// A finished sample's frame and bytes may wait for company: refilling a few dozen at a time keeps
+// the reader under 0.1 wake-ups an image, and a quarter of what is outstanding is never missed.
+constexpr std::size_t refill = 32;
+
+std::int64_t now_ns() { return std::chrono::nanoseconds(Clock::now().time_since_epoch()).count(); }
+
+ReaderKind reader_kind(ReaderKind asked) {
+  const char* variable = std::getenv("RINGFEED_READER");
+  if (asked != ReaderKind::automatic || variable == nullptr) return asked;
+  const std::string value(variable);
+  if (value == "ring") return ReaderKind::ring;
+  if (value == "pool") return ReaderKind::pool;
+  if (value.empty() || value == "auto") return asked;
+  throw std::invalid_argument("RINGFEED_READER=" + value + ": must be auto, ring or pool");
+}
+
+}  // namespace
+
+Pipeline::Pipeline(ImageFolder folder, TransformPlan transform, LoaderOptions resolved,
+                   std::size_t memory_bound)
+    : dataset(std::move(folder)),
+      plan(transform),
+      options(std::move(resolved)),
+      memory_bound_(memory_bound),
+      inbox_([this] { engine_->wake(); }),
+      scope_(inbox_) {}
+
+Pipeline::~Pipeline() {
+  stop();
+  decoders_.reset();  // joins: a worker may still be inside inbox_.retire()
+}
+
+data::OrderOptions Pipeline::order_options(std::uint64_t epoch) const noexcept {
+  return {options.seed, epoch, options.shuffle, options.rank, options.world_size, options.uneven};
+}
+
+bool Pipeline::forked() const noexcept { return pid_ != 0 && pid_ != ::getpid(); }
+
+void Pipeline::start() {
+  pid_ = ::getpid();
+  decoders_ = std::make_unique<decode::Pool>(options.num_workers, plan, options.limits);
+  auto started = std::make_shared<std::promise<void>>();
+  auto done = std::make_shared<std::promise<void>>();
+  reader_done_ = done->get_future();
+  reader_thread_ = start_thread("rf-reader", [this, started, done] {
+    reader_main(*started);
+    done->set_value();
+  });
+  try {
+    started->get_future().get();
+  } catch (...) {
+    reader_thread_.join();
+    throw;
+  }
+  std::lock_guard current(current_mutex_);
+  started_ = true;
+}
+
+void Pipeline::begin(std::shared_ptr<Run> run) {
+  std::lock_guard lock(stop_mutex_);
+  if (stopping_) {
+    run->channel.cancel();
+    return;
+  }
+  if (!reader_thread_.joinable()) start();
+  {
+    std::lock_guard current(current_mutex_);
+    if (auto last = current_.lock()) last->channel.cancel();
+    current_ = run;
+  }
+  clock_started();
+  inbox_.post([this, run] { runs_.push_back(run); });
+}
+
+void Pipeline::reader_main(std::promise<void>& started) {
+  try {
+    make_engine();
+    credits_ = std::make_unique<io::Credits>(options.read_ahead_bytes,
+                                             io::Reader::reserve_bytes(options.max_file_bytes));
+    io::ReaderOptions reader;
+    reader.max_file_bytes = options.max_file_bytes;
+    reader.root = dataset.root();
+    reader.path_of = [this](std::uint64_t file, std::string& out) {
+      dataset.index().relative_path(static_cast<std::size_t>(file), out);
+    };
+    reader.ends_cleanly = decode::ends_cleanly;
+    reader.report = [this](const io::ReadReport& report) {
+      read_.record(report.latency, report.bytes, report.failed);
+    };
+    reader_ = std::make_unique<io::Reader>(*engine_, *credits_, std::move(reader));
+  } catch (...) {
+    started.set_exception(std::current_exception());
+    return;
+  }
+  started.set_value();
+  loop();
+  inbox_.close();
+  reader_.reset();
+  engine_.reset();
+}
+
+void Pipeline::make_engine() {
+  const io::EngineOptions engine{static_cast<std::uint32_t>(options.depth), dataset.root()};
+  const ReaderKind kind = reader_kind(options.reader);
+  std::string refused;
+  if (kind != ReaderKind::pool) {
+    try {
+      engine_ = io::make_ring_engine(engine);
+    } catch (const std::system_error& error) {
+      if (kind == ReaderKind::ring) throw;
+      refused = std::string("io_uring unavailable: ") + error.what();
+    }
+  }
+  if (!engine_) engine_ = io::make_pool_engine(engine);
+  std::lock_guard current(current_mutex_);
+  reader_name_ = engine_->name();
+  reader_note_ = engine_->note();
+  if (!refused.empty()) {
+    reader_note_ = reader_note_.empty() ? refused : refused + "; " + reader_note_;
+  }
+  depth_ = static_cast<int>(engine_->slots());
+}
+
+void Pipeline::loop() {
+  bool cancelled = false;
+  for (;;) {
+    inbox_.take(finished_, calls_);
+    for (const auto handle : finished_) scope_.collect(handle);
+    for (const auto& call : calls_) call();
+    if (stopping_ && !cancelled) {
+      cancelled = true;
+      for (const auto& run : runs_) run->channel.cancel();
+      reader_->cancel_all();
+    }
+    reader_->serve(sequences_.oldest());
+    for (const auto& run : runs_) run->channel.resume_placed();
+    spawn_samples();
+    update_gauges();
+    if (cancelled && scope_.size() == 0) break;
+
+    completions_.clear();
+    engine_->poll(inbox_.prepare_to_sleep(wake_after()), completions_);
+    for (const auto& completion : completions_) reader_->complete(completion);
+  }
+  runs_.clear();
+}
+
+void Pipeline::spawn_samples() {
+  // All but the current run are over; they go when no sample of theirs waits for a place.
+  if (runs_.empty() || stopping_) return;
+  const std::shared_ptr<Run> run = runs_.back();
+  std::erase_if(runs_,
+                [&](const auto& other) { return other != run && other->channel.waiting() == 0; });
+  while (run->next_sample < run->end_sample() && !run->channel.cancelled() &&
+         reader_->can_start()) {
+    io::Units units = credits_->try_acquire(reader_->guess());
+    if (!units) return;
+    scope_.spawn(
+        load_sample(*this, run, run->next_sample++, InFlight(sequences_, std::move(units))));
+  }
+}
+
+std::size_t Pipeline::wake_after() const noexcept {
+  // Somebody waits for bytes or a slot, or hardly anything is outstanding: every return counts.
+  if (reader_->hungry() || stopping_) return 1;
+  return std::clamp<std::size_t>(scope_.size() / 4, 1, refill);
+}
+
+void Pipeline::update_gauges() {
+  std::size_t waiting = 0;
+  for (const auto& run : runs_) waiting += run->channel.waiting();
+  const bool more = !runs_.empty() && runs_.back()->next_sample < runs_.back()->end_sample() &&
+                    !runs_.back()->channel.cancelled();
+  using Idle = decode::Pool::Idle;
+  decoders_->set_idle_reason(waiting > 0                        ? Idle::blocked
+                             : more || reader_->in_flight() > 0 ? Idle::starved
+                                                                : Idle::finished);
+  in_flight_.store(reader_->in_flight(), relaxed);
+  encoded_ready_.store(waiting, relaxed);
+  read_ahead_peak_.store(credits_->peak(), relaxed);
+  guess_.store(reader_->guess(), relaxed);
+}
+
+void Pipeline::stop() {
+  std::lock_guard lock(stop_mutex_);
+  stopping_ = true;
+  {
+    std::lock_guard current(current_mutex_);
+    if (auto run = current_.lock()) run->channel.cancel();
+  }
+  clock_stopped();
+  if (!reader_thread_.joinable()) return;
+  inbox_.notify();
+  const auto limit = hung_ ? std::chrono::seconds(0) : drain_limit;
+  if (reader_done_.wait_for(limit) == std::future_status::ready) {
+    reader_thread_.join();
+    hung_ = false;
+  } else if (!hung_.exchange(true)) {
+    std::string files;
+    for (const auto& line : outstanding()) files += "\n  " + line;
+    std::fprintf(stderr, "ringfeed: these reads hang; the loader is set aside:%s\n", files.c_str());
+  }
+}
+
+void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) {
+  // Never destroyed, not even at exit: the kernel may still write to these buffers.
+  static auto* const kept = new std::vector<std::shared_ptr<Pipeline>>;
+  static auto* const mutex = new std::mutex;
+  std::lock_guard lock(*mutex);
+  kept->push_back(std::move(pipeline));
+}
+
+std::vector<std::string> Pipeline::outstanding() {
+  auto answer = std::make_shared<std::promise<std::vector<std::string>>>();
+  auto files = answer->get_future();
+  inbox_.post([this, answer] { answer->set_value(reader_->outstanding()); });
+  if (files.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return {};
+  return files.get();
+}
+
+void Pipeline::clock_started() noexcept {
+  std::int64_t idle = 0;
+  running_since_ns_.compare_exchange_strong(idle, now_ns());
+}
+
+void Pipeline::clock_stopped() noexcept {
+  const std::int64_t since = running_since_ns_.exchange(0);
+  if (since != 0) ran_ns_.fetch_add(now_ns() - since);
+}
+
+Stats Pipeline::stats() const {
+  Stats stats;
+  stats.read = read_.snapshot();
+  stats.decode = decoded_.snapshot();
+  stats.deliver = delivered.snapshot();
+  stats.files_in_flight = in_flight_.load(relaxed);
+  stats.encoded_ready = encoded_ready_.load(relaxed);
+  stats.read_ahead_bytes_peak = read_ahead_peak_.load(relaxed);
+  stats.size_guess = guess_.load(relaxed);
+  const std::int64_t since = running_since_ns_.load();
+  stats.wall_seconds =
+      static_cast<double>(ran_ns_.load() + (since != 0 ? now_ns() - since : 0)) * 1e-9;
+  stats.workers = options.num_workers;
+  std::lock_guard current(current_mutex_);
+  stats.depth = depth_;
+  stats.reader = reader_name_;
+  stats.reader_note = reader_note_;
+  if (const auto run = current_.lock()) stats.batches_ready = run->channel.ready();
+  if (started_) {
+    stats.decode_queue = decoders_->queued();
+    stats.steals = decoders_->steals();
+    stats.starved_seconds = decoders_->idle_seconds(decode::Pool::Idle::starved);
+    stats.blocked_seconds = decoders_->idle_seconds(decode::Pool::Idle::blocked);
+  }
+  return stats;
+}
+
+}  // namespace ringfeed::detail

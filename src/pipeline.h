@@ -1,0 +1,153 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "batch/channel.h"
+#include "coro/frame_pool.h"
+#include "coro/inbox.h"
+#include "coro/scope.h"
+#include "data/random.h"
+#include "data/sampler.h"
+#include "decode/pool.h"
+#include "io/credits.h"
+#include "io/reader.h"
+#include "recorder.h"
+#include "ringfeed/loader.h"
+#include "sequence_tracker.h"
+
+namespace ringfeed::detail {
+
+/// Batches that `samples` make under drop_last.
+std::size_t batches_in(std::size_t samples, const LoaderOptions& options);
+
+/// One epoch under way: its order and its channel. Shared by the consumer, the reader thread and
+/// every sample that has not finished.
+class Run : public std::enable_shared_from_this<Run> {
+ public:
+  Run(std::shared_ptr<Pipeline> pipeline, std::uint64_t epoch, std::size_t first_batch);
+
+  // Consumer thread.
+  std::optional<Batch> next();
+  void abandon() noexcept;
+  std::size_t batches() const noexcept { return end_batch - first_batch; }
+
+  const std::shared_ptr<Pipeline> pipeline;
+  const data::EpochOrder order;
+  const data::Key key;
+  const std::size_t first_batch;
+  const std::size_t end_batch;
+  batch::Channel channel;
+
+  std::size_t next_sample;  // reader thread: the next to spawn
+  std::size_t end_sample() const noexcept;
+
+ private:
+  void open_batches();
+
+  bool begun_ = false;  // consumer thread
+};
+
+/// What all epochs of a loader share: the threads, the memory, the counts.
+class Pipeline {
+ public:
+  Pipeline(ImageFolder folder, TransformPlan transform, LoaderOptions resolved,
+           std::size_t memory_bound);
+  ~Pipeline();
+
+  /// Starts the threads on the first call and makes `run` the current epoch. Consumer thread.
+  void begin(std::shared_ptr<Run> run);
+
+  // Any thread.
+  void stop();
+  Stats stats() const;
+  std::size_t memory_bound() const noexcept { return memory_bound_; }
+  /// The files being read, oldest first; empty where the reader thread does not answer.
+  std::vector<std::string> outstanding();
+  /// A batch was opened or a run abandoned: the reader thread looks.
+  void notify() noexcept { inbox_.notify(); }
+  /// In a forked child none of the threads exist, and any lock may be held for ever.
+  bool forked() const noexcept;
+  /// Sets aside, for ever, what a hung file system or a fork keeps from being freed.
+  static void quarantine(std::shared_ptr<Pipeline> pipeline);
+  bool hung() const noexcept { return hung_; }
+
+  data::OrderOptions order_options(std::uint64_t epoch) const noexcept;
+
+  const ImageFolder dataset;
+  const TransformPlan plan;
+  const LoaderOptions options;  // defaults resolved
+  StageRecorder delivered;
+
+ private:
+  struct InFlight;
+  friend struct coro::Task::promise_type;
+  coro::FramePool& frames() noexcept { return frames_; }
+  static coro::Task load_sample(Pipeline& self, std::shared_ptr<Run> run, std::size_t k,
+                                InFlight flight);
+  Expected<io::Encoded> irregular(std::uint32_t index) const;
+  tl::expected<void, decode::Failure> decode(decode::Worker& worker, const Run& run,
+                                             const data::Sample& sample,
+                                             std::span<const std::byte> encoded, std::byte* out);
+  auto on_reader_thread() noexcept;
+
+  void start();
+  void reader_main(std::promise<void>& started);
+  void make_engine();
+  void loop();
+  void spawn_samples();
+  void update_gauges();
+  std::size_t wake_after() const noexcept;
+
+  const std::size_t memory_bound_;
+  pid_t pid_ = 0;  // of the process that started the threads
+
+  std::mutex stop_mutex_;
+  std::atomic<bool> stopping_{false};  // set once; the inbox's lock publishes it
+  std::atomic<bool> hung_{false};
+  std::thread reader_thread_;
+  std::future<void> reader_done_;
+
+  // Made and used by the reader thread; others reach the engine through the inbox alone.
+  std::unique_ptr<io::Engine> engine_;
+  std::unique_ptr<io::Credits> credits_;
+  std::unique_ptr<io::Reader> reader_;
+  std::unique_ptr<decode::Pool> decoders_;
+  coro::FramePool frames_;
+  coro::Inbox inbox_;
+  coro::Scope scope_;
+  SequenceTracker sequences_;
+  std::vector<std::shared_ptr<Run>> runs_;  // the current one last; earlier ones drain
+  std::vector<std::coroutine_handle<>> finished_;
+  std::vector<std::function<void()>> calls_;
+  std::vector<io::Engine::Completion> completions_;
+
+  // For stats(): relaxed gauges, and what start() sets before any other thread may ask.
+  StageRecorder read_, decoded_;
+  std::atomic<std::uint64_t> in_flight_{0}, encoded_ready_{0}, read_ahead_peak_{0}, guess_{0};
+  std::atomic<std::int64_t> ran_ns_{0}, running_since_ns_{0};
+  mutable std::mutex current_mutex_;  // guards the next five
+  std::weak_ptr<Run> current_;
+  bool started_ = false;
+  std::string reader_name_, reader_note_;
+  int depth_ = 0;
+
+ public:
+  // Consumer thread: the clock of Stats::wall_seconds.
+  void clock_started() noexcept;
+  void clock_stopped() noexcept;
+};
+
+}  // namespace ringfeed::detail

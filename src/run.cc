@@ -1,0 +1,101 @@
+// The consumer's side of an epoch: donate memory, wait, hand over.
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "pipeline.h"
+
+namespace ringfeed::detail {
+
+std::size_t batches_in(std::size_t samples, const LoaderOptions& options) {
+  const auto batch_size = static_cast<std::size_t>(options.batch_size);
+  return options.drop_last ? samples / batch_size : (samples + batch_size - 1) / batch_size;
+}
+
+Run::Run(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, std::size_t first)
+    : pipeline(std::move(owner)),
+      order(pipeline->dataset.size(), pipeline->options.indices, pipeline->order_options(epoch)),
+      key(data::make_key(pipeline->options.seed, epoch)),
+      first_batch(std::min(first, batches_in(order.size(), pipeline->options))),
+      end_batch(batches_in(order.size(), pipeline->options)),
+      channel({order.size(), static_cast<std::size_t>(pipeline->options.batch_size), first_batch,
+               end_batch, static_cast<std::size_t>(pipeline->options.prefetch_factor),
+               pipeline->options.in_order}),
+      next_sample(first_batch * static_cast<std::size_t>(pipeline->options.batch_size)) {}
+
+std::size_t Run::end_sample() const noexcept {
+  return std::min(order.size(), end_batch * static_cast<std::size_t>(pipeline->options.batch_size));
+}
+
+void Run::open_batches() {
+  bool opened = false;
+  while (const auto number = channel.next_to_open()) {
+    const std::size_t size = channel.batch_samples(*number);
+    Batch batch;
+    batch.index = static_cast<std::int64_t>(*number);
+    batch.height = pipeline->plan.out_height();
+    batch.width = pipeline->plan.out_width();
+    batch.dtype = pipeline->plan.dtype;
+    batch.layout = pipeline->plan.layout;
+    batch.labels.resize(size);
+    batch.positions.resize(size);
+    batch.indices.resize(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      const data::Sample sample =
+          order[*number * static_cast<std::size_t>(pipeline->options.batch_size) + i];
+      batch.indices[i] = sample.index;
+      batch.positions[i] = sample.position;
+      batch.labels[i] = pipeline->dataset.label(sample.index);
+    }
+    batch.memory = pipeline->options.allocator->allocate(size * batch.sample_bytes());
+    channel.open(std::move(batch));
+    opened = true;
+  }
+  if (opened) pipeline->notify();
+}
+
+std::optional<Batch> Run::next() {
+  if (pipeline->forked()) {
+    throw std::logic_error(
+        "ringfeed::Loader does not survive fork(): its threads exist in the parent only; make the "
+        "loader in the process that uses it");
+  }
+  if (channel.exhausted() || channel.cancelled()) return std::nullopt;
+  const auto began = std::chrono::steady_clock::now();
+  if (!begun_) {
+    begun_ = true;
+    open_batches();
+    pipeline->begin(shared_from_this());
+  }
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  if (pipeline->options.timeout.count() > 0) {
+    deadline = began + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                           pipeline->options.timeout);
+  }
+  auto delivery = channel.take(deadline);
+  pipeline->delivered.record(std::chrono::steady_clock::now() - began,
+                             delivery ? delivery->batch.pixels().size() : 0,
+                             delivery && delivery->error);
+  if (!delivery) {
+    if (channel.cancelled()) return std::nullopt;
+    std::string files;
+    for (const auto& line : pipeline->outstanding()) files += "\n  " + line;
+    throw TimeoutError("no batch within the timeout; " +
+                       (files.empty() ? "no read is outstanding: decoding or the machine is slow"
+                                      : "reads outstanding:" + files));
+  }
+  open_batches();
+  if (channel.exhausted()) pipeline->clock_stopped();
+  if (delivery->error) throw LoadError(std::move(*delivery->error));
+  return std::move(delivery->batch);
+}
+
+void Run::abandon() noexcept {
+  if (!begun_ || channel.exhausted() || pipeline->forked()) return;
+  channel.cancel();
+  pipeline->clock_stopped();
+  pipeline->notify();
+}
+
+}  // namespace ringfeed::detail

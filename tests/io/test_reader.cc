@@ -1,0 +1,288 @@
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "coro/scope.h"
+#include "fake_engine.h"
+#include "io/reader.h"
+
+using namespace ringfeed;
+using namespace ringfeed::io;
+
+namespace {
+
+constexpr std::size_t page = Arena::page;
+
+struct Result {
+  std::optional<Expected<Encoded>> value;
+  std::string bytes;
+};
+
+/// A reader over a fake engine, and the loop that drives both.
+struct Fixture {
+  explicit Fixture(std::size_t bytes = 64 * page, std::uint32_t slots = 4,
+                   std::size_t max_file = 8 * page)
+      : engine(slots), credits(bytes, Reader::reserve_bytes(max_file)) {
+    ReaderOptions options;
+    options.max_file_bytes = max_file;
+    options.root = "/data";
+    options.path_of = [](std::uint64_t file, std::string& out) {
+      out = "f" + std::to_string(file);
+    };
+    options.ends_cleanly = [](std::span<const std::byte> tail) {
+      return tail.back() == std::byte{'.'};
+    };
+    reader = std::make_unique<Reader>(engine, credits, std::move(options));
+  }
+
+  coro::FramePool& frames() { return pool; }
+
+  void add(std::uint64_t file, std::string content) {
+    engine.files["f" + std::to_string(file)] = std::move(content);
+  }
+  /// Reads `file` with `units` bytes to begin with.
+  void read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t units = page,
+            std::size_t offset = 0);
+  void serve(std::uint64_t oldest = 0) {
+    inbox.take(finished, calls);
+    for (auto handle : finished) scope.collect(handle);
+    reader->serve(oldest);
+  }
+
+  FakeEngine engine;
+  Credits credits;
+  std::unique_ptr<Reader> reader;
+  coro::FramePool pool;
+  coro::Inbox inbox{[] {}};
+  coro::Scope scope{inbox};
+  std::vector<std::coroutine_handle<>> finished;
+  std::vector<std::function<void()>> calls;
+};
+
+coro::Task reading(Fixture& f, std::uint64_t sequence, std::uint64_t file, Result& result,
+                   Units units, std::size_t offset) {
+  auto encoded = co_await f.reader->read(sequence, file, units, offset);
+  if (encoded) result.bytes.assign(reinterpret_cast<const char*>(units.data()), encoded->size);
+  result.value = std::move(encoded);
+}
+
+void Fixture::read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t units,
+                   std::size_t offset) {
+  scope.spawn(reading(*this, sequence, file, result, credits.try_acquire(units), offset));
+}
+
+std::string clean(std::size_t n) { return std::string(n - 1, 'x') + '.'; }
+
+}  // namespace
+
+TEST_CASE("a short read with a clean end is believed; without one it is asked again") {
+  Fixture f;
+  f.add(1, clean(100));
+  f.add(2, std::string(100, 'x'));
+  Result a, b;
+  f.read(0, 1, a);
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(a.value);
+  CHECK(a.bytes == clean(100));
+  CHECK_FALSE((*a.value)->end_confirmed);
+
+  f.read(1, 2, b);
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE_FALSE(b.value);
+  REQUIRE(f.engine.operations.size() == 1);
+  CHECK_FALSE(f.engine.operations[0].open);
+  CHECK(f.engine.operations[0].offset == 100);
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(b.value);
+  CHECK((*b.value)->end_confirmed);
+  CHECK(b.bytes == std::string(100, 'x'));
+}
+
+TEST_CASE("an error behind a short read is that file's error, with errno and path") {
+  Fixture f;
+  f.add(1, std::string(100, 'x'));
+  Result a;
+  f.read(0, 1, a);
+  f.reader->complete(f.engine.answer(0, 60));
+  f.reader->complete(f.engine.break_read(0, EIO));
+  REQUIRE(a.value);
+  REQUIRE_FALSE(*a.value);
+  CHECK((*a.value).error().stage == Stage::read);
+  CHECK((*a.value).error().code == EIO);
+  CHECK((*a.value).error().path == "/data/f1");
+}
+
+TEST_CASE("a missing file is an open error; an empty one a read error; neither is retried") {
+  Fixture f;
+  f.add(2, "");
+  Result a, b;
+  f.read(0, 1, a);
+  f.read(1, 2, b);
+  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.engine.answer(0));
+  CHECK((*a.value).error().stage == Stage::open);
+  CHECK((*a.value).error().code == ENOENT);
+  CHECK((*b.value).error().stage == Stage::read);
+  CHECK((*b.value).error().detail.starts_with("0 bytes"));
+  CHECK(f.engine.operations.empty());
+}
+
+TEST_CASE("a file larger than its units grows on the same open file and keeps its bytes") {
+  Fixture f;
+  const std::string content = clean(5 * page + 7);
+  f.add(1, content);
+  Result a;
+  f.read(0, 1, a);
+  int turns = 0;
+  while (!a.value) {
+    f.serve();
+    REQUIRE(f.engine.operations.size() == 1);
+    CHECK(f.engine.operations[0].open == (turns == 0));
+    f.reader->complete(f.engine.answer(0));
+    REQUIRE(++turns < 20);
+  }
+  CHECK(a.bytes == content);
+}
+
+TEST_CASE("a file that ends exactly with its buffer is whole, and one byte over the limit is not") {
+  Fixture f(64 * page, 4, 2 * page);
+  f.add(1, clean(2 * page));
+  f.add(2, clean(2 * page + 1));
+  Result a, b;
+  f.read(0, 1, a, 2 * page);
+  f.read(1, 2, b, 2 * page);
+  for (int turn = 0; turn < 10 && !(a.value && b.value); ++turn) {
+    f.serve();
+    while (!f.engine.operations.empty()) f.reader->complete(f.engine.answer(0));
+  }
+  REQUIRE(a.value);
+  CHECK(*a.value);
+  REQUIRE(b.value);
+  REQUIRE_FALSE(*b.value);
+  CHECK((*b.value).error().code == EFBIG);
+}
+
+TEST_CASE("growth goes before new samples, and the oldest gets the reserve when nothing is free") {
+  Fixture f(4 * page, 4, 8 * page);
+  f.add(1, clean(3 * page));
+  f.add(2, clean(3 * page));
+  Result a, b;
+  f.read(0, 1, a, 2 * page);
+  f.read(1, 2, b, 2 * page);
+  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.engine.answer(0));
+  CHECK(f.credits.growth_waits());
+  CHECK_FALSE(f.credits.try_acquire(1));
+  f.serve(0);
+  REQUIRE(f.engine.operations.size() == 1);
+  CHECK(f.engine.operations[0].path == "f1");
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(a.value);
+  CHECK(a.bytes == clean(3 * page));
+  f.serve(1);  // the first frame is gone, its bytes and the reserve with it
+  REQUIRE(f.engine.operations.size() == 1);
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(b.value);
+  f.serve(2);
+  CHECK(f.credits.in_use() == 0);
+}
+
+TEST_CASE("a whole file read again from its end tells truncation from a lying short read") {
+  Fixture f;
+  f.add(1, clean(100) + std::string(50, 'y'));
+  Result a;
+  // The first 100 bytes looked clean; look behind them.
+  f.read(0, 1, a, page, 100);
+  CHECK(f.engine.operations[0].open);
+  CHECK(f.engine.operations[0].offset == 100);
+  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(a.value);
+  CHECK((*a.value)->size == 150);
+  CHECK((*a.value)->end_confirmed);
+}
+
+TEST_CASE("running out of descriptors goes shallower and loses nothing") {
+  Fixture f(64 * page, 4);
+  for (int i = 0; i < 4; ++i) f.add(static_cast<std::uint64_t>(i), clean(100));
+  Result r[4];
+  for (std::uint64_t i = 0; i < 4; ++i) f.read(i, i, r[i]);
+  f.reader->complete(f.engine.refuse(3, EMFILE));
+  f.reader->complete(f.engine.refuse(2, EMFILE));
+  CHECK_FALSE(f.reader->can_start());
+  f.serve();
+  CHECK(f.engine.operations.size() == 2);
+  f.reader->complete(f.engine.answer(0));
+  f.serve();
+  CHECK(f.engine.operations.size() == 2);
+  while (!f.engine.operations.empty()) {
+    f.reader->complete(f.engine.answer(0));
+    f.serve();
+  }
+  for (auto& result : r) {
+    REQUIRE(result.value);
+    CHECK(*result.value);
+  }
+}
+
+TEST_CASE("with nothing else outstanding a lack of descriptors is an error that says what to do") {
+  Fixture f;
+  f.add(1, clean(100));
+  Result a;
+  f.read(0, 1, a);
+  f.reader->complete(f.engine.refuse(0, EMFILE));
+  REQUIRE(a.value);
+  CHECK((*a.value).error().code == EMFILE);
+  CHECK((*a.value).error().detail.find("ulimit -n") != std::string::npos);
+}
+
+TEST_CASE("cancelling ends what waits at once and what is in flight with its completion") {
+  Fixture f(2 * page, 4, 8 * page);
+  f.add(1, clean(3 * page));
+  f.add(2, clean(100));
+  Result a, b;
+  f.read(0, 1, a);
+  f.read(1, 2, b);
+  f.reader->complete(f.engine.answer(0));  // now wants to grow
+  f.reader->cancel_all();
+  REQUIRE(a.value);
+  CHECK((*a.value).error().code == ECANCELED);
+  REQUIRE_FALSE(b.value);
+  CHECK(f.engine.operations[0].cancelled);
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(b.value);
+  CHECK((*b.value).error().code == ECANCELED);
+  f.serve();
+  CHECK(f.scope.size() == 0);
+  CHECK(f.credits.in_use() == 0);
+}
+
+TEST_CASE("outstanding files are named oldest first") {
+  Fixture f;
+  Result a, b;
+  f.read(7, 1, a);
+  f.read(3, 2, b);
+  const auto lines = f.reader->outstanding();
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].starts_with("f2 ("));
+  CHECK(lines[1].starts_with("f1 ("));
+  while (!f.engine.operations.empty()) f.reader->complete(f.engine.answer(0));
+  f.serve();
+}
+
+TEST_CASE("the size guess rises at once for a large file and settles over most of the sizes") {
+  SizeGuess guess(1 << 20);
+  CHECK(guess.bytes() == 128 << 10);
+  guess.raise(300 << 10);
+  CHECK(guess.bytes() >= 300 << 10);
+  for (int i = 0; i < 1000; ++i) guess.learn(50'000);
+  CHECK(guess.bytes() >= 50'000);
+  CHECK(guess.bytes() < 64 << 10);
+  for (int i = 0; i < 1000; ++i) guess.learn(i % 10 == 0 ? 200'000 : 50'000);
+  CHECK(guess.bytes() >= 200'000);
+  guess.raise(1 << 30);
+  CHECK(guess.bytes() <= 1 << 20);
+}
