@@ -1,0 +1,222 @@
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "io/engine.h"
+#include "io/file_descriptor.h"
+
+namespace ringfeed::io {
+namespace {
+
+/// The threads started while one of these lives inherit a mask that blocks every signal: those
+/// are for the program's own threads.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+template <class Call>
+auto retry_interrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+/// Blocking reads on threads of our own, for where io_uring is missing or forbidden.
+class PoolEngine final : public Engine {
+ public:
+  explicit PoolEngine(const EngineOptions& options) : root_(open_root(options.root)) {
+    const std::uint32_t wanted = std::max(options.slots, 1u);
+    slots_.resize(std::min(wanted, descriptors_for_slots()));
+    if (slots_.size() < wanted) {
+      note_ = std::to_string(wanted) + " slots refused (EMFILE), using " +
+              std::to_string(slots_.size());
+    }
+    threads_.reserve(slots_.size());
+    const std::lock_guard lock(mutex_);
+    add_thread();  // throws here if there cannot even be one
+  }
+
+  ~PoolEngine() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    work_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  std::string_view name() const noexcept override { return "pool"; }
+  std::uint32_t slots() const noexcept override {
+    return static_cast<std::uint32_t>(slots_.size());
+  }
+  const std::string& note() const noexcept override { return note_; }
+
+  void open_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
+                     std::uint64_t offset) override {
+    start(slot, path, buffer, offset);
+  }
+
+  void read_more(std::uint32_t slot, std::span<std::byte> buffer, std::uint64_t offset) override {
+    start(slot, nullptr, buffer, offset);
+  }
+
+  void cancel(std::uint32_t slot) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find(queue_.begin(), queue_.end(), slot);
+    if (found == queue_.end()) return;  // running: it tells its own end
+    queue_.erase(found);
+    done_.push_back({slot, slots_[slot].path ? Step::open : Step::read, -ECANCELED});
+  }
+
+  // Closing may wait for a server; the worker that opens the slot's next file does it.
+  void release(std::uint32_t) override {}
+
+  void poll(bool block, std::vector<Completion>& out) override {
+    std::unique_lock lock(mutex_);
+    if (block) {
+      finished_.wait(lock, [this] { return !done_.empty() || woken_; });
+      woken_ = false;
+    }
+    out.insert(out.end(), done_.begin(), done_.end());
+    done_.clear();
+  }
+
+  void wake() noexcept override {
+    {
+      const std::lock_guard lock(mutex_);
+      woken_ = true;
+    }
+    finished_.notify_one();
+  }
+
+ private:
+  struct Slot {
+    FileDescriptor file;
+    const char* path = nullptr;  ///< nullptr: read on
+    std::span<std::byte> buffer;
+    std::uint64_t offset = 0;
+  };
+
+  static std::uint32_t descriptors_for_slots() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+    // Two a slot for a moment, while the old file is closed after the new one has been read.
+    return static_cast<std::uint32_t>(std::clamp<rlim_t>(limit.rlim_cur / 2, 1, 1u << 30));
+  }
+
+  void start(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
+             std::uint64_t offset) {
+    {
+      const std::lock_guard lock(mutex_);
+      Slot& s = slots_[slot];
+      s.path = path;
+      s.buffer = buffer;
+      s.offset = offset;
+      queue_.push_back(slot);
+      // Threads appear only while all there are have something to wait for.
+      if (queue_.size() > idle_ && threads_.size() < slots_.size() && !thread_refused_) {
+        try {
+          add_thread();
+        } catch (const std::system_error& error) {
+          thread_refused_ = true;
+          if (!note_.empty()) note_ += "; ";
+          note_ += "thread " + std::to_string(threads_.size() + 1) + " refused (" +
+                   strerrorname_np(error.code().value()) + "), using " +
+                   std::to_string(threads_.size());
+        }
+      }
+    }
+    work_.notify_one();
+  }
+
+  void add_thread() {
+    const SignalsBlocked blocked;
+    threads_.emplace_back(&PoolEngine::work, this, threads_.size());
+    ++idle_;  // until it has taken its first operation
+  }
+
+  void work(std::size_t number) {
+    pthread_setname_np(pthread_self(), ("rf-read-" + std::to_string(number)).c_str());
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (stopping_) return;
+      const std::uint32_t slot = queue_.front();
+      queue_.pop_front();
+      --idle_;
+      lock.unlock();
+      FileDescriptor old;
+      const Completion completion = run(slot, old);
+      lock.lock();
+      done_.push_back(completion);
+      finished_.notify_one();
+      if (old.get() >= 0) {
+        lock.unlock();
+        old.reset();
+        lock.lock();
+      }
+      ++idle_;
+    }
+  }
+
+  /// Runs the slot's operation; `old` takes the file it held before, to be closed when the
+  /// completion has been told: a close may be a round trip.
+  Completion run(std::uint32_t slot, FileDescriptor& old) {
+    Slot& s = slots_[slot];
+    if (s.path != nullptr) {
+      old = std::move(s.file);
+      // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
+      s.file = FileDescriptor(retry_interrupted(
+          [&] { return ::openat(root_.get(), s.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
+      if (s.file.get() < 0) return {slot, Step::open, -errno};
+    }
+    const auto count = retry_interrupted([&] {
+      return ::pread(s.file.get(), s.buffer.data(), s.buffer.size(), static_cast<off_t>(s.offset));
+    });
+    return {slot, Step::read, count < 0 ? -errno : static_cast<int>(count)};
+  }
+
+  const FileDescriptor root_;
+  std::string note_;
+  std::vector<Slot> slots_;  ///< each touched by the thread that has its operation
+  std::vector<std::thread> threads_;
+  bool thread_refused_ = false;
+
+  std::mutex mutex_;  ///< guards what follows
+  std::condition_variable work_, finished_;
+  std::deque<std::uint32_t> queue_;
+  std::vector<Completion> done_;
+  std::size_t idle_ = 0;
+  bool stopping_ = false;
+  bool woken_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> make_pool_engine(const EngineOptions& options) {
+  return std::make_unique<PoolEngine>(options);
+}
+
+}  // namespace ringfeed::io
