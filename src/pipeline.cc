@@ -21,9 +21,6 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 // How long stop() waits for reads in flight before it sets the loader aside.
 constexpr std::chrono::seconds drain_limit{5};
-// A finished sample's frame and bytes may wait for company: refilling a few dozen at a time keeps
-// the reader under 0.1 wake-ups an image, and a quarter of what is outstanding is never missed.
-constexpr std::size_t refill = 32;
 
 std::int64_t now_ns() { return std::chrono::nanoseconds(Clock::now().time_since_epoch()).count(); }
 
@@ -162,7 +159,9 @@ void Pipeline::loop() {
     if (cancelled && scope_.size() == 0) break;
 
     completions_.clear();
-    engine_->poll(inbox_.prepare_to_sleep(wake_after()), completions_);
+    // Somebody waits for bytes or a slot: every return counts.
+    const std::size_t wake_after = reader_->hungry() || cancelled ? 1 : scope_.wake_after();
+    engine_->poll(inbox_.prepare_to_sleep(wake_after), completions_);
     for (const auto& completion : completions_) reader_->complete(completion);
   }
   runs_.clear();
@@ -181,12 +180,6 @@ void Pipeline::spawn_samples() {
     scope_.spawn(
         load_sample(*this, run, run->next_sample++, InFlight(sequences_, std::move(units))));
   }
-}
-
-std::size_t Pipeline::wake_after() const noexcept {
-  // Somebody waits for bytes or a slot, or hardly anything is outstanding: every return counts.
-  if (reader_->hungry() || stopping_) return 1;
-  return std::clamp<std::size_t>(scope_.size() / 4, 1, refill);
 }
 
 void Pipeline::update_gauges() {

@@ -109,7 +109,6 @@ class Pipeline {
   void loop();
   void spawn_samples();
   void update_gauges();
-  std::size_t wake_after() const noexcept;
 
   const std::size_t memory_bound_;
   pid_t pid_ = 0;  // of the process that started the threads

@@ -92,6 +92,7 @@ void Reader::issue(Attempt& attempt) {
   const std::span<std::byte> room(attempt.units->data() + attempt.used,
                                   attempt.units->size() - attempt.used);
   attempt.asked = room.size();
+  ++operations_;
   if (attempt.opened) {
     engine_.read_more(attempt.slot, room, attempt.used);
   } else {
@@ -102,6 +103,7 @@ void Reader::issue(Attempt& attempt) {
 
 void Reader::complete(const Engine::Completion& completion) {
   Attempt& attempt = *attempts_[completion.slot];
+  --operations_;
   if (completion.result >= 0) {
     on_bytes(attempt, static_cast<std::size_t>(completion.result));
   } else {
@@ -149,10 +151,12 @@ void Reader::on_error(Attempt& attempt, Engine::Step step, int code) {
       issue(attempt);
       return;
     }
-    // Others hold what this one lacks: go shallower and try again when one of them is done.
-    if (step == Engine::Step::open && out_of_resources(code) && in_flight_ > parked_.size() + 1) {
+    // Others hold what this one lacks: go shallower and try again when one of them is done. Files
+    // that wait to grow do not count: they may be waiting for this one's bytes.
+    if (step == Engine::Step::open && out_of_resources(code) && operations_ > 0) {
       attempt.opened = false;
       parked_.push_back(&attempt);
+      releases_ = 0;
       depth_ = std::max<std::size_t>(1, in_flight_ - parked_.size());
       return;
     }
@@ -190,15 +194,17 @@ void Reader::finish(Attempt& attempt, Expected<Encoded> result) {
   engine_.release(attempt.slot);
   free_slots_.push_back(attempt.slot);
   --in_flight_;
+  ++releases_;
   read.result_ = std::move(result);
   read.handle_.resume();
 }
 
 void Reader::serve(std::uint64_t oldest) {
   credits_.serve_growth(oldest);
-  while (!parked_.empty() && in_flight_ - parked_.size() < depth_) {
+  while (!parked_.empty() && (releases_ > 0 || operations_ == 0)) {
     Attempt& attempt = *parked_.front();
     parked_.erase(parked_.begin());
+    if (releases_ > 0) --releases_;
     issue(attempt);
   }
   while (!waiting_.empty() && !free_slots_.empty() && in_flight_ < depth_) {

@@ -99,8 +99,10 @@ class Reader {
   std::vector<std::uint32_t> free_slots_;
   std::vector<Read*> waiting_;    // reads that found no slot
   std::vector<Attempt*> parked_;  // refused for want of descriptors; again when others finish
-  std::size_t in_flight_ = 0;
-  std::size_t depth_ = 0;  // lowered when the kernel runs out of something
+  std::size_t releases_ = 0;      // slots released since the last was parked
+  std::size_t operations_ = 0;    // of the engine's, outstanding
+  std::size_t in_flight_ = 0;     // attempts that have a slot
+  std::size_t depth_ = 0;         // lowered when the kernel runs out of something
   bool cancelled_ = false;
 };
 

@@ -97,7 +97,7 @@ struct Simulation {
   std::vector<std::coroutine_handle<>> decoding, finished;
   std::vector<std::function<void()>> calls;
   std::size_t next = 0;
-  std::size_t delivered = 0, failed_batches = 0;
+  std::size_t opened = 0, delivered = 0, failed_batches = 0;
   std::size_t failures = 0, wrong = 0;
   std::vector<std::byte> pixels = std::vector<std::byte>(3 * 1024);
   bool stopped = false;
@@ -127,16 +127,18 @@ coro::Task sample(Simulation& sim, std::size_t k, Flight flight) {
 }
 
 void Simulation::turn() {
-  inbox.take(finished, calls);
-  for (auto handle : finished) scope.collect(handle);
-  reader->serve(tracker.oldest());
-  channel.resume_placed();
-  while (!stopped && next < scenario.samples && reader->can_start()) {
-    Units units = credits.try_acquire(reader->guess());
-    if (!units) break;
-    scope.spawn(sample(*this, next++, Flight(tracker, std::move(units))));
-  }
-  REQUIRE(credits.in_use() <= scenario.bytes + Reader::reserve_bytes(scenario.max_file));
+  do {
+    inbox.take(finished, calls);
+    for (auto handle : finished) scope.collect(handle);
+    reader->serve(tracker.oldest());
+    channel.resume_placed();
+    while (!stopped && next < scenario.samples && reader->can_start()) {
+      Units units = credits.try_acquire(reader->guess());
+      if (!units) break;
+      scope.spawn(sample(*this, next++, Flight(tracker, std::move(units))));
+    }
+    REQUIRE(credits.in_use() <= scenario.bytes + Reader::reserve_bytes(scenario.max_file));
+  } while (!inbox.prepare_to_sleep(reader->hungry() ? 1 : scope.wake_after()));
 }
 
 void Simulation::consume() {
@@ -148,6 +150,7 @@ void Simulation::consume() {
     batch.labels.resize(channel.batch_samples(*number));
     batch.memory.data = pixels.data();
     channel.open(std::move(batch));
+    ++opened;
   }
   if (auto delivery = channel.take(std::chrono::steady_clock::time_point{})) {
     if (scenario.in_order) {
@@ -183,18 +186,17 @@ void Simulation::run() {
   std::size_t steps = 0;
   while (!channel.exhausted() && !stopped) {
     turn();
-    const bool consumed = chance(0.3);
-    if (consumed) consume();
+    if (chance(0.3)) consume();
     if (!happen()) {
-      // Nothing is outstanding: either the consumer has something to take, or it is a stall.
-      turn();
-      if (!engine.operations.empty() || !decoding.empty()) continue;
-      const std::size_t before = delivered + channel.next_to_open().has_value();
+      // Nothing is outstanding, so it is the consumer's turn, and then there must be work again.
+      const std::size_t before = opened + delivered;
       consume();
-      REQUIRE_MESSAGE((delivered != before || channel.ready() > 0 || scope.size() > 0 ||
-                       !inbox.prepare_to_sleep(1)),
-                      "stalled");
+      turn();
+      const bool work = !engine.operations.empty() || !decoding.empty();
+
+      REQUIRE_MESSAGE((opened + delivered != before || work || channel.exhausted()), "stalled");
     }
+
     REQUIRE(++steps < 400 * scenario.samples);
     if (steps == scenario.stop_after) {
       stopped = true;
@@ -203,6 +205,7 @@ void Simulation::run() {
     }
   }
   for (std::size_t drain = 0; scope.size() > 0; ++drain) {
+    inbox.notify();
     turn();
     happen();
     REQUIRE_MESSAGE(drain < 400 * scenario.samples, "never drains");
