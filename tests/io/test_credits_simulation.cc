@@ -192,7 +192,7 @@ void Simulation::run() {
       const std::size_t before = opened + delivered;
       consume();
       turn();
-      const bool work = !engine.operations.empty() || !decoding.empty();
+      const bool work = !engine.operations.empty() || !decoding.empty() || channel.ready() > 0;
 
       REQUIRE_MESSAGE((opened + delivered != before || work || channel.exhausted()), "stalled");
     }

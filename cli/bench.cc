@@ -1,0 +1,222 @@
+#include <algorithm>
+#include <memory>
+
+#include "commands.h"
+#include "data/sampler.h"
+#include "measure.h"
+#include "options.h"
+#include "output.h"
+#include "stage_bench.h"
+
+namespace ringfeed::cli {
+namespace {
+
+/// Encoded files kept for the decode stage.
+constexpr std::size_t preload_bytes = std::size_t{256} << 20;
+
+struct BenchFlags {
+  DatasetFlags dataset;
+  TransformFlags transform;
+  ReaderFlags reader;
+  BenchLimits limits{.seconds = 10, .images = 0};
+  int workers = 0;
+  std::uint64_t seed = 0;
+};
+
+using Entries = std::vector<std::uint32_t>;
+
+/// One bench command at work: the dataset, and the rows and JSON of the stages run so far.
+struct Bench {
+  const BenchFlags& flags;
+  Interrupt& interrupt;
+  ImageFolder dataset;
+  int workers;
+  Table table{};
+  Json document = Json::object();
+  std::vector<Error> errors{};
+
+  Bench(const BenchFlags& f, Interrupt& i)
+      : flags(f), interrupt(i), dataset(f.dataset.open()), workers(resolve_workers(f.workers)) {
+    table.row({"stage", "images/s", "images", "failed", "seconds", "us CPU/image", "images/s/core",
+               "MB/s", "p50", "p90", "p99"});
+  }
+
+  /// Of the shuffled dataset, the part-th of `parts` shares: stages that run one after the other
+  /// read different files, so that none profits from the page cache another has filled.
+  Entries share(std::size_t part, std::size_t parts) const {
+    data::OrderOptions order;
+    order.seed = flags.seed;
+    const data::EpochOrder all(dataset.size(), {}, order);
+    if (all.size() < parts) parts = 1, part = 0;
+    Entries entries;
+    for (std::size_t k = part; k < all.size(); k += parts) entries.push_back(all[k].index);
+    return entries;
+  }
+
+  std::uint32_t depth() const {
+    if (flags.reader.depth > 0) return static_cast<std::uint32_t>(flags.reader.depth);
+    return static_cast<std::uint32_t>(std::clamp(320 * workers, 64, 1024));
+  }
+
+  double read(const Entries& entries) {
+    const ReadBench r =
+        bench_read(dataset, entries, flags.reader.kind(), depth(), flags.limits, interrupt);
+    errors.insert(errors.end(), r.errors.begin(), r.errors.end());
+    const double rate = per_second(static_cast<double>(r.files), r.seconds);
+    const double megabytes = per_second(static_cast<double>(r.bytes) / 1e6, r.seconds);
+    const double cpu_us = 1e6 * per_second(r.cpu_seconds, static_cast<double>(r.files));
+    table.row({"read (" + r.reader + ")", fixed(rate, 1), human_count(r.files),
+               human_count(r.failed), fixed(r.seconds, 2), fixed(cpu_us, 0), "-",
+               fixed(megabytes, 1), human_micros(r.p50_us), human_micros(r.p90_us),
+               human_micros(r.p99_us)});
+    document["read"] = {{"reader", r.reader},       {"reader_note", r.note},
+                        {"depth", r.depth},         {"files", r.files},
+                        {"failed", r.failed},       {"bytes", r.bytes},
+                        {"seconds", r.seconds},     {"cpu_seconds", r.cpu_seconds},
+                        {"files_per_second", rate}, {"megabytes_per_second", megabytes},
+                        {"p50_us", r.p50_us},       {"p90_us", r.p90_us},
+                        {"p99_us", r.p99_us},       {"max_us", r.max_us}};
+    return rate;
+  }
+
+  double decode(const Entries& entries) {
+    std::vector<std::vector<std::byte>> files;
+    std::size_t kept = 0;
+    const FileSink keep = [&](std::span<const std::byte> file) {
+      files.emplace_back(file.begin(), file.end());
+      kept += file.size();
+      return kept < preload_bytes;
+    };
+    const BenchLimits preload{.seconds = 0, .images = flags.limits.images};
+    const ReadBench r =
+        bench_read(dataset, entries, flags.reader.kind(), depth(), preload, interrupt, keep);
+    errors.insert(errors.end(), r.errors.begin(), r.errors.end());
+
+    const DecodeBench d = bench_decode(files, flags.transform.plan(), flags.transform.limits(),
+                                       workers, flags.seed, flags.limits, interrupt);
+    if (d.failed > 0) errors.push_back({Stage::decode, 0, "", d.first_failure});
+    const auto images = static_cast<double>(d.images);
+    const double rate = per_second(images, d.seconds);
+    const double core_rate = per_second(images, d.cpu_seconds);
+    const double cpu_us = 1e6 * per_second(d.cpu_seconds, images);
+    table.row({"decode (" + std::to_string(d.workers) + ")", fixed(rate, 1), human_count(d.images),
+               human_count(d.failed), fixed(d.seconds, 2), fixed(cpu_us, 0), fixed(core_rate, 1)});
+    document["decode"] = {{"workers", d.workers},      {"files", files.size()},
+                          {"images", d.images},        {"failed", d.failed},
+                          {"seconds", d.seconds},      {"cpu_seconds", d.cpu_seconds},
+                          {"images_per_second", rate}, {"images_per_second_per_core", core_rate},
+                          {"cpu_us_per_image", cpu_us}};
+    return rate;
+  }
+
+  double load(const Entries& entries) {
+    LoaderFlags loader_flags;
+    loader_flags.workers = workers;
+    loader_flags.seed = flags.seed;
+    LoaderOptions options = loader_flags.options(flags.reader, flags.transform);
+    options.indices = entries;
+    Loader loader(dataset, flags.transform.plan(), options);
+    LoadGoal goal;
+    goal.max_images = flags.limits.images;
+    goal.max_seconds = flags.limits.seconds;
+    const LoadRun run = run_loader(loader, goal, interrupt);
+    errors.insert(errors.end(), run.errors.begin(), run.errors.end());
+    const auto images = static_cast<double>(run.images);
+    const double rate = per_second(images, run.seconds);
+    const double cpu_us = 1e6 * per_second(run.cpu_seconds, images);
+    table.row({"load (" + run.stats.reader + ")", fixed(rate, 1), human_count(run.images),
+               human_count(run.errors.size()), fixed(run.seconds, 2), fixed(cpu_us, 0),
+               fixed(per_second(images, run.cpu_seconds), 1)});
+    document["load"] = {{"reader", run.stats.reader},
+                        {"reader_note", run.stats.reader_note},
+                        {"workers", run.stats.workers},
+                        {"images", run.images},
+                        {"seconds", run.seconds},
+                        {"cpu_seconds", run.cpu_seconds},
+                        {"images_per_second", rate},
+                        {"cpu_us_per_image", cpu_us},
+                        {"verdict", to_string(run.stats.verdict())}};
+    return rate;
+  }
+
+  int report(const std::string& conclusion, bool json) {
+    for (const Error& error : errors) complain(error.message());
+    if (interrupt.requested()) complain("interrupted; the figures are of what was done until then");
+    if (json) {
+      Json& list = document["errors"] = Json::array();
+      for (const Error& error : errors) list.push_back(to_json(error));
+      document["conclusion"] = conclusion;
+      document["interrupted"] = interrupt.requested();
+      print_json(document);
+    } else {
+      print_text(table.str() + conclusion + (conclusion.empty() ? "" : "\n"));
+    }
+    if (interrupt.requested()) return exit_interrupted;
+    return errors.empty() ? exit_ok : exit_data;
+  }
+};
+
+std::string compare(double read, double decode, double load) {
+  const bool storage = read < decode;
+  const double limit = std::min(read, decode);
+  return std::string(storage ? "The storage" : "The decoding") + " is the shorter stage (storage " +
+         fixed(read, 0) + ", decoding " + fixed(decode, 0) + " images/s); the whole reaches " +
+         fixed(100 * per_second(load, limit), 0) + " % of it.";
+}
+
+int bench(const std::string& stage, const BenchFlags& flags, bool json, Interrupt& interrupt) {
+  Bench bench(flags, interrupt);
+  std::string conclusion;
+  if (stage == "read") {
+    bench.read(bench.share(0, 1));
+  } else if (stage == "decode") {
+    bench.decode(bench.share(0, 1));
+  } else {
+    const double read = bench.read(bench.share(0, 3));
+    const double decode = interrupt.requested() ? 0 : bench.decode(bench.share(1, 3));
+    const double load = interrupt.requested() ? 0 : bench.load(bench.share(2, 3));
+    if (!interrupt.requested()) conclusion = compare(read, decode, load);
+  }
+  return bench.report(conclusion, json);
+}
+
+void add_stage(CLI::App& parent, const std::string& stage, const char* description,
+               const std::shared_ptr<BenchFlags>& flags, Chosen& chosen) {
+  CLI::App* command = parent.add_subcommand(stage, description);
+  flags->dataset.add(*command);
+  command->add_option("--seconds", flags->limits.seconds, "Longest time a stage; 0: no limit")
+      ->type_name("S")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  command->add_option("--images", flags->limits.images, "Most images a stage; 0: no limit")
+      ->type_name("N")
+      ->capture_default_str();
+  add_workers(*command, flags->workers);
+  add_seed(*command, flags->seed);
+  flags->reader.add(*command);
+  if (stage != "read") flags->transform.add(*command);
+  add_json(*command, chosen.json);
+  command->callback([stage, flags, &chosen] {
+    if (stage == "decode" && flags->limits.seconds == 0 && flags->limits.images == 0) {
+      throw CLI::ValidationError("--seconds", "decode repeats itself: limit --seconds or --images");
+    }
+    chosen.run = [stage, flags, &chosen](Interrupt& interrupt) {
+      return bench(stage, *flags, chosen.json, interrupt);
+    };
+  });
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Chosen& chosen) {
+  CLI::App* command = app.add_subcommand("bench", "Time the stages apart: which one is short?");
+  command->require_subcommand(1);
+  auto flags = std::make_shared<BenchFlags>();
+  add_stage(*command, "read", "The storage alone, nothing decoded", flags, chosen);
+  add_stage(*command, "decode", "The decoders alone, on files held in memory (256 MiB at most)",
+            flags, chosen);
+  add_stage(*command, "load", "Both stages, then the whole loader, on a third of the files each",
+            flags, chosen);
+}
+
+}  // namespace ringfeed::cli

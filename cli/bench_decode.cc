@@ -1,0 +1,70 @@
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "data/random.h"
+#include "decode/decoder.h"
+#include "stage_bench.h"
+
+namespace ringfeed::cli {
+namespace {
+
+double thread_cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+}  // namespace
+
+DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
+                         const TransformPlan& plan, const DecodeLimits& decode_limits, int workers,
+                         std::uint64_t seed, const BenchLimits& limits, Interrupt& interrupt) {
+  using Clock = std::chrono::steady_clock;
+  DecodeBench bench;
+  bench.workers = workers;
+  if (files.empty()) return bench;
+
+  const Interrupt::Guard guard(interrupt, [] {});  // the threads look at requested()
+  const std::uint64_t end = limits.images > 0 ? limits.images : UINT64_MAX;
+  const auto start = Clock::now();
+  const auto deadline =
+      start + std::chrono::duration_cast<Clock::duration>(
+                  std::chrono::duration<double>(limits.seconds > 0 ? limits.seconds : 1e6));
+  const data::Key key = data::make_key(seed, 0);
+  std::atomic<std::uint64_t> next{0};
+  std::mutex mutex;  // guards bench
+
+  const auto work = [&] {
+    decode::Decoder decoder(plan, decode_limits);
+    std::vector<std::byte> out(plan.sample_bytes());
+    std::uint64_t images = 0, failed = 0;
+    std::string failure;
+    const double cpu_start = thread_cpu_seconds();
+    while (Clock::now() < deadline && !interrupt.requested()) {
+      const std::uint64_t position = next.fetch_add(1, std::memory_order_relaxed);
+      if (position >= end) break;
+      const auto result = decoder.decode(files[position % files.size()], key, position, out.data());
+      ++images;
+      if (result) continue;
+      if (failed++ == 0) failure = result.error().detail;
+    }
+    const double cpu = thread_cpu_seconds() - cpu_start;
+    const std::lock_guard lock(mutex);
+    bench.images += images;
+    bench.failed += failed;
+    bench.cpu_seconds += cpu;
+    if (bench.first_failure.empty()) bench.first_failure = failure;
+  };
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < workers; ++i) threads.emplace_back(work);
+  threads.clear();  // joins
+  bench.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return bench;
+}
+
+}  // namespace ringfeed::cli

@@ -1,0 +1,102 @@
+#include "doctor.h"
+
+#include <hwy/targets.h>
+#include <jpeglib.h>
+#include <png.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+
+#include "commands.h"
+#include "options.h"
+#include "output.h"
+
+#define RINGFEED_STRING_OF(x) #x
+#define RINGFEED_STRING(x) RINGFEED_STRING_OF(x)
+
+namespace ringfeed::cli {
+namespace {
+
+const char* to_string(Severity severity) {
+  switch (severity) {
+    case Severity::ok: return "ok";
+    case Severity::note: return "note";
+    case Severity::warn: return "warn";
+  }
+  return "unknown";
+}
+
+int doctor(const std::string& path, bool json) {
+  Findings findings = check_kernel();
+  const auto append = [&findings](Findings more) {
+    findings.insert(findings.end(), more.begin(), more.end());
+  };
+  append(check_limits());
+  append(check_build());
+  append(check_path(path));
+
+  if (json) {
+    Json list = Json::array();
+    for (const Finding& finding : findings) {
+      list.push_back({{"subject", finding.subject},
+                      {"severity", to_string(finding.severity)},
+                      {"value", finding.value},
+                      {"advice", finding.advice}});
+    }
+    print_json({{"path", path}, {"findings", std::move(list)}});
+    return exit_ok;
+  }
+  std::size_t width = 0;
+  for (const Finding& finding : findings) width = std::max(width, finding.subject.size());
+  for (const Finding& finding : findings) {
+    std::string severity = to_string(finding.severity);
+    severity.resize(6, ' ');
+    std::string subject = finding.subject;
+    subject.resize(width + 2, ' ');
+    print_text(severity + subject + one_line(finding.value) + "\n");
+    if (!finding.advice.empty()) {
+      print_text(std::string(severity.size(), ' ') + "-> " + finding.advice + "\n");
+    }
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+std::string first_line(const std::string& path) {
+  std::string line;
+  std::ifstream file(path);
+  std::getline(file, line);
+  return line;
+}
+
+Findings check_build() {
+  std::string targets;
+  for (std::int64_t left = hwy::SupportedTargets(); left != 0; left &= left - 1) {
+    targets += (targets.empty() ? "" : " ") + std::string(hwy::TargetName(left & -left));
+  }
+  Findings findings{{"CPU targets", Severity::ok, targets, ""}};
+  if ((hwy::SupportedTargets() & (HWY_AVX2 | (HWY_AVX2 - 1))) == 0) {
+    findings[0].severity = Severity::note;
+    findings[0].advice = "no AVX2 here: resizing runs at a fraction of the usual speed";
+  }
+  findings.push_back({"libjpeg-turbo", Severity::ok, RINGFEED_STRING(LIBJPEG_TURBO_VERSION), ""});
+  findings.push_back({"libpng", Severity::ok, PNG_LIBPNG_VER_STRING, ""});
+  return findings;
+}
+
+void add_doctor(CLI::App& app, Chosen& chosen) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand(
+      "doctor", "What this machine and this file system can do, and what to do about it");
+  command->add_option("path", *path, "A dataset, or one of its files")
+      ->type_name("PATH")
+      ->required();
+  add_json(*command, chosen.json);
+  command->callback([path, &chosen] {
+    chosen.run = [path, &chosen](Interrupt&) { return doctor(*path, chosen.json); };
+  });
+}
+
+}  // namespace ringfeed::cli

@@ -1,0 +1,188 @@
+#include <liburing.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <thread>
+
+#include "doctor.h"
+#include "io/engine.h"
+#include "options.h"
+#include "output.h"
+
+namespace ringfeed::cli {
+namespace {
+
+/// What forbids io_uring, told by errno and the sysctl that says so outright.
+std::string why_refused(int error) {
+  const std::string disabled = first_line("/proc/sys/kernel/io_uring_disabled");
+  if (error == EPERM && disabled == "2") {
+    return "switched off on this host: ask for sysctl kernel.io_uring_disabled=0";
+  }
+  if (error == EPERM && disabled == "1") {
+    return "only for the group in sysctl kernel.io_uring_group: join it, or set "
+           "kernel.io_uring_disabled=0";
+  }
+  if (error == EPERM || error == ENOSYS) {
+    return "a seccomp profile forbids it (Docker 25 and containerd 2 do by default): run the "
+           "container with a profile that allows io_uring_setup, io_uring_enter and "
+           "io_uring_register; ENOSYS may also be a kernel built without it";
+  }
+  if (error == ENOMEM) return "locked memory is too small: raise ulimit -l";
+  return "see the error";
+}
+
+Finding check_ring_flags() {
+  struct Rung {
+    unsigned flags;
+    const char* name;
+  };
+  constexpr unsigned common = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP;
+  constexpr Rung ladder[] = {
+      {common | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+       "SINGLE_ISSUER DEFER_TASKRUN SUBMIT_ALL"},
+      {common | IORING_SETUP_COOP_TASKRUN, "COOP_TASKRUN SUBMIT_ALL"},
+      {0, "none"},
+  };
+  Finding finding{"io_uring features", Severity::ok, "", ""};
+  io_uring ring{};
+  io_uring_params params{};
+  int result = -EINVAL;
+  for (const Rung& rung : ladder) {
+    params = {};
+    params.flags = rung.flags;
+    result = io_uring_queue_init_params(8, &ring, &params);
+    if (result == 0) {
+      finding.value = std::string("flags ") + rung.name;
+      break;
+    }
+    if (result != -EINVAL) break;
+  }
+  if (result != 0) {
+    return {"io_uring features", Severity::note, std::strerror(-result), ""};
+  }
+  const auto has = [&finding](bool present, const char* name) {
+    finding.value += std::string(", ") + name + (present ? " yes" : " no");
+    if (!present) finding.severity = Severity::note;
+  };
+  has((params.features & IORING_FEAT_CQE_SKIP) != 0, "CQE_SKIP");
+  has(io_uring_register_files_sparse(&ring, 8) == 0, "direct descriptors");
+  unsigned workers[2] = {0, 0};
+  has(io_uring_register_iowq_max_workers(&ring, workers) == 0, "IOWQ_MAX_WORKERS");
+  io_uring_queue_exit(&ring);
+  if (finding.severity == Severity::note) {
+    finding.advice = "the reader uses its thread pool here; kernel 5.19 or newer has them all";
+  }
+  return finding;
+}
+
+Finding limit(const char* subject, rlim_t now, rlim_t wanted, const std::string& value,
+              const std::string& advice) {
+  const bool tight = now != RLIM_INFINITY && now < wanted;
+  return {subject, tight ? Severity::warn : Severity::ok, value, tight ? advice : ""};
+}
+
+std::string rlimit_text(rlim_t value, bool bytes) {
+  if (value == RLIM_INFINITY) return "unlimited";
+  return bytes ? human_bytes(static_cast<double>(value)) : human_count(value);
+}
+
+/// The lowest value that `name` ("pids.max") has in this process's control group and the groups
+/// above it; `pick` turns a file's line into a number, RLIM_INFINITY for "max".
+template <class Pick>
+auto lowest_in_cgroups(const std::string& name, Pick pick) {
+  auto lowest = pick("max");
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    // hierarchy:controllers:path; version 2 has no controllers, version 1 a mount for each.
+    const std::size_t first = line.find(':');
+    const std::size_t second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const std::string mount = "/sys/fs/cgroup" + (controllers.empty() ? "" : "/" + controllers);
+    for (std::filesystem::path at = line.substr(second + 1);; at = at.parent_path()) {
+      const std::string text = first_line(mount + at.string() + "/" + name);
+      if (!text.empty()) lowest = std::min(lowest, pick(text));
+      if (!at.has_relative_path()) break;
+    }
+  }
+  return lowest;
+}
+
+}  // namespace
+
+Findings check_kernel() {
+  utsname name{};
+  uname(&name);
+  Findings findings{{"kernel", Severity::ok, std::string(name.release), ""}};
+
+  Finding available{"io_uring", Severity::ok, "available", ""};
+  // Asked of the very engine the loader would use, on a thread of its own: a ring belongs to the
+  // thread that makes it.
+  std::thread([&available] {
+    try {
+      const auto engine = io::make_ring_engine({.slots = 64, .root = "/"});
+      if (!engine->note().empty()) available.value += " (" + engine->note() + ")";
+    } catch (const std::system_error& error) {
+      available = {"io_uring", Severity::note, std::string("refused: ") + error.what(),
+                   why_refused(error.code().value()) +
+                       ". Until then a pool of threads reads as fast, at more CPU per file on "
+                       "local file systems"};
+    }
+  }).join();
+  findings.push_back(available);
+  findings.push_back(check_ring_flags());
+  return findings;
+}
+
+Findings check_limits() {
+  constexpr rlim_t depth = 1024;  // the deepest the loader goes by itself
+  Findings findings;
+  const rlim_t pids = lowest_in_cgroups("pids.max", [](const std::string& text) {
+    return text == "max" ? RLIM_INFINITY : static_cast<rlim_t>(std::stoull(text));
+  });
+  findings.push_back(limit("pids.max", pids, depth + 256, rlimit_text(pids, false),
+                           "on NFS, Lustre and the like each read in flight takes a thread: raise "
+                           "the container's pids limit (docker --pids-limit, Kubernetes "
+                           "podPidsLimit), else the reader goes shallower"));
+  rlimit threads{};
+  getrlimit(RLIMIT_NPROC, &threads);
+  findings.push_back(limit("max user processes", threads.rlim_cur, depth + 256,
+                           rlimit_text(threads.rlim_cur, false), "raise ulimit -u"));
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  findings.push_back(limit("open files", files.rlim_cur, depth + 256,
+                           rlimit_text(files.rlim_cur, false) + " (hard limit " +
+                               rlimit_text(files.rlim_max, false) + ")",
+                           "raise ulimit -n (docker --ulimit nofile=65536), else fewer files are "
+                           "read at once"));
+  rlimit locked{};
+  getrlimit(RLIMIT_MEMLOCK, &locked);
+  findings.push_back(limit("locked memory", locked.rlim_cur, rlim_t{1} << 20,
+                           rlimit_text(locked.rlim_cur, true),
+                           "before kernel 5.12 rings count against it: raise ulimit -l"));
+
+  const int cores = resolve_workers(0);
+  const double quota = lowest_in_cgroups("cpu.max", [](const std::string& text) {
+    double microseconds = 0, period = 0;
+    const int fields = std::sscanf(text.c_str(), "%lf %lf", &microseconds, &period);
+    return fields == 2 && period > 0 ? microseconds / period : 1e9;
+  });
+  Finding cpu{"CPU", Severity::ok, std::to_string(cores) + " cores", ""};
+  if (quota < cores) {
+    cpu.severity = Severity::warn;
+    cpu.value += ", of which a quota gives " + fixed(quota, 1);
+    cpu.advice = "more workers than the quota get throttled: --workers " +
+                 std::to_string(std::max(1, static_cast<int>(quota)));
+  }
+  findings.push_back(cpu);
+  return findings;
+}
+
+}  // namespace ringfeed::cli

@@ -1,0 +1,68 @@
+#include <exception>
+#include <stdexcept>
+
+#include "commands.h"
+#include "output.h"
+#include "ringfeed/error.h"
+
+namespace ringfeed::cli {
+namespace {
+
+/// One line and nothing on stdout: a usage error leaves no document to print.
+std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
+  const CLI::App* used = app;
+  while (!used->get_subcommands().empty()) used = used->get_subcommands().front();
+  std::string name = used->get_name();
+  for (auto* parent = used->get_parent(); parent != nullptr; parent = parent->get_parent()) {
+    name = parent->get_name() + " " + name;
+  }
+  return "ringfeed: " + one_line(error.what()) + " (see " + name + " --help)\n";
+}
+
+int report(const Chosen& chosen, const Error& error, int code) {
+  complain(error.message());
+  if (chosen.json) print_json({{"errors", Json::array({to_json(error)})}});
+  return code;
+}
+
+int run(const Chosen& chosen) {
+  try {
+    Interrupt interrupt;
+    return chosen.run(interrupt);
+  } catch (const LoadError& error) {
+    return report(chosen, error.error(), exit_data);
+  } catch (const std::invalid_argument& error) {
+    return report(chosen, {Stage::setup, 0, "", error.what()}, exit_usage);
+  } catch (const std::exception& error) {
+    return report(chosen, {Stage::setup, 0, "", error.what()}, exit_data);
+  }
+}
+
+int main(int argc, char** argv) {
+  CLI::App app{"Feeds image-classification training from a plain ImageFolder.", "ringfeed"};
+  app.set_version_flag("--version", "ringfeed " RINGFEED_VERSION);
+  app.failure_message(usage_failure);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 ok, 1 files or machine at fault, 2 command line at fault, 130 interrupted.");
+  Chosen chosen;
+  add_scan(app, chosen);
+  add_load(app, chosen);
+  add_bench(app, chosen);
+  add_doctor(app, chosen);
+  add_preview(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_ok : exit_usage;
+  }
+  const int code = run(chosen);
+  if (flush_stdout()) return code;
+  complain("stdout took only part of the output");
+  return exit_data;
+}
+
+}  // namespace
+}  // namespace ringfeed::cli
+
+int main(int argc, char** argv) { return ringfeed::cli::main(argc, argv); }

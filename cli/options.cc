@@ -1,0 +1,198 @@
+#include "options.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "output.h"
+
+namespace ringfeed::cli {
+namespace {
+
+/// CLI11's own help for these would print the numbers behind the names.
+const CLI::Validator bytes = CLI::AsSizeValue(false).description("");
+
+}  // namespace
+
+void DatasetFlags::add(CLI::App& command) {
+  command.add_option("root", root, "Folder of class folders of images, as ImageFolder takes it")
+      ->type_name("ROOT")
+      ->required();
+  command.add_flag("--no-cache", no_cache, "List the folder anew; neither read nor write a cache");
+  command
+      .add_option("--cache-dir", cache_dir,
+                  "Folder for listings (default: $RINGFEED_CACHE_DIR, else "
+                  "$XDG_CACHE_HOME/ringfeed, else ~/.cache/ringfeed)")
+      ->type_name("DIR");
+  command.add_flag("--allow-empty", allow_empty, "Accept class folders without any image");
+}
+
+ImageFolder DatasetFlags::open() const {
+  ScanOptions options;
+  options.allow_empty_classes = allow_empty;
+  options.use_cache = !no_cache;
+  options.cache_dir = cache_dir;
+  options.threads = threads;
+  ImageFolder dataset = ImageFolder::open(root, options);
+  for (const std::string& warning : dataset.report().warnings) complain("warning: " + warning);
+  return dataset;
+}
+
+void TransformFlags::add(CLI::App& command) {
+  command
+      .add_option("--transform", transform,
+                  "train: RandomResizedCrop(224) and flip; val: Resize(256) and CenterCrop(224)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"train", "val"}))
+      ->capture_default_str();
+  command.add_option("--dtype", dtype, "float32, float16, bfloat16 (normalised) or uint8 (raw)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"float32", "float16", "bfloat16", "uint8"}))
+      ->capture_default_str();
+  command.add_flag("--channels-last", channels_last, "Store batches [B, H, W, C]");
+  command.add_option("--pillow", pillow, "Pillow version whose resize is reproduced: 12 or 13")
+      ->type_name("N")
+      ->check(CLI::IsMember({12, 13}))
+      ->capture_default_str();
+  command.add_flag("--load-truncated", load_truncated,
+                   "Accept truncated images, as Pillow's LOAD_TRUNCATED_IMAGES does");
+}
+
+TransformPlan TransformFlags::plan() const {
+  TransformPlan plan =
+      transform == "val" ? TransformPlan::imagenet_val() : TransformPlan::imagenet_train();
+  for (const DType type : {DType::float32, DType::float16, DType::bfloat16, DType::uint8}) {
+    if (to_string(type) == dtype) plan.dtype = type;
+  }
+  if (plan.dtype == DType::uint8) plan.normalize.flavour = Normalize::Flavour::none;
+  plan.layout = channels_last ? Layout::channels_last : Layout::nchw;
+  plan.pillow = pillow < 13 ? PillowRule::before_13 : PillowRule::from_13;
+  return plan;
+}
+
+DecodeLimits TransformFlags::limits() const {
+  DecodeLimits limits;
+  limits.load_truncated = load_truncated;
+  return limits;
+}
+
+void ReaderFlags::add(CLI::App& command) {
+  command
+      .add_option("--reader", reader,
+                  "auto: io_uring where allowed, else threads; ring and pool force one of them")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"auto", "ring", "pool"}))
+      ->capture_default_str();
+  command.add_option("--depth", depth, "Files in flight; 0: 320 x workers within [64, 1024]")
+      ->type_name("N")
+      ->check(CLI::Range(0, 65536))
+      ->capture_default_str();
+}
+
+ReaderKind ReaderFlags::kind() const {
+  if (reader == "ring") return ReaderKind::ring;
+  if (reader == "pool") return ReaderKind::pool;
+  return ReaderKind::automatic;
+}
+
+void LoaderFlags::add(CLI::App& command) {
+  command.add_option("--batch-size", batch_size, "Samples a batch")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  add_workers(command, workers);
+  command.add_option("--prefetch-factor", prefetch_factor, "Decoded batches ahead, in all")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_seed(command, seed);
+  command.add_option("--rank", rank, "This process's rank")
+      ->type_name("R")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--world-size,--world", world_size, "Ranks that share the dataset")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option("--uneven", uneven,
+                  "Where the ranks' shares differ: pad (repeat samples), drop (leave the tail "
+                  "out), keep (unequal shares)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"pad", "drop", "keep"}))
+      ->capture_default_str();
+  command.add_flag("--no-shuffle", no_shuffle, "Keep the dataset's order");
+  command.add_flag("--drop-last", drop_last, "Leave out a last batch that is not full");
+  command.add_flag("--out-of-order", out_of_order, "Deliver whole batches as they complete");
+  command
+      .add_option("--read-ahead-bytes", read_ahead_bytes,
+                  "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth")
+      ->type_name("BYTES")
+      ->transform(bytes)
+      ->capture_default_str();
+  command.add_option("--max-file-bytes", max_file_bytes, "A larger file is an error")
+      ->type_name("BYTES")
+      ->transform(bytes)
+      ->default_str("64M");
+  command
+      .add_option("--memory-limit", memory_limit,
+                  "Most bytes the loader may hold, e.g. 2G; 0: what the other options need")
+      ->type_name("BYTES")
+      ->transform(bytes)
+      ->capture_default_str();
+  command.add_option("--timeout", timeout, "Longest wait for a batch in seconds; 0: for ever")
+      ->type_name("S")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+}
+
+LoaderOptions LoaderFlags::options(const ReaderFlags& reader,
+                                   const TransformFlags& transform) const {
+  LoaderOptions options;
+  options.batch_size = batch_size;
+  options.num_workers = workers;
+  options.prefetch_factor = prefetch_factor;
+  options.shuffle = !no_shuffle;
+  options.drop_last = drop_last;
+  options.in_order = !out_of_order;
+  options.seed = seed;
+  options.rank = rank;
+  options.world_size = world_size;
+  options.uneven = uneven == "pad" ? Uneven::pad : uneven == "drop" ? Uneven::drop : Uneven::keep;
+  options.reader = reader.kind();
+  options.depth = reader.depth;
+  options.read_ahead_bytes = read_ahead_bytes;
+  options.max_file_bytes = max_file_bytes;
+  options.memory_limit = memory_limit;
+  options.timeout =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
+  options.limits = transform.limits();
+  return options;
+}
+
+void add_workers(CLI::App& command, int& workers) {
+  command.add_option("--workers", workers, "Decode threads; 0: the cores this process may run on")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+void add_seed(CLI::App& command, std::uint64_t& seed) {
+  command.add_option("--seed", seed, "Decides the order and every random draw")
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_json(CLI::App& command, bool& json) {
+  command.add_flag("--json", json, "Print one JSON document instead of text");
+}
+
+int resolve_workers(int workers) {
+  if (workers > 0) return workers;
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+}  // namespace ringfeed::cli

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "ringfeed/dataset.h"
+#include "ringfeed/loader.h"
+#include "ringfeed/transform.h"
+
+namespace ringfeed::cli {
+
+/// Options that several commands share, one struct a group: add() declares them on a command, the
+/// other members turn what was given into the library's terms once parsing is over.
+
+struct DatasetFlags {
+  std::string root;
+  bool no_cache = false;
+  std::string cache_dir;
+  bool allow_empty = false;
+  int threads = 0;  ///< only `scan` has an option for it
+
+  void add(CLI::App& command);
+  /// Scans; warnings go to stderr. Throws LoadError.
+  ImageFolder open() const;
+};
+
+struct TransformFlags {
+  std::string transform = "train";
+  std::string dtype = "float32";
+  bool channels_last = false;
+  int pillow = 13;
+  bool load_truncated = false;
+
+  void add(CLI::App& command);
+  TransformPlan plan() const;
+  DecodeLimits limits() const;
+};
+
+struct ReaderFlags {
+  std::string reader = "auto";
+  int depth = 0;
+
+  void add(CLI::App& command);
+  ReaderKind kind() const;
+};
+
+/// What only a whole loader takes.
+struct LoaderFlags {
+  int batch_size = 256;
+  int workers = 0;
+  int prefetch_factor = 2;
+  std::uint64_t seed = 0;
+  int rank = 0;
+  int world_size = 1;
+  std::string uneven = "pad";
+  bool no_shuffle = false;
+  bool drop_last = false;
+  bool out_of_order = false;
+  std::uint64_t read_ahead_bytes = 0;
+  std::uint64_t max_file_bytes = std::uint64_t{64} << 20;
+  std::uint64_t memory_limit = 0;
+  double timeout = 0;
+
+  void add(CLI::App& command);
+  LoaderOptions options(const ReaderFlags& reader, const TransformFlags& transform) const;
+};
+
+void add_workers(CLI::App& command, int& workers);
+void add_seed(CLI::App& command, std::uint64_t& seed);
+void add_json(CLI::App& command, bool& json);
+
+/// The decode threads that `workers` stands for: itself, or the cores this process may run on.
+int resolve_workers(int workers);
+
+}  // namespace ringfeed::cli

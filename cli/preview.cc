@@ -1,0 +1,160 @@
+#include <png.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "commands.h"
+#include "measure.h"
+#include "options.h"
+#include "output.h"
+
+namespace ringfeed::cli {
+namespace {
+
+constexpr int border = 2;  // pixels around every tile
+
+struct PreviewFlags {
+  DatasetFlags dataset;
+  std::string output;
+  std::string transform = "train";
+  std::uint64_t seed = 0;
+  std::uint64_t epoch = 0;
+  int count = 32;
+  int columns = 0;
+  int workers = 0;
+};
+
+/// An RGB picture of `batch` (uint8, channels last), white between the tiles.
+struct Sheet {
+  int width, height;
+  std::vector<std::byte> pixels;
+
+  Sheet(const Batch& batch, int columns) {
+    const int count = static_cast<int>(batch.size());
+    const int rows = (count + columns - 1) / columns;
+    width = border + columns * (batch.width + border);
+    height = border + rows * (batch.height + border);
+    pixels.assign(
+        std::size_t{3} * static_cast<std::size_t>(width) * static_cast<std::size_t>(height),
+        std::byte{255});
+    for (int i = 0; i < count; ++i) {
+      place(batch, i, border + i / columns * (batch.height + border),
+            border + i % columns * (batch.width + border));
+    }
+  }
+
+  void place(const Batch& batch, int sample, int top, int left) {
+    const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(batch.width);
+    const std::byte* from = batch.sample(static_cast<std::size_t>(sample)).data();
+    for (int y = 0; y < batch.height; ++y) {
+      const auto pixel = static_cast<std::size_t>(top + y) * static_cast<std::size_t>(width) +
+                         static_cast<std::size_t>(left);
+      std::memcpy(pixels.data() + 3 * pixel, from + static_cast<std::size_t>(y) * row_bytes,
+                  row_bytes);
+    }
+  }
+
+  void write(const std::string& path) const {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = static_cast<png_uint_32>(width);
+    image.height = static_cast<png_uint_32>(height);
+    image.format = PNG_FORMAT_RGB;
+    if (png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr) == 0) {
+      throw LoadError(
+          {Stage::setup, 0, path,
+           std::string("cannot write the sheet: ") + image.message + "; choose another --output"});
+    }
+  }
+};
+
+Batch first_batch(const ImageFolder& dataset, const PreviewFlags& flags, Interrupt& interrupt) {
+  TransformFlags transform;
+  transform.transform = flags.transform;
+  transform.dtype = "uint8";
+  transform.channels_last = true;
+  LoaderOptions options;
+  options.batch_size = static_cast<int>(
+      std::min<std::size_t>(static_cast<std::size_t>(flags.count), dataset.size()));
+  options.num_workers = flags.workers;
+  options.prefetch_factor = 1;
+  options.seed = flags.seed;
+  Loader loader(dataset, transform.plan(), options);
+  const Interrupt::Guard guard(interrupt, [&loader] { loader.stop(); });
+  std::optional<Batch> batch = loader.epoch(flags.epoch).next();
+  return batch ? std::move(*batch) : Batch{};
+}
+
+int preview(const PreviewFlags& flags, bool json, Interrupt& interrupt) {
+  const ImageFolder dataset = flags.dataset.open();
+  const Batch batch = first_batch(dataset, flags, interrupt);
+  if (interrupt.requested()) {
+    complain("interrupted; no sheet written");
+    return exit_interrupted;
+  }
+  const int count = static_cast<int>(batch.size());
+  const int columns =
+      std::clamp(flags.columns > 0 ? flags.columns : static_cast<int>(std::ceil(std::sqrt(count))),
+                 1, std::max(1, count));
+  const Sheet sheet(batch, columns);
+  sheet.write(flags.output);
+
+  if (json) {
+    Json samples = Json::array();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      samples.push_back({{"row", i / static_cast<std::size_t>(columns)},
+                         {"column", i % static_cast<std::size_t>(columns)},
+                         {"class", dataset.classes()[static_cast<std::size_t>(batch.labels[i])]},
+                         {"path", dataset.path(batch.indices[i])}});
+    }
+    print_json({{"output", flags.output},
+                {"width", sheet.width},
+                {"height", sheet.height},
+                {"columns", columns},
+                {"samples", std::move(samples)}});
+    return exit_ok;
+  }
+  print_text(flags.output + ": " + std::to_string(count) + " samples, " +
+             std::to_string(sheet.width) + " x " + std::to_string(sheet.height) + " pixels\n");
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_preview(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<PreviewFlags>();
+  CLI::App* command =
+      app.add_subcommand("preview", "Write what a training batch looks like as one picture");
+  flags->dataset.add(*command);
+  command->add_option("-o,--output", flags->output, "The PNG to write")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--transform", flags->transform, "train or val, as in `load`")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"train", "val"}))
+      ->capture_default_str();
+  add_seed(*command, flags->seed);
+  command->add_option("--epoch", flags->epoch, "Whose first batch is shown")
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--count", flags->count, "Samples on the sheet")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command->add_option("--columns", flags->columns, "Samples a row; 0: as square as can be")
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  add_workers(*command, flags->workers);
+  add_json(*command, chosen.json);
+  command->callback([flags, &chosen] {
+    chosen.run = [flags, &chosen](Interrupt& interrupt) {
+      return preview(*flags, chosen.json, interrupt);
+    };
+  });
+}
+
+}  // namespace ringfeed::cli

@@ -1,0 +1,81 @@
+#include <memory>
+
+#include "checksum.h"
+#include "commands.h"
+#include "options.h"
+#include "output.h"
+
+namespace ringfeed::cli {
+namespace {
+
+struct ScanFlags {
+  DatasetFlags dataset;
+  bool samples = false;
+};
+
+void print_report(const ImageFolder& dataset) {
+  const ScanReport& report = dataset.report();
+  Table table;
+  table.row({"images", human_count(dataset.size())});
+  table.row({"classes", human_count(dataset.classes().size())});
+  table.row({"seconds", fixed(report.seconds, 3)});
+  table.row({"folders listed", human_count(report.directories_listed)});
+  table.row({"from cache", report.from_cache ? "yes" : "no"});
+  table.row({"fingerprint", format_checksum(dataset.fingerprint())});
+  table.row({"memory", human_bytes(static_cast<double>(dataset.memory_bytes()))});
+  print_text(table.str());
+}
+
+Json report_json(const ImageFolder& dataset) {
+  const ScanReport& report = dataset.report();
+  return {{"root", dataset.root()},
+          {"entries", dataset.size()},
+          {"classes", std::vector(dataset.classes().begin(), dataset.classes().end())},
+          {"seconds", report.seconds},
+          {"directories_listed", report.directories_listed},
+          {"from_cache", report.from_cache},
+          {"fingerprint", format_checksum(dataset.fingerprint())},
+          {"memory_bytes", dataset.memory_bytes()},
+          {"warnings", report.warnings}};
+}
+
+int scan(const ScanFlags& flags, bool json) {
+  const ImageFolder dataset = flags.dataset.open();
+  if (json) {
+    Json document = report_json(dataset);
+    if (flags.samples) {
+      Json& samples = document["samples"] = Json::array();
+      for (std::size_t i = 0; i < dataset.size(); ++i) {
+        samples.push_back({dataset.path(i), dataset.label(i)});
+      }
+    }
+    print_json(document);
+    return exit_ok;
+  }
+  print_report(dataset);
+  if (flags.samples) {
+    for (std::size_t i = 0; i < dataset.size(); ++i) {
+      print_text(std::to_string(dataset.label(i)) + "\t" + dataset.path(i) + "\n");
+    }
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_scan(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<ScanFlags>();
+  CLI::App* command = app.add_subcommand("scan", "List a dataset, or load its cached listing");
+  flags->dataset.add(*command);
+  command->add_option("--threads", flags->dataset.threads, "Folders listed at once; 0: 16")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command->add_flag("--samples", flags->samples, "Also print every sample's label and path");
+  add_json(*command, chosen.json);
+  command->callback([flags, &chosen] {
+    chosen.run = [flags, &chosen](Interrupt&) { return scan(*flags, chosen.json); };
+  });
+}
+
+}  // namespace ringfeed::cli

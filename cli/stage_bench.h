@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "interrupt.h"
+#include "ringfeed/dataset.h"
+#include "ringfeed/loader.h"
+
+namespace ringfeed::cli {
+
+/// When a stage has been watched long enough: whichever comes first. 0: no such limit.
+struct BenchLimits {
+  double seconds = 0;
+  std::uint64_t images = 0;
+};
+
+struct ReadBench {
+  std::string reader;
+  std::string note;
+  std::uint32_t depth = 0;
+  std::uint64_t files = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t bytes = 0;
+  double seconds = 0;
+  double cpu_seconds = 0;
+  double p50_us = 0, p90_us = 0, p99_us = 0, max_us = 0;  ///< open to last byte
+  std::vector<Error> errors;                              ///< the first few
+};
+
+/// Gets every file read whole, on the calling thread; false: enough.
+using FileSink = std::function<bool(std::span<const std::byte>)>;
+
+/// Reads `entries` in this order with `depth` files in flight and nothing else to do.
+ReadBench bench_read(const ImageFolder& dataset, std::span<const std::uint32_t> entries,
+                     ReaderKind kind, std::uint32_t depth, const BenchLimits& limits,
+                     Interrupt& interrupt, const FileSink& sink = {});
+
+struct DecodeBench {
+  int workers = 0;
+  std::uint64_t images = 0;
+  std::uint64_t failed = 0;
+  double seconds = 0;
+  double cpu_seconds = 0;  ///< of the decode threads alone
+  std::string first_failure;
+};
+
+/// Decodes `files` over and over on `workers` threads, each time with other draws.
+DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
+                         const TransformPlan& plan, const DecodeLimits& decode_limits, int workers,
+                         std::uint64_t seed, const BenchLimits& limits, Interrupt& interrupt);
+
+}  // namespace ringfeed::cli

@@ -1,0 +1,72 @@
+#include "ringfeed/stats.h"
+
+#include <cmath>
+#include <cstdio>
+
+namespace ringfeed {
+namespace {
+
+/// Decoders idle for less than this share are the limit themselves: the start of every epoch costs
+/// a few per cent of idling that no setting removes.
+constexpr double idle_tolerance = 0.10;
+
+struct Shares {
+  double busy = 0, starved = 0, blocked = 0;
+};
+
+/// Fractions of what the decoders' time went into. Their own sum is the denominator, not wall time
+/// x workers: a snapshot of a running loader has no agreed wall time.
+Shares shares(const Stats& stats) noexcept {
+  const double total = stats.decode.busy_seconds + stats.starved_seconds + stats.blocked_seconds;
+  if (!(total > 0)) return {};
+  return {stats.decode.busy_seconds / total, stats.starved_seconds / total,
+          stats.blocked_seconds / total};
+}
+
+int percent(double share) { return static_cast<int>(std::lround(100 * share)); }
+
+}  // namespace
+
+std::string to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::storage_bound: return "storage-bound";
+    case Verdict::decode_bound: return "decode-bound";
+    case Verdict::consumer_bound: return "consumer-bound";
+  }
+  return "unknown";
+}
+
+Verdict Stats::verdict() const noexcept {
+  const Shares share = shares(*this);
+  if (share.starved + share.blocked <= idle_tolerance) return Verdict::decode_bound;
+  return share.starved >= share.blocked ? Verdict::storage_bound : Verdict::consumer_bound;
+}
+
+std::string Stats::verdict_line() const {
+  const Shares share = shares(*this);
+  if (share.busy + share.starved + share.blocked == 0) return "no verdict: nothing was decoded";
+
+  char figures[96];
+  std::snprintf(figures, sizeof figures,
+                ": decoders busy %d %%, starved %d %%, blocked %d %% of their time; ",
+                percent(share.busy), percent(share.starved), percent(share.blocked));
+  std::string line = to_string(verdict()) + figures;
+  switch (verdict()) {
+    case Verdict::storage_bound: {
+      char latency[128];
+      std::snprintf(latency, sizeof latency,
+                    "a file takes %.1f ms (p99 %.1f ms) at a depth of %d: raise depth and "
+                    "read_ahead_bytes, or speed up the storage",
+                    read.p50_us / 1e3, read.p99_us / 1e3, depth);
+      line += latency;
+      break;
+    }
+    case Verdict::decode_bound: line += "more cores (num_workers) would help"; break;
+    case Verdict::consumer_bound:
+      line += "batches wait for the caller, loading is not the limit";
+      break;
+  }
+  return line;
+}
+
+}  // namespace ringfeed
