@@ -38,7 +38,7 @@ struct LoaderOptions {
   int rank = 0;
   int world_size = 1;
   Uneven uneven = Uneven::pad;
-  std::vector<std::uint32_t> indices;  ///< dataset entries to use, in this order; empty: all
+  std::vector<std::uint32_t> indices{};  ///< dataset entries to use, in this order; empty: all
 
   ReaderKind reader = ReaderKind::automatic;  ///< automatic also asks $RINGFEED_READER
   std::size_t read_ahead_bytes = 0;           ///< encoded bytes ahead; 0: 128 KiB a file of depth
@@ -46,8 +46,8 @@ struct LoaderOptions {
   int depth = 0;                        ///< files in flight; 0: clamp(320 x workers, 64, 1024)
   std::size_t memory_limit = 0;         ///< the whole bound of memory_bound(); 0: none
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
-  DecodeLimits limits;
-  std::shared_ptr<BatchAllocator> allocator;  ///< null: make_huge_page_allocator()
+  DecodeLimits limits{};
+  std::shared_ptr<BatchAllocator> allocator{};  ///< null: make_huge_page_allocator()
 };
 
 namespace detail {
