@@ -1,0 +1,193 @@
+#include "data/open_index.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "data/manifest.h"
+#include "ringfeed/error.h"
+
+namespace ringfeed::data {
+namespace {
+
+constexpr int default_threads = 16;
+
+Descriptor open_root(const std::string& root) {
+  Descriptor fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) {
+    throw LoadError(Error{
+        Stage::scan, errno, root,
+        "looked for a folder with one folder of images per class, such as " + root + "/cat/1.jpg"});
+  }
+  return fd;
+}
+
+/// One opening of one tree, with what its report will say.
+class Opening {
+ public:
+  Opening(std::string root, const ScanOptions& options, Clock now)
+      : root_(std::move(root)),
+        fd_(open_root(root_)),
+        threads_(options.threads == 0 ? default_threads : options.threads),
+        now_(now) {}
+
+  Index run(const ScanOptions& options) {
+    if (!options.use_cache) return scan(nullptr);
+    const std::filesystem::path cache = cache_directory(options);
+    const std::optional<std::filesystem::path> file = usable(cache);
+    if (!file) return scan(nullptr);
+    if (auto index = load(*file, Warn::no)) return std::move(*index);
+
+    const Descriptor lock = take_lock(*file);
+    // Another process may have written it meanwhile.
+    if (auto index = load(*file, Warn::yes)) return std::move(*index);
+    return scan(&*file);
+  }
+
+  ScanReport take_report() { return std::move(report_); }
+
+ private:
+  enum class Warn : std::uint8_t { no, yes };
+
+  void warn(std::string text) { report_.warnings.push_back(std::move(text)); }
+
+  /// The manifest's file, once its directory is there; nothing, and a warning, where it cannot be.
+  std::optional<std::filesystem::path> usable(const std::filesystem::path& cache) {
+    if (cache.empty()) {
+      warn(
+          "no place for the manifest cache: neither RINGFEED_CACHE_DIR, XDG_CACHE_HOME nor HOME "
+          "is set; the folder is listed at every start");
+      return std::nullopt;
+    }
+    std::error_code error;
+    std::filesystem::create_directories(cache, error);
+    if (!error) real_root_ = std::filesystem::canonical(root_, error).string();
+    if (error) {
+      warn("manifest cache " + cache.string() + " cannot be used: " + error.message() +
+           "; the folder is listed at every start");
+      return std::nullopt;
+    }
+    return manifest_file(cache, real_root_);
+  }
+
+  std::optional<Index> load(const std::filesystem::path& file, Warn warn_if_unusable) {
+    Manifest manifest;
+    const ManifestState state = load_manifest(file, manifest);
+    if (state == ManifestState::absent) return std::nullopt;
+    std::string why = "is unreadable, damaged or of another version";
+    if (state == ManifestState::loaded && manifest.real_root == real_root_) {
+      const Watched* changed = first_changed(fd_.get(), manifest.watched, threads_);
+      if (changed != nullptr) {
+        why = "is out of date (" +
+              (changed->path.empty() ? std::string("the root") : changed->path) + " has changed)";
+      } else if (auto index = Index::adopt(root_, std::move(manifest.index))) {
+        report_.from_cache = true;
+        return index;
+      }
+    }
+    if (warn_if_unusable == Warn::yes) {
+      warn("manifest " + file.string() + " " + why + "; listing the folder again");
+    }
+    return std::nullopt;
+  }
+
+  /// Whoever had to wait goes on without the lock: it loads what the holder wrote, and where that
+  /// one could write nothing, all who waited scan together and not one after another.
+  Descriptor take_lock(const std::filesystem::path& file) {
+    const std::string name = file.string() + ".lock";
+    Descriptor lock(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!lock) return lock;  // the directory is not writable: saving will say so
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    while (errno == EWOULDBLOCK || errno == EINTR) {
+      if (flock(lock.get(), LOCK_EX) == 0) break;
+    }
+    return Descriptor();
+  }
+
+  Index scan(const std::filesystem::path* file) {
+    Tree tree = scan_tree(fd_.get(), root_, threads_, now_);
+    report_.directories_listed = tree.directories_listed;
+    if (file != nullptr && tree.settled) {
+      const int code = save_manifest(*file, real_root_, tree.watched, tree.index);
+      if (code != 0) {
+        warn("cannot write manifest " + file->string() + ": " + std::strerror(code) +
+             "; the folder is listed at every start");
+      }
+    }
+    auto index = Index::adopt(root_, std::move(tree.index));
+    if (!index) throw std::logic_error("a fresh index is inconsistent");
+    return std::move(*index);
+  }
+
+  const std::string root_;
+  const Descriptor fd_;
+  const int threads_;
+  const Clock now_;
+  std::string real_root_;
+  ScanReport report_;
+};
+
+void refuse_empty_classes(const Index& index) {
+  const std::vector<std::string> empty = index.empty_classes();
+  if (empty.empty()) return;
+  constexpr std::size_t shown = 10;
+  std::string names;
+  for (std::size_t i = 0; i < empty.size() && i < shown; ++i) {
+    names += (i > 0 ? ", " : "") + empty[i];
+  }
+  if (empty.size() > shown) names += " and " + std::to_string(empty.size() - shown) + " more";
+  throw LoadError(Error{Stage::scan, 0, index.root(),
+                        "no image found for the classes " + names +
+                            "; images end in .jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff or "
+                            ".webp; allow_empty_classes accepts such classes"});
+}
+
+}  // namespace
+
+std::filesystem::path cache_directory(const ScanOptions& options) {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::filesystem::path(value == nullptr ? "" : value);
+  };
+  if (!options.cache_dir.empty()) return options.cache_dir;
+  if (const auto own = variable("RINGFEED_CACHE_DIR"); !own.empty()) return own;
+  // The XDG specification: a relative path is to be ignored.
+  if (const auto xdg = variable("XDG_CACHE_HOME"); xdg.is_absolute()) return xdg / "ringfeed";
+  if (const auto home = variable("HOME"); !home.empty()) return home / ".cache" / "ringfeed";
+  return {};
+}
+
+std::filesystem::path manifest_file(const std::filesystem::path& cache,
+                                    const std::string& real_root) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "%016llx.manifest",
+                static_cast<unsigned long long>(XXH3_64bits(real_root.data(), real_root.size())));
+  return cache / name;
+}
+
+std::shared_ptr<const Index> open_index(const std::filesystem::path& root,
+                                        const ScanOptions& options, Clock now) {
+  if (options.threads < 0 || options.threads > 1024) {
+    throw std::invalid_argument("ScanOptions: threads must be in [0, 1024]");
+  }
+  const auto start = std::chrono::steady_clock::now();
+  Opening opening(root.string(), options, now);
+  auto index = std::make_shared<Index>(opening.run(options));
+  if (!options.allow_empty_classes) refuse_empty_classes(*index);
+  ScanReport report = opening.take_report();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  index->set_report(std::move(report));
+  return index;
+}
+
+}  // namespace ringfeed::data

@@ -1,0 +1,177 @@
+#include "data/scan.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "data/name_order.h"
+#include "data/work_queue.h"
+
+namespace ringfeed::data {
+namespace {
+
+/// The directories on the way down, by identity: meeting one again is a loop.
+struct Ancestor {
+  std::uint64_t device, inode;
+  std::shared_ptr<const Ancestor> parent;
+};
+using AncestorPtr = std::shared_ptr<const Ancestor>;
+
+struct ToList {
+  std::string path;
+  std::uint32_t label;
+  AncestorPtr parent;
+};
+
+/// A directory's images, sorted; names end in NUL, as the index will keep them. Strings one by one
+/// would cost three times the index while the scan lasts.
+struct Images {
+  std::string path;
+  std::uint32_t label;
+  std::string names;
+  std::vector<std::string> special;  // those of the names that are no regular files, sorted
+};
+
+std::string join(const std::string& directory, const std::string& name) {
+  if (directory.empty()) return name;
+  return directory.ends_with('/') ? directory + name : directory + '/' + name;
+}
+
+AncestorPtr descend(AncestorPtr parent, const Listing& listing, const std::string& shown) {
+  for (const Ancestor* a = parent.get(); a != nullptr; a = a->parent.get()) {
+    if (a->device == listing.device && a->inode == listing.stamp.inode) {
+      throw LoadError(Error{Stage::scan, 0, shown,
+                            "a link back to a directory above it: following it would never end"});
+    }
+  }
+  return std::make_shared<Ancestor>(
+      Ancestor{listing.device, listing.stamp.inode, std::move(parent)});
+}
+
+class Scan {
+ public:
+  Scan(int root, const std::string& shown, Clock now) : root_(root), shown_(shown), now_(now) {}
+
+  Tree run(int threads) {
+    const Listing listing = list("");
+    const AncestorPtr ancestor = descend(nullptr, listing, shown_);
+    std::vector<std::string> classes;
+    for (const DirectoryEntry& entry : listing.entries) {
+      if (entry.kind == EntryKind::directory) classes.push_back(entry.name);
+      if (entry.kind == EntryKind::dangling) watch(entry.name, {});
+    }
+    if (classes.empty()) {
+      throw LoadError(Error{Stage::scan, 0, shown_,
+                            "no class folder found; expected one folder per class with its images "
+                            "below, such as " +
+                                join(shown_, "cat/1.jpg")});
+    }
+    std::sort(classes.begin(), classes.end(), python_less);
+
+    std::vector<ToList> first;
+    for (std::size_t c = 0; c < classes.size(); ++c) {
+      first.push_back({classes[c], static_cast<std::uint32_t>(c), ancestor});
+    }
+    WorkQueue<ToList> queue(std::move(first));
+    queue.run(threads, [&](ToList directory) { visit(std::move(directory), queue); });
+    // Threads finish in any order; the same tree is to give the same manifest.
+    std::sort(tree_.watched.begin(), tree_.watched.end(),
+              [](const Watched& a, const Watched& b) { return a.path < b.path; });
+    tree_.index = pack(classes);
+    return std::move(tree_);
+  }
+
+ private:
+  Listing list(const std::string& path) {
+    Listing listing = list_directory(root_, path, path.empty() ? shown_ : join(shown_, path));
+    constexpr std::int64_t settling_ns = 2'000'000'000;
+    const std::int64_t changed = std::max(listing.stamp.mtime_ns, listing.stamp.ctime_ns);
+    const bool settled = now_() - changed >= settling_ns;
+    watch(path, listing.stamp);
+    const std::lock_guard lock(mutex_);
+    tree_.settled = tree_.settled && settled;
+    ++tree_.directories_listed;
+    return listing;
+  }
+
+  void watch(const std::string& path, const Stamp& stamp) {
+    const std::lock_guard lock(mutex_);
+    tree_.watched.push_back({path, stamp});
+  }
+
+  void visit(ToList directory, WorkQueue<ToList>& queue) {
+    const Listing listing = list(directory.path);
+    const AncestorPtr ancestor =
+        descend(std::move(directory.parent), listing, join(shown_, directory.path));
+    std::vector<const DirectoryEntry*> images;
+    for (const DirectoryEntry& entry : listing.entries) {
+      if (entry.kind == EntryKind::dangling) watch(join(directory.path, entry.name), {});
+      if (entry.kind == EntryKind::directory) {
+        queue.push({join(directory.path, entry.name), directory.label, ancestor});
+      } else if (has_image_extension(entry.name)) {
+        images.push_back(&entry);
+      }
+    }
+    if (images.empty()) return;
+    std::sort(images.begin(), images.end(),
+              [](const auto* a, const auto* b) { return python_less(a->name, b->name); });
+    Images found{std::move(directory.path), directory.label, {}, {}};
+    for (const DirectoryEntry* image : images) {
+      found.names.append(image->name).push_back('\0');
+      if (image->kind == EntryKind::special) found.special.push_back(image->name);
+    }
+    const std::lock_guard lock(mutex_);
+    images_.push_back(std::move(found));
+  }
+
+  Bytes pack(const std::vector<std::string>& classes) {
+    // torchvision sorts what os.walk yields by the directory's whole path, '/' counting as a
+    // character: "a-b" comes before "a/b".
+    std::sort(images_.begin(), images_.end(), [](const Images& a, const Images& b) {
+      return a.label != b.label ? a.label < b.label : python_less(a.path, b.path);
+    });
+    IndexBuilder builder;
+    for (const std::string& name : classes) builder.add_class(name);
+    for (Images& images : images_) {
+      builder.add_directory(images.path, images.label);
+      auto special = images.special.begin();
+      for (std::size_t at = 0; at < images.names.size();) {
+        const std::string_view name = images.names.data() + at;
+        const bool regular = special == images.special.end() || *special != name;
+        if (!regular) ++special;
+        builder.add_entry(name, regular);
+        at += name.size() + 1;
+      }
+      images = {};
+    }
+    return builder.finish();
+  }
+
+  const int root_;
+  const std::string& shown_;
+  const Clock now_;
+  std::mutex mutex_;
+  Tree tree_;  // guarded by mutex_ while the queue runs, as is:
+  std::vector<Images> images_;
+};
+
+}  // namespace
+
+Tree scan_tree(int root, const std::string& shown, int threads, Clock now) {
+  return Scan(root, shown, now).run(threads);
+}
+
+const Watched* first_changed(int root, const std::vector<Watched>& watched, int threads) {
+  std::vector<const Watched*> items;
+  for (const Watched& item : watched) items.push_back(&item);
+  std::atomic<const Watched*> changed = nullptr;
+  WorkQueue<const Watched*> queue(std::move(items));
+  queue.run(threads, [&](const Watched* item) {
+    if (changed.load() == nullptr && stamp_of(root, item->path) != item->stamp) changed.store(item);
+  });
+  return changed.load();
+}
+
+}  // namespace ringfeed::data

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/directory.h"
+#include "data/index.h"
+
+namespace ringfeed::data {
+
+/// A path below the root on whose state the listing depended: every directory listed, and every
+/// link that led nowhere (inode 0), since its target can appear while no directory changes.
+struct Watched {
+  std::string path;
+  Stamp stamp;
+};
+
+struct Tree {
+  Bytes index;
+  std::vector<Watched> watched;
+  std::uint64_t directories_listed = 0;
+  /// No directory changed within 2 s of its listing. Time stamps are that coarse on some file
+  /// systems: a later change could leave them as they are.
+  bool settled = true;
+};
+
+using Clock = std::int64_t (*)();  ///< nanoseconds since 1970
+
+/// Lists the tree below the open directory `root`, shown to the user as `shown`, as
+/// torchvision.datasets.ImageFolder does. Classes without images are kept. Throws LoadError (stage
+/// scan): no class, a directory that cannot be listed, a link back into its own ancestors.
+Tree scan_tree(int root, const std::string& shown, int threads, Clock now);
+
+/// The first of `watched` that is no longer as it was, or nothing. Stats, lists nothing.
+const Watched* first_changed(int root, const std::vector<Watched>& watched, int threads);
+
+}  // namespace ringfeed::data
