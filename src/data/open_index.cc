@@ -83,24 +83,19 @@ class Opening {
   std::optional<Index> load(const std::filesystem::path& file, Warn warn_if_unusable) {
     Manifest manifest;
     const ManifestState state = load_manifest(file, manifest);
-    std::string why;
+    if (state == ManifestState::absent) return std::nullopt;
+    std::string why = "is unreadable, damaged or of another version";
     if (state == ManifestState::loaded && manifest.real_root == real_root_) {
       const Watched* changed = first_changed(fd_.get(), manifest.watched, threads_);
-      if (changed == nullptr) {
-        auto index = Index::adopt(root_, std::move(manifest.index));
-        if (index) {
-          report_.from_cache = true;
-          return index;
-        }
-        why = "is unreadable, damaged or of another version";
-      } else {
+      if (changed != nullptr) {
         why = "is out of date (" +
               (changed->path.empty() ? std::string("the root") : changed->path) + " has changed)";
+      } else if (auto index = Index::adopt(root_, std::move(manifest.index))) {
+        report_.from_cache = true;
+        return index;
       }
-    } else if (state != ManifestState::absent) {
-      why = "is unreadable, damaged or of another version";
     }
-    if (!why.empty() && warn_if_unusable == Warn::yes) {
+    if (warn_if_unusable == Warn::yes) {
       warn("manifest " + file.string() + " " + why + "; listing the folder again");
     }
     return std::nullopt;

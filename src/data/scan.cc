@@ -76,6 +76,9 @@ class Scan {
     }
     WorkQueue<ToList> queue(std::move(first));
     queue.run(threads, [&](ToList directory) { visit(std::move(directory), queue); });
+    // Threads finish in any order; the same tree is to give the same manifest.
+    std::sort(tree_.watched.begin(), tree_.watched.end(),
+              [](const Watched& a, const Watched& b) { return a.path < b.path; });
     tree_.index = pack(classes);
     return std::move(tree_);
   }

@@ -4,20 +4,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <tl/expected.hpp>
 
 #include "augment/geometry.h"
 #include "data/random.h"
+#include "decode/failure.h"
 #include "ringfeed/transform.h"
 
 namespace ringfeed::decode {
-
-/// Why one image was refused; the caller adds the path.
-struct Failure {
-  bool truncated = false;  ///< the bytes end early: worth one more read before it is final
-  std::string detail;      ///< what is wrong and what to do
-};
 
 /// Encoded file -> one sample's tensor. One per decode thread and used by it alone; owns libjpeg's
 /// and libpng's state and all scratch memory, reused from image to image.

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tl/expected.hpp>
+
+#include "decode/failure.h"
+#include "decode/row_sink.h"
+#include "decode/scratch_row.h"
+#include "ringfeed/transform.h"
+
+namespace ringfeed::decode {
+
+struct JpegHeader;
+struct JpegSession;
+
+/// JPEG -> the region of RGB rows that the sink asks for, with Pillow's pixels
+/// (Image.open().convert("RGB"), EXIF orientation not applied) and Pillow's verdict on damage.
+/// One thread's own.
+class JpegDecoder {
+ public:
+  explicit JpegDecoder(const DecodeLimits& limits) : limits_(limits) {}
+
+  /// `file` starts with FF D8 FF. On failure the sink may have got any number of rows.
+  tl::expected<void, Failure> decode(std::span<const std::uint8_t> file, RowSink& sink);
+
+  /// The most bytes one decoder holds, libjpeg's included.
+  static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
+
+ private:
+  enum class Ending { complete, out_of_bytes, error };
+
+  Ending run(JpegSession& session, const JpegHeader& header, bool whole_scan,
+             Resampler::Region region, RowSink& sink);
+  void push(const std::uint8_t* pixels, bool cmyk, int width, RowSink& sink);
+
+  DecodeLimits limits_;
+  ScratchRow row_;
+  ScratchRow rgb_;
+  int rows_pushed_ = 0;
+};
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <jpeglib.h>
+
+#include <csetjmp>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+
+namespace ringfeed::decode {
+
+/// libjpeg's state for one image, with the callbacks that make it behave as Pillow's decoder does:
+/// warnings are ignored, the source suspends where the bytes end, errors jump to `on_error`.
+///
+/// One per image, not one per decoder: jpeg_abort keeps quantisation and Huffman tables, so a
+/// damaged file without its own would decode with its predecessor's, and the pixels would depend on
+/// which image came before. Creating anew costs nothing measurable.
+struct JpegSession {
+  /// Neither allocates nor fails; open() does the rest under the caller's setjmp.
+  JpegSession(std::span<const std::uint8_t> file, bool load_truncated, int max_scans);
+  ~JpegSession();
+  JpegSession(const JpegSession&) = delete;
+  JpegSession& operator=(const JpegSession&) = delete;
+
+  void open(std::size_t max_bytes);
+
+  /// The message of the error that jumped.
+  void format_error(char (&text)[JMSG_LENGTH_MAX]);
+
+  jpeg_decompress_struct cinfo{};
+  std::jmp_buf on_error;
+  bool too_many_scans = false;
+
+ private:
+  static JpegSession& of(j_common_ptr cinfo);
+  static JpegSession& of(j_decompress_ptr cinfo);
+  static boolean end_of_bytes(j_decompress_ptr cinfo);
+  static void skip_bytes(j_decompress_ptr cinfo, long count);
+  static void count_scans(j_common_ptr cinfo);
+
+  jpeg_error_mgr errors_{};
+  jpeg_source_mgr source_{};
+  jpeg_progress_mgr progress_{};
+  int max_scans_;
+  bool may_append_eoi_;
+  std::size_t skip_beyond_end_ = 0;
+};
+
+}  // namespace ringfeed::decode
