@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <climits>
 #include <cstdint>
 #include <cstdio>
@@ -11,13 +12,17 @@
 #include <memory>
 #include <string>
 
+#include "augment/fixed_math.h"
+
 namespace {
 
 using ringfeed::RandomResizedCrop;
 using ringfeed::ResizeCenterCrop;
 using ringfeed::TransformPlan;
 using ringfeed::augment::draw_geometry;
+using ringfeed::augment::exp_fixed;
 using ringfeed::augment::Geometry;
+using ringfeed::augment::log_fixed;
 using ringfeed::data::Key;
 using ringfeed::data::make_key;
 
@@ -48,13 +53,19 @@ TransformPlan center_plan(int resize, int height, int width) {
   return plan;
 }
 
-/// FNV-1a over 10,000 geometries of changing sizes.
+/// FNV-1a over 10,000 geometries of changing sizes, and over the bits of as many ratios: rounding
+/// to pixels hides most differences in a last bit.
 std::uint64_t hash_of_draws() {
   const TransformPlan plan = TransformPlan::imagenet_train();
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (std::uint64_t position = 0; position < 10'000; ++position) {
     const int height = 1 + static_cast<int>(position * 7919 % 4001);
     const int width = 1 + static_cast<int>(position * 104'729 % 3001);
+    ringfeed::data::Draws draws(make_key(3, 4), position, ringfeed::data::Purpose::crop);
+    const double log_ratio = log_fixed(3.0 / 4.0 + draws.uniform());
+    for (const double value : {log_ratio, exp_fixed(log_ratio)}) {
+      hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3u;
+    }
     const Geometry g = draw_geometry(plan, height, width, make_key(3, 4), position);
     for (const int value : {g.top, g.left, g.height, g.width, static_cast<int>(g.hflip)}) {
       hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001b3u;

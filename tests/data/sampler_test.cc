@@ -9,7 +9,10 @@
 #include <random>
 #include <set>
 #include <stdexcept>
+#include <utility>
 #include <vector>
+
+#include "data/random.h"
 
 namespace {
 
@@ -128,6 +131,19 @@ TEST_CASE("the permutation never changes: a run begun before an update goes on a
   options.epoch = 7;
   CHECK(indices_of(EpochOrder(10, {}, options)) ==
         std::vector<std::uint32_t>{3, 8, 9, 0, 5, 2, 1, 7, 4, 6});
+}
+
+TEST_CASE("the permutation is Fisher-Yates from the back, one draw a step") {
+  using ringfeed::data::Draws;
+  for (const std::size_t total : {0, 1, 2, 63, 64, 65, 66, 129, 1000}) {
+    std::vector<std::uint32_t> expected(total);
+    std::iota(expected.begin(), expected.end(), 0u);
+    Draws draws(ringfeed::data::make_key(0, 0), 0, ringfeed::data::Purpose::order);
+    for (std::size_t left = total; left > 1; --left) {
+      std::swap(expected[left - 1], expected[draws.bounded(left)]);
+    }
+    CHECK(indices_of(EpochOrder(total, {}, {})) == expected);
+  }
 }
 
 TEST_CASE("all orders of a few samples are equally likely") {
