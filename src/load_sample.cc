@@ -28,9 +28,12 @@ auto Pipeline::on_reader_thread() noexcept {
 coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<Run> run, std::size_t k,
                                  InFlight flight) {
   const data::Sample sample = run->order[k];
-  auto file = self.dataset.index().regular(sample.index)
-                  ? co_await self.reader_->read(flight.sequence, sample.index, flight.units)
-                  : self.irregular(sample.index);
+  Expected<io::Encoded> file;
+  if (self.dataset.index().regular(sample.index)) {
+    file = co_await self.reader_->read(flight.sequence, sample.index, flight.units);
+  } else {
+    file = self.irregular(sample.index);
+  }
 
   batch::Channel::Slot slot = co_await run->channel.place(k);
   while (slot) {
