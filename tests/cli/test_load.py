@@ -47,7 +47,7 @@ def test_world_is_another_name_for_world_size(cli, folder):
 @pytest.mark.parametrize(
     "change",
     [
-        ["--seed", 1],
+        ["--seed", "1"],
         ["--no-shuffle"],
         ["--transform", "val"],
         ["--dtype", "float16"],
