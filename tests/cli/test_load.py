@@ -110,9 +110,6 @@ def damage(kind, victim):
         victim.symlink_to(victim.parent / "gone.bin")
     elif kind == "fifo":
         os.mkfifo(victim)
-    elif kind == "directory":
-        (victim.parent / "folder").mkdir()
-        victim.symlink_to(victim.parent / "folder")
 
 
 @pytest.mark.parametrize("reader", ["ring", "pool"])
