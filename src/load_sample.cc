@@ -28,6 +28,7 @@ auto Pipeline::on_reader_thread() noexcept {
 coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<Run> run, std::size_t k,
                                  InFlight flight) {
   const data::Sample sample = run->order[k];
+  // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
   Expected<io::Encoded> file;
   if (self.dataset.index().regular(sample.index)) {
     file = co_await self.reader_->read(flight.sequence, sample.index, flight.units);

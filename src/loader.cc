@@ -57,6 +57,11 @@ void validate(const LoaderOptions& options) {
 std::size_t resolve(LoaderOptions& options, const TransformPlan& plan, const ImageFolder& dataset) {
   validate(options);
   plan.validate();
+  for (const std::uint32_t index : options.indices) {
+    require(index < dataset.size(), "indices holds " + std::to_string(index) +
+                                        ", but the dataset has " + std::to_string(dataset.size()) +
+                                        " entries");
+  }
   if (options.num_workers == 0) options.num_workers = io::usable_cores();
   // 320 files a worker hide 200 ms a file at 1,600 images a second.
   const int depth =

@@ -1,3 +1,5 @@
+#include "io/pool_engine.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -13,7 +15,6 @@
 #include <system_error>
 #include <thread>
 
-#include "io/engine.h"
 #include "io/file_descriptor.h"
 
 namespace ringfeed::io {
@@ -46,14 +47,16 @@ auto retry_interrupted(Call call) {
 /// Blocking reads on threads of our own, for where io_uring is missing or forbidden.
 class PoolEngine final : public Engine {
  public:
-  explicit PoolEngine(const EngineOptions& options) : root_(open_root(options.root)) {
+  explicit PoolEngine(const PoolEngineOptions& options) : root_(open_root(options.root)) {
     const std::uint32_t wanted = std::max(options.slots, 1u);
     slots_.resize(std::min(wanted, descriptors_for_slots()));
     if (slots_.size() < wanted) {
       note_ = std::to_string(wanted) + " slots refused (EMFILE), using " +
               std::to_string(slots_.size());
     }
-    threads_.reserve(slots_.size());
+    most_threads_ = std::min(slots_.size(), std::size_t{options.threads});
+    if (most_threads_ == 0) most_threads_ = slots_.size();
+    threads_.reserve(most_threads_);
     const std::lock_guard lock(mutex_);
     add_thread();  // throws here if there cannot even be one
   }
@@ -136,11 +139,11 @@ class PoolEngine final : public Engine {
       s.offset = offset;
       queue_.push_back(slot);
       // Threads appear only while all there are have something to wait for.
-      if (queue_.size() > idle_ && threads_.size() < slots_.size() && !thread_refused_) {
+      if (queue_.size() > idle_ && threads_.size() < most_threads_) {
         try {
           add_thread();
         } catch (const std::system_error& error) {
-          thread_refused_ = true;
+          most_threads_ = threads_.size();
           if (!note_.empty()) note_ += "; ";
           note_ += "thread " + std::to_string(threads_.size() + 1) + " refused (" +
                    strerrorname_np(error.code().value()) + "), using " +
@@ -202,7 +205,7 @@ class PoolEngine final : public Engine {
   std::string note_;
   std::vector<Slot> slots_;  ///< each touched by the thread that has its operation
   std::vector<std::thread> threads_;
-  bool thread_refused_ = false;
+  std::size_t most_threads_ = 0;
 
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable work_, finished_;
@@ -215,8 +218,12 @@ class PoolEngine final : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> make_pool_engine(const EngineOptions& options) {
+std::unique_ptr<Engine> make_pool_engine(const PoolEngineOptions& options) {
   return std::make_unique<PoolEngine>(options);
+}
+
+std::unique_ptr<Engine> make_pool_engine(const EngineOptions& options) {
+  return make_pool_engine(PoolEngineOptions{options, 0});
 }
 
 }  // namespace ringfeed::io

@@ -54,7 +54,8 @@ Ring::Ring(const Options& options) : files_(std::max(options.files, 1u)) {
   register_files();
   // Both limits: an open counts as bounded work, a read forced to io-wq as unbounded. The kernel's
   // default (4 x CPUs) would be the depth on every file system that blocks: 197 files/s, not 6,000.
-  unsigned limits[2] = {files_, files_};
+  const unsigned workers = options.workers != 0 ? options.workers : files_;
+  unsigned limits[2] = {workers, workers};
   if (const int error = io_uring_register_iowq_max_workers(&handle_.ring, limits); error < 0) {
     fail(-error, "io_uring: IORING_REGISTER_IOWQ_MAX_WORKERS (kernel 5.15)");
   }

@@ -12,7 +12,8 @@ namespace ringfeed::io {
 class Ring {
  public:
   struct Options {
-    std::uint32_t files = 64;   ///< direct descriptors, which is also the limit on io-wq workers
+    std::uint32_t files = 64;   ///< direct descriptors
+    std::uint32_t workers = 0;  ///< io-wq threads at most, of each kind; 0: as many as `files`
     std::uint32_t entries = 0;  ///< submission queue entries; 0 derives them from `files`
   };
 

@@ -41,7 +41,7 @@ class RingEngine final : public Engine {
   explicit RingEngine(const RingEngineOptions& options)
       : root_(open_root(options.root)),
         wake_fd_(eventfd(0, EFD_CLOEXEC)),
-        ring_({.files = options.slots, .entries = options.entries}),
+        ring_({.files = options.slots, .workers = options.workers, .entries = options.entries}),
         async_opens_(options.async_opens.value_or(opens_may_block(options.root))),
         slots_(ring_.files()) {
     if (wake_fd_.get() < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
@@ -263,7 +263,7 @@ std::unique_ptr<Engine> make_ring_engine(const RingEngineOptions& options) {
 }
 
 std::unique_ptr<Engine> make_ring_engine(const EngineOptions& options) {
-  return make_ring_engine(RingEngineOptions{options, 0, std::nullopt});
+  return make_ring_engine(RingEngineOptions{options, 0, 0, std::nullopt});
 }
 
 }  // namespace ringfeed::io

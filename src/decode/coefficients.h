@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ringfeed::decode {
+
+/// What one axis of a resize computes: `in` source pixels become `resized`, of which the window
+/// [begin, begin + count) is kept (pixels outside [0, resized) are padding), mirrored on request.
+struct AxisRequest {
+  int in = 0;
+  int resized = 0;
+  int begin = 0;
+  int count = 0;
+  bool mirrored = false;
+
+  bool operator==(const AxisRequest&) const = default;
+};
+
+/// Pillow's 8-bit bilinear weights of one axis, in fixed point with 22 fraction bits:
+/// output = (2^21 + sum of weight * source) >> 22.
+struct AxisWeights {
+  /// The source pixels that any output reads: [source_begin, source_begin + source_count).
+  int source_begin = 0;
+  int source_count = 0;
+  /// The most taps any output has.
+  int max_taps = 0;
+  /// Per output: the first source pixel, counted from source_begin, and how many follow. Padding
+  /// has no taps.
+  std::vector<int> first;
+  std::vector<int> taps;
+  /// Output i's weights begin at i * stride.
+  std::size_t stride = 0;
+  std::vector<std::int32_t> weights;
+
+  const std::int32_t* of(int output) const {
+    return weights.data() + static_cast<std::size_t>(output) * stride;
+  }
+};
+
+inline constexpr int weight_bits = 22;
+
+/// Pillow's precompute_coeffs and normalize_coeffs_8bpc (Resample.c) for its triangle filter.
+/// Weights that round to zero at either end are dropped: they change no sum, and an axis of equal
+/// size becomes one tap of 2^22, the copy that Pillow makes then.
+void compute_weights(const AxisRequest& request, AxisWeights& axis);
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,169 @@
+#include "resample_reference.h"
+
+#include <doctest/doctest.h>
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace ringfeed::test {
+namespace {
+
+std::size_t size(int value) { return static_cast<std::size_t>(value); }
+
+/// One axis as a dense matrix-free loop: what Pillow computes for output `index`.
+struct Tap {
+  int source;
+  std::int64_t weight;
+};
+std::vector<Tap> taps_of(int index, int in, int out) {
+  const double scale = static_cast<double>(in) / out;
+  const double reach = scale > 1 ? scale : 1;
+  const double center = (index + 0.5) * scale;
+  const int begin = std::max(0, static_cast<int>(center - reach + 0.5));
+  const int end = std::min(in, static_cast<int>(center + reach + 0.5));
+  std::vector<double> raw;
+  double sum = 0;
+  for (int i = begin; i < end; ++i) {
+    const double t = std::abs((i - center + 0.5) * (1.0 / reach));
+    raw.push_back(t < 1 ? 1 - t : 0);
+    sum += raw.back();
+  }
+  std::vector<Tap> taps;
+  for (int i = begin; i < end; ++i) {
+    const double weight = raw[size(i - begin)] / sum;
+    taps.push_back({i, static_cast<std::int64_t>(0.5 + weight * 4194304.0)});
+  }
+  return taps;
+}
+
+Image resize_columns(const Image& in, int width) {
+  if (width == in.width) return in;
+  Image out{in.height, width, std::vector<std::uint8_t>(size(in.height) * size(width) * 3)};
+  for (int x = 0; x < width; ++x) {
+    const std::vector<Tap> taps = taps_of(x, in.width, width);
+    for (int y = 0; y < in.height; ++y) {
+      for (int c = 0; c < 3; ++c) {
+        std::int64_t sum = 1 << 21;
+        for (const Tap& t : taps) sum += t.weight * in.row(y)[t.source * 3 + c];
+        out.rgb[(size(y) * size(width) + size(x)) * 3 + size(c)] =
+            static_cast<std::uint8_t>(sum >> 22);
+      }
+    }
+  }
+  return out;
+}
+
+Image transposed(const Image& in) {
+  Image out{in.width, in.height, std::vector<std::uint8_t>(in.rgb.size())};
+  for (int y = 0; y < in.height; ++y) {
+    for (int x = 0; x < in.width; ++x) {
+      std::copy_n(in.row(y) + x * 3, 3, &out.rgb[(size(x) * size(in.height) + size(y)) * 3]);
+    }
+  }
+  return out;
+}
+
+Image resize_rows(const Image& in, int height) {
+  return transposed(resize_columns(transposed(in), height));
+}
+
+}  // namespace
+
+Image synthetic_image(int kind, int height, int width) {
+  Image image{height, width, {}};
+  image.rgb.reserve(size(height) * size(width) * 3);
+  for (std::uint32_t y = 0; y < static_cast<std::uint32_t>(height); ++y) {
+    for (std::uint32_t x = 0; x < static_cast<std::uint32_t>(width); ++x) {
+      for (std::uint32_t c = 0; c < 3; ++c) {
+        std::uint32_t h = (y * 73856093u) ^ (x * 19349663u) ^ (c * 83492791u);
+        h ^= h >> 13;
+        h *= 0x5bd1e995u;
+        h ^= h >> 15;
+        const std::uint32_t ramp = (5 * x + 3 * y + 40 * c) & 127;
+        const std::uint32_t value = kind == 0   ? h & 255
+                                    : kind == 1 ? (h & 1) * 255
+                                                : (h & 127) + ramp;
+        image.rgb.push_back(static_cast<std::uint8_t>(value));
+      }
+    }
+  }
+  return image;
+}
+
+std::vector<std::uint8_t> reference_resize(const Image& image, const augment::Geometry& g,
+                                           PillowRule rule) {
+  Image crop{g.height, g.width, {}};
+  for (int y = 0; y < g.height; ++y) {
+    const std::uint8_t* row = image.row(g.top + y) + g.left * 3;
+    crop.rgb.insert(crop.rgb.end(), row, row + g.width * 3);
+  }
+  const int dh = g.height - g.resized_height;
+  const int dw = g.width - g.resized_width;
+  const bool rows_first =
+      dh > 0 && (rule == PillowRule::from_13 ? dh > 2 * dw : g.height > 100 * g.width);
+  const Image resized = rows_first
+                            ? resize_columns(resize_rows(crop, g.resized_height), g.resized_width)
+                            : resize_rows(resize_columns(crop, g.resized_width), g.resized_height);
+  std::vector<std::uint8_t> out(size(g.out_height) * size(g.out_width) * 3);
+  for (int y = 0; y < g.out_height; ++y) {
+    for (int x = 0; x < g.out_width; ++x) {
+      const int sy = g.window_top + y;
+      const int sx = g.window_left + (g.hflip ? g.out_width - 1 - x : x);
+      if (sy < 0 || sy >= g.resized_height || sx < 0 || sx >= g.resized_width) continue;
+      std::copy_n(resized.row(sy) + sx * 3, 3, &out[(size(y) * size(g.out_width) + size(x)) * 3]);
+    }
+  }
+  return out;
+}
+
+TransformPlan raw_plan(const augment::Geometry& g, PillowRule rule) {
+  TransformPlan plan;
+  plan.geometry = RandomResizedCrop{.height = g.out_height, .width = g.out_width};
+  plan.normalize.flavour = Normalize::Flavour::none;
+  plan.dtype = DType::uint8;
+  plan.layout = Layout::channels_last;
+  plan.pillow = rule;
+  return plan;
+}
+
+std::vector<std::byte> resample(decode::Resampler& resampler, const TransformPlan& plan,
+                                const augment::Geometry& geometry, const Image& image) {
+  // 64-byte alignment as a batch has it, with a guard on both sides.
+  constexpr std::size_t guard = 64;
+  const std::size_t bytes = plan.sample_bytes();
+  std::vector<std::byte> buffer(bytes + 3 * guard, std::byte{0xA5});
+  const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
+  std::byte* out = buffer.data() + guard + (guard - address % guard) % guard;
+
+  const auto region = resampler.begin(geometry, out);
+  const std::size_t row_bytes = size(region.width) * 3;
+  REQUIRE(row_bytes <= image.rgb.size());
+  for (int y = 0; y < region.height; ++y) {
+    std::vector<std::uint8_t> row(row_bytes + decode::Resampler::row_slack, 0xEE);
+    std::memcpy(row.data(), image.row(region.top + y) + region.left * 3, row_bytes);
+    resampler.push_row(row.data());
+    std::fill(row.begin(), row.end(), std::uint8_t{0x77});
+  }
+  const auto untouched = [](std::byte b) { return b == std::byte{0xA5}; };
+  CHECK(std::all_of(buffer.data(), out, untouched));
+  CHECK(std::all_of(out + bytes, buffer.data() + buffer.size(), untouched));
+  return {out, out + bytes};
+}
+
+void for_each_target(const std::function<void(const std::string&)>& body) {
+  const std::int64_t all = hwy::SupportedTargets();
+  for (std::int64_t rest = all; rest != 0; rest &= rest - 1) {
+    const std::int64_t target = rest & -rest;
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    const std::string name = hwy::TargetName(target);
+    CAPTURE(name);
+    body(name);
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+}  // namespace ringfeed::test

@@ -1,0 +1,382 @@
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "ringfeed/loader.h"
+#include "support/image_folder.h"
+
+using namespace ringfeed;
+using ringfeed::testing::SampleFolder;
+
+namespace {
+
+const SampleFolder& folder() {
+  static const SampleFolder folder(5, 21);
+  return folder;
+}
+
+ImageFolder open(const std::filesystem::path& root) {
+  ScanOptions options;
+  options.use_cache = false;
+  return ImageFolder::open(root, options);
+}
+
+TransformPlan small_plan() {
+  TransformPlan plan;
+  plan.geometry = RandomResizedCrop{.height = 8, .width = 12};
+  return plan;
+}
+
+LoaderOptions small_options(ReaderKind reader = ReaderKind::automatic) {
+  LoaderOptions options;
+  options.batch_size = 8;
+  options.num_workers = 2;
+  options.max_file_bytes = 1 << 20;
+  options.reader = reader;
+  return options;
+}
+
+/// position -> (index, label, tensor bytes) of a whole epoch; every position at most once.
+using Delivered = std::map<std::uint64_t, std::tuple<std::uint32_t, std::int64_t, std::string>>;
+
+void collect(Epoch&& epoch, Delivered& into) {
+  for (Batch& batch : epoch) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const auto pixels = batch.sample(i);
+      const bool added =
+          into.try_emplace(batch.positions[i], batch.indices[i], batch.labels[i],
+                           std::string(reinterpret_cast<const char*>(pixels.data()), pixels.size()))
+              .second;
+      CHECK(added);
+    }
+  }
+}
+
+Delivered whole_epoch(const LoaderOptions& options, std::uint64_t epoch = 3) {
+  Loader loader(open(folder().root()), small_plan(), options);
+  Delivered delivered;
+  collect(loader.epoch(epoch), delivered);
+  return delivered;
+}
+
+constexpr ReaderKind readers[] = {ReaderKind::ring, ReaderKind::pool};
+
+}  // namespace
+
+TEST_CASE("an epoch delivers every sample once, with its label") {
+  for (auto reader : readers) {
+    const auto delivered = whole_epoch(small_options(reader));
+    CHECK(delivered.size() == 105);
+    std::set<std::uint32_t> indices;
+    for (const auto& [position, sample] : delivered) {
+      indices.insert(std::get<0>(sample));
+      CHECK(std::get<1>(sample) == std::get<0>(sample) / 21);
+    }
+    CHECK(indices.size() == 105);
+  }
+}
+
+TEST_CASE("order and pixels depend on seed, epoch and position alone") {
+  const auto reference = whole_epoch(small_options());
+  for (auto reader : readers) {
+    for (int workers : {1, 2, 5}) {
+      for (bool in_order : {true, false}) {
+        auto options = small_options(reader);
+        options.num_workers = workers;
+        options.in_order = in_order;
+        options.batch_size = 4 + workers;
+        options.depth = 3 * workers;
+        CHECK(whole_epoch(options) == reference);
+      }
+    }
+  }
+  CHECK(whole_epoch(small_options(), 4) != reference);
+  auto other = small_options();
+  other.seed = 1;
+  CHECK(whole_epoch(other) != reference);
+}
+
+TEST_CASE("the ranks' epochs together are the epoch of one process") {
+  const auto reference = whole_epoch(small_options());
+  for (auto uneven : {Uneven::pad, Uneven::keep}) {
+    Delivered together;
+    for (int rank = 0; rank < 4; ++rank) {
+      auto options = small_options();
+      options.rank = rank;
+      options.world_size = 4;
+      options.uneven = uneven;
+      collect(Loader(open(folder().root()), small_plan(), options).epoch(3), together);
+    }
+    CHECK(together.size() == (uneven == Uneven::pad ? 108 : 105));
+    together.erase(together.lower_bound(105), together.end());
+    CHECK(together == reference);
+  }
+}
+
+TEST_CASE("an epoch begun at a batch goes on as the whole epoch does") {
+  Loader loader(open(folder().root()), small_plan(), small_options());
+  std::vector<std::vector<std::uint64_t>> whole, rest;
+  for (Batch& batch : loader.epoch(1)) whole.push_back(batch.positions);
+  Epoch epoch = loader.epoch(1, 5);
+  CHECK(epoch.size() == whole.size() - 5);
+  for (Batch& batch : epoch) {
+    CHECK(batch.index == static_cast<std::int64_t>(5 + rest.size()));
+    rest.push_back(batch.positions);
+  }
+  CHECK(std::ranges::equal(rest, std::span(whole).subspan(5)));
+}
+
+TEST_CASE("drop_last leaves the partial batch out, and batches_per_epoch says so") {
+  for (bool drop_last : {false, true}) {
+    auto options = small_options();
+    options.drop_last = drop_last;
+    Loader loader(open(folder().root()), small_plan(), options);
+    std::size_t batches = 0, samples = 0;
+    for (Batch& batch : loader.epoch(0)) {
+      ++batches;
+      samples += batch.size();
+    }
+    CHECK(batches == loader.batches_per_epoch());
+    CHECK(samples == (drop_last ? 104 : 105));
+  }
+}
+
+TEST_CASE("a failed sample raises at its batch, names stage and file, and the epoch goes on") {
+  for (auto reader : readers) {
+    SampleFolder files(2, 20);
+    std::filesystem::resize_file(files.file(0, 9), 300);
+    auto dataset = open(files.root());
+    std::filesystem::remove(files.file(1, 3));
+    auto options = small_options(reader);
+    options.batch_size = 4;
+    options.shuffle = false;
+    Loader loader(dataset, small_plan(), options);
+    Epoch epoch = loader.epoch(0);
+    std::vector<std::string> faults;
+    std::vector<std::int64_t> batches;
+    for (;;) {
+      try {
+        auto batch = epoch.next();
+        if (!batch) break;
+        batches.push_back(batch->index);
+      } catch (const LoadError& error) {
+        faults.push_back(std::string(to_string(error.error().stage)) + " " + error.error().path +
+                         " after " + std::to_string(batches.size()));
+      }
+    }
+    CHECK(batches == std::vector<std::int64_t>{0, 1, 3, 4, 6, 7, 8, 9});
+    REQUIRE(faults.size() == 2);
+    CHECK(faults[0] == "decode " + files.file(0, 9).string() + " after 2");
+    CHECK(faults[1] == "open " + files.file(1, 3).string() + " after 4");
+    CHECK(loader.stats().read.failed == 1);
+    CHECK(loader.stats().decode.failed == 1);
+  }
+}
+
+TEST_CASE("a FIFO, an empty file and one over the size limit are errors, not hangs") {
+  for (auto reader : readers) {
+    SampleFolder files(1, 4);
+    testing::write_file(files.root() / "c00/empty.JPEG", "");
+    testing::write_file(files.root() / "c00/huge.JPEG",
+                        testing::make_jpeg(40, 30, 1) + std::string(1 << 20, 'x'));
+    REQUIRE(::mkfifo((files.root() / "c00/pipe.JPEG").c_str(), 0600) == 0);
+    auto options = small_options(reader);
+    options.batch_size = 1;
+    Loader loader(open(files.root()), small_plan(), options);
+    Epoch epoch = loader.epoch(0);
+    std::set<std::string> failed;
+    std::size_t good = 0;
+    for (;;) {
+      try {
+        if (!epoch.next()) break;
+        ++good;
+      } catch (const LoadError& error) {
+        failed.insert(std::filesystem::path(error.error().path).filename());
+      }
+    }
+    CHECK(good == 4);
+    CHECK(failed == std::set<std::string>{"empty.JPEG", "huge.JPEG", "pipe.JPEG"});
+  }
+}
+
+TEST_CASE("files many times the first guess load with memory at its minimum") {
+  for (auto reader : readers) {
+    SampleFolder files(1, 1);
+    std::string jpeg = testing::make_jpeg(64, 64, 5);
+    for (int i = 0; i < 40; ++i) {
+      // A comment segment makes the file long; decoders skip it.
+      std::string padded = jpeg.substr(0, 2);
+      for (int segment = 0; segment < 9; ++segment) {
+        padded += std::string("\xff\xfe\xff\xff", 4) + std::string(0xfffd, static_cast<char>(i));
+      }
+      testing::write_file(files.root() / "c00" / ("big" + std::to_string(i) + ".JPEG"),
+                          padded + jpeg.substr(2));
+    }
+    auto options = small_options(reader);
+    options.read_ahead_bytes = 256 << 10;
+    Loader loader(open(files.root()), small_plan(), options);
+    Delivered delivered;
+    collect(loader.epoch(0), delivered);
+    CHECK(delivered.size() == 41);
+    CHECK(loader.stats().read_ahead_bytes_peak <= (256u << 10) + (1u << 20) + 4096);
+  }
+}
+
+TEST_CASE("stop at any moment, from another thread, ends the epoch and hangs nothing") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 30; ++round) {
+    auto options = small_options(readers[round % 2]);
+    options.batch_size = 2;
+    Loader loader(open(folder().root()), small_plan(), options);
+    Epoch epoch = loader.epoch(0);
+    const auto stop_at = random() % 40;
+    std::atomic<std::size_t> taken{0};
+    std::thread stopper([&] {
+      while (taken.load() < stop_at) std::this_thread::yield();
+      loader.stop();
+    });
+    while (epoch.next()) ++taken;
+    taken = 1000;
+    stopper.join();
+    CHECK_FALSE(epoch.next());
+    CHECK_FALSE(loader.epoch(1).next());
+  }
+}
+
+TEST_CASE("an epoch dropped half way leaves the next one whole") {
+  for (auto reader : readers) {
+    const auto reference = whole_epoch(small_options(reader), 9);
+    Loader loader(open(folder().root()), small_plan(), small_options(reader));
+    for (int i = 0; i < 10; ++i) {
+      Epoch epoch = loader.epoch(static_cast<std::uint64_t>(i));
+      for (int batch = 0; batch < i; ++batch) CHECK(epoch.next());
+    }
+    Delivered delivered;
+    collect(loader.epoch(9), delivered);
+    CHECK(delivered == reference);
+  }
+}
+
+TEST_CASE("batches the caller keeps stay as they were") {
+  Loader loader(open(folder().root()), small_plan(), small_options());
+  std::vector<Batch> kept;
+  std::vector<std::string> bytes;
+  for (int pass = 0; pass < 3; ++pass) {
+    for (Batch& batch : loader.epoch(static_cast<std::uint64_t>(pass))) {
+      const auto pixels = batch.pixels();
+      bytes.emplace_back(reinterpret_cast<const char*>(pixels.data()), pixels.size());
+      kept.push_back(std::move(batch));
+    }
+  }
+  loader.stop();
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const auto pixels = kept[i].pixels();
+    CHECK(bytes[i] == std::string(reinterpret_cast<const char*>(pixels.data()), pixels.size()));
+  }
+}
+
+TEST_CASE("no batch within the timeout is a TimeoutError, and the epoch can go on") {
+  auto options = small_options();
+  options.timeout = std::chrono::nanoseconds(1);
+  Loader loader(open(folder().root()), small_plan(), options);
+  Epoch epoch = loader.epoch(0);
+  int timeouts = 0;
+  std::size_t samples = 0;
+  for (;;) {
+    try {
+      auto batch = epoch.next();
+      if (!batch) break;
+      samples += batch->size();
+    } catch (const TimeoutError&) {
+      ++timeouts;
+    }
+  }
+  CHECK(timeouts > 0);
+  CHECK(samples == 105);
+}
+
+TEST_CASE("in a forked child next() throws and destructors return") {
+  Loader loader(open(folder().root()), small_plan(), small_options());
+  Epoch epoch = loader.epoch(0);
+  REQUIRE(epoch.next());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int code = 1;
+    try {
+      (void)epoch.next();
+    } catch (const std::logic_error&) {
+      code = 0;
+    }
+    {
+      Epoch dropped = std::move(epoch);
+      Loader gone = std::move(loader);
+    }
+    ::_exit(code);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  while (epoch.next()) {
+  }
+}
+
+TEST_CASE("a memory limit too small states the least that works, and that works") {
+  auto options = small_options();
+  options.limits.max_decoder_bytes = 8 << 20;
+  options.memory_limit = 1000;
+  std::string message;
+  try {
+    Loader loader(open(folder().root()), small_plan(), options);
+  } catch (const std::invalid_argument& error) {
+    message = error.what();
+  }
+  const auto at = message.find("at least ");
+  REQUIRE(at != std::string::npos);
+  options.memory_limit = std::stoull(message.substr(at + 9));
+  Loader loader(open(folder().root()), small_plan(), options);
+  CHECK(loader.memory_bound() == options.memory_limit);
+  Delivered delivered;
+  collect(loader.epoch(0), delivered);
+  CHECK(delivered.size() == 105);
+}
+
+TEST_CASE("options that make no sense are refused when the loader is made") {
+  const auto dataset = open(folder().root());
+  const auto refuses = [&](auto change) {
+    auto options = small_options();
+    change(options);
+    CHECK_THROWS_AS(Loader(dataset, small_plan(), options), std::invalid_argument);
+  };
+  refuses([](auto& o) { o.batch_size = 0; });
+  refuses([](auto& o) { o.num_workers = -1; });
+  refuses([](auto& o) { o.prefetch_factor = 0; });
+  refuses([](auto& o) { o.rank = 1; });
+  refuses([](auto& o) { o.max_file_bytes = 0; });
+  refuses([](auto& o) { o.read_ahead_bytes = 1; });
+  refuses([](auto& o) { o.indices = {105}; });
+}
+
+TEST_CASE("statistics count every file, and name the reader") {
+  for (auto reader : readers) {
+    Loader loader(open(folder().root()), small_plan(), small_options(reader));
+    for (Batch& batch : loader.epoch(0)) (void)batch;
+    const Stats stats = loader.stats();
+    CHECK(stats.read.count == 105);
+    CHECK(stats.decode.count == 105);
+    CHECK(stats.deliver.count == loader.batches_per_epoch());
+    CHECK(stats.reader == (reader == ReaderKind::ring ? "ring" : "pool"));
+    CHECK(stats.wall_seconds > 0);
+  }
+}

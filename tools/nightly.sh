@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# What takes too long or too quiet a machine for every change: the figures and bounds that ringfeed
+# promises, on the set for speed figures. Figures go to build/nightly. Fails if one is missed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+tools/setup.sh
+bench/make_photos.sh photos
+results=build/nightly
+mkdir -p "$results"
+failed=0
+# check NAME COMMAND...: keeps what it prints
+check() {
+  local name=$1
+  shift
+  echo "=== $name"
+  "$@" | tee "$results/$name.txt" || { echo "=== $name FAILED"; failed=1; }
+}
+check train_pipeline .venv/bin/python bench/compare/train_pipeline.py photos/train --at-least 3.2
+for reader in ring pool; do
+  check "memory_$reader" \
+    .venv/bin/python bench/compare/memory.py photos/train -- --reader "$reader"
+  check "memory_large_$reader" \
+    .venv/bin/python bench/compare/memory.py photos/large --batch-size 8 -- --reader "$reader"
+done
+for stage in read decode load; do
+  check "bench_$stage" .venv/bin/ringfeed bench "$stage" photos/train
+done
+exit $failed
