@@ -3,6 +3,7 @@
 
 #include "commands.h"
 #include "data/sampler.h"
+#include "io/system_limits.h"
 #include "measure.h"
 #include "options.h"
 #include "output.h"
@@ -36,7 +37,10 @@ struct Bench {
   std::vector<Error> errors{};
 
   Bench(const BenchFlags& f, Interrupt& i)
-      : flags(f), interrupt(i), dataset(f.dataset.open()), workers(resolve_workers(f.workers)) {
+      : flags(f),
+        interrupt(i),
+        dataset(f.dataset.open()),
+        workers(f.workers > 0 ? f.workers : io::usable_cores()) {
     table.row({"stage", "images/s", "images", "failed", "seconds", "us CPU/image", "images/s/core",
                "MB/s", "p50", "p90", "p99"});
   }

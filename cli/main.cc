@@ -19,10 +19,15 @@ std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
   return "ringfeed: " + one_line(error.what()) + " (see " + name + " --help)\n";
 }
 
-int report(const Chosen& chosen, const Error& error, int code) {
-  complain(error.message());
-  if (chosen.json) print_json({{"errors", Json::array({to_json(error)})}});
+/// The line on stderr, and with --json the document that stands for the one that failed.
+int report(const Chosen& chosen, std::string_view text, Json error, int code) {
+  complain(text);
+  if (chosen.json) print_json({{"errors", Json::array({std::move(error)})}});
   return code;
+}
+
+Json setup_error(const std::exception& error) {
+  return {{"stage", to_string(Stage::setup)}, {"code", 0}, {"path", ""}, {"message", error.what()}};
 }
 
 int run(const Chosen& chosen) {
@@ -30,11 +35,11 @@ int run(const Chosen& chosen) {
     Interrupt interrupt;
     return chosen.run(interrupt);
   } catch (const LoadError& error) {
-    return report(chosen, error.error(), exit_data);
+    return report(chosen, error.what(), to_json(error.error()), exit_data);
   } catch (const std::invalid_argument& error) {
-    return report(chosen, {Stage::setup, 0, "", error.what()}, exit_usage);
+    return report(chosen, error.what(), setup_error(error), exit_usage);
   } catch (const std::exception& error) {
-    return report(chosen, {Stage::setup, 0, "", error.what()}, exit_data);
+    return report(chosen, error.what(), setup_error(error), exit_data);
   }
 }
 

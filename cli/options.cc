@@ -1,8 +1,5 @@
 #include "options.h"
 
-#include <sched.h>
-
-#include <algorithm>
 #include <chrono>
 
 #include "output.h"
@@ -186,13 +183,6 @@ void add_seed(CLI::App& command, std::uint64_t& seed) {
 
 void add_json(CLI::App& command, bool& json) {
   command.add_flag("--json", json, "Print one JSON document instead of text");
-}
-
-int resolve_workers(int workers) {
-  if (workers > 0) return workers;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
 }
 
 }  // namespace ringfeed::cli

@@ -69,7 +69,4 @@ void add_workers(CLI::App& command, int& workers);
 void add_seed(CLI::App& command, std::uint64_t& seed);
 void add_json(CLI::App& command, bool& json);
 
-/// The decode threads that `workers` stands for: itself, or the cores this process may run on.
-int resolve_workers(int workers);
-
 }  // namespace ringfeed::cli

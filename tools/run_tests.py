@@ -55,7 +55,7 @@ def run_program(test):
 def run_pytest(folder, command):
     environment = dict(os.environ)
     if command:
-        environment["RINGFEED"] = os.path.abspath(command)
+        environment["RINGFEED_CLI"] = os.path.abspath(command)
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, "report.xml")
         status = subprocess.run(
@@ -78,7 +78,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="tests of these names alone")
     parser.add_argument("--pytest", metavar="FOLDER")
-    parser.add_argument("--command", help="the ringfeed that pytest tests ($RINGFEED)")
+    parser.add_argument("--command", help="the ringfeed that pytest tests ($RINGFEED_CLI)")
     args = parser.parse_args()
 
     passed = failed = 0

@@ -37,8 +37,7 @@ struct Pixels {
 
 TEST_CASE("ranks' checksums add up to the whole, in any order and split") {
   const std::uint64_t whole = Pixels({0, 1, 2, 3, 4, 5}).checksum();
-  CHECK(Pixels({5, 0, 2}).checksum() + Pixels({1}).checksum() + Pixels({4, 3}).checksum() ==
-        whole);
+  CHECK(Pixels({5, 0, 2}).checksum() + Pixels({1}).checksum() + Pixels({4, 3}).checksum() == whole);
 }
 
 TEST_CASE("padded positions do not count") {

@@ -1,0 +1,143 @@
+import os
+import subprocess
+
+import pytest
+from PIL import Image
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["load"],
+        ["nonsense"],
+        ["load", "ROOT", "--nonsense"],
+        ["load", "ROOT", "--reader", "uring"],
+        ["load", "ROOT", "--batch-size", "0"],
+        ["load", "ROOT", "--batch-size", "many"],
+        ["load", "ROOT", "--workers", "-1"],
+        ["load", "ROOT", "--dtype", "float64"],
+        ["load", "ROOT", "--pillow", "11"],
+        ["load", "ROOT", "--read-ahead-bytes", "12X"],
+        ["load", "ROOT", "--rank", "3", "--world", "3"],
+        ["load", "ROOT", "--memory-limit", "1M"],
+        ["bench", "ROOT"],
+        ["bench", "decode", "ROOT", "--seconds", "0"],
+        ["preview", "ROOT"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_exits_2_with_one_line(cli, folder, args):
+    done = cli(*[folder if arg == "ROOT" else arg for arg in args])
+    assert done.code == 2
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 1 and done.err.startswith("ringfeed: ")
+
+
+def test_sizes_take_suffixes(cli, folder):
+    def bound(size):
+        args = ["--max-file-bytes", "1M", "--batch-size", 4, "--read-ahead-bytes", size]
+        return cli("load", folder, "--json", *args).json["memory_bound_bytes"]
+
+    assert bound("64M") == bound(str(64 << 20))
+    assert bound("64M") - bound("32M") == 32 << 20
+
+
+@pytest.mark.parametrize("command", ["scan", "load", "bench", "doctor", "preview"])
+def test_every_command_has_help(cli, command):
+    done = cli(command, "--help")
+    assert done.code == 0 and "--help" in done.out and done.err == ""
+
+
+def test_version_is_printed(cli):
+    assert cli("--version").out.startswith("ringfeed ")
+
+
+def test_output_that_cannot_be_written_is_not_success(cli_path, environment, folder):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [cli_path, "scan", folder], stdout=full, stderr=subprocess.PIPE, env=environment
+        )
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("reader", ["ring", "pool"])
+def test_bench_read_reads_every_file_whole(cli, folder, reader):
+    done = cli("bench", "read", folder, "--json", "--reader", reader, "--depth", 8)
+    assert done.code == 0 and done.err == ""
+    read = done.json["read"]
+    assert read["reader"] == reader
+    assert read["files"] == 28 and read["failed"] == 0
+    assert read["bytes"] == sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    assert 0 < read["p50_us"] <= read["p99_us"] <= read["max_us"]
+
+
+def test_bench_read_follows_a_file_larger_than_its_first_buffer(cli, small_folder):
+    with open(small_folder / "class_0" / "0.jpg", "ab") as file:
+        file.truncate(1 << 20)
+    read = cli("bench", "read", small_folder, "--json").json["read"]
+    assert read["bytes"] == sum(f.stat().st_size for f in small_folder.rglob("*.jpg"))
+
+
+def test_bench_decode_stops_at_the_images_asked_for(cli, folder):
+    done = cli("bench", "decode", folder, "--json", "--images", 10, "--workers", 2)
+    assert done.code == 0
+    decode = done.json["decode"]
+    assert decode["images"] == 10 and decode["failed"] == 0
+    assert decode["cpu_us_per_image"] > 0
+
+
+def test_bench_load_names_the_shorter_stage(cli, folder):
+    done = cli("bench", "load", folder, "--seconds", 1)
+    assert done.code == 0
+    assert "is the shorter stage" in done.out.splitlines()[-1]
+
+
+def test_bench_names_a_file_it_cannot_read(cli, small_folder):
+    victim = small_folder / "class_0" / "1.jpg"
+    victim.unlink()
+    victim.symlink_to("gone")
+    done = cli("bench", "read", small_folder, "--json")
+    assert done.code == 1
+    assert done.json["read"]["failed"] == 1
+    assert done.json["errors"][0]["path"] == str(victim)
+
+
+@pytest.mark.parametrize("target", ["folder", "file"])
+def test_doctor_judges_a_dataset_and_a_file(cli, folder, target):
+    path = folder if target == "folder" else folder / "class_0" / "0.jpg"
+    done = cli("doctor", path, "--json")
+    assert done.code == 0
+    findings = {finding["subject"]: finding for finding in done.json["findings"]}
+    assert {"kernel", "io_uring", "CPU targets", "file system", "O_DIRECT"} <= set(findings)
+    assert findings["kernel"]["value"] == os.uname().release
+    for finding in findings.values():
+        assert finding["severity"] in {"ok", "note", "warn"}
+        assert finding["severity"] == "ok" or finding["advice"]
+
+
+def test_doctor_names_a_path_that_is_not_there(cli, tmp_path):
+    done = cli("doctor", tmp_path / "nowhere")
+    assert done.code == 1 and str(tmp_path / "nowhere") in done.err
+
+
+@pytest.mark.parametrize("transform", ["train", "val"])
+def test_preview_writes_a_sheet_of_the_samples_asked_for(cli, folder, tmp_path, transform):
+    sheet = tmp_path / "sheet.png"
+    done = cli(
+        "preview", folder, "-o", sheet, "--count", 5, "--columns", 3, "--transform", transform,
+        "--json",
+    )
+    assert done.code == 0, done.err
+    with Image.open(sheet) as image:
+        image.load()
+        assert image.format == "PNG" and image.mode == "RGB"
+        assert image.size == (3 * 226 + 2, 2 * 226 + 2) == (done.json["width"], done.json["height"])
+        assert image.getpixel((0, 0)) == (255, 255, 255)
+    assert len(done.json["samples"]) == 5
+    assert all(os.path.exists(sample["path"]) for sample in done.json["samples"])
+
+
+def test_preview_names_a_sheet_it_cannot_write(cli, folder, tmp_path):
+    done = cli("preview", folder, "-o", tmp_path / "no" / "sheet.png", "--count", 1)
+    assert done.code == 1 and "sheet.png" in done.err

@@ -1,0 +1,151 @@
+import os
+import pty
+import signal
+import subprocess
+
+import pytest
+
+STAGE_KEYS = {"count", "failed", "bytes", "busy_seconds", "p50_us", "p90_us", "p99_us", "max_us"}
+
+
+def checksum(cli, folder, *args):
+    done = cli("load", folder, "--json", "--batch-size", 4, *args)
+    assert done.code == 0, done.err
+    return int(done.json["checksum"], 16)
+
+
+@pytest.fixture(scope="module")
+def expected(cli, folder):
+    return checksum(cli, folder, "--workers", 1, "--reader", "pool", "--epochs", 2)
+
+
+@pytest.mark.parametrize("order", [[], ["--out-of-order"]], ids=["in_order", "out_of_order"])
+@pytest.mark.parametrize("reader", ["ring", "pool"])
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_checksum_is_the_same_for_any_workers_reader_and_delivery(
+    cli, folder, expected, workers, reader, order
+):
+    args = ["--workers", workers, "--reader", reader, "--epochs", 2, *order]
+    assert checksum(cli, folder, *args) == expected
+
+
+@pytest.mark.parametrize("uneven", ["pad", "keep"])
+def test_checksums_of_three_ranks_add_up_to_that_of_one(cli, folder, expected, uneven):
+    ranks = [
+        checksum(cli, folder, "--epochs", 2, "--rank", r, "--world-size", 3, "--uneven", uneven)
+        for r in range(3)
+    ]
+    assert sum(ranks) % 2**64 == expected
+
+
+def test_world_is_another_name_for_world_size(cli, folder):
+    args = ["load", folder, "--json", "--rank", 1]
+    by_name = [cli(*args, name, 2).json["checksum"] for name in ("--world", "--world-size")]
+    assert by_name[0] == by_name[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["--seed", "1"],
+        ["--no-shuffle"],
+        ["--transform", "val"],
+        ["--dtype", "float16"],
+        ["--dtype", "uint8"],
+        ["--channels-last"],
+    ],
+    ids=" ".join,
+)
+def test_checksum_shows_every_option_that_changes_what_is_delivered(cli, folder, change):
+    assert checksum(cli, folder, *change) != checksum(cli, folder)
+
+
+def test_json_has_the_documented_figures(cli, folder):
+    done = cli("load", folder, "--json", "--workers", 2, "--batch-size", 8, "--reader", "pool")
+    assert done.code == 0 and done.err == ""
+    figures = done.json
+    assert figures["images"] == 28
+    assert figures["epochs"] == 1
+    assert figures["workers"] == 2
+    assert figures["reader"] == "pool"
+    assert figures["verdict"] in {"storage-bound", "decode-bound", "consumer-bound"}
+    assert figures["errors"] == []
+    assert figures["images_per_second"] == pytest.approx(28 / figures["seconds"])
+    for key in ("cpu_seconds", "memory_bound_bytes", "first_batch_seconds"):
+        assert figures[key] > 0
+    for key in ("starved_seconds", "blocked_seconds"):
+        assert figures[key] >= 0
+    assert set(figures["stages"]) == {"read", "decode", "deliver"}
+    assert all(set(stage) == STAGE_KEYS for stage in figures["stages"].values())
+    assert figures["stages"]["decode"]["count"] == 28
+
+
+def test_text_has_the_figures_and_no_progress_where_stderr_is_no_terminal(cli, folder):
+    done = cli("load", folder)
+    assert done.code == 0 and done.err == ""
+    for word in ("images/s", "CPU seconds", "checksum", "memory bound", "reader", "verdict"):
+        assert word in done.out
+
+
+def test_no_checksum_leaves_it_out(cli, folder):
+    assert cli("load", folder, "--json", "--no-checksum").json["checksum"] is None
+
+
+def test_max_batches_ends_a_run_early(cli, folder):
+    done = cli("load", folder, "--json", "--batch-size", 4, "--max-batches", 3)
+    assert done.code == 0
+    assert done.json["images"] == 12 and done.json["epochs"] == 0
+
+
+def damage(kind, victim):
+    data = victim.read_bytes()
+    victim.unlink()
+    if kind == "truncated":
+        victim.write_bytes(data[: len(data) // 2])
+    elif kind == "empty":
+        victim.write_bytes(b"")
+    elif kind == "text":
+        victim.write_bytes(b"no picture at all\n" * 50)
+    elif kind == "missing":
+        victim.symlink_to(victim.parent / "gone.bin")
+    elif kind == "fifo":
+        os.mkfifo(victim)
+
+
+@pytest.mark.parametrize("reader", ["ring", "pool"])
+@pytest.mark.parametrize("kind", ["truncated", "empty", "text", "missing", "fifo"])
+def test_a_bad_file_is_named_once_with_its_stage(cli, small_folder, kind, reader):
+    victim = small_folder / "class_0" / "1.jpg"
+    damage(kind, victim)
+    done = cli("load", small_folder, "--json", "--batch-size", 1, "--no-shuffle", "--reader", reader)
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert line.startswith("ringfeed: ") and str(victim) in line
+    (error,) = done.json["errors"]
+    assert error["path"] == str(victim)
+    assert error["stage"] in ({"open", "read"} if kind in ("missing", "fifo") else {"read", "decode"})
+    assert error["stage"] in line
+    assert done.json["images"] == 1, "the batches before the bad one count"
+
+
+def test_load_truncated_accepts_what_pillow_would(cli, small_folder):
+    damage("truncated", small_folder / "class_0" / "1.jpg")
+    assert cli("load", small_folder, "--load-truncated").code == 0
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_the_figures_so_far(cli_path, environment, folder, sign):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [cli_path, "load", folder, "--epochs", "1000000", "--batch-size", "4"],
+        stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment,
+    )
+    os.close(theirs)
+    seen = b""
+    while b"images/s" not in seen:  # the live line: batches are flowing
+        seen += os.read(ours, 4096)
+    process.send_signal(sign)
+    out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 130
+    assert "images/s" in out and "verdict" in out

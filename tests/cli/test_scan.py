@@ -1,0 +1,59 @@
+import os
+
+import pytest
+
+
+def test_scan_lists_what_torchvision_lists(cli, folder, tmp_path):
+    datasets = pytest.importorskip("torchvision.datasets")
+    (folder / "class_2" / "deeper").mkdir(exist_ok=True)
+    os.link(folder / "class_2" / "0.jpg", folder / "class_2" / "deeper" / "Z.JPEG")
+    try:
+        theirs = datasets.ImageFolder(str(folder))
+        ours = cli("scan", folder, "--samples", "--json").json
+        assert ours["classes"] == theirs.classes
+        assert [tuple(sample) for sample in ours["samples"]] == theirs.samples
+    finally:
+        (folder / "class_2" / "deeper" / "Z.JPEG").unlink()
+        (folder / "class_2" / "deeper").rmdir()
+
+
+def test_json_has_the_documented_figures(cli, folder):
+    done = cli("scan", folder, "--json", "--no-cache")
+    assert done.code == 0 and done.err == ""
+    assert done.json["entries"] == 28
+    assert done.json["classes"] == ["class_0", "class_1", "class_2"]
+    assert done.json["from_cache"] is False
+    assert done.json["directories_listed"] == 4
+    assert len(done.json["fingerprint"]) == 16
+    assert done.json["memory_bytes"] > 0
+    assert done.json["warnings"] == []
+
+
+def test_text_has_the_figures(cli, folder):
+    out = cli("scan", folder).out
+    for word in ("images", "classes", "fingerprint", "memory"):
+        assert word in out
+
+
+def test_cache_dir_that_cannot_be_made_is_a_warning(cli, folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = cli("scan", folder, "--json", "--cache-dir", tmp_path / "file" / "cache")
+    assert done.code == 0
+    assert done.json["warnings"]
+    assert done.err.startswith("ringfeed: warning: ")
+
+
+def test_an_empty_class_is_refused_unless_allowed(cli, small_folder):
+    (small_folder / "nothing").mkdir()
+    refused = cli("scan", small_folder)
+    assert refused.code == 1
+    assert "nothing" in refused.err
+    assert cli("scan", small_folder, "--allow-empty").code == 0
+
+
+def test_a_missing_root_is_named(cli, tmp_path):
+    done = cli("scan", tmp_path / "nowhere", "--json")
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert str(tmp_path / "nowhere") in line
+    assert done.json["errors"][0]["stage"] == "scan"
