@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "decode/aligned_vector.h"
 #include "decode/coefficients.h"
 #include "decode/pack.h"
 #include "decode/pack_kernels.h"
@@ -14,16 +15,17 @@
 namespace ringfeed::decode {
 namespace {
 
-template <class T>
-std::size_t bytes_of(const std::vector<T>& v) {
+template <class T, class Allocator>
+std::size_t bytes_of(const std::vector<T, Allocator>& v) {
   return v.capacity() * sizeof(T);
 }
 
 std::size_t bytes_of(const HorizontalTable& t) { return bytes_of(t.offsets) + bytes_of(t.weights); }
 std::size_t bytes_of(const VerticalTable& t) { return bytes_of(t.words); }
 
-/// The order of Pillow's two passes. From 13 on Resample.c compares what each pass saves; before,
-/// Image.resize alone turned the order round, for images more than 100 times as tall as wide.
+/// The order of Pillow's two passes. From 13 on Resample.c compares what each pass saves. Before,
+/// it was always horizontal first, but Image.resize of 12.2 and 12.3 turns it round for images more
+/// than 100 times as tall as wide, which `before_13` follows.
 bool runs_vertical_first(const augment::Geometry& g, PillowRule rule) {
   const int shrink_rows = g.height - g.resized_height;
   const int shrink_columns = g.width - g.resized_width;
@@ -134,9 +136,9 @@ struct Resampler::Impl {
   std::size_t ring_stride = 0;
   int pushed = 0;
   int next = 0;
-  std::vector<std::uint8_t> ring;
-  std::vector<std::uint8_t> mixed;   ///< vertical first: the one row between the passes
-  std::vector<std::uint8_t> planar;  ///< the row to pack
+  AlignedVector<std::uint8_t> ring;
+  AlignedVector<std::uint8_t> mixed;   ///< vertical first: the one row between the passes
+  AlignedVector<std::uint8_t> planar;  ///< the row to pack
   std::vector<const std::uint8_t*> taps_rows;
 };
 
@@ -161,7 +163,7 @@ Resampler::Region Resampler::begin(const augment::Geometry& g, std::byte* out) {
   s.row_bytes =
       s.vertical_first ? static_cast<std::size_t>(columns.source_count) * 3 : planar_bytes;
   s.ring_stride = padded(s.row_bytes);
-  const auto grow = [](std::vector<std::uint8_t>& v, std::size_t size) {
+  const auto grow = [](AlignedVector<std::uint8_t>& v, std::size_t size) {
     if (v.size() < size) v.resize(size);
   };
   grow(s.ring, s.ring_stride * static_cast<std::size_t>(s.rows->table.ring_rows) + kernel_slack);

@@ -111,8 +111,7 @@ HWY_INLINE hn::Vec<D8> pack_top_bytes(hn::Vec<DU32> a, hn::Vec<DU32> b, hn::Vec<
   return hn::BitCast(D8(), hn::OrAnd(hn::ShiftRight<8>(even), odd, high_bytes));
 }
 
-/// 16 bytes from each of as many offsets as the vector has 16-byte blocks. Four plain loads beat
-/// one load and a permutation with per-pixel indices, which cost another load each.
+/// 16 bytes from each of as many offsets as the vector has 16-byte blocks.
 template <class D>
 HWY_INLINE hn::Vec<D> load_blocks(D d, const std::uint8_t* rgb, const std::int32_t* offsets) {
   if constexpr (hn::MaxLanes(D()) > 16) {
@@ -144,11 +143,11 @@ HWY_INLINE hn::Vec<DU32> convolve(int pairs, const std::uint8_t* rgb, const std:
   for (int p = 0; p < count; p += 2, rgb += 12) {
     const auto pixels = load_blocks(d8, rgb, offsets);
     accumulate(sums, hn::BitCast(d16, hn::TableLookupBytesOr0(pixels, first)),
-               hn::LoadU(d16, weights), hn::LoadU(d16, weights + n));
+               hn::Load(d16, weights), hn::Load(d16, weights + n));
     weights += 2 * n;
     if (kPairs % 2 != 0 && p + 1 == kPairs) break;
     accumulate(sums, hn::BitCast(d16, hn::TableLookupBytesOr0(pixels, second)),
-               hn::LoadU(d16, weights), hn::LoadU(d16, weights + n));
+               hn::Load(d16, weights), hn::Load(d16, weights + n));
     weights += 2 * n;
   }
   return total(sums);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "decode/aligned_vector.h"
 #include "decode/coefficients.h"
 
 namespace ringfeed::decode {
@@ -36,7 +37,7 @@ struct HorizontalTable {
   std::vector<std::int32_t> offsets;  ///< byte offset of each pixel's first tap
   /// Per vector and tap pair: `high` of every lane, then `low`. A pixel's lane is 16 bytes, the
   /// pair's two weights once for each of R, G and B.
-  std::vector<std::int16_t> weights;
+  AlignedVector<std::int16_t> weights;
 };
 void build_horizontal(const AxisWeights& axis, int lanes, HorizontalTable& table);
 

@@ -49,7 +49,11 @@ def cases():
         h, w = r.randint(1, ih), r.randint(1, iw)
         rh, rw = r.randint(1, 120), r.randint(1, 120)
         case = [r.randint(0, 2), ih, iw, r.randint(0, ih - h), r.randint(0, iw - w), h, w, rh, rw]
-        case += [0, 0, rh, rw] if r.random() < 0.7 else [r.randint(-9, rh // 2), r.randint(-9, rw // 2), r.randint(1, rh + 9), r.randint(1, rw + 9)]
+        if r.random() < 0.7:
+            case += [0, 0, rh, rw]
+        else:
+            case += [r.randint(-9, rh // 2), r.randint(-9, rw // 2)]
+            case += [r.randint(1, rh + 9), r.randint(1, rw + 9)]
         out.append(case + [r.randint(0, 1)])
     # The boundary of Pillow 13's rule, in_h - out_h == 2 * (in_w - out_w), and one step off it
     for off in (-1, 0, 1):

@@ -153,7 +153,7 @@ std::vector<std::byte> resample(decode::Resampler& resampler, const TransformPla
 }
 
 void for_each_target(const std::function<void(const std::string&)>& body) {
-  const std::int64_t all = hwy::SupportedTargets();
+  const std::int64_t all = hwy::SupportedTargets() & HWY_TARGETS;
   for (std::int64_t rest = all; rest != 0; rest &= rest - 1) {
     const std::int64_t target = rest & -rest;
     hwy::SetSupportedTargetsForTest(target);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <random>
 
+#include "decode/pack.h"
 #include "decode/resample.h"
 #include "resample_reference.h"
 
@@ -190,15 +191,41 @@ TEST_CASE("a window outside the image asks for no rows and is black") {
   CHECK(out == std::vector<std::byte>(out.size()));
 }
 
+TEST_CASE("a float sample holds the table's values of the resized bytes, plane by plane") {
+  const Image image = test::synthetic_image(2, 90, 70);
+  Geometry g = whole(90, 70, 37, 53);
+  g.hflip = true;
+  TransformPlan plan = test::raw_plan(g, PillowRule::from_13);
+  plan.normalize = {};
+  plan.dtype = DType::float32;
+  plan.layout = Layout::nchw;
+  const std::vector<std::uint8_t> bytes = test::reference_resize(image, g, plan.pillow);
+  const std::vector<std::uint32_t> table = decode::reference_table(plan);
+  std::vector<std::uint32_t> want;
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t i = c; i < bytes.size(); i += 3) want.push_back(table[c * 256 + bytes[i]]);
+  }
+  test::for_each_target([&](const std::string&) {
+    const auto got = run(plan, g, image);
+    CHECK(std::memcmp(got.data(), want.data(), got.size()) == 0);
+  });
+}
+
 TEST_CASE("memory is reported and stops growing") {
-  const Image image = test::synthetic_image(0, 150, 140);
-  const Geometry g = whole(150, 140, 40, 50);
-  const TransformPlan plan = test::raw_plan(g, PillowRule::from_13);
+  const Image image = test::synthetic_image(0, 1500, 140);
+  const Geometry g = whole(1500, 140, 40, 50);
+  const TransformPlan plan = test::raw_plan(g, PillowRule::before_13);
   decode::Resampler resampler(plan);
   const std::size_t empty = resampler.memory_bytes();
+  CHECK(empty >= 3 * 256 * sizeof(std::uint32_t));  // the conversion table
   test::resample(resampler, plan, g, image);
   const std::size_t used = resampler.memory_bytes();
-  CHECK(used > empty + 40 * sizeof(std::int32_t));
+  // 38 source rows reach an output row on either side, 3 on either side reach a column.
+  const std::size_t row_weights = 40 * 75 * sizeof(std::int32_t);
+  const std::size_t column_weights = 50 * 5 * sizeof(std::int32_t);
+  const std::size_t ring = 75 * 50 * 3;
+  CHECK(used >= empty + 2 * row_weights + 2 * column_weights + ring);
+  CHECK(used <= empty + 4 * (row_weights + column_weights + 50 * 16 * 4) + 3 * ring);
   test::resample(resampler, plan, g, image);
   CHECK(resampler.memory_bytes() == used);
 }
