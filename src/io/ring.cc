@@ -17,10 +17,9 @@ namespace {
   throw std::system_error(error, std::generic_category(), what);
 }
 
-unsigned entries_for(std::uint32_t files) {
-  // Three entries a chain; a refill larger than this submits in between, which costs little.
-  return std::clamp(std::bit_ceil(files * 3), 8u, 1024u);
-}
+// A submit for every 85 chains costs little, and RLIMIT_MEMLOCK may be 64 KiB.
+constexpr unsigned most_entries = 256;
+constexpr unsigned few_entries = 64;
 
 int init(io_uring& ring, unsigned entries, std::uint32_t files) {
   // Newest first: 6.1, 5.19, 5.17. An unknown flag is EINVAL.
@@ -44,7 +43,7 @@ int init(io_uring& ring, unsigned entries, std::uint32_t files) {
 
 }  // namespace
 
-Ring::Ring(const Options& options) : files_(std::max(options.files, 1u)) {
+Ring::Ring(const Options& options) : wanted_(std::max(options.files, 1u)), files_(wanted_) {
   set_up(options);
   require_features();
   // A forked child has no use for the queues, and its exit must not touch them.
@@ -62,13 +61,20 @@ Ring::Ring(const Options& options) : files_(std::max(options.files, 1u)) {
 }
 
 void Ring::set_up(const Options& options) {
+  // Three entries a chain.
+  unsigned entries = std::clamp(std::bit_ceil(files_ * 3), 8u, most_entries);
+  if (options.entries != 0) entries = options.entries;
   for (;;) {
-    const unsigned entries = options.entries != 0 ? options.entries : entries_for(files_);
     const int error = init(handle_.ring, entries, files_);
     if (error == 0) break;
-    // Before 5.12 the queues count against RLIMIT_MEMLOCK.
     if (error != -ENOMEM || files_ == 1) fail(-error, "io_uring_setup");
-    give_up(ENOMEM, files_ / 2);
+    // The queues count against RLIMIT_MEMLOCK (before 5.12, and again on 6.18). A shorter
+    // submission queue costs no depth, so it goes first.
+    if (entries > few_entries) {
+      entries = few_entries;
+    } else {
+      give_up(ENOMEM, files_ / 2);
+    }
   }
   handle_.open = true;
 }
@@ -119,9 +125,8 @@ void Ring::register_files() {
 }
 
 void Ring::give_up(int error, std::uint32_t fewer) {
-  if (!note_.empty()) note_ += "; ";
-  note_ += std::to_string(files_) + " slots refused (" + strerrorname_np(error) + "), using " +
-           std::to_string(fewer);
+  note_ = std::to_string(wanted_) + " slots refused (" + strerrorname_np(error) + "), using " +
+          std::to_string(fewer);
   files_ = fewer;
 }
 

@@ -63,6 +63,7 @@ class Ring {
   void give_up(int error, std::uint32_t fewer);
 
   Handle handle_;
+  const std::uint32_t wanted_;
   std::uint32_t files_;
   std::string note_;
 };

@@ -1,0 +1,169 @@
+#pragma once
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "io/pool_engine.h"
+#include "io/ring_engine.h"
+
+namespace ringfeed::io::test {
+
+/// A directory of its own, readable by everybody and gone at the end.
+class TempDir {
+ public:
+  TempDir() {
+    std::string name = (std::filesystem::temp_directory_path() / "ringfeed_XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+    ::chmod(name.c_str(), 0755);
+  }
+  ~TempDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  void write(const std::string& name, const std::string& content) const {
+    std::filesystem::create_directories(std::filesystem::path(path_ + "/" + name).parent_path());
+    std::ofstream(path_ + "/" + name, std::ios::binary) << content;
+  }
+
+ private:
+  std::string path_;
+};
+
+inline std::string numbered(std::string name, int number) {
+  name += std::to_string(number);
+  return name;
+}
+
+using Buffer = std::vector<std::byte>;
+
+inline std::string text_of(const Buffer& buffer, int size) {
+  return {reinterpret_cast<const char*>(buffer.data()), static_cast<std::size_t>(size)};
+}
+
+/// Ends the process by SIGALRM if the scope takes longer: a lost wake-up must not look like a slow
+/// machine.
+class Deadline {
+ public:
+  explicit Deadline(unsigned seconds) { ::alarm(seconds); }
+  ~Deadline() { ::alarm(0); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+};
+
+/// Why there is no io_uring here; empty if there is.
+inline const std::string& ring_missing() {
+  static const std::string reason = [] {
+    try {
+      make_ring_engine(EngineOptions{.slots = 1, .root = "/"});
+    } catch (const std::system_error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  }();
+  return reason;
+}
+
+enum class Kind { ring, ring_in_io_wq, ring_of_4_entries, pool };
+
+inline std::unique_ptr<Engine> make(Kind kind, std::uint32_t slots, const std::string& root,
+                                    std::uint32_t workers = 0) {
+  const EngineOptions options{.slots = slots, .root = root};
+  switch (kind) {
+    case Kind::ring: return make_ring_engine(RingEngineOptions{options, workers, 0, false});
+    case Kind::ring_in_io_wq: return make_ring_engine(RingEngineOptions{options, workers, 0, true});
+    case Kind::ring_of_4_entries:
+      return make_ring_engine(RingEngineOptions{options, workers, 4, std::nullopt});
+    case Kind::pool: return make_pool_engine(PoolEngineOptions{options, workers});
+  }
+  return nullptr;
+}
+
+/// Runs `body` once with each kind, as subcases; says which cannot run here.
+inline void on_every_engine(const std::function<void(Kind)>& body,
+                            const std::vector<Kind>& kinds = {Kind::ring, Kind::ring_in_io_wq,
+                                                              Kind::ring_of_4_entries,
+                                                              Kind::pool}) {
+  static const char* const names[] = {"ring", "ring, opens in io-wq", "ring of 4 entries", "pool"};
+  for (const Kind kind : kinds) {
+    DOCTEST_SUBCASE(names[static_cast<int>(kind)]) {
+      if (kind != Kind::pool && !ring_missing().empty()) {
+        MESSAGE("SKIPPED, no io_uring here: " << ring_missing());
+      } else {
+        body(kind);
+      }
+    }
+  }
+}
+
+/// Polls until at least one completion has come.
+inline std::vector<Engine::Completion> wait_for_some(Engine& engine) {
+  std::vector<Engine::Completion> out;
+  while (out.empty()) engine.poll(true, out);
+  return out;
+}
+
+/// Reads one file with nothing else under way.
+inline Engine::Completion read_alone(Engine& engine, const std::string& path, Buffer& buffer,
+                                     std::uint64_t offset = 0, std::uint32_t slot = 0) {
+  engine.open_and_read(slot, path.c_str(), buffer, offset);
+  const auto out = wait_for_some(engine);
+  REQUIRE(out.size() == 1);
+  CHECK(out[0].slot == slot);
+  return out[0];
+}
+
+/// Runs `body` in a forked child, for what changes the whole process, and returns what it says.
+inline std::string in_child(const std::function<std::string()>& body) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::string said;
+    try {
+      said = body();
+    } catch (const std::exception& error) {
+      said = std::string("exception: ") + error.what();
+    }
+    const auto written = ::write(ends[1], said.data(), said.size());
+    ::_exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string said;
+  char part[512];
+  for (ssize_t n; (n = ::read(ends[0], part, sizeof part)) > 0;) {
+    said.append(part, static_cast<std::size_t>(n));
+  }
+  ::close(ends[0]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  return said;
+}
+
+/// A root process becomes nobody (in a child), so that permissions and limits count.
+inline void become_nobody() {
+  if (::geteuid() != 0) return;
+  if (::setgid(65534) != 0 || ::setuid(65534) != 0) throw std::runtime_error("setuid");
+}
+
+}  // namespace ringfeed::io::test

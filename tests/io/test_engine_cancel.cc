@@ -1,0 +1,269 @@
+// Cancelling and waking.
+#include <sys/fanotify.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "engine_test.h"
+
+namespace ringfeed::io::test {
+namespace {
+
+/// Holds every open of a file in `dir` until allowed (fanotify; root only): a storage server that
+/// does not answer.
+class HeldOpens {
+ public:
+  explicit HeldOpens(const std::string& dir)
+      : fd_(::fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY)) {
+    held_ = fd_ >= 0 && ::fanotify_mark(fd_, FAN_MARK_ADD, FAN_OPEN_PERM | FAN_EVENT_ON_CHILD,
+                                        AT_FDCWD, dir.c_str()) == 0;
+  }
+  ~HeldOpens() {
+    if (fd_ >= 0) ::close(fd_);  // allows whatever is still held
+  }
+  HeldOpens(const HeldOpens&) = delete;
+  HeldOpens& operator=(const HeldOpens&) = delete;
+
+  bool works() const { return held_; }
+  /// Waits until an open is held.
+  fanotify_event_metadata next() const {
+    fanotify_event_metadata event{};
+    REQUIRE(::read(fd_, &event, sizeof event) == sizeof event);
+    return event;
+  }
+  void allow(const fanotify_event_metadata& event) const {
+    const fanotify_response response{event.fd, FAN_ALLOW};
+    REQUIRE(::write(fd_, &response, sizeof response) == sizeof response);
+    ::close(event.fd);
+  }
+
+ private:
+  int fd_;
+  bool held_ = false;
+};
+
+const std::vector<Kind> that_block_elsewhere = {Kind::ring_in_io_wq, Kind::pool};
+
+TEST_CASE("what queues behind a stuck open is cancelled; the stuck one completes once, later") {
+  const TempDir dir;
+  for (int i = 0; i < 8; ++i) dir.write(numbered("f", i), "content");
+  on_every_engine(
+      [&](Kind kind) {
+        const HeldOpens opens(dir.path());
+        if (!opens.works()) {
+          MESSAGE("SKIPPED, fanotify permission events need root");
+          return;
+        }
+        const Deadline deadline(60);
+        const auto engine = make(kind, 8, dir.path(), 1);
+        std::vector<Buffer> buffers(8, Buffer(64));
+        std::vector<std::string> names;
+        for (int i = 0; i < 8; ++i) names.push_back(numbered("f", i));
+        std::vector<Engine::Completion> out;
+        for (std::uint32_t i = 0; i < 8; ++i) {
+          engine->open_and_read(i, names[i].c_str(), buffers[i], 0);
+        }
+        engine->poll(false, out);
+        const auto stuck = opens.next();
+        for (std::uint32_t i = 0; i < 8; ++i) {
+          engine->cancel(i);
+          engine->cancel(i);  // asking twice changes nothing
+        }
+        while (out.size() < 7) engine->poll(true, out);
+        std::map<std::uint32_t, int> results;
+        for (const auto& done : out) {
+          CHECK(results.emplace(done.slot, done.result).second);
+          CHECK(done.step == Engine::Step::open);
+          CHECK(done.result == -ECANCELED);
+        }
+        CHECK(results.size() == 7);
+
+        opens.allow(stuck);
+        const auto last = wait_for_some(*engine);
+        REQUIRE(last.size() == 1);
+        CHECK(results.count(last[0].slot) == 0);
+        // The kernel may drop the read that follows, or finish it.
+        CHECK((last[0].result == 7 || last[0].result == -ECANCELED || last[0].result == -EINTR));
+      },
+      that_block_elsewhere);
+}
+
+TEST_CASE("a stuck open blocks no other file, and wake() still ends the wait") {
+  const TempDir dir;
+  dir.write("held/file", "held");
+  dir.write("free/file", "free");
+  on_every_engine(
+      [&](Kind kind) {
+        const HeldOpens opens(dir / "held");
+        if (!opens.works()) {
+          MESSAGE("SKIPPED, fanotify permission events need root");
+          return;
+        }
+        const Deadline deadline(60);
+        const auto engine = make(kind, 2, dir.path());
+        Buffer held(16), free(16);
+        std::vector<Engine::Completion> out;
+        engine->open_and_read(0, "held/file", held, 0);
+        engine->poll(false, out);
+        const auto stuck = opens.next();
+        CHECK(read_alone(*engine, "free/file", free, 0, 1).result == 4);
+        engine->wake();
+        engine->poll(true, out);
+        CHECK(out.empty());
+        opens.allow(stuck);
+        CHECK(wait_for_some(*engine).at(0).slot == 0);
+        CHECK(text_of(held, 4) == "held");
+      },
+      that_block_elsewhere);
+}
+
+TEST_CASE("a read that would be polled for ever is ended by cancel") {
+  if (!ring_missing().empty()) {
+    MESSAGE("SKIPPED, no io_uring here: " << ring_missing());
+    return;
+  }
+  const Deadline deadline(60);
+  const auto engine = make(Kind::ring, 2, "/");
+  Buffer buffer(64);
+  std::vector<Engine::Completion> out;
+  engine->open_and_read(0, "dev/ptmx", buffer, 0);  // a terminal at which nobody types
+  engine->poll(false, out);
+  engine->cancel(0);
+  while (out.empty()) engine->poll(true, out);
+  CHECK(out.size() == 1);
+  CHECK(out[0].result < 0);
+}
+
+TEST_CASE("cancelled at any moment, every operation completes exactly once and slots stay usable") {
+  const TempDir dir;
+  for (int i = 0; i < 20; ++i) dir.write(numbered("f", i), numbered("file ", i));
+  const char* fixed = std::getenv("RINGFEED_TEST_SEED");
+  const unsigned seed = fixed ? static_cast<unsigned>(std::atoi(fixed)) : std::random_device{}();
+  MESSAGE("RINGFEED_TEST_SEED=" << seed);
+  on_every_engine([&](Kind kind) {
+    const Deadline deadline(120);
+    std::mt19937 random(seed);
+    const auto engine = make(kind, 8, dir.path(), random() % 3);
+    struct Running {
+      int file = -1;
+      bool cancelled = false;
+      std::string path;
+      Buffer buffer = Buffer(64);
+    };
+    std::vector<Running> slots(engine->slots());
+    std::vector<Engine::Completion> out;
+    int started = 0, finished = 0, cancelled = 0;
+    while (finished < 4000) {
+      for (std::uint32_t i = 0; i < slots.size(); ++i) {
+        Running& s = slots[i];
+        if (s.file < 0 && started < 4000 && random() % 4 != 0) {
+          s.file = static_cast<int>(random() % 20);
+          s.cancelled = false;
+          s.path = numbered("f", s.file);
+          engine->open_and_read(i, s.path.c_str(), s.buffer, 0);
+          ++started;
+        }
+        if (random() % 5 == 0) {
+          engine->cancel(i);  // idle slots too
+          s.cancelled = true;
+        }
+      }
+      out.clear();
+      engine->poll(started > finished && random() % 2 == 0, out);
+      for (const auto& done : out) {
+        Running& s = slots[done.slot];
+        const std::string expected = numbered("file ", s.file);
+        REQUIRE(s.file >= 0);
+        s.file = -1;
+        ++finished;
+        if (done.result >= 0) {
+          CHECK(text_of(s.buffer, done.result) == expected);
+        } else {
+          ++cancelled;
+          CHECK(s.cancelled);  // never the slot's next file
+          CHECK((done.result == -ECANCELED || done.result == -EINTR));
+        }
+      }
+    }
+    engine->poll(false, out = {});
+    CHECK(out.empty());
+    CHECK(cancelled < 4000);
+  });
+}
+
+TEST_CASE("a wake-up before the wait ends it, once") {
+  const TempDir dir;
+  dir.write("f", "content");
+  on_every_engine([&](Kind kind) {
+    const Deadline deadline(60);
+    const auto engine = make(kind, 2, dir.path());
+    std::vector<Engine::Completion> out;
+    engine->wake();
+    engine->wake();
+    engine->poll(false, out);  // does not use the wake-up up
+    engine->poll(true, out);
+    CHECK(out.empty());
+    // Used up now: the next wait lasts until the file is there.
+    Buffer buffer(16);
+    engine->open_and_read(0, "f", buffer, 0);
+    engine->poll(true, out);
+    CHECK(out.size() == 1);
+  });
+}
+
+TEST_CASE("no wake-up is lost while others hammer and files are read") {
+  const TempDir dir;
+  dir.write("f", "content");
+  on_every_engine([&](Kind kind) {
+    const Deadline deadline(120);
+    const auto engine = make(kind, 4, dir.path());
+    // Each round is a message that only a wake-up announces: if one is lost, the reader sleeps and
+    // the poster waits for its answer, for ever.
+    constexpr int rounds = 800;
+    std::atomic<int> posted = 0, answered = 0;
+    std::thread poster([&] {
+      for (int i = 1; i <= rounds; ++i) {
+        posted.store(i, std::memory_order_release);
+        engine->wake();
+        while (answered.load(std::memory_order_acquire) < i) std::this_thread::yield();
+      }
+    });
+    std::atomic<bool> stop = false;
+    std::thread hammer([&] {
+      while (!stop.load(std::memory_order_relaxed)) {
+        engine->wake();
+        std::this_thread::yield();
+      }
+    });
+    std::vector<Engine::Completion> out;
+    Buffer buffer(16);
+    bool reading = false;
+    int reads = 0;
+    while (answered.load() < rounds) {
+      // The second half without reads, and the last quarter without the hammer: nothing else then
+      // ends a wait.
+      if (answered.load() > rounds * 3 / 4 && !stop.exchange(true)) hammer.join();
+      if (!reading && answered.load() < rounds / 2) {
+        engine->open_and_read(0, "f", buffer, 0);
+        reading = true;
+      }
+      out.clear();
+      engine->poll(true, out);
+      if (!out.empty()) {
+        CHECK(out[0].result == 7);
+        reading = false;
+        ++reads;
+      }
+      answered.store(posted.load(std::memory_order_acquire), std::memory_order_release);
+    }
+    poster.join();
+    CHECK(reads > 0);
+  });
+}
+
+}  // namespace
+}  // namespace ringfeed::io::test
