@@ -1,5 +1,6 @@
 #include "ringfeed/transform.h"
 
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -52,17 +53,23 @@ void TransformPlan::validate() const {
       "output height and width must be in [1, 8192]");
   require(hflip_probability >= 0 && hflip_probability <= 1, "hflip_probability must be in [0, 1]");
   if (const auto* crop = std::get_if<RandomResizedCrop>(&geometry)) {
-    require(crop->scale_min > 0 && crop->scale_min <= crop->scale_max,
-            "0 < scale_min <= scale_max must hold");
-    require(crop->ratio_min > 0 && crop->ratio_min <= crop->ratio_max,
-            "0 < ratio_min <= ratio_max must hold");
+    require(
+        crop->scale_min > 0 && crop->scale_min <= crop->scale_max && std::isfinite(crop->scale_max),
+        "0 < scale_min <= scale_max < infinity must hold");
+    require(
+        crop->ratio_min > 0 && crop->ratio_min <= crop->ratio_max && std::isfinite(crop->ratio_max),
+        "0 < ratio_min <= ratio_max < infinity must hold");
   } else {
     const int resize = std::get<ResizeCenterCrop>(geometry).resize;
     require(resize > 0 && resize <= max_side, "resize must be in [1, 8192]");
   }
   require((dtype == DType::uint8) == (normalize.flavour == Normalize::Flavour::none),
           "dtype uint8 goes with Normalize::Flavour::none, the float dtypes with a normalisation");
-  for (float s : normalize.std) require(s != 0, "std must not be 0");
+  for (int c = 0; c < 3; ++c) {
+    require(std::isfinite(normalize.mean[c]) && std::isfinite(normalize.std[c]) &&
+                normalize.std[c] != 0,
+            "mean and std must be finite, std not 0");
+  }
 }
 
 TransformPlan TransformPlan::imagenet_train() { return {}; }
