@@ -1,19 +1,19 @@
 #include "decode/jpeg.h"
 
-#include <jerror.h>
-
 #include <algorithm>
 #include <cstring>
 #include <string>
 
 #include "decode/jpeg_markers.h"
 #include "decode/jpeg_session.h"
+#include "decode/max_side.h"
+
+// clang-format off
+#include <jerror.h>  // after jpeglib.h
+// clang-format on
 
 namespace ringfeed::decode {
 namespace {
-
-/// libjpeg's own limit on either side.
-constexpr std::size_t kMaxSide = 65500;
 
 /// Columns to decode so that `region` comes out as in a full decode. One column beyond either side,
 /// because fancy upsampling treats the outermost ones specially. And never a narrow strip: libjpeg

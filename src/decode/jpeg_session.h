@@ -1,12 +1,14 @@
 #pragma once
 
-#include <jpeglib.h>
-
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <span>
+
+// clang-format off
+#include <cstdio>  // jpeglib.h uses size_t and FILE without declaring them
+#include <jpeglib.h>
+// clang-format on
 
 namespace ringfeed::decode {
 

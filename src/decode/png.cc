@@ -1,9 +1,11 @@
 #include "decode/png.h"
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstring>
 #include <string>
 
+#include "decode/max_side.h"
 #include "decode/png_session.h"
 
 namespace ringfeed::decode {
@@ -47,10 +49,14 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
   const auto header = read_png_header(file, limits_.load_truncated);
   if (!header) return tl::unexpected(header.error());
   const std::uint64_t pixels = std::uint64_t{header->height} * header->width;
-  if (pixels > limits_.max_pixels || header->height > 0x7FFFFFFF || header->width > 0x7FFFFFFF) {
+  if (pixels > limits_.max_pixels) {
     return tl::unexpected(over_limit("PNG of " + std::to_string(pixels) + " pixels, more than " +
                                          std::to_string(limits_.max_pixels),
                                      "max_pixels"));
+  }
+  if (std::max(header->height, header->width) > kMaxSide) {
+    return tl::unexpected(Failure{false, "PNG with a side over " + std::to_string(kMaxSide) +
+                                             " pixels is not supported; resize or remove it"});
   }
   // libpng holds two raw rows of at most 8 bytes a pixel; besides them one converted row and what
   // rows_ holds.

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace ringfeed::test {
+
+using Octets = std::vector<std::uint8_t>;
+
+/// How encode_jpeg writes; pixels are waves and noise from the seed, so that no two are alike.
+struct JpegForm {
+  int width = 64, height = 48;
+  int components = 3;                ///< 1 grey, 3 YCbCr, 4 Adobe CMYK
+  int horizontal = 2, vertical = 2;  ///< sampling factors of the first component
+  bool rgb = false;                  ///< 3 components without colour transform
+  bool progressive = false;
+  bool arithmetic = false;
+  bool interleaved = true;  ///< false: one scan a component
+  int restart_interval = 0;
+  int quality = 90;
+  std::uint32_t seed = 1;
+};
+Octets encode_jpeg(const JpegForm& form);
+
+struct PngForm {
+  int width = 33, height = 21;
+  int bit_depth = 8;
+  int color_type = 2;  ///< as in the file: 0 grey, 2 RGB, 3 palette, 4 grey + alpha, 6 RGBA
+  bool interlaced = false;
+  bool transparency = false;  ///< a tRNS chunk
+  std::uint32_t seed = 1;
+};
+/// The file and the 8-bit RGB that Pillow makes of it.
+struct EncodedPng {
+  Octets file, rgb;
+};
+EncodedPng encode_png(const PngForm& form);
+
+}  // namespace ringfeed::test
