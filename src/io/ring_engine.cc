@@ -28,12 +28,10 @@ constexpr unsigned chain_length = 3;
 
 enum class Tag : std::uint8_t { open, advise, read, read_on, cancel, wake };
 
-/// user_data: slot | tag | generation. The generation keeps a cancellation from reaching the
-/// slot's next file.
-std::uint64_t pack(Tag tag, std::uint32_t slot, std::uint32_t generation) {
-  return std::uint64_t{slot} | std::uint64_t(tag) << 32 | std::uint64_t{generation} << 40;
+std::uint64_t pack(Tag tag, std::uint32_t slot) {
+  return std::uint64_t{slot} | std::uint64_t(tag) << 32;
 }
-Tag tag_of(std::uint64_t data) { return static_cast<Tag>(data >> 32 & 0xff); }
+Tag tag_of(std::uint64_t data) { return static_cast<Tag>(data >> 32); }
 std::uint32_t slot_of(std::uint64_t data) { return static_cast<std::uint32_t>(data); }
 
 class RingEngine final : public Engine {
@@ -96,7 +94,6 @@ class RingEngine final : public Engine {
     const char* path = nullptr;  ///< nullptr: read on
     std::byte* data = nullptr;
     std::uint32_t size = 0;
-    std::uint32_t generation = 0;
     std::uint64_t offset = 0;
     State state = State::idle;
     bool async = false;    ///< the file is opened, and read on, in io-wq
@@ -111,7 +108,6 @@ class RingEngine final : public Engine {
     s = {.path = path,
          .data = buffer.data(),
          .size = static_cast<std::uint32_t>(std::min(buffer.size(), most)),
-         .generation = (s.generation + 1) & 0xffffff,
          .offset = offset,
          .state = State::waiting,
          // An absolute path leads to a file system that nobody has looked at.
@@ -150,12 +146,12 @@ class RingEngine final : public Engine {
       // A warm dentry lets the open run inside io_uring_enter and wait there for the server: one
       // open at a time (49 files/s, not 1,553). The chain then stays in io-wq.
       if (s.async) open->flags |= IOSQE_ASYNC;
-      open->user_data = pack(Tag::open, slot, s.generation);
+      open->user_data = pack(Tag::open, slot);
 
       io_uring_sqe* advise = ring_.next_sqe();
       io_uring_prep_fadvise(advise, file, 0, 0, POSIX_FADV_NORMAL);
       advise->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
-      advise->user_data = pack(Tag::advise, slot, s.generation);
+      advise->user_data = pack(Tag::advise, slot);
     } else {
       // O_NONBLOCK makes io_uring try the read inline even where the file system ignores NOWAIT.
       async |= s.async;
@@ -164,20 +160,21 @@ class RingEngine final : public Engine {
     io_uring_prep_read(read, file, s.data, s.size, s.offset);
     read->flags |= IOSQE_FIXED_FILE;
     if (async) read->flags |= IOSQE_ASYNC;
-    read->user_data = pack(chain ? Tag::read : Tag::read_on, slot, s.generation);
+    read->user_data = pack(chain ? Tag::read : Tag::read_on, slot);
     s.state = State::queued;
     return true;
   }
 
   /// Names the open until it has completed, and the read after it: the engine cannot know which.
+  /// Entries are taken in order and the slot's next file is queued later: it is out of reach.
   bool queue_cancel(std::uint32_t slot) {
     const Slot& s = slots_[slot];
     if (!make_room(2)) return false;
     const Tag read = s.path != nullptr && !s.retried ? Tag::read : Tag::read_on;
     for (const Tag tag : {Tag::open, read}) {
       io_uring_sqe* cancel = ring_.next_sqe();
-      io_uring_prep_cancel64(cancel, pack(tag, slot, s.generation), 0);
-      cancel->user_data = pack(Tag::cancel, slot, s.generation);
+      io_uring_prep_cancel64(cancel, pack(tag, slot), 0);
+      cancel->user_data = pack(Tag::cancel, slot);
     }
     return true;
   }
@@ -186,7 +183,7 @@ class RingEngine final : public Engine {
     if (!wake_armed_ && make_room(1)) {
       io_uring_sqe* read = ring_.next_sqe();
       io_uring_prep_read(read, wake_fd_.get(), &wake_count_, sizeof wake_count_, 0);
-      read->user_data = pack(Tag::wake, 0, 0);
+      read->user_data = pack(Tag::wake, 0);
       wake_armed_ = true;
     }
     std::size_t done = 0;

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -135,6 +136,7 @@ inline Engine::Completion read_alone(Engine& engine, const std::string& path, Bu
 inline std::string in_child(const std::function<std::string()>& body) {
   int ends[2];
   REQUIRE(::pipe(ends) == 0);
+  std::fflush(nullptr);  // else a sanitizer's exit prints it twice
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {

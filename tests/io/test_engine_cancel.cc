@@ -121,6 +121,34 @@ TEST_CASE("a stuck open blocks no other file, and wake() still ends the wait") {
       that_block_elsewhere);
 }
 
+TEST_CASE("as many opens wait at once as there are slots") {
+  const TempDir dir;
+  dir.write("f", "content");
+  on_every_engine(
+      [&](Kind kind) {
+        const HeldOpens opens(dir.path());
+        if (!opens.works()) {
+          MESSAGE("SKIPPED, fanotify permission events need root");
+          return;
+        }
+        const Deadline deadline(60);
+        // Beyond the kernel's own limit of 4 x CPUs threads.
+        const std::uint32_t slots = 4 * std::thread::hardware_concurrency() + 8;
+        const auto engine = make(kind, slots, dir.path());
+        std::vector<Buffer> buffers(slots, Buffer(16));
+        for (std::uint32_t i = 0; i < slots; ++i) engine->open_and_read(i, "f", buffers[i], 0);
+        std::vector<Engine::Completion> out;
+        engine->poll(false, out);
+        std::vector<fanotify_event_metadata> held;
+        while (held.size() < slots) held.push_back(opens.next());
+        CHECK(out.empty());
+        for (const auto& event : held) opens.allow(event);
+        while (out.size() < slots) engine->poll(true, out);
+        CHECK(std::all_of(out.begin(), out.end(), [](const auto& d) { return d.result == 7; }));
+      },
+      that_block_elsewhere);
+}
+
 TEST_CASE("a read that would be polled for ever is ended by cancel") {
   if (!ring_missing().empty()) {
     MESSAGE("SKIPPED, no io_uring here: " << ring_missing());
