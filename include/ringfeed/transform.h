@@ -74,7 +74,7 @@ struct TransformPlan {
 /// What a decoder refuses, so that one file cannot take the machine down.
 struct DecodeLimits {
   std::uint64_t max_pixels = 178'956'970;                  ///< Pillow's decompression bomb error
-  std::size_t max_decoder_bytes = std::size_t{512} << 20;  ///< libjpeg's own memory, per worker
+  std::size_t max_decoder_bytes = std::size_t{128} << 20;  ///< libjpeg's own memory, per worker
   int max_scans = 500;                                     ///< scans of a progressive JPEG
   bool load_truncated = false;  ///< Pillow's ImageFile.LOAD_TRUNCATED_IMAGES
 };
