@@ -19,6 +19,9 @@ constexpr std::size_t huge_page = std::size_t{2} << 20;
 // Frames, attempts, queues: measured at under 2 KiB a file in flight.
 constexpr std::size_t bookkeeping_per_file = std::size_t{4} << 10;
 
+// next() hands one batch over while the caller may still hold the one before.
+constexpr int callers_batches = 2;
+
 void require(bool condition, const std::string& what) {
   if (!condition) throw std::invalid_argument("LoaderOptions: " + what);
 }
@@ -32,7 +35,7 @@ std::size_t fixed_bytes(const LoaderOptions& options, const TransformPlan& plan,
       (options.indices.empty() ? dataset.size() : 2 * options.indices.size()) *
       sizeof(std::uint32_t);
   return io::Reader::reserve_bytes(options.max_file_bytes) +
-         static_cast<std::size_t>(options.prefetch_factor) * batch_memory +
+         static_cast<std::size_t>(options.prefetch_factor + callers_batches) * batch_memory +
          static_cast<std::size_t>(options.num_workers) *
              decode::Decoder::memory_bound(plan, options.limits) +
          dataset.memory_bytes() + order +
@@ -67,7 +70,10 @@ std::size_t resolve(LoaderOptions& options, const TransformPlan& plan, const Ima
   const int depth =
       options.depth > 0 ? options.depth : std::clamp(320 * options.num_workers, 64, 1024);
   options.depth = static_cast<int>(io::depth_limit(static_cast<std::uint32_t>(depth)));
-  if (options.allocator == nullptr) options.allocator = make_huge_page_allocator();
+  if (options.allocator == nullptr) {
+    options.allocator = make_huge_page_allocator(
+        static_cast<std::size_t>(options.prefetch_factor + callers_batches));
+  }
 
   // One guess at a time is slow but moves; half of read_ahead_bytes is the largest guess.
   const std::size_t least = 2 * bytes_per_file;

@@ -48,7 +48,9 @@ void Run::open_batches() {
       batch.positions[i] = sample.position;
       batch.labels[i] = pipeline->dataset.label(sample.index);
     }
-    batch.memory = pipeline->options.allocator->allocate(size * batch.sample_bytes());
+    // The partial last batch too: a block of another size could not be reused.
+    batch.memory = pipeline->options.allocator->allocate(
+        static_cast<std::size_t>(pipeline->options.batch_size) * batch.sample_bytes());
     channel.open(std::move(batch));
     opened = true;
   }

@@ -26,9 +26,10 @@ class BatchAllocator {
   virtual BatchMemory allocate(std::size_t bytes) = 0;
 };
 
-/// The default: 2 MiB-aligned blocks advised MADV_HUGEPAGE and reused, so that page faults are
-/// paid once. Blocks the caller still holds are not counted against the loader's memory bound.
-std::shared_ptr<BatchAllocator> make_huge_page_allocator();
+/// The default: 2 MiB-aligned blocks advised MADV_HUGEPAGE and reused, so that page faults are paid
+/// once. A returned block is kept while no more than `keep` are alive, in use or idle; beyond that
+/// it goes back to the system.
+std::shared_ptr<BatchAllocator> make_huge_page_allocator(std::size_t keep);
 
 /// One delivered batch. Owns its memory: keep it as long as you like.
 struct Batch {

@@ -47,7 +47,8 @@ struct LoaderOptions {
   std::size_t memory_limit = 0;         ///< the whole bound of memory_bound(); 0: none
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
   DecodeLimits limits{};
-  std::shared_ptr<BatchAllocator> allocator{};  ///< null: make_huge_page_allocator()
+  std::shared_ptr<BatchAllocator>
+      allocator{};  ///< null: make_huge_page_allocator(prefetch_factor + 2)
 };
 
 namespace detail {
@@ -129,7 +130,8 @@ class Loader {
   std::size_t batches_per_epoch() const noexcept;
   std::size_t samples_per_epoch() const noexcept;  ///< of this rank, padding included
   /// The most bytes the loader holds at any moment: read-ahead, the reserve for one large file,
-  /// prefetch_factor batches, the decoders and the index. Batches the caller holds are his.
+  /// prefetch_factor batches and two more (the one taken and the one before), the decoders, the
+  /// index and the order. Further batches that the caller keeps are his.
   std::size_t memory_bound() const noexcept;
   Stats stats() const;
   /// Ends every epoch: next() returns nothing. Waits for the running decodes and, a few seconds at

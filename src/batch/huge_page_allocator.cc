@@ -40,28 +40,33 @@ void unmap(const Block& block) noexcept { ::munmap(block.data, block.bytes); }
 /// The blocks nobody uses. Lives as long as the allocator and every block it handed out.
 class IdleBlocks {
  public:
+  explicit IdleBlocks(std::size_t keep) : keep_(keep) {
+    blocks_.reserve(keep);  // give_back() must not allocate
+  }
   ~IdleBlocks() { std::for_each(blocks_.begin(), blocks_.end(), unmap); }
 
   Block take(std::size_t bytes) {
     // Another thread of the parent may have held the lock at the fork, for ever.
     if (forked()) return map_block(bytes);
-    {
-      const std::lock_guard lock(mutex_);
-      if (bytes != size_) drop();
-      size_ = bytes;
-      if (!blocks_.empty()) {
-        const Block block = blocks_.back();
-        blocks_.pop_back();
-        return block;
-      }
+    const std::lock_guard lock(mutex_);
+    if (bytes != size_) drop();
+    size_ = bytes;
+    Block block;
+    if (blocks_.empty()) {
+      block = map_block(bytes);
+    } else {
+      block = blocks_.back();
+      blocks_.pop_back();
     }
-    return map_block(bytes);
+    ++in_use_;
+    return block;
   }
 
   void give_back(const Block& block) noexcept {
     if (!forked()) {
       const std::lock_guard lock(mutex_);
-      if (!closed_ && block.bytes == size_ && blocks_.size() < most) {
+      --in_use_;
+      if (!closed_ && block.bytes == size_ && in_use_ + blocks_.size() < keep_) {
         blocks_.push_back(block);
         return;
       }
@@ -77,10 +82,6 @@ class IdleBlocks {
   }
 
  private:
-  // In steady state the consumer drops one batch for each it takes, so one block is idle at a
-  // time, two when it overlaps with the next request. More would be memory outside every bound.
-  static constexpr std::size_t most = 2;
-
   bool forked() const noexcept { return ::getpid() != owner_; }
 
   void drop() noexcept {
@@ -88,21 +89,18 @@ class IdleBlocks {
     blocks_.clear();
   }
 
-  static std::vector<Block> reserved() {
-    std::vector<Block> blocks;
-    blocks.reserve(most);  // give_back() must not allocate
-    return blocks;
-  }
-
   const pid_t owner_ = ::getpid();
   std::mutex mutex_;
-  std::vector<Block> blocks_ = reserved();
+  const std::size_t keep_;
+  std::vector<Block> blocks_;
+  std::size_t in_use_ = 0;
   std::size_t size_ = 0;  ///< of the latest request; blocks of other sizes are not kept
   bool closed_ = false;
 };
 
 class HugePageAllocator final : public BatchAllocator {
  public:
+  explicit HugePageAllocator(std::size_t keep) : idle_(std::make_shared<IdleBlocks>(keep)) {}
   ~HugePageAllocator() override { idle_->close(); }
 
   BatchMemory allocate(std::size_t bytes) override {
@@ -117,13 +115,13 @@ class HugePageAllocator final : public BatchAllocator {
   }
 
  private:
-  const std::shared_ptr<IdleBlocks> idle_ = std::make_shared<IdleBlocks>();
+  const std::shared_ptr<IdleBlocks> idle_;
 };
 
 }  // namespace
 
-std::shared_ptr<BatchAllocator> make_huge_page_allocator() {
-  return std::make_shared<HugePageAllocator>();
+std::shared_ptr<BatchAllocator> make_huge_page_allocator(std::size_t keep) {
+  return std::make_shared<HugePageAllocator>(keep);
 }
 
 }  // namespace ringfeed
