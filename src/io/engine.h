@@ -42,7 +42,7 @@ class Engine {
   /// Reads on from the file open in `slot`.
   virtual void read_more(std::uint32_t slot, std::span<std::byte> buffer, std::uint64_t offset) = 0;
   /// Asks the kernel to give the slot's operation up; its completion still comes, perhaps late,
-  /// perhaps with data.
+  /// perhaps with data. May be asked again: what falls between the open and the read is lost.
   virtual void cancel(std::uint32_t slot) = 0;
   /// The slot's file is no longer needed (no operation outstanding). Blocks never.
   virtual void release(std::uint32_t slot) = 0;

@@ -97,7 +97,7 @@ class RingEngine final : public Engine {
     std::uint64_t offset = 0;
     State state = State::idle;
     bool async = false;    ///< the file is opened, and read on, in io-wq
-    bool cancel = false;   ///< asked for, for this operation
+    bool cancel = false;   ///< asked for, not yet sent
     bool retried = false;  ///< the read gave EAGAIN once
   };
 
@@ -196,6 +196,7 @@ class RingEngine final : public Engine {
         if (!queue(slot)) break;
       } else if (s.state == State::queued && s.cancel) {
         if (!queue_cancel(slot)) break;
+        s.cancel = false;  // sent; asking again sends it again
       }
     }
     pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(done));

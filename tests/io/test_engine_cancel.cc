@@ -1,8 +1,7 @@
-// Cancelling and waking.
+// Cancelling, and opens that storage does not answer.
 #include <sys/fanotify.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <map>
 #include <random>
@@ -150,20 +149,22 @@ TEST_CASE("as many opens wait at once as there are slots") {
 }
 
 TEST_CASE("a read that would be polled for ever is ended by cancel") {
-  if (!ring_missing().empty()) {
-    MESSAGE("SKIPPED, no io_uring here: " << ring_missing());
-    return;
-  }
-  const Deadline deadline(60);
-  const auto engine = make(Kind::ring, 2, "/");
-  Buffer buffer(64);
-  std::vector<Engine::Completion> out;
-  engine->open_and_read(0, "dev/ptmx", buffer, 0);  // a terminal at which nobody types
-  engine->poll(false, out);
-  engine->cancel(0);
-  while (out.empty()) engine->poll(true, out);
-  CHECK(out.size() == 1);
-  CHECK(out[0].result < 0);
+  on_every_engine(
+      [](Kind kind) {
+        const Deadline deadline(60);
+        Buffer buffer(64);
+        const auto engine = make(kind, 2, "/");
+        std::vector<Engine::Completion> out;
+        engine->open_and_read(0, "dev/ptmx", buffer, 0);  // a terminal at which nobody types
+        while (out.empty()) {  // one request that comes between the open and the read is lost
+          engine->poll(false, out);
+          engine->cancel(0);
+          std::this_thread::yield();
+        }
+        CHECK(out.size() == 1);
+        CHECK(out[0].result < 0);
+      },
+      {Kind::ring, Kind::ring_in_io_wq});
 }
 
 TEST_CASE("cancelled at any moment, every operation completes exactly once and slots stay usable") {
@@ -220,76 +221,6 @@ TEST_CASE("cancelled at any moment, every operation completes exactly once and s
     engine->poll(false, out = {});
     CHECK(out.empty());
     CHECK(cancelled < 4000);
-  });
-}
-
-TEST_CASE("a wake-up before the wait ends it, once") {
-  const TempDir dir;
-  dir.write("f", "content");
-  on_every_engine([&](Kind kind) {
-    const Deadline deadline(60);
-    const auto engine = make(kind, 2, dir.path());
-    std::vector<Engine::Completion> out;
-    engine->wake();
-    engine->wake();
-    engine->poll(false, out);  // does not use the wake-up up
-    engine->poll(true, out);
-    CHECK(out.empty());
-    // Used up now: the next wait lasts until the file is there.
-    Buffer buffer(16);
-    engine->open_and_read(0, "f", buffer, 0);
-    engine->poll(true, out);
-    CHECK(out.size() == 1);
-  });
-}
-
-TEST_CASE("no wake-up is lost while others hammer and files are read") {
-  const TempDir dir;
-  dir.write("f", "content");
-  on_every_engine([&](Kind kind) {
-    const Deadline deadline(120);
-    const auto engine = make(kind, 4, dir.path());
-    // Each round is a message that only a wake-up announces: if one is lost, the reader sleeps and
-    // the poster waits for its answer, for ever.
-    constexpr int rounds = 800;
-    std::atomic<int> posted = 0, answered = 0;
-    std::thread poster([&] {
-      for (int i = 1; i <= rounds; ++i) {
-        posted.store(i, std::memory_order_release);
-        engine->wake();
-        while (answered.load(std::memory_order_acquire) < i) std::this_thread::yield();
-      }
-    });
-    std::atomic<bool> stop = false;
-    std::thread hammer([&] {
-      while (!stop.load(std::memory_order_relaxed)) {
-        engine->wake();
-        std::this_thread::yield();
-      }
-    });
-    std::vector<Engine::Completion> out;
-    Buffer buffer(16);
-    bool reading = false;
-    int reads = 0;
-    while (answered.load() < rounds) {
-      // The second half without reads, and the last quarter without the hammer: nothing else then
-      // ends a wait.
-      if (answered.load() > rounds * 3 / 4 && !stop.exchange(true)) hammer.join();
-      if (!reading && answered.load() < rounds / 2) {
-        engine->open_and_read(0, "f", buffer, 0);
-        reading = true;
-      }
-      out.clear();
-      engine->poll(true, out);
-      if (!out.empty()) {
-        CHECK(out[0].result == 7);
-        reading = false;
-        ++reads;
-      }
-      answered.store(posted.load(std::memory_order_acquire), std::memory_order_release);
-    }
-    poster.join();
-    CHECK(reads > 0);
   });
 }
 
