@@ -85,6 +85,7 @@ void Pipeline::begin(std::shared_ptr<Run> run) {
   if (!reader_thread_.joinable()) start();
   {
     std::lock_guard current(current_mutex_);
+    if (broken_) std::rethrow_exception(broken_);
     if (auto last = current_.lock()) last->channel.cancel();
     current_ = run;
   }
@@ -113,10 +114,26 @@ void Pipeline::reader_main(std::promise<void>& started) {
     return;
   }
   started.set_value();
-  loop();
+  try {
+    loop();
+  } catch (...) {
+    // Out of memory in the reader or the kernel. Reads may still be in flight, so nothing can be
+    // freed: the consumer is told and the loader set aside.
+    inbox_.close();
+    std::lock_guard current(current_mutex_);
+    broken_ = std::current_exception();
+    hung_ = true;
+    if (auto run = current_.lock()) run->channel.cancel();
+    return;
+  }
   inbox_.close();
   reader_.reset();
   engine_.reset();
+}
+
+void Pipeline::rethrow_if_broken() const {
+  std::lock_guard current(current_mutex_);
+  if (broken_) std::rethrow_exception(broken_);
 }
 
 void Pipeline::make_engine() {
@@ -142,25 +159,25 @@ void Pipeline::make_engine() {
 }
 
 void Pipeline::loop() {
-  bool cancelled = false;
   for (;;) {
     inbox_.take(finished_, calls_);
     for (const auto handle : finished_) scope_.collect(handle);
     for (const auto& call : calls_) call();
-    if (stopping_ && !cancelled) {
-      cancelled = true;
+    const bool stopping = stopping_;
+    if (stopping) {
       for (const auto& run : runs_) run->channel.cancel();
-      reader_->cancel_all();
+      reader_
+          ->cancel_all();  // again each turn: one that meets a file between open and read is lost
     }
     reader_->serve(sequences_.oldest());
     for (const auto& run : runs_) run->channel.resume_placed();
     spawn_samples();
     update_gauges();
-    if (cancelled && scope_.size() == 0) break;
+    if (stopping && scope_.size() == 0) break;
 
     completions_.clear();
     // Somebody waits for bytes or a slot: every return counts.
-    const std::size_t wake_after = reader_->hungry() || cancelled ? 1 : scope_.wake_after();
+    const std::size_t wake_after = reader_->hungry() || stopping ? 1 : scope_.wake_after();
     engine_->poll(inbox_.prepare_to_sleep(wake_after), completions_);
     for (const auto& completion : completions_) reader_->complete(completion);
   }
@@ -210,7 +227,8 @@ void Pipeline::stop() {
   const auto limit = hung_ ? std::chrono::seconds(0) : drain_limit;
   if (reader_done_.wait_for(limit) == std::future_status::ready) {
     reader_thread_.join();
-    hung_ = false;
+    std::lock_guard current(current_mutex_);
+    hung_ = broken_ != nullptr;
   } else if (!hung_.exchange(true)) {
     std::string files;
     for (const auto& line : outstanding()) files += "\n  " + line;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
@@ -76,6 +77,7 @@ class Pipeline {
   std::size_t memory_bound() const noexcept { return memory_bound_; }
   /// The files being read, oldest first; empty where the reader thread does not answer.
   std::vector<std::string> outstanding();
+  void rethrow_if_broken() const;
   /// A batch was opened or a run abandoned: the reader thread looks.
   void notify() noexcept { inbox_.notify(); }
   /// In a forked child none of the threads exist, and any lock may be held for ever.
@@ -137,8 +139,9 @@ class Pipeline {
   StageRecorder read_, decoded_;
   std::atomic<std::uint64_t> in_flight_{0}, encoded_ready_{0}, read_ahead_peak_{0}, guess_{0};
   std::atomic<std::int64_t> ran_ns_{0}, running_since_ns_{0};
-  mutable std::mutex current_mutex_;  // guards the next five
+  mutable std::mutex current_mutex_;  // guards the next six
   std::weak_ptr<Run> current_;
+  std::exception_ptr broken_;  // what ended the reader thread
   bool started_ = false;
   std::string reader_name_, reader_note_;
   int depth_ = 0;

@@ -80,7 +80,10 @@ std::optional<Batch> Run::next() {
                              delivery ? delivery->batch.pixels().size() : 0,
                              delivery && delivery->error);
   if (!delivery) {
-    if (channel.cancelled()) return std::nullopt;
+    if (channel.cancelled()) {
+      pipeline->rethrow_if_broken();
+      return std::nullopt;
+    }
     std::string files;
     for (const auto& line : pipeline->outstanding()) files += "\n  " + line;
     throw TimeoutError("no batch within the timeout; " +

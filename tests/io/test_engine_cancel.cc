@@ -1,6 +1,4 @@
 // Cancelling, and opens that storage does not answer.
-#include <sys/fanotify.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <map>
@@ -8,42 +6,12 @@
 #include <thread>
 
 #include "engine_test.h"
+#include "support/held_opens.h"
 
 namespace ringfeed::io::test {
 namespace {
 
-/// Holds every open of a file in `dir` until allowed (fanotify; root only): a storage server that
-/// does not answer.
-class HeldOpens {
- public:
-  explicit HeldOpens(const std::string& dir)
-      : fd_(::fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY)) {
-    held_ = fd_ >= 0 && ::fanotify_mark(fd_, FAN_MARK_ADD, FAN_OPEN_PERM | FAN_EVENT_ON_CHILD,
-                                        AT_FDCWD, dir.c_str()) == 0;
-  }
-  ~HeldOpens() {
-    if (fd_ >= 0) ::close(fd_);  // allows whatever is still held
-  }
-  HeldOpens(const HeldOpens&) = delete;
-  HeldOpens& operator=(const HeldOpens&) = delete;
-
-  bool works() const { return held_; }
-  /// Waits until an open is held.
-  fanotify_event_metadata next() const {
-    fanotify_event_metadata event{};
-    REQUIRE(::read(fd_, &event, sizeof event) == sizeof event);
-    return event;
-  }
-  void allow(const fanotify_event_metadata& event) const {
-    const fanotify_response response{event.fd, FAN_ALLOW};
-    REQUIRE(::write(fd_, &response, sizeof response) == sizeof response);
-    ::close(event.fd);
-  }
-
- private:
-  int fd_;
-  bool held_ = false;
-};
+using testing::HeldOpens;
 
 const std::vector<Kind> that_block_elsewhere = {Kind::ring_in_io_wq, Kind::pool};
 

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "ringfeed/loader.h"
+#include "support/held_opens.h"
 #include "support/image_folder.h"
 
 using namespace ringfeed;
@@ -304,6 +305,31 @@ TEST_CASE("no batch within the timeout is a TimeoutError, and the epoch can go o
   }
   CHECK(timeouts > 0);
   CHECK(samples == 105);
+}
+
+TEST_CASE("on a file system that hangs the timeout names the files and stopping returns") {
+  SampleFolder files(1, 3);
+  const ringfeed::testing::HeldOpens opens(files.root() / "c00");
+  if (!opens.works()) {
+    MESSAGE("SKIPPED, fanotify permission events need root");
+    return;
+  }
+  auto options = small_options(ReaderKind::pool);
+  options.timeout = std::chrono::milliseconds(200);
+  Loader loader(open(files.root()), small_plan(), options);
+  Epoch epoch = loader.epoch(0);
+  std::string message;
+  try {
+    (void)epoch.next();
+  } catch (const TimeoutError& error) {
+    message = error.what();
+  }
+  for (int i = 0; i < 3; ++i) {
+    CHECK(message.find(files.file(0, i).filename().string()) != std::string::npos);
+  }
+  loader.stop();
+  CHECK_FALSE(epoch.next());
+  // The loader is destroyed with its reads still held; they end in memory that is never freed.
 }
 
 TEST_CASE("in a forked child next() throws and destructors return") {
