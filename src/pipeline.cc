@@ -86,7 +86,7 @@ void Pipeline::begin(std::shared_ptr<Run> run) {
   {
     std::lock_guard current(current_mutex_);
     if (broken_) std::rethrow_exception(broken_);
-    if (auto last = current_.lock()) last->channel.cancel();
+    if (auto last = current_.lock()) last->supersede();
     current_ = run;
   }
   clock_started();

@@ -43,6 +43,7 @@ class Run : public std::enable_shared_from_this<Run> {
   // Consumer thread.
   std::optional<Batch> next();
   void abandon() noexcept;
+  void supersede() noexcept;
   std::size_t batches() const noexcept { return end_batch - first_batch; }
 
   const std::shared_ptr<Pipeline> pipeline;
@@ -58,7 +59,9 @@ class Run : public std::enable_shared_from_this<Run> {
  private:
   void open_batches();
 
-  bool begun_ = false;  // consumer thread
+  // Consumer thread.
+  bool begun_ = false;
+  bool superseded_ = false;
 };
 
 /// What all epochs of a loader share: the threads, the memory, the counts.

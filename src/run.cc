@@ -63,6 +63,11 @@ std::optional<Batch> Run::next() {
         "ringfeed::Loader does not survive fork(): its threads exist in the parent only; make the "
         "loader in the process that uses it");
   }
+  if (superseded_ && !channel.exhausted()) {
+    throw std::logic_error(
+        "another epoch of this loader has begun since: one is active at a time; finish an epoch "
+        "before the next, or make a loader for each");
+  }
   if (channel.exhausted() || channel.cancelled()) return std::nullopt;
   const auto began = std::chrono::steady_clock::now();
   if (!begun_) {
@@ -94,6 +99,11 @@ std::optional<Batch> Run::next() {
   if (channel.exhausted()) pipeline->clock_stopped();
   if (delivery->error) throw LoadError(std::move(*delivery->error));
   return std::move(delivery->batch);
+}
+
+void Run::supersede() noexcept {
+  superseded_ = true;
+  channel.cancel();
 }
 
 void Run::abandon() noexcept {

@@ -66,7 +66,8 @@ class Epoch {
 
   /// The next batch, or nothing at the end of the epoch or after Loader::stop(). Throws LoadError
   /// for the first failed sample of the batch whose turn it is; that batch counts as consumed and
-  /// next() may go on. Throws TimeoutError naming the files outstanding after `timeout`.
+  /// next() may go on. Throws TimeoutError naming the files outstanding after `timeout`, and
+  /// std::logic_error in a forked child or once another epoch of the loader has begun.
   std::optional<Batch> next();
 
   /// Batches this epoch yields from its start position on.
@@ -113,8 +114,8 @@ class TimeoutError : public std::runtime_error {
 };
 
 /// Reads, decodes and batches a folder. Threads start at the first epoch() and serve all epochs;
-/// one epoch is active at a time (a new one abandons the last). epoch() and next() belong to one
-/// consumer thread; stop(), stats() and memory_bound() may be called from any.
+/// one epoch is active at a time: the first next() of another ends it. epoch() and next() belong to
+/// one consumer thread; stop(), stats() and memory_bound() may be called from any.
 class Loader {
  public:
   /// Throws std::invalid_argument for options that make no sense, stating the legal range.

@@ -269,6 +269,17 @@ TEST_CASE("an epoch dropped half way leaves the next one whole") {
   }
 }
 
+TEST_CASE("an epoch that another one has replaced says so instead of ending early") {
+  Loader loader(open(folder().root()), small_plan(), small_options());
+  Epoch first = loader.epoch(0);
+  CHECK(first.next());
+  Epoch second = loader.epoch(1);
+  CHECK_MESSAGE(first.next(), "the second has not begun");
+  CHECK(second.next());
+  CHECK_THROWS_AS(first.next(), std::logic_error);
+  CHECK(second.next());
+}
+
 TEST_CASE("batches the caller keeps stay as they were") {
   Loader loader(open(folder().root()), small_plan(), small_options());
   std::vector<Batch> kept;
