@@ -1,14 +1,12 @@
 #include "io/pool_engine.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <csignal>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -16,26 +14,10 @@
 #include <thread>
 
 #include "io/file_descriptor.h"
+#include "thread_start.h"
 
 namespace ringfeed::io {
 namespace {
-
-/// The threads started while one of these lives inherit a mask that blocks every signal: those
-/// are for the program's own threads.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 template <class Call>
 auto retry_interrupted(Call call) {
@@ -155,13 +137,12 @@ class PoolEngine final : public Engine {
   }
 
   void add_thread() {
-    const SignalsBlocked blocked;
-    threads_.emplace_back(&PoolEngine::work, this, threads_.size());
+    threads_.push_back(
+        start_thread("rf-read-" + std::to_string(threads_.size()), [this] { work(); }));
     ++idle_;  // until it has taken its first operation
   }
 
-  void work(std::size_t number) {
-    pthread_setname_np(pthread_self(), ("rf-read-" + std::to_string(number)).c_str());
+  void work() {
     std::unique_lock lock(mutex_);
     for (;;) {
       work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });

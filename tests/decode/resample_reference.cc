@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 
-namespace ringfeed::test {
+namespace ringfeed::testing {
 namespace {
 
 std::size_t size(int value) { return static_cast<std::size_t>(value); }
@@ -166,4 +166,4 @@ void for_each_target(const std::function<void(const std::string&)>& body) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
-}  // namespace ringfeed::test
+}  // namespace ringfeed::testing

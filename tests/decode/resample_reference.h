@@ -10,7 +10,7 @@
 #include "decode/resample.h"
 #include "ringfeed/transform.h"
 
-namespace ringfeed::test {
+namespace ringfeed::testing {
 
 struct Image {
   int height = 0, width = 0;
@@ -39,4 +39,4 @@ std::vector<std::byte> resample(decode::Resampler& resampler, const TransformPla
 /// Calls `body` once per instruction set this machine can run, with dispatch limited to it.
 void for_each_target(const std::function<void(const std::string& name)>& body);
 
-}  // namespace ringfeed::test
+}  // namespace ringfeed::testing

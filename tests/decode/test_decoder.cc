@@ -4,13 +4,13 @@
 #include <string_view>
 
 #include "decode/decoder.h"
-#include "decode/encode.h"
+#include "support/encode.h"
 
 namespace ringfeed {
 namespace {
 
 using decode::Decoder;
-using test::Octets;
+using testing::Octets;
 using namespace std::string_view_literals;
 
 const data::Key key = data::make_key(1, 0);
@@ -46,16 +46,16 @@ Result decode_once(const TransformPlan& plan, const Octets& file) {
 
 TEST_CASE("JPEG and PNG are told by their bytes, and the drawn geometry comes back") {
   const TransformPlan plan = TransformPlan::imagenet_train();
-  test::JpegForm form;
+  testing::JpegForm form;
   form.width = 300;
   form.height = 200;
-  const Result jpeg = decode_once(plan, test::encode_jpeg(form));
+  const Result jpeg = decode_once(plan, testing::encode_jpeg(form));
   REQUIRE(jpeg.ok);
   CHECK(jpeg.geometry == augment::draw_geometry(plan, 200, 300, key, 0));
-  test::PngForm png_form;
+  testing::PngForm png_form;
   png_form.width = 300;
   png_form.height = 200;
-  const Result png = decode_once(plan, test::encode_png(png_form).file);
+  const Result png = decode_once(plan, testing::encode_png(png_form).file);
   REQUIRE(png.ok);
   CHECK(png.geometry == jpeg.geometry);
 }
@@ -65,13 +65,13 @@ TEST_CASE("a tensor depends on the image and the draw, not on what came before")
        {TransformPlan::imagenet_train(), TransformPlan::imagenet_val()}) {
     Decoder reused(plan, {});
     for (int i = 0; i < 50; ++i) {
-      test::JpegForm form;
+      testing::JpegForm form;
       form.width = 40 + 37 * i % 300;
       form.height = 30 + 53 * i % 300;
       form.progressive = i % 4 == 1;
       form.components = i % 5 == 2 ? 1 : i % 5 == 3 ? 4 : 3;
       form.seed = static_cast<std::uint32_t>(i);
-      const Octets good = test::encode_jpeg(form);
+      const Octets good = testing::encode_jpeg(form);
       Octets bad = good;
       switch (i % 5) {
         case 0: bad.resize(bad.size() / 2); break;
@@ -127,8 +127,8 @@ TEST_CASE("anything else is refused by name, in one line") {
 }
 
 TEST_CASE("a clean end is recognised in a file's last bytes") {
-  const Octets jpeg = test::encode_jpeg({});
-  const Octets png = test::encode_png({}).file;
+  const Octets jpeg = testing::encode_jpeg({});
+  const Octets png = testing::encode_png({}).file;
   for (const Octets& file : {jpeg, png}) {
     CHECK(decode::ends_cleanly(bytes(file)));
     CHECK_FALSE(decode::ends_cleanly(bytes(file).first(file.size() - 1)));

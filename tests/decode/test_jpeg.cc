@@ -5,9 +5,9 @@
 #include <random>
 #include <string>
 
-#include "decode/encode.h"
 #include "decode/jpeg.h"
 #include "decode/pixels_sink.h"
+#include "support/encode.h"
 
 // clang-format off
 #include <cstdio>  // jpeglib.h uses size_t and FILE without declaring them
@@ -20,9 +20,9 @@ namespace {
 using decode::JpegDecoder;
 using decode::PixelsSink;
 using decode::Resampler;
-using test::encode_jpeg;
-using test::JpegForm;
-using test::Octets;
+using testing::encode_jpeg;
+using testing::JpegForm;
+using testing::Octets;
 
 /// Every pixel by libjpeg in the plainest way, and Pillow's CMYK formula written in real numbers.
 Octets reference_rgb(const Octets& file) {

@@ -4,19 +4,19 @@
 #include <random>
 #include <string>
 
-#include "decode/encode.h"
 #include "decode/jpeg.h"
 #include "decode/jpeg_markers.h"
 #include "decode/pixels_sink.h"
+#include "support/encode.h"
 
 namespace ringfeed {
 namespace {
 
 using decode::JpegDecoder;
 using decode::PixelsSink;
-using test::encode_jpeg;
-using test::JpegForm;
-using test::Octets;
+using testing::encode_jpeg;
+using testing::JpegForm;
+using testing::Octets;
 
 enum class Verdict { fine, truncated, broken };
 

@@ -103,7 +103,7 @@ TEST_CASE("the reference table hashes to what torchvision gave") {
 }
 
 TEST_CASE("every dtype, layout, width and alignment equals the table") {
-  test::for_each_target([](const std::string&) {
+  testing::for_each_target([](const std::string&) {
     for (DType dtype : {DType::float32, DType::float16, DType::bfloat16, DType::uint8}) {
       for (Layout layout : {Layout::nchw, Layout::channels_last}) {
         for (int width : {1, 2, 5, 15, 16, 17, 31, 33, 48, 63, 64, 65, 67, 100, 224}) {
@@ -119,7 +119,7 @@ TEST_CASE("every dtype, layout, width and alignment equals the table") {
 }
 
 TEST_CASE("the table takes over where the formula would round differently") {
-  test::for_each_target([](const std::string&) {
+  testing::for_each_target([](const std::string&) {
     TransformPlan plan = plan_of(DType::float32, Layout::channels_last, 2, 37);
     // -0.0: the formula's two terms have opposite signs there and give +0.0.
     plan.normalize.mean = {0, 0, 0};
@@ -133,7 +133,7 @@ TEST_CASE("the table takes over where the formula would round differently") {
 }
 
 TEST_CASE("the usual normalisation runs as a formula where there is a fused multiply-add") {
-  test::for_each_target([](const std::string& name) {
+  testing::for_each_target([](const std::string& name) {
     if (name != "AVX2" && name != "AVX3") return;
     for (auto flavour : {Normalize::Flavour::to_tensor, Normalize::Flavour::to_dtype}) {
       for (DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "decode/encode.h"
 #include "decode/pixels_sink.h"
 #include "decode/png.h"
+#include "support/encode.h"
 
 namespace ringfeed {
 namespace {
@@ -15,9 +15,9 @@ namespace {
 using decode::PixelsSink;
 using decode::PngDecoder;
 using decode::Resampler;
-using test::encode_png;
-using test::Octets;
-using test::PngForm;
+using testing::encode_png;
+using testing::Octets;
+using testing::PngForm;
 
 std::vector<PngForm> all_forms() {
   std::vector<PngForm> forms;

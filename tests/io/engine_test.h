@@ -19,35 +19,11 @@
 
 #include "io/pool_engine.h"
 #include "io/ring_engine.h"
+#include "support/temp_dir.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 
-/// A directory of its own, readable by everybody and gone at the end.
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "ringfeed_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-    ::chmod(name.c_str(), 0755);
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-
-  const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  void write(const std::string& name, const std::string& content) const {
-    std::filesystem::create_directories(std::filesystem::path(path_ + "/" + name).parent_path());
-    std::ofstream(path_ + "/" + name, std::ios::binary) << content;
-  }
-
- private:
-  std::string path_;
-};
+using testing::TempDir;
 
 inline std::string numbered(std::string name, int number) {
   name += std::to_string(number);
@@ -168,4 +144,4 @@ inline void become_nobody() {
   if (::setgid(65534) != 0 || ::setuid(65534) != 0) throw std::runtime_error("setuid");
 }
 
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

@@ -7,7 +7,7 @@
 
 #include "engine_test.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 namespace {
 
 using Step = Engine::Step;
@@ -190,4 +190,4 @@ TEST_CASE("an engine with nothing to do polls without blocking and yields nothin
 }
 
 }  // namespace
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

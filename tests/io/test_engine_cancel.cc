@@ -8,7 +8,7 @@
 #include "engine_test.h"
 #include "support/held_opens.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 namespace {
 
 using testing::HeldOpens;
@@ -193,4 +193,4 @@ TEST_CASE("cancelled at any moment, every operation completes exactly once and s
 }
 
 }  // namespace
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

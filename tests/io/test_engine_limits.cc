@@ -13,7 +13,7 @@
 
 #include "engine_test.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 namespace {
 
 /// From now on `call` fails with `error` in this process, as under a container's profile.
@@ -204,4 +204,4 @@ TEST_CASE("signals go to the program's threads, never to an engine's") {
 }
 
 }  // namespace
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

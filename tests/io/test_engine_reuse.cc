@@ -8,7 +8,7 @@
 
 #include "engine_test.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 namespace {
 
 /// Files whose every line is their own name, of many lengths, so that bytes from any other file,
@@ -187,4 +187,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

@@ -4,7 +4,7 @@
 
 #include "engine_test.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 namespace {
 
 TEST_CASE("a wake-up before the wait ends it, once") {
@@ -84,4 +84,4 @@ TEST_CASE("no wake-up is lost while others hammer and files are read") {
 }
 
 }  // namespace
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

@@ -1,7 +1,7 @@
 #include "engine_test.h"
 #include "io/fs_probe.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 namespace {
 
 TEST_CASE("magic numbers have names; an unknown one is shown as it is") {
@@ -62,4 +62,4 @@ TEST_CASE("opens may block wherever it is not known that they do not") {
 }
 
 }  // namespace
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

@@ -5,7 +5,7 @@
 #include "engine_test.h"
 #include "io/ring.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 namespace {
 
 bool skip() {
@@ -87,4 +87,4 @@ TEST_CASE("a ring cannot be used by a forked child, which leaves it as it was") 
 }
 
 }  // namespace
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

@@ -6,7 +6,7 @@
 #include "engine_test.h"
 #include "io/system_limits.h"
 
-namespace ringfeed::io::test {
+namespace ringfeed::io {
 namespace {
 
 TEST_CASE("cgroup v2: the least quota and the fewest threads on the way up hold") {
@@ -94,4 +94,4 @@ TEST_CASE("the depth is halved from what the limits leave and shared among local
 }
 
 }  // namespace
-}  // namespace ringfeed::io::test
+}  // namespace ringfeed::io

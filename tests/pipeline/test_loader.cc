@@ -186,9 +186,8 @@ TEST_CASE("a failed sample raises at its batch, names stage and file, and the ep
 TEST_CASE("a FIFO, an empty file and one over the size limit are errors, not hangs") {
   for (auto reader : readers) {
     SampleFolder files(1, 4);
-    testing::write_file(files.root() / "c00/empty.JPEG", "");
-    testing::write_file(files.root() / "c00/huge.JPEG",
-                        testing::make_jpeg(40, 30, 1) + std::string(1 << 20, 'x'));
+    files.write("c00/empty.JPEG", "");
+    files.write("c00/huge.JPEG", testing::make_jpeg(40, 30, 1) + std::string(1 << 20, 'x'));
     REQUIRE(::mkfifo((files.root() / "c00/pipe.JPEG").c_str(), 0600) == 0);
     auto options = small_options(reader);
     options.batch_size = 1;
@@ -219,8 +218,7 @@ TEST_CASE("files many times the first guess load with memory at its minimum") {
       for (int segment = 0; segment < 9; ++segment) {
         padded += std::string("\xff\xfe\xff\xff", 4) + std::string(0xfffd, static_cast<char>(i));
       }
-      testing::write_file(files.root() / "c00" / ("big" + std::to_string(i) + ".JPEG"),
-                          padded + jpeg.substr(2));
+      files.write("c00/big" + std::to_string(i) + ".JPEG", padded + jpeg.substr(2));
     }
     auto options = small_options(reader);
     options.read_ahead_bytes = 256 << 10;

@@ -1,5 +1,3 @@
-#include "augment/geometry.h"
-
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -13,6 +11,7 @@
 #include <string>
 
 #include "augment/fixed_math.h"
+#include "augment/geometry.h"
 
 namespace {
 

@@ -1,10 +1,10 @@
-#include "augment/fixed_math.h"
-
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <limits>
 #include <random>
+
+#include "augment/fixed_math.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
-#include "ringfeed/stats.h"
-
 #include <doctest/doctest.h>
+
+#include "ringfeed/stats.h"
 
 using namespace ringfeed;
 

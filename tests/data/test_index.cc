@@ -1,5 +1,3 @@
-#include "data/index.h"
-
 #include <doctest/doctest.h>
 #include <xxhash.h>
 
@@ -9,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/index.h"
 #include "data/tree.h"
 
 namespace {

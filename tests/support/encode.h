@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace ringfeed::test {
+namespace ringfeed::testing {
 
 using Octets = std::vector<std::uint8_t>;
 
@@ -36,4 +36,4 @@ struct EncodedPng {
 };
 EncodedPng encode_png(const PngForm& form);
 
-}  // namespace ringfeed::test
+}  // namespace ringfeed::testing

@@ -1,4 +1,4 @@
-#include "decode/encode.h"
+#include "support/encode.h"
 
 #include <png.h>
 
@@ -12,7 +12,7 @@
 #include <jpeglib.h>
 // clang-format on
 
-namespace ringfeed::test {
+namespace ringfeed::testing {
 namespace {
 
 Octets rows_of(int width, int height, int channels, std::uint32_t seed) {
@@ -149,4 +149,4 @@ EncodedPng encode_png(const PngForm& form) {
   return encoded;
 }
 
-}  // namespace ringfeed::test
+}  // namespace ringfeed::testing

@@ -1,5 +1,3 @@
-#include "data/manifest.h"
-
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "data/manifest.h"
 #include "data/tree.h"
 #include "support/temp_dir.h"
 

@@ -1,5 +1,3 @@
-#include "data/sampler.h"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "data/random.h"
+#include "data/sampler.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
-#include "output.h"
-
 #include <doctest/doctest.h>
+
+#include "output.h"
 
 using namespace ringfeed;
 using namespace ringfeed::cli;

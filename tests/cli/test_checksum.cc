@@ -1,8 +1,8 @@
-#include "checksum.h"
-
 #include <doctest/doctest.h>
 
 #include <vector>
+
+#include "checksum.h"
 
 using namespace ringfeed;
 using namespace ringfeed::cli;

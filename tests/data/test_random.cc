@@ -1,10 +1,10 @@
-#include "data/random.h"
-
 #include <doctest/doctest.h>
 
 #include <array>
 #include <cstdint>
 #include <set>
+
+#include "data/random.h"
 
 namespace {
 
