@@ -26,6 +26,15 @@ Batch make_batch(const Channel& channel, std::size_t number, std::vector<std::by
 
 struct Fixture {
   explicit Fixture(batch::ChannelOptions options) : channel(options) {}
+  ~Fixture() {
+    channel.cancel();
+    channel.resume_placed();
+    std::vector<std::coroutine_handle<>> finished;
+    std::vector<std::function<void()>> calls;
+    inbox.take(finished, calls);
+    for (auto handle : finished) scope.collect(handle);
+    CHECK(scope.size() == 0);
+  }
   coro::FramePool& frames() { return pool; }
   std::size_t open_all() {
     std::size_t opened = 0;

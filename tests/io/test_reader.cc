@@ -38,6 +38,10 @@ struct Fixture {
     reader = std::make_unique<Reader>(engine, credits, std::move(options));
   }
 
+  ~Fixture() {
+    serve();
+    CHECK(scope.size() == 0);
+  }
   coro::FramePool& frames() { return pool; }
 
   void add(std::uint64_t file, std::string content) {
