@@ -52,8 +52,10 @@ Reader::Reader(Engine& engine, Credits& credits, ReaderOptions options)
 Reader::~Reader() = default;
 
 bool Reader::can_start() const noexcept {
-  return waiting_.empty() && parked_.empty() && in_flight_ < depth_ && !free_slots_.empty();
+  return waiting_.empty() && parked_.empty() && has_slot();
 }
+
+bool Reader::has_slot() const noexcept { return in_flight_ < depth_ && !free_slots_.empty(); }
 
 bool Reader::hungry() const noexcept { return credits_.growth_waits() || !waiting_.empty(); }
 
@@ -63,8 +65,8 @@ Reader::Read Reader::read(std::uint64_t sequence, std::uint64_t file, Units& uni
 }
 
 void Reader::start(Read& read) {
-  if (free_slots_.empty() || in_flight_ >= depth_) {
-    waiting_.push_back(&read);
+  if (!has_slot()) {
+    wait_for_slot(read);
     return;
   }
   Attempt& attempt = *attempts_[free_slots_.back()];
@@ -85,6 +87,35 @@ void Reader::start(Read& read) {
   } else {
     grow(attempt);
   }
+}
+
+void Reader::wait_for_slot(Read& read) {
+  waiting_.insert(std::ranges::upper_bound(waiting_, read.sequence_, {}, &Read::sequence_), &read);
+}
+
+bool Reader::make_slot(const Read& read) {
+  while (!has_slot()) {
+    Attempt* youngest = nullptr;
+    for (const auto& attempt : attempts_) {
+      if (!attempt->growing || attempt->sequence < read.sequence_) continue;
+      if (youngest == nullptr || attempt->sequence > youngest->sequence) youngest = attempt.get();
+    }
+    if (youngest == nullptr) return false;
+    credits_.withdraw(*youngest);
+    youngest->growing = false;
+    Read& displaced = release(*youngest);
+    displaced.offset_ = youngest->used;
+    wait_for_slot(displaced);
+  }
+  return true;
+}
+
+Reader::Read& Reader::release(Attempt& attempt) {
+  engine_.release(attempt.slot);
+  free_slots_.push_back(attempt.slot);
+  --in_flight_;
+  ++releases_;
+  return *std::exchange(attempt.read, nullptr);
 }
 
 void Reader::issue(Attempt& attempt) {
@@ -182,7 +213,6 @@ void Reader::grow(Attempt& attempt) {
 }
 
 void Reader::finish(Attempt& attempt, Expected<Encoded> result) {
-  Read& read = *attempt.read;
   if (result) {
     attempt.units->shrink(result->size);
     guess_.learn(result->size);
@@ -190,11 +220,7 @@ void Reader::finish(Attempt& attempt, Expected<Encoded> result) {
   if (options_.report) {
     options_.report({Clock::now() - attempt.started, result ? result->size : 0, !result});
   }
-  attempt.read = nullptr;
-  engine_.release(attempt.slot);
-  free_slots_.push_back(attempt.slot);
-  --in_flight_;
-  ++releases_;
+  Read& read = release(attempt);
   read.result_ = std::move(result);
   read.handle_.resume();
 }
@@ -207,7 +233,9 @@ void Reader::serve(std::uint64_t oldest) {
     if (releases_ > 0) --releases_;
     issue(attempt);
   }
-  while (!waiting_.empty() && !free_slots_.empty() && in_flight_ < depth_) {
+  // A file that waits to grow gives its slot to an older one: it may be the older one's bytes that
+  // it waits for, and the reserve is the oldest's alone.
+  while (!waiting_.empty() && make_slot(*waiting_.front())) {
     Read& read = *waiting_.front();
     waiting_.erase(waiting_.begin());
     start(read);

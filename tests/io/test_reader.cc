@@ -205,6 +205,32 @@ TEST_CASE("a whole file read again from its end tells truncation from a lying sh
   CHECK((*a.value)->end_confirmed);
 }
 
+TEST_CASE("a file that waits to grow gives its slot to an older one's second read") {
+  Fixture f(2 * page, 1, 8 * page);
+  f.add(1, clean(100));
+  f.add(2, clean(2 * page));
+  Result a, b;
+  Units older = f.credits.try_acquire(page);
+  f.read(1, 2, b);
+  f.reader->complete(f.engine.answer(0));  // wants what `older` holds, and has the only slot
+  f.serve(0);
+  REQUIRE(f.engine.operations.empty());
+  f.scope.spawn(reading(f, 0, 1, a, std::move(older), 100));
+  f.serve(0);
+  REQUIRE(f.engine.operations.size() == 1);
+  CHECK(f.engine.operations[0].path == "f1");
+  f.reader->complete(f.engine.answer(0));
+  CHECK(a.value);
+  f.serve(1);  // the older frame is gone; the younger asks again
+  f.serve(1);
+  REQUIRE(f.engine.operations.size() == 1);
+  CHECK(f.engine.operations[0].open);
+  CHECK(f.engine.operations[0].offset == page);
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(b.value);
+  CHECK(b.bytes == clean(2 * page));
+}
+
 TEST_CASE("running out of descriptors goes shallower and loses nothing") {
   Fixture f(64 * page, 4);
   for (int i = 0; i < 4; ++i) f.add(static_cast<std::uint64_t>(i), clean(100));

@@ -231,6 +231,38 @@ TEST_CASE("files many times the first guess load with memory at its minimum") {
   }
 }
 
+TEST_CASE("a cut file that looks whole is read again while large ones hold every slot and byte") {
+  for (auto reader : readers) {
+    SampleFolder files(1, 0);
+    const std::string cut = std::string("\xff\xd8\xff\xe1\xff\xff", 6) + std::string(9000, 'x');
+    const std::string jpeg = testing::make_jpeg(64, 64, 5);
+    for (int i = 0; i < 20; ++i) {
+      const std::string name = "c00/" + std::to_string(10 + i);
+      testing::write_file(files.root() / (name + "a.JPEG"), cut + "\xff\xd9");
+      testing::write_file(files.root() / (name + "b.JPEG"), jpeg + std::string(500'000, 'x'));
+    }
+    auto options = small_options(reader);
+    options.batch_size = 1;
+    options.shuffle = false;
+    options.depth = 1;
+    options.read_ahead_bytes = 256 << 10;
+    options.timeout = std::chrono::seconds(20);  // so that a stall is a failure, not a hang
+    Loader loader(open(files.root()), small_plan(), options);
+    Epoch epoch = loader.epoch(0);
+    int whole = 0, failed = 0;
+    for (;;) {
+      try {
+        if (!epoch.next()) break;
+        ++whole;
+      } catch (const LoadError&) {
+        ++failed;
+      }
+    }
+    CHECK(whole == 20);
+    CHECK(failed == 20);
+  }
+}
+
 TEST_CASE("stop at any moment, from another thread, ends the epoch and hangs nothing") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
