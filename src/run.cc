@@ -29,7 +29,6 @@ std::size_t Run::end_sample() const noexcept {
 }
 
 void Run::open_batches() {
-  bool opened = false;
   while (const auto number = channel.next_to_open()) {
     const std::size_t size = channel.batch_samples(*number);
     Batch batch;
@@ -50,9 +49,8 @@ void Run::open_batches() {
     }
     batch.memory = pipeline->options.allocator->allocate(size * batch.sample_bytes());
     channel.open(std::move(batch));
-    opened = true;
+    pipeline->notify();
   }
-  if (opened) pipeline->notify();
 }
 
 std::optional<Batch> Run::next() {
@@ -64,10 +62,10 @@ std::optional<Batch> Run::next() {
   if (channel.exhausted() || channel.cancelled()) return std::nullopt;
   const auto began = std::chrono::steady_clock::now();
   if (!begun_) {
-    begun_ = true;
-    open_batches();
     pipeline->begin(shared_from_this());
+    begun_ = true;
   }
+  open_batches();  // the first, or what the allocator refused the last time
   std::optional<std::chrono::steady_clock::time_point> deadline;
   if (pipeline->options.timeout.count() > 0) {
     deadline = began + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
@@ -85,7 +83,11 @@ std::optional<Batch> Run::next() {
                        (files.empty() ? "no read is outstanding: decoding or the machine is slow"
                                       : "reads outstanding:" + files));
   }
-  open_batches();
+  try {
+    open_batches();
+  } catch (...) {
+    // Not at the price of the batch in hand: the next call asks again, and throws.
+  }
   if (channel.exhausted()) pipeline->clock_stopped();
   if (delivery->error) throw LoadError(std::move(*delivery->error));
   return std::move(delivery->batch);

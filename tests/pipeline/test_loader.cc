@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <map>
+#include <memory>
+#include <new>
 #include <random>
 #include <set>
 #include <string>
@@ -67,6 +70,24 @@ Delivered whole_epoch(const LoaderOptions& options, std::uint64_t epoch = 3) {
   collect(loader.epoch(epoch), delivered);
   return delivered;
 }
+
+/// Counts the batches it has out, and refuses call number `refused`.
+class TestAllocator final : public BatchAllocator {
+ public:
+  BatchMemory allocate(std::size_t bytes) override {
+    if (calls++ == refused) throw std::bad_alloc();
+    auto* const data = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+    most = std::max(most, ++*out);
+    return {data, bytes, std::shared_ptr<std::byte>(data, [out = out](std::byte* memory) {
+              std::free(memory);
+              --*out;
+            })};
+  }
+
+  int calls = 0, refused = -1;
+  int most = 0;  // out at once
+  std::shared_ptr<std::atomic<int>> out = std::make_shared<std::atomic<int>>(0);
+};
 
 constexpr ReaderKind readers[] = {ReaderKind::ring, ReaderKind::pool};
 
@@ -336,6 +357,45 @@ TEST_CASE("no batch within the timeout is a TimeoutError, and the epoch can go o
   }
   CHECK(timeouts > 0);
   CHECK(samples == 105);
+}
+
+TEST_CASE("next() goes on after the allocator has thrown, and no batch is lost") {
+  for (int prefetch : {1, 3}) {
+    for (int refused = 0; refused < 14; ++refused) {
+      auto options = small_options();
+      options.prefetch_factor = prefetch;
+      options.timeout = std::chrono::seconds(20);
+      const auto allocator = std::make_shared<TestAllocator>();
+      allocator->refused = refused;
+      options.allocator = allocator;
+      Loader loader(open(folder().root()), small_plan(), options);
+      Epoch epoch = loader.epoch(0);
+      std::size_t samples = 0;
+      for (;;) {
+        try {
+          auto batch = epoch.next();
+          if (!batch) break;
+          samples += batch->size();
+        } catch (const std::bad_alloc&) {
+        }
+      }
+      CHECK(samples == 105);
+      CHECK(allocator->calls == 15);
+    }
+  }
+}
+
+TEST_CASE("next() goes on after the threads could not be started") {
+  ::setenv("RINGFEED_READER", "neither", 1);
+  auto options = small_options();
+  options.timeout = std::chrono::seconds(20);
+  Loader loader(open(folder().root()), small_plan(), options);
+  Epoch epoch = loader.epoch(0);
+  CHECK_THROWS_AS((void)epoch.next(), std::invalid_argument);
+  ::unsetenv("RINGFEED_READER");
+  Delivered delivered;
+  collect(std::move(epoch), delivered);
+  CHECK(delivered.size() == 105);
 }
 
 TEST_CASE("in a forked child next() throws and destructors return") {
