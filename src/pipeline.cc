@@ -164,7 +164,9 @@ void Pipeline::loop() {
     engine_->poll(inbox_.prepare_to_sleep(wake_after), completions_);
     for (const auto& completion : completions_) reader_->complete(completion);
   }
+  // Both own runs, and those the pipeline.
   runs_.clear();
+  calls_.clear();
 }
 
 void Pipeline::spawn_samples() {
@@ -231,7 +233,11 @@ std::vector<std::string> Pipeline::outstanding() {
   auto files = answer->get_future();
   inbox_.post([this, answer] { answer->set_value(reader_->outstanding()); });
   if (files.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return {};
-  return files.get();
+  try {
+    return files.get();
+  } catch (const std::future_error&) {
+    return {};  // the reader thread has ended, the question unread
+  }
 }
 
 void Pipeline::clock_started() noexcept {

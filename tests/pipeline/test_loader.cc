@@ -307,6 +307,27 @@ TEST_CASE("stop at any moment, from another thread, ends the epoch and hangs not
   }
 }
 
+TEST_CASE("a loader stopped while an epoch begins frees everything") {
+  const auto allocator = std::make_shared<TestAllocator>();
+  const auto dataset = open(folder().root());
+  for (int round = 0; round < 50; ++round) {
+    auto options = small_options(readers[round % 2]);
+    options.allocator = allocator;
+    Loader loader(dataset, small_plan(), options);
+    (void)loader.epoch(0).next();
+    Epoch epoch = loader.epoch(1);
+    std::atomic<bool> go{false};
+    std::thread stopper([&] {
+      while (!go) std::this_thread::yield();
+      loader.stop();
+    });
+    go = true;
+    (void)epoch.next();
+    stopper.join();
+  }
+  CHECK(*allocator->out == 0);
+}
+
 TEST_CASE("an epoch dropped half way leaves the next one whole") {
   for (auto reader : readers) {
     const auto reference = whole_epoch(small_options(reader), 9);
