@@ -54,10 +54,13 @@ data::OrderOptions Pipeline::order_options(std::uint64_t epoch) const noexcept {
   return {options.seed, epoch, options.shuffle, options.rank, options.world_size, options.uneven};
 }
 
-bool Pipeline::forked() const noexcept { return pid_ != 0 && pid_ != ::getpid(); }
+bool Pipeline::forked() const noexcept {
+  const pid_t started_in = pid_.load(relaxed);
+  return started_in != 0 && started_in != ::getpid();
+}
 
 void Pipeline::start() {
-  pid_ = ::getpid();
+  pid_.store(::getpid(), relaxed);
   decoders_ = std::make_unique<decode::Pool>(options.num_workers, plan, options.limits);
   auto started = std::make_shared<std::promise<void>>();
   auto done = std::make_shared<std::promise<void>>();
@@ -200,6 +203,7 @@ void Pipeline::update_gauges() {
 }
 
 void Pipeline::stop() {
+  if (forked()) return;  // the parent's threads are not the child's to stop
   std::lock_guard lock(stop_mutex_);
   stopping_ = true;
   {

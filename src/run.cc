@@ -94,7 +94,9 @@ std::optional<Batch> Run::next() {
 }
 
 void Run::abandon() noexcept {
-  if (!begun_ || channel.exhausted() || pipeline->forked()) return;
+  // The epoch may be the pipeline's last owner, and the decoders cannot be joined here.
+  if (pipeline->forked()) return Pipeline::quarantine(pipeline);
+  if (!begun_ || channel.exhausted()) return;
   channel.cancel();
   pipeline->clock_stopped();
   pipeline->notify();

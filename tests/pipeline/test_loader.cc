@@ -445,6 +445,37 @@ TEST_CASE("in a forked child next() throws and destructors return") {
   }
 }
 
+TEST_CASE("in a forked child stop() returns at once") {
+  Loader loader(open(folder().root()), small_plan(), small_options());
+  Epoch epoch = loader.epoch(0);
+  REQUIRE(epoch.next());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(3);  // less than stop() gives a hung read
+    loader.stop();
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+}
+
+TEST_CASE("in a forked child an epoch that outlived its loader is dropped without a wait") {
+  auto loader = std::make_unique<Loader>(open(folder().root()), small_plan(), small_options());
+  auto epoch = std::make_unique<Epoch>(loader->epoch(0));
+  REQUIRE(epoch->next());
+  loader.reset();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(3);
+    epoch.reset();
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+}
+
 TEST_CASE("a memory limit too small states the least that works, and that works") {
   auto options = small_options();
   options.limits.max_decoder_bytes = 8 << 20;
