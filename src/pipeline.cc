@@ -86,10 +86,15 @@ void Pipeline::begin(std::shared_ptr<Run> run) {
     return;
   }
   if (!reader_thread_.joinable()) start();
+  std::shared_ptr<Run> last;
   {
     std::lock_guard current(current_mutex_);
-    if (auto last = current_.lock()) last->channel.cancel();
+    last = current_.lock();
     current_ = run;
+  }
+  if (last != nullptr) {
+    last->channel.cancel();
+    last->channel.free_batches();  // before the new epoch's are allocated: they are one bound
   }
   clock_started();
   inbox_.post([this, run] { runs_.push_back(run); });

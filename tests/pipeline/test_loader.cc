@@ -342,6 +342,15 @@ TEST_CASE("an epoch dropped half way leaves the next one whole") {
   }
 }
 
+TEST_CASE("abandoned epochs' batches are freed before the next epoch's are allocated") {
+  const auto allocator = std::make_shared<TestAllocator>();
+  auto options = small_options();
+  options.allocator = allocator;
+  Loader loader(open(folder().root()), small_plan(), options);
+  for (std::uint64_t i = 0; i < 30; ++i) CHECK(loader.epoch(i).next());
+  CHECK(allocator->most == options.prefetch_factor + 1);  // one is the caller's
+}
+
 TEST_CASE("batches the caller keeps stay as they were") {
   Loader loader(open(folder().root()), small_plan(), small_options());
   std::vector<Batch> kept;
