@@ -123,6 +123,7 @@ void Reader::issue(Attempt& attempt) {
   const std::span<std::byte> room(attempt.units->data() + attempt.used,
                                   attempt.units->size() - attempt.used);
   attempt.asked = room.size();
+  alone_ = operations_ == 0 ? &attempt : nullptr;
   ++operations_;
   if (attempt.opened) {
     engine_.read_more(attempt.slot, room, attempt.used);
@@ -184,7 +185,7 @@ void Reader::on_error(Attempt& attempt, Engine::Step step, int code) {
     }
     // Others hold what this one lacks: go shallower and try again when one of them is done. Files
     // that wait to grow do not count: they may be waiting for this one's bytes.
-    if (step == Engine::Step::open && out_of_resources(code) && operations_ > 0) {
+    if (step == Engine::Step::open && out_of_resources(code) && alone_ != &attempt) {
       attempt.opened = false;
       parked_.push_back(&attempt);
       releases_ = 0;

@@ -105,6 +105,7 @@ class Reader {
   std::vector<Attempt*> parked_;  // refused for want of descriptors; again when others finish
   std::size_t releases_ = 0;      // slots released since the last was parked
   std::size_t operations_ = 0;    // of the engine's, outstanding
+  Attempt* alone_ = nullptr;      // the last issued, if nothing else was outstanding then
   std::size_t in_flight_ = 0;     // attempts that have a slot
   std::size_t depth_ = 0;         // lowered when the kernel runs out of something
   bool cancelled_ = false;

@@ -254,6 +254,28 @@ TEST_CASE("running out of descriptors goes shallower and loses nothing") {
   }
 }
 
+TEST_CASE("files refused together are read one by one, whatever order the refusals come in") {
+  Fixture f(64 * page, 4);
+  Result r[3];
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    f.add(i, clean(100));
+    f.read(i, i, r[i]);
+  }
+  const auto last_refusal = f.engine.refuse(1, EMFILE);
+  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.engine.refuse(0, EMFILE));
+  f.reader->complete(last_refusal);
+  for (int turn = 0; turn < 4; ++turn) {
+    f.serve();
+    CHECK(f.engine.operations.size() <= 1);
+    if (!f.engine.operations.empty()) f.reader->complete(f.engine.answer(0));
+  }
+  for (auto& result : r) {
+    REQUIRE(result.value);
+    CHECK(*result.value);
+  }
+}
+
 TEST_CASE("with nothing else outstanding a lack of descriptors is an error that says what to do") {
   Fixture f;
   f.add(1, clean(100));
