@@ -72,9 +72,6 @@ std::optional<Batch> Run::next() {
                            pipeline->options.timeout);
   }
   auto delivery = channel.take(deadline);
-  pipeline->delivered.record(std::chrono::steady_clock::now() - began,
-                             delivery ? delivery->batch.pixels().size() : 0,
-                             delivery && delivery->error);
   if (!delivery) {
     if (channel.cancelled()) return std::nullopt;
     std::string files;
@@ -83,6 +80,8 @@ std::optional<Batch> Run::next() {
                        (files.empty() ? "no read is outstanding: decoding or the machine is slow"
                                       : "reads outstanding:" + files));
   }
+  pipeline->delivered.record(std::chrono::steady_clock::now() - began,
+                             delivery->batch.pixels().size(), delivery->error.has_value());
   try {
     open_batches();
   } catch (...) {
@@ -96,7 +95,7 @@ std::optional<Batch> Run::next() {
 void Run::abandon() noexcept {
   // The epoch may be the pipeline's last owner, and the decoders cannot be joined here.
   if (pipeline->forked()) return Pipeline::quarantine(pipeline);
-  if (!begun_ || channel.exhausted()) return;
+  if (!begun_ || channel.exhausted() || channel.cancelled()) return;
   channel.cancel();
   pipeline->clock_stopped();
   pipeline->notify();

@@ -218,7 +218,7 @@ void Reader::finish(Attempt& attempt, Expected<Encoded> result) {
     attempt.units->shrink(result->size);
     guess_.learn(result->size);
   }
-  if (options_.report) {
+  if (options_.report && !cancelled_) {
     options_.report({Clock::now() - attempt.started, result ? result->size : 0, !result});
   }
   Read& read = release(attempt);

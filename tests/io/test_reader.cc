@@ -35,6 +35,7 @@ struct Fixture {
     options.ends_cleanly = [](std::span<const std::byte> tail) {
       return tail.back() == std::byte{'.'};
     };
+    options.report = [this](const ReadReport&) { ++reported; };
     reader = std::make_unique<Reader>(engine, credits, std::move(options));
   }
 
@@ -52,6 +53,7 @@ struct Fixture {
     reader->serve(oldest);
   }
 
+  int reported = 0;
   FakeEngine engine;
   Credits credits;
   std::unique_ptr<Reader> reader;
@@ -303,6 +305,7 @@ TEST_CASE("cancelling ends what waits at once and what is in flight with its com
   f.reader->complete(f.engine.answer(0));
   REQUIRE(b.value);
   CHECK((*b.value).error().code == ECANCELED);
+  CHECK(f.reported == 0);  // a stop is no fault of the files
   f.serve();
   CHECK(f.scope.size() == 0);
   CHECK(f.credits.in_use() == 0);

@@ -387,6 +387,7 @@ TEST_CASE("no batch within the timeout is a TimeoutError, and the epoch can go o
   }
   CHECK(timeouts > 0);
   CHECK(samples == 105);
+  CHECK(loader.stats().deliver.count == loader.batches_per_epoch());
 }
 
 TEST_CASE("next() goes on after the allocator has thrown, and no batch is lost") {
@@ -519,6 +520,17 @@ TEST_CASE("options that make no sense are refused when the loader is made") {
   refuses([](auto& o) { o.max_file_bytes = 0; });
   refuses([](auto& o) { o.read_ahead_bytes = 1; });
   refuses([](auto& o) { o.indices = {105}; });
+}
+
+TEST_CASE("dropping a superseded epoch does not stop the clock of the next") {
+  Loader loader(open(folder().root()), small_plan(), small_options());
+  auto first = std::make_unique<Epoch>(loader.epoch(0));
+  REQUIRE(first->next());
+  Epoch second = loader.epoch(1);
+  REQUIRE(second.next());
+  first.reset();
+  const double before = loader.stats().wall_seconds;
+  CHECK(loader.stats().wall_seconds > before);
 }
 
 TEST_CASE("statistics count every file, and name the reader") {
