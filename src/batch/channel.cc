@@ -11,14 +11,14 @@ constexpr auto later = [](const auto& a, const auto& b) { return a.sample > b.sa
 
 Channel::Channel(const ChannelOptions& options)
     : options_(options),
-      ring_(options.capacity),
+      ring_(std::clamp<std::size_t>(options.end_batch - options.first_batch, 1, options.capacity)),
       opened_(options.first_batch),
-      taken_(options.capacity, false),
+      taken_(ring_.size(), false),
       oldest_(options.first_batch) {}
 
 std::optional<std::size_t> Channel::next_to_open() const noexcept {
   const std::size_t next = opened_.load(std::memory_order_relaxed);  // only this thread stores it
-  if (next == end_batch() || next == oldest_ + options_.capacity) return std::nullopt;
+  if (next == end_batch() || next == oldest_ + ring_.size()) return std::nullopt;
   return next;
 }
 

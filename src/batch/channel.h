@@ -127,7 +127,7 @@ class Channel {
   OpenBatch* deliverable() noexcept;
 
   ChannelOptions options_;
-  std::vector<OpenBatch> ring_;  // batch b at b % capacity
+  std::vector<OpenBatch> ring_;  // batch b at b % size
   // Batches below this are open. The consumer's release store publishes the OpenBatch it has just
   // set up; the reader thread's acquire load in has_place() pairs with it.
   std::atomic<std::size_t> opened_;
@@ -135,7 +135,7 @@ class Channel {
   std::vector<Waiting> waiting_;        // reader thread; heap, lowest sample at the front
 
   // Consumer thread.
-  std::vector<bool> taken_;  // of the window, by b % capacity
+  std::vector<bool> taken_;  // of the window, likewise
   std::size_t oldest_;       // undelivered
   std::size_t delivered_ = 0;
 

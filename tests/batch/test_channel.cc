@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -73,6 +74,14 @@ TEST_CASE("the window opens no more batches than its capacity past the oldest un
     CHECK(delivery->batch.index == 0);
     CHECK(f.open_all() == (in_order ? 1 : 2));
   }
+}
+
+TEST_CASE("a window wider than the epoch opens the epoch's batches and costs no more") {
+  Fixture f({5, 2, 1, 3, SIZE_MAX / 1024, true});
+  CHECK(f.open_all() == 2);
+  Fixture none({4, 2, 2, 2, SIZE_MAX / 1024, true});
+  CHECK(none.open_all() == 0);
+  CHECK(none.channel.exhausted());
 }
 
 TEST_CASE("a sample waits for its batch to open, and the lowest is placed first") {
