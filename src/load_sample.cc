@@ -36,26 +36,30 @@ coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<Run> run, std::
     file = self.irregular(sample.index);
   }
 
-  batch::Channel::Slot slot = co_await run->channel.place(k);
-  while (slot) {
-    if (!file) {
-      slot.fail(std::move(file.error()));
-      co_return;
+  for (;;) {
+    {
+      batch::Channel::Slot slot = co_await run->channel.place(k);
+      if (!slot) co_return;
+      if (!file) {
+        slot.fail(std::move(file.error()));
+        co_return;
+      }
+      decode::Worker& worker = co_await self.decoders_->schedule(flight.sequence);
+      if (run->channel.cancelled()) co_return;
+      auto decoded =
+          self.decode(worker, *run, sample, {flight.units.data(), file->size}, slot.pixels());
+      if (decoded) {
+        slot.finish();
+        co_return;
+      }
+      if (!decoded.error().truncated || file->end_confirmed) {
+        slot.fail(
+            {Stage::decode, 0, self.dataset.path(sample.index), std::move(decoded.error().detail)});
+        co_return;
+      }
     }
-    decode::Worker& worker = co_await self.decoders_->schedule(flight.sequence);
-    if (run->channel.cancelled()) co_return;
-    auto decoded =
-        self.decode(worker, *run, sample, {flight.units.data(), file->size}, slot.pixels());
-    if (decoded) {
-      slot.finish();
-      co_return;
-    }
-    if (!decoded.error().truncated || file->end_confirmed) {
-      slot.fail(
-          {Stage::decode, 0, self.dataset.path(sample.index), std::move(decoded.error().detail)});
-      co_return;
-    }
-    // The file seemed to end cleanly and yet lacks data: look behind the end before judging it.
+    // The file seemed to end cleanly and yet lacks data: look behind the end before judging it. No
+    // place is held meanwhile, so that an abandoned batch's memory never waits for I/O.
     co_await self.on_reader_thread();
     file = co_await self.reader_->read(flight.sequence, sample.index, flight.units, file->size);
   }

@@ -54,10 +54,13 @@ data::OrderOptions Pipeline::order_options(std::uint64_t epoch) const noexcept {
   return {options.seed, epoch, options.shuffle, options.rank, options.world_size, options.uneven};
 }
 
-bool Pipeline::forked() const noexcept { return pid_ != 0 && pid_ != ::getpid(); }
+bool Pipeline::forked() const noexcept {
+  const pid_t started_in = pid_.load(relaxed);
+  return started_in != 0 && started_in != ::getpid();
+}
 
 void Pipeline::start() {
-  pid_ = ::getpid();
+  pid_.store(::getpid(), relaxed);
   decoders_ = std::make_unique<decode::Pool>(options.num_workers, plan, options.limits);
   auto started = std::make_shared<std::promise<void>>();
   auto done = std::make_shared<std::promise<void>>();
@@ -83,11 +86,16 @@ void Pipeline::begin(std::shared_ptr<Run> run) {
     return;
   }
   if (!reader_thread_.joinable()) start();
+  std::shared_ptr<Run> last;
   {
     std::lock_guard current(current_mutex_);
     if (broken_) std::rethrow_exception(broken_);
-    if (auto last = current_.lock()) last->supersede();
+    last = current_.lock();
     current_ = run;
+  }
+  if (last != nullptr) {
+    last->supersede();
+    last->channel.free_batches();  // before the new epoch's are allocated: they are one bound
   }
   clock_started();
   inbox_.post([this, run] { runs_.push_back(run); });
@@ -181,7 +189,9 @@ void Pipeline::loop() {
     engine_->poll(inbox_.prepare_to_sleep(wake_after), completions_);
     for (const auto& completion : completions_) reader_->complete(completion);
   }
+  // Both own runs, and those the pipeline.
   runs_.clear();
+  calls_.clear();
 }
 
 void Pipeline::spawn_samples() {
@@ -215,6 +225,7 @@ void Pipeline::update_gauges() {
 }
 
 void Pipeline::stop() {
+  if (forked()) return;  // the parent's threads are not the child's to stop
   std::lock_guard lock(stop_mutex_);
   stopping_ = true;
   {
@@ -249,7 +260,11 @@ std::vector<std::string> Pipeline::outstanding() {
   auto files = answer->get_future();
   inbox_.post([this, answer] { answer->set_value(reader_->outstanding()); });
   if (files.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return {};
-  return files.get();
+  try {
+    return files.get();
+  } catch (const std::future_error&) {
+    return {};  // the reader thread has ended, the question unread
+  }
 }
 
 void Pipeline::clock_started() noexcept {

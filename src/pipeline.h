@@ -116,7 +116,7 @@ class Pipeline {
   void update_gauges();
 
   const std::size_t memory_bound_;
-  pid_t pid_ = 0;  // of the process that started the threads
+  std::atomic<pid_t> pid_{0};  // of the process that started the threads
 
   std::mutex stop_mutex_;
   std::atomic<bool> stopping_{false};  // set once; the inbox's lock publishes it

@@ -29,7 +29,6 @@ std::size_t Run::end_sample() const noexcept {
 }
 
 void Run::open_batches() {
-  bool opened = false;
   while (const auto number = channel.next_to_open()) {
     const std::size_t size = channel.batch_samples(*number);
     Batch batch;
@@ -52,9 +51,8 @@ void Run::open_batches() {
     batch.memory = pipeline->options.allocator->allocate(
         static_cast<std::size_t>(pipeline->options.batch_size) * batch.sample_bytes());
     channel.open(std::move(batch));
-    opened = true;
+    pipeline->notify();
   }
-  if (opened) pipeline->notify();
 }
 
 std::optional<Batch> Run::next() {
@@ -71,19 +69,16 @@ std::optional<Batch> Run::next() {
   if (channel.exhausted() || channel.cancelled()) return std::nullopt;
   const auto began = std::chrono::steady_clock::now();
   if (!begun_) {
-    begun_ = true;
-    open_batches();
     pipeline->begin(shared_from_this());
+    begun_ = true;
   }
+  open_batches();  // the first, or what the allocator refused the last time
   std::optional<std::chrono::steady_clock::time_point> deadline;
   if (pipeline->options.timeout.count() > 0) {
     deadline = began + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                            pipeline->options.timeout);
   }
   auto delivery = channel.take(deadline);
-  pipeline->delivered.record(std::chrono::steady_clock::now() - began,
-                             delivery ? delivery->batch.pixels().size() : 0,
-                             delivery && delivery->error);
   if (!delivery) {
     if (channel.cancelled()) {
       pipeline->rethrow_if_broken();
@@ -95,7 +90,13 @@ std::optional<Batch> Run::next() {
                        (files.empty() ? "no read is outstanding: decoding or the machine is slow"
                                       : "reads outstanding:" + files));
   }
-  open_batches();
+  pipeline->delivered.record(std::chrono::steady_clock::now() - began,
+                             delivery->batch.pixels().size(), delivery->error.has_value());
+  try {
+    open_batches();
+  } catch (...) {
+    // Not at the price of the batch in hand: the next call asks again, and throws.
+  }
   if (channel.exhausted()) pipeline->clock_stopped();
   if (delivery->error) throw LoadError(std::move(*delivery->error));
   return std::move(delivery->batch);
@@ -107,7 +108,9 @@ void Run::supersede() noexcept {
 }
 
 void Run::abandon() noexcept {
-  if (!begun_ || channel.exhausted() || pipeline->forked()) return;
+  // The epoch may be the pipeline's last owner, and the decoders cannot be joined here.
+  if (pipeline->forked()) return Pipeline::quarantine(pipeline);
+  if (!begun_ || channel.exhausted() || channel.cancelled()) return;
   channel.cancel();
   pipeline->clock_stopped();
   pipeline->notify();

@@ -137,6 +137,7 @@ class Loader {
   Stats stats() const;
   /// Ends every epoch: next() returns nothing. Waits for the running decodes and, a few seconds at
   /// most, for the reads in flight; what still hangs then is set aside, never freed, and named.
+  /// In a forked child it does nothing.
   void stop();
 
  private:

@@ -11,14 +11,14 @@ constexpr auto later = [](const auto& a, const auto& b) { return a.sample > b.sa
 
 Channel::Channel(const ChannelOptions& options)
     : options_(options),
-      ring_(options.capacity),
+      ring_(std::clamp<std::size_t>(options.end_batch - options.first_batch, 1, options.capacity)),
       opened_(options.first_batch),
-      taken_(options.capacity, false),
+      taken_(ring_.size(), false),
       oldest_(options.first_batch) {}
 
 std::optional<std::size_t> Channel::next_to_open() const noexcept {
   const std::size_t next = opened_.load(std::memory_order_relaxed);  // only this thread stores it
-  if (next == end_batch() || next == oldest_ + options_.capacity) return std::nullopt;
+  if (next == end_batch() || next == oldest_ + ring_.size()) return std::nullopt;
   return next;
 }
 
@@ -33,7 +33,7 @@ void Channel::open(Batch batch) {
     std::lock_guard lock(mutex_);  // ready() looks at every batch of the ring
     open.failures.clear();
     open.ready = false;
-    open.remaining.store(batch.size(), std::memory_order_relaxed);
+    open.remaining = batch.size();
     open.batch = std::move(batch);
   }
   opened_.store(number + 1, std::memory_order_release);
@@ -88,13 +88,18 @@ std::size_t Channel::ready() const noexcept {
   return static_cast<std::size_t>(std::ranges::count(ring_, true, &OpenBatch::ready));
 }
 
+void Channel::free_batches() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return slots_out_ == 0; });
+  for (OpenBatch& open : ring_) open.batch = {};
+}
+
 void Channel::finish(OpenBatch& open) noexcept {
-  // acq_rel: the last to finish has every other sample's pixels behind it when it takes the lock
-  // that hands the batch to the consumer.
-  if (open.remaining.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   {
     std::lock_guard lock(mutex_);
-    open.ready = true;
+    --slots_out_;
+    if (--open.remaining == 0) open.ready = true;
+    if (!open.ready && slots_out_ > 0) return;
   }
   changed_.notify_one();
 }
@@ -107,6 +112,14 @@ void Channel::fail(OpenBatch& open, std::size_t index, Error error) {
   finish(open);
 }
 
+void Channel::drop() noexcept {
+  {
+    std::lock_guard lock(mutex_);
+    if (--slots_out_ > 0) return;
+  }
+  changed_.notify_one();
+}
+
 Channel::Place Channel::place(std::size_t sample) noexcept { return {*this, sample}; }
 
 bool Channel::has_place(std::size_t sample) const noexcept {
@@ -114,7 +127,9 @@ bool Channel::has_place(std::size_t sample) const noexcept {
 }
 
 Channel::Slot Channel::slot(std::size_t sample) noexcept {
+  std::lock_guard lock(mutex_);  // none is handed out once free_batches() has seen none out
   if (cancelled()) return {};
+  ++slots_out_;
   return {this, &at(sample / options_.batch_size), sample % options_.batch_size};
 }
 

@@ -20,9 +20,10 @@ namespace ringfeed::batch {
 /// A batch being filled: opened with donated memory, complete when every sample is in.
 struct OpenBatch {
   Batch batch;
-  std::atomic<std::size_t> remaining{0};
-  std::vector<std::pair<std::size_t, Error>> failures;  // guarded by the channel's mutex
-  bool ready = false;                                   // likewise
+  // Guarded by the channel's mutex:
+  std::size_t remaining = 0;
+  std::vector<std::pair<std::size_t, Error>> failures;
+  bool ready = false;
 };
 
 struct ChannelOptions {
@@ -59,6 +60,8 @@ class Channel {
   /// (then exhausted() and cancelled() are false).
   std::optional<Delivery> take(std::optional<std::chrono::steady_clock::time_point> deadline);
   bool exhausted() const noexcept { return delivered_ == end_batch() - options_.first_batch; }
+  /// After cancel(): gives the undelivered batches' memory back, once no decoder writes to it.
+  void free_batches();
 
   // Any thread.
 
@@ -67,16 +70,27 @@ class Channel {
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
   std::size_t ready() const noexcept;
 
-  /// A sample's place. Decoders write to pixels() and then call finish() or fail(), once.
+  /// A sample's place; keeps its batch's memory from being freed. Decoders write to pixels() and
+  /// then call finish() or fail(), once; dropped without either, the place can be had again.
   class Slot {
    public:
     Slot() = default;
-    explicit operator bool() const noexcept { return open_ != nullptr; }
+    Slot(Slot&& other) noexcept
+        : channel_(std::exchange(other.channel_, nullptr)),
+          open_(other.open_),
+          index_(other.index_) {}
+    Slot& operator=(Slot&&) = delete;
+    ~Slot() {
+      if (channel_ != nullptr) channel_->drop();
+    }
+    explicit operator bool() const noexcept { return channel_ != nullptr; }
     std::byte* pixels() const noexcept {
       return open_->batch.memory.data + index_ * open_->batch.sample_bytes();
     }
-    void finish() noexcept { channel_->finish(*open_); }
-    void fail(Error error) { channel_->fail(*open_, index_, std::move(error)); }
+    void finish() noexcept { std::exchange(channel_, nullptr)->finish(*open_); }
+    void fail(Error error) {
+      std::exchange(channel_, nullptr)->fail(*open_, index_, std::move(error));
+    }
 
    private:
     friend class Channel;
@@ -109,10 +123,11 @@ class Channel {
   Slot slot(std::size_t sample) noexcept;
   void finish(OpenBatch& open) noexcept;
   void fail(OpenBatch& open, std::size_t index, Error error);
+  void drop() noexcept;
   OpenBatch* deliverable() noexcept;
 
   ChannelOptions options_;
-  std::vector<OpenBatch> ring_;  // batch b at b % capacity
+  std::vector<OpenBatch> ring_;  // batch b at b % size
   // Batches below this are open. The consumer's release store publishes the OpenBatch it has just
   // set up; the reader thread's acquire load in has_place() pairs with it.
   std::atomic<std::size_t> opened_;
@@ -120,11 +135,12 @@ class Channel {
   std::vector<Waiting> waiting_;        // reader thread; heap, lowest sample at the front
 
   // Consumer thread.
-  std::vector<bool> taken_;  // of the window, by b % capacity
+  std::vector<bool> taken_;  // of the window, likewise
   std::size_t oldest_;       // undelivered
   std::size_t delivered_ = 0;
 
   mutable std::mutex mutex_;
+  std::size_t slots_out_ = 0;  // guarded by mutex_
   std::condition_variable changed_;
 };
 

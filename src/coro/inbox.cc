@@ -50,8 +50,10 @@ bool Inbox::prepare_to_sleep(std::size_t wake_after) noexcept {
 }
 
 void Inbox::close() noexcept {
+  std::vector<std::function<void()>> never_run;  // dies after the lock: it may own anything
   std::lock_guard lock(mutex_);
   closed_ = true;
+  never_run.swap(calls_);
 }
 
 }  // namespace ringfeed::coro

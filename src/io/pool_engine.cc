@@ -75,8 +75,12 @@ class PoolEngine final : public Engine {
     done_.push_back({slot, slots_[slot].path ? Step::open : Step::read, -ECANCELED});
   }
 
-  // Closing may wait for a server; the worker that opens the slot's next file does it.
-  void release(std::uint32_t) override {}
+  // Closing may wait for a server; the worker that opens the slot's next file does it, or one that
+  // lacks a descriptor.
+  void release(std::uint32_t slot) override {
+    const std::lock_guard lock(mutex_);
+    slots_[slot].released = true;
+  }
 
   void poll(bool block, std::vector<Completion>& out) override {
     std::unique_lock lock(mutex_);
@@ -102,6 +106,7 @@ class PoolEngine final : public Engine {
     const char* path = nullptr;  ///< nullptr: read on
     std::span<std::byte> buffer;
     std::uint64_t offset = 0;
+    bool released = false;  ///< guarded by mutex_: any worker may close the file
   };
 
   static std::uint32_t descriptors_for_slots() {
@@ -119,6 +124,7 @@ class PoolEngine final : public Engine {
       s.path = path;
       s.buffer = buffer;
       s.offset = offset;
+      s.released = false;
       queue_.push_back(slot);
       // Threads appear only while all there are have something to wait for.
       if (queue_.size() > idle_ && threads_.size() < most_threads_) {
@@ -171,10 +177,14 @@ class PoolEngine final : public Engine {
     Slot& s = slots_[slot];
     if (s.path != nullptr) {
       old = std::move(s.file);
-      // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
-      s.file = FileDescriptor(retry_interrupted(
-          [&] { return ::openat(root_.get(), s.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
-      if (s.file.get() < 0) return {slot, Step::open, -errno};
+      int error = 0;
+      do {
+        // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
+        s.file = FileDescriptor(retry_interrupted(
+            [&] { return ::openat(root_.get(), s.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
+        error = s.file.get() < 0 ? errno : 0;
+      } while ((error == EMFILE || error == ENFILE) && close_unused(old));
+      if (error != 0) return {slot, Step::open, -error};
     }
     const auto count = retry_interrupted([&] {
       return ::pread(s.file.get(), s.buffer.data(), s.buffer.size(), static_cast<off_t>(s.offset));
@@ -182,9 +192,23 @@ class PoolEngine final : public Engine {
     return {slot, Step::read, count < 0 ? -errno : static_cast<int>(count)};
   }
 
+  /// Makes a descriptor free: `old`'s, else one that a released slot still has. False: there is
+  /// none.
+  bool close_unused(FileDescriptor& old) {
+    if (old.get() < 0) {
+      const std::lock_guard lock(mutex_);
+      const auto unused = std::ranges::find_if(
+          slots_, [](const Slot& s) { return s.released && s.file.get() >= 0; });
+      if (unused == slots_.end()) return false;
+      old = std::move(unused->file);
+    }
+    old.reset();
+    return true;
+  }
+
   const FileDescriptor root_;
   std::string note_;
-  std::vector<Slot> slots_;  ///< each touched by the thread that has its operation
+  std::vector<Slot> slots_;  ///< each of the thread that has its operation
   std::vector<std::thread> threads_;
   std::size_t most_threads_ = 0;
 

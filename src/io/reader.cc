@@ -52,8 +52,10 @@ Reader::Reader(Engine& engine, Credits& credits, ReaderOptions options)
 Reader::~Reader() = default;
 
 bool Reader::can_start() const noexcept {
-  return waiting_.empty() && parked_.empty() && in_flight_ < depth_ && !free_slots_.empty();
+  return waiting_.empty() && parked_.empty() && has_slot();
 }
+
+bool Reader::has_slot() const noexcept { return in_flight_ < depth_ && !free_slots_.empty(); }
 
 bool Reader::hungry() const noexcept { return credits_.growth_waits() || !waiting_.empty(); }
 
@@ -63,8 +65,8 @@ Reader::Read Reader::read(std::uint64_t sequence, std::uint64_t file, Units& uni
 }
 
 void Reader::start(Read& read) {
-  if (free_slots_.empty() || in_flight_ >= depth_) {
-    waiting_.push_back(&read);
+  if (!has_slot()) {
+    wait_for_slot(read);
     return;
   }
   Attempt& attempt = *attempts_[free_slots_.back()];
@@ -87,11 +89,41 @@ void Reader::start(Read& read) {
   }
 }
 
+void Reader::wait_for_slot(Read& read) {
+  waiting_.insert(std::ranges::upper_bound(waiting_, read.sequence_, {}, &Read::sequence_), &read);
+}
+
+bool Reader::make_slot(const Read& read) {
+  while (!has_slot()) {
+    Attempt* youngest = nullptr;
+    for (const auto& attempt : attempts_) {
+      if (!attempt->growing || attempt->sequence < read.sequence_) continue;
+      if (youngest == nullptr || attempt->sequence > youngest->sequence) youngest = attempt.get();
+    }
+    if (youngest == nullptr) return false;
+    credits_.withdraw(*youngest);
+    youngest->growing = false;
+    Read& displaced = release(*youngest);
+    displaced.offset_ = youngest->used;
+    wait_for_slot(displaced);
+  }
+  return true;
+}
+
+Reader::Read& Reader::release(Attempt& attempt) {
+  engine_.release(attempt.slot);
+  free_slots_.push_back(attempt.slot);
+  --in_flight_;
+  ++releases_;
+  return *std::exchange(attempt.read, nullptr);
+}
+
 void Reader::issue(Attempt& attempt) {
   attempt.growing = false;
   const std::span<std::byte> room(attempt.units->data() + attempt.used,
                                   attempt.units->size() - attempt.used);
   attempt.asked = room.size();
+  alone_ = operations_ == 0 ? &attempt : nullptr;
   ++operations_;
   if (attempt.opened) {
     engine_.read_more(attempt.slot, room, attempt.used);
@@ -153,7 +185,7 @@ void Reader::on_error(Attempt& attempt, Engine::Step step, int code) {
     }
     // Others hold what this one lacks: go shallower and try again when one of them is done. Files
     // that wait to grow do not count: they may be waiting for this one's bytes.
-    if (step == Engine::Step::open && out_of_resources(code) && operations_ > 0) {
+    if (step == Engine::Step::open && out_of_resources(code) && alone_ != &attempt) {
       attempt.opened = false;
       parked_.push_back(&attempt);
       releases_ = 0;
@@ -182,19 +214,14 @@ void Reader::grow(Attempt& attempt) {
 }
 
 void Reader::finish(Attempt& attempt, Expected<Encoded> result) {
-  Read& read = *attempt.read;
   if (result) {
     attempt.units->shrink(result->size);
     guess_.learn(result->size);
   }
-  if (options_.report) {
+  if (options_.report && !cancelled_) {
     options_.report({Clock::now() - attempt.started, result ? result->size : 0, !result});
   }
-  attempt.read = nullptr;
-  engine_.release(attempt.slot);
-  free_slots_.push_back(attempt.slot);
-  --in_flight_;
-  ++releases_;
+  Read& read = release(attempt);
   read.result_ = std::move(result);
   read.handle_.resume();
 }
@@ -207,7 +234,9 @@ void Reader::serve(std::uint64_t oldest) {
     if (releases_ > 0) --releases_;
     issue(attempt);
   }
-  while (!waiting_.empty() && !free_slots_.empty() && in_flight_ < depth_) {
+  // A file that waits to grow gives its slot to an older one: it may be the older one's bytes that
+  // it waits for, and the reserve is the oldest's alone.
+  while (!waiting_.empty() && make_slot(*waiting_.front())) {
     Read& read = *waiting_.front();
     waiting_.erase(waiting_.begin());
     start(read);

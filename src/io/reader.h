@@ -83,7 +83,11 @@ class Reader {
   using Clock = std::chrono::steady_clock;
   struct Attempt;
 
+  bool has_slot() const noexcept;
   void start(Read& read);
+  void wait_for_slot(Read& read);
+  bool make_slot(const Read& read);
+  Read& release(Attempt& attempt);
   void issue(Attempt& attempt);
   void on_bytes(Attempt& attempt, std::size_t bytes);
   void on_error(Attempt& attempt, Engine::Step step, int error);
@@ -97,10 +101,11 @@ class Reader {
   SizeGuess guess_;
   std::vector<std::unique_ptr<Attempt>> attempts_;  // by slot
   std::vector<std::uint32_t> free_slots_;
-  std::vector<Read*> waiting_;    // reads that found no slot
+  std::vector<Read*> waiting_;    // reads that found no slot, by sequence
   std::vector<Attempt*> parked_;  // refused for want of descriptors; again when others finish
   std::size_t releases_ = 0;      // slots released since the last was parked
   std::size_t operations_ = 0;    // of the engine's, outstanding
+  Attempt* alone_ = nullptr;      // the last issued, if nothing else was outstanding then
   std::size_t in_flight_ = 0;     // attempts that have a slot
   std::size_t depth_ = 0;         // lowered when the kernel runs out of something
   bool cancelled_ = false;

@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -56,7 +59,7 @@ struct Fixture {
 
 coro::Task place(Fixture& f, std::size_t sample) {
   Channel::Slot slot = co_await f.channel.place(sample);
-  f.placed.emplace_back(sample, slot);
+  f.placed.emplace_back(sample, std::move(slot));
 }
 
 void Fixture::spawn(std::size_t sample) { scope.spawn(place(*this, sample)); }
@@ -80,6 +83,14 @@ TEST_CASE("the window opens no more batches than its capacity past the oldest un
     CHECK(delivery->batch.index == 0);
     CHECK(f.open_all() == (in_order ? 1 : 2));
   }
+}
+
+TEST_CASE("a window wider than the epoch opens the epoch's batches and costs no more") {
+  Fixture f({5, 2, 1, 3, SIZE_MAX / 1024, true});
+  CHECK(f.open_all() == 2);
+  Fixture none({4, 2, 2, 2, SIZE_MAX / 1024, true});
+  CHECK(none.open_all() == 0);
+  CHECK(none.channel.exhausted());
 }
 
 TEST_CASE("a sample waits for its batch to open, and the lowest is placed first") {
@@ -130,6 +141,32 @@ TEST_CASE("cancelling wakes a waiting consumer and gives waiting samples no plac
   CHECK_FALSE(f.placed[0].second);
 }
 
+TEST_CASE("a cancelled channel's memory is freed when the last place is given back") {
+  Fixture f({4, 2, 0, 2, 2, true});
+  const auto memory = std::make_shared<int>();
+  while (const auto number = f.channel.next_to_open()) {
+    Batch batch = make_batch(f.channel, *number, f.pixels);
+    batch.memory.owner = memory;
+    f.channel.open(std::move(batch));
+  }
+  for (std::size_t k = 0; k < 3; ++k) f.spawn(k);
+  f.channel.cancel();
+  std::atomic<bool> freed{false};
+  std::thread consumer([&] {
+    f.channel.free_batches();
+    freed = true;
+  });
+  f.placed[1].second.finish();
+  f.placed[0].second.fail({Stage::decode, 0, "", ""});
+  CHECK_FALSE(freed);
+  CHECK(memory.use_count() == 3);
+  f.placed.clear();
+  consumer.join();
+  CHECK(memory.use_count() == 1);
+  f.spawn(3);
+  CHECK_FALSE(f.placed[0].second);
+}
+
 TEST_CASE("batches finished by several threads arrive whole and in order") {
   constexpr std::size_t batches = 50, size = 8;
   Fixture f({batches * size, size, 0, batches, 2, true});
@@ -147,7 +184,7 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
     for (std::size_t t = 0; t < 4; ++t) {
       decoders.emplace_back([&, t] {
         for (std::size_t i = t; i < f.placed.size(); i += 4) {
-          auto [k, slot] = f.placed[i];
+          auto& [k, slot] = f.placed[i];
           if (k % 2 == 0) {
             *slot.pixels() = std::byte{1};
             slot.finish();

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -146,6 +147,16 @@ TEST_CASE("a post or a notification wakes at once, and is not lost before the ow
   owner.inbox.notify();
   CHECK(owner.wakes == 1);
   CHECK_FALSE(owner.inbox.prepare_to_sleep(100));
+}
+
+TEST_CASE("a closed inbox drops the calls nobody took, and those that come later") {
+  Owner owner;
+  for (int posted = 0; posted < 2; ++posted) {
+    const auto held = std::make_shared<int>();
+    owner.inbox.post([held] {});
+    owner.inbox.close();
+    CHECK(held.use_count() == 1);
+  }
 }
 
 TEST_CASE("a closed inbox wakes nobody") {

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -121,6 +122,28 @@ TEST_CASE("exhausted descriptors are the ring's no matter and a pool read's EMFI
       return read_together(*engine, dir, 4);
     });
     CHECK(said == (kind == Kind::pool ? "errno " + std::to_string(EMFILE) : "all 4 right"));
+  });
+}
+
+TEST_CASE("the last descriptors go from slots that no longer need them to those that do") {
+  const TempDir dir;
+  dir.write("file", "content");
+  on_every_engine([&](Kind kind) {
+    const std::string said = in_child([&] {
+      const auto engine = make(kind, 8, dir.path());
+      if (read_together(*engine, dir, 4) != "all 4 right") return std::string("not read");
+      const int none_below = ::dup(0);
+      ::close(none_below);
+      limit(RLIMIT_NOFILE, static_cast<rlim_t>(none_below));
+      for (std::uint32_t slot = 0; slot < 4; ++slot) engine->release(slot);
+      Buffer buffer(16);
+      const std::string path = dir / "file";
+      engine->open_and_read(7, path.c_str(), buffer, 0);
+      std::vector<Engine::Completion> out;
+      while (out.empty()) engine->poll(true, out);
+      return std::to_string(out[0].result);
+    });
+    CHECK(said == "7");
   });
 }
 

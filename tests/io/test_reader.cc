@@ -35,6 +35,7 @@ struct Fixture {
     options.ends_cleanly = [](std::span<const std::byte> tail) {
       return tail.back() == std::byte{'.'};
     };
+    options.report = [this](const ReadReport&) { ++reported; };
     reader = std::make_unique<Reader>(engine, credits, std::move(options));
   }
 
@@ -56,6 +57,7 @@ struct Fixture {
     reader->serve(oldest);
   }
 
+  int reported = 0;
   FakeEngine engine;
   Credits credits;
   std::unique_ptr<Reader> reader;
@@ -209,6 +211,32 @@ TEST_CASE("a whole file read again from its end tells truncation from a lying sh
   CHECK((*a.value)->end_confirmed);
 }
 
+TEST_CASE("a file that waits to grow gives its slot to an older one's second read") {
+  Fixture f(2 * page, 1, 8 * page);
+  f.add(1, clean(100));
+  f.add(2, clean(2 * page));
+  Result a, b;
+  Units older = f.credits.try_acquire(page);
+  f.read(1, 2, b);
+  f.reader->complete(f.engine.answer(0));  // wants what `older` holds, and has the only slot
+  f.serve(0);
+  REQUIRE(f.engine.operations.empty());
+  f.scope.spawn(reading(f, 0, 1, a, std::move(older), 100));
+  f.serve(0);
+  REQUIRE(f.engine.operations.size() == 1);
+  CHECK(f.engine.operations[0].path == "f1");
+  f.reader->complete(f.engine.answer(0));
+  CHECK(a.value);
+  f.serve(1);  // the older frame is gone; the younger asks again
+  f.serve(1);
+  REQUIRE(f.engine.operations.size() == 1);
+  CHECK(f.engine.operations[0].open);
+  CHECK(f.engine.operations[0].offset == page);
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(b.value);
+  CHECK(b.bytes == clean(2 * page));
+}
+
 TEST_CASE("running out of descriptors goes shallower and loses nothing") {
   Fixture f(64 * page, 4);
   for (int i = 0; i < 4; ++i) f.add(static_cast<std::uint64_t>(i), clean(100));
@@ -225,6 +253,28 @@ TEST_CASE("running out of descriptors goes shallower and loses nothing") {
   while (!f.engine.operations.empty()) {
     f.reader->complete(f.engine.answer(0));
     f.serve();
+  }
+  for (auto& result : r) {
+    REQUIRE(result.value);
+    CHECK(*result.value);
+  }
+}
+
+TEST_CASE("files refused together are read one by one, whatever order the refusals come in") {
+  Fixture f(64 * page, 4);
+  Result r[3];
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    f.add(i, clean(100));
+    f.read(i, i, r[i]);
+  }
+  const auto last_refusal = f.engine.refuse(1, EMFILE);
+  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.engine.refuse(0, EMFILE));
+  f.reader->complete(last_refusal);
+  for (int turn = 0; turn < 4; ++turn) {
+    f.serve();
+    CHECK(f.engine.operations.size() <= 1);
+    if (!f.engine.operations.empty()) f.reader->complete(f.engine.answer(0));
   }
   for (auto& result : r) {
     REQUIRE(result.value);
@@ -259,6 +309,7 @@ TEST_CASE("cancelling ends what waits at once and what is in flight with its com
   f.reader->complete(f.engine.answer(0));
   REQUIRE(b.value);
   CHECK((*b.value).error().code == ECANCELED);
+  CHECK(f.reported == 0);  // a stop is no fault of the files
   f.serve();
   CHECK(f.scope.size() == 0);
   CHECK(f.credits.in_use() == 0);

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <map>
+#include <memory>
+#include <new>
 #include <random>
 #include <set>
 #include <string>
@@ -68,6 +71,24 @@ Delivered whole_epoch(const LoaderOptions& options, std::uint64_t epoch = 3) {
   collect(loader.epoch(epoch), delivered);
   return delivered;
 }
+
+/// Counts the batches it has out, and refuses call number `refused`.
+class TestAllocator final : public BatchAllocator {
+ public:
+  BatchMemory allocate(std::size_t bytes) override {
+    if (calls++ == refused) throw std::bad_alloc();
+    auto* const data = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+    most = std::max(most, ++*out);
+    return {data, bytes, std::shared_ptr<std::byte>(data, [out = out](std::byte* memory) {
+              std::free(memory);
+              --*out;
+            })};
+  }
+
+  int calls = 0, refused = -1;
+  int most = 0;  // out at once
+  std::shared_ptr<std::atomic<int>> out = std::make_shared<std::atomic<int>>(0);
+};
 
 constexpr ReaderKind readers[] = {ReaderKind::ring, ReaderKind::pool};
 
@@ -230,6 +251,38 @@ TEST_CASE("files many times the first guess load with memory at its minimum") {
   }
 }
 
+TEST_CASE("a cut file that looks whole is read again while large ones hold every slot and byte") {
+  for (auto reader : readers) {
+    SampleFolder files(1, 0);
+    const std::string cut = std::string("\xff\xd8\xff\xe1\xff\xff", 6) + std::string(9000, 'x');
+    const std::string jpeg = testing::make_jpeg(64, 64, 5);
+    for (int i = 0; i < 20; ++i) {
+      const std::string name = "c00/" + std::to_string(10 + i);
+      files.write(name + "a.JPEG", cut + "\xff\xd9");
+      files.write(name + "b.JPEG", jpeg + std::string(500'000, 'x'));
+    }
+    auto options = small_options(reader);
+    options.batch_size = 1;
+    options.shuffle = false;
+    options.depth = 1;
+    options.read_ahead_bytes = 256 << 10;
+    options.timeout = std::chrono::seconds(20);  // so that a stall is a failure, not a hang
+    Loader loader(open(files.root()), small_plan(), options);
+    Epoch epoch = loader.epoch(0);
+    int whole = 0, failed = 0;
+    for (;;) {
+      try {
+        if (!epoch.next()) break;
+        ++whole;
+      } catch (const LoadError&) {
+        ++failed;
+      }
+    }
+    CHECK(whole == 20);
+    CHECK(failed == 20);
+  }
+}
+
 TEST_CASE("stop at any moment, from another thread, ends the epoch and hangs nothing") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
@@ -251,6 +304,27 @@ TEST_CASE("stop at any moment, from another thread, ends the epoch and hangs not
     CHECK_FALSE(epoch.next());
     CHECK_FALSE(loader.epoch(1).next());
   }
+}
+
+TEST_CASE("a loader stopped while an epoch begins frees everything") {
+  const auto allocator = std::make_shared<TestAllocator>();
+  const auto dataset = open(folder().root());
+  for (int round = 0; round < 50; ++round) {
+    auto options = small_options(readers[round % 2]);
+    options.allocator = allocator;
+    Loader loader(dataset, small_plan(), options);
+    (void)loader.epoch(0).next();
+    Epoch epoch = loader.epoch(1);
+    std::atomic<bool> go{false};
+    std::thread stopper([&] {
+      while (!go) std::this_thread::yield();
+      loader.stop();
+    });
+    go = true;
+    (void)epoch.next();
+    stopper.join();
+  }
+  CHECK(*allocator->out == 0);
 }
 
 TEST_CASE("an epoch dropped half way leaves the next one whole") {
@@ -276,6 +350,15 @@ TEST_CASE("an epoch that another one has replaced says so instead of ending earl
   CHECK(second.next());
   CHECK_THROWS_AS(first.next(), std::logic_error);
   CHECK(second.next());
+}
+
+TEST_CASE("abandoned epochs' batches are freed before the next epoch's are allocated") {
+  const auto allocator = std::make_shared<TestAllocator>();
+  auto options = small_options();
+  options.allocator = allocator;
+  Loader loader(open(folder().root()), small_plan(), options);
+  for (std::uint64_t i = 0; i < 30; ++i) CHECK(loader.epoch(i).next());
+  CHECK(allocator->most == options.prefetch_factor + 1);  // one is the caller's
 }
 
 TEST_CASE("batches the caller keeps stay as they were") {
@@ -314,6 +397,46 @@ TEST_CASE("no batch within the timeout is a TimeoutError, and the epoch can go o
   }
   CHECK(timeouts > 0);
   CHECK(samples == 105);
+  CHECK(loader.stats().deliver.count == loader.batches_per_epoch());
+}
+
+TEST_CASE("next() goes on after the allocator has thrown, and no batch is lost") {
+  for (int prefetch : {1, 3}) {
+    for (int refused = 0; refused < 14; ++refused) {
+      auto options = small_options();
+      options.prefetch_factor = prefetch;
+      options.timeout = std::chrono::seconds(20);
+      const auto allocator = std::make_shared<TestAllocator>();
+      allocator->refused = refused;
+      options.allocator = allocator;
+      Loader loader(open(folder().root()), small_plan(), options);
+      Epoch epoch = loader.epoch(0);
+      std::size_t samples = 0;
+      for (;;) {
+        try {
+          auto batch = epoch.next();
+          if (!batch) break;
+          samples += batch->size();
+        } catch (const std::bad_alloc&) {
+        }
+      }
+      CHECK(samples == 105);
+      CHECK(allocator->calls == 15);
+    }
+  }
+}
+
+TEST_CASE("next() goes on after the threads could not be started") {
+  ::setenv("RINGFEED_READER", "neither", 1);
+  auto options = small_options();
+  options.timeout = std::chrono::seconds(20);
+  Loader loader(open(folder().root()), small_plan(), options);
+  Epoch epoch = loader.epoch(0);
+  CHECK_THROWS_AS((void)epoch.next(), std::invalid_argument);
+  ::unsetenv("RINGFEED_READER");
+  Delivered delivered;
+  collect(std::move(epoch), delivered);
+  CHECK(delivered.size() == 105);
 }
 
 TEST_CASE("on a file system that hangs the timeout names the files and stopping returns") {
@@ -367,6 +490,37 @@ TEST_CASE("in a forked child next() throws and destructors return") {
   }
 }
 
+TEST_CASE("in a forked child stop() returns at once") {
+  Loader loader(open(folder().root()), small_plan(), small_options());
+  Epoch epoch = loader.epoch(0);
+  REQUIRE(epoch.next());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(3);  // less than stop() gives a hung read
+    loader.stop();
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+}
+
+TEST_CASE("in a forked child an epoch that outlived its loader is dropped without a wait") {
+  auto loader = std::make_unique<Loader>(open(folder().root()), small_plan(), small_options());
+  auto epoch = std::make_unique<Epoch>(loader->epoch(0));
+  REQUIRE(epoch->next());
+  loader.reset();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(3);
+    epoch.reset();
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+}
+
 TEST_CASE("a memory limit too small states the least that works, and that works") {
   auto options = small_options();
   options.limits.max_decoder_bytes = 8 << 20;
@@ -401,6 +555,17 @@ TEST_CASE("options that make no sense are refused when the loader is made") {
   refuses([](auto& o) { o.max_file_bytes = 0; });
   refuses([](auto& o) { o.read_ahead_bytes = 1; });
   refuses([](auto& o) { o.indices = {105}; });
+}
+
+TEST_CASE("dropping a superseded epoch does not stop the clock of the next") {
+  Loader loader(open(folder().root()), small_plan(), small_options());
+  auto first = std::make_unique<Epoch>(loader.epoch(0));
+  REQUIRE(first->next());
+  Epoch second = loader.epoch(1);
+  REQUIRE(second.next());
+  first.reset();
+  const double before = loader.stats().wall_seconds;
+  CHECK(loader.stats().wall_seconds > before);
 }
 
 TEST_CASE("statistics count every file, and name the reader") {
