@@ -3,9 +3,9 @@
 
     run_tests.py BUILD [--only NAME ...] [--pytest tests --command BUILD/cli/ringfeed]
 
-A doctest program counts its test cases, any other test of the build counts as one. A program that
-crashes, hangs or ends otherwise than it said counts as one failure more. Exits 1 if anything failed
-or nothing ran.
+A doctest program counts its test cases, any other test of the build counts as one; pytest finds the
+build's test tools by $RINGFEED_BUILD. A program that crashes, hangs or ends otherwise than it said
+counts as one failure more. Exits 1 if anything failed or nothing ran.
 """
 
 import argparse
@@ -52,14 +52,14 @@ def run_program(test):
     return passed, failed
 
 
-def run_pytest(folder, command):
-    environment = dict(os.environ)
+def run_pytest(folder, command, build):
+    environment = {**os.environ, "RINGFEED_BUILD": os.path.abspath(build)}
     if command:
         environment["RINGFEED_CLI"] = os.path.abspath(command)
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, "report.xml")
         status = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", folder, f"--junitxml={report}"],
+            [sys.executable, "-m", "pytest", "-q", "-rs", folder, f"--junitxml={report}"],
             env=environment,
         ).returncode
         if status == 5:  # no test collected
@@ -88,7 +88,7 @@ def main():
             passed, failed = passed + more[0], failed + more[1]
     if args.pytest:
         print("--- pytest", flush=True)
-        more = run_pytest(args.pytest, args.command)
+        more = run_pytest(args.pytest, args.command, args.build)
         passed, failed = passed + more[0], failed + more[1]
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
