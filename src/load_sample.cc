@@ -1,5 +1,6 @@
 // One sample's way: read, place in its batch, hop, decode. The shape of the whole loader.
 
+#include <exception>
 #include <new>
 #include <string>
 #include <utility>
@@ -81,6 +82,8 @@ tl::expected<void, decode::Failure> Pipeline::decode(decode::Worker& worker, con
     if (!geometry) result = tl::unexpected(std::move(geometry.error()));
   } catch (const std::bad_alloc&) {
     result = tl::unexpected(decode::Failure{false, "out of memory while decoding"});
+  } catch (const std::exception& error) {
+    result = tl::unexpected(decode::Failure{false, error.what()});
   }
   decoded_.record(std::chrono::steady_clock::now() - began, result ? plan.sample_bytes() : 0,
                   !result);

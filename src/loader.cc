@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::size_t bytes_per_file = std::size_t{128} << 10;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
-// Frames, attempts, queues: measured at under 2 KiB a file in flight.
-constexpr std::size_t bookkeeping_per_file = std::size_t{4} << 10;
+// Frames, attempts, queue entries: about 1 KiB a sample under way, counted with some slack.
+constexpr std::size_t bookkeeping_per_file = detail::samples_per_slot * 1280;
 
 // next() hands one batch over while the caller may still hold the one before.
 constexpr int callers_batches = 2;
@@ -32,8 +32,8 @@ std::size_t fixed_bytes(const LoaderOptions& options, const TransformPlan& plan,
   const std::size_t batch = static_cast<std::size_t>(options.batch_size) * plan.sample_bytes();
   const std::size_t batch_memory = (batch + huge_page - 1) / huge_page * huge_page;
   const std::size_t order =
-      (options.indices.empty() ? dataset.size() : 2 * options.indices.size()) *
-      sizeof(std::uint32_t);
+      (options.indices.empty() ? 2 * dataset.size() : 3 * options.indices.size()) *
+      sizeof(std::uint32_t);  // of the epoch that ends and the one that begins
   return io::Reader::reserve_bytes(options.max_file_bytes) +
          static_cast<std::size_t>(options.prefetch_factor + callers_batches) * batch_memory +
          static_cast<std::size_t>(options.num_workers) *
@@ -43,10 +43,12 @@ std::size_t fixed_bytes(const LoaderOptions& options, const TransformPlan& plan,
 }
 
 void validate(const LoaderOptions& options) {
-  require(options.batch_size >= 1, "batch_size must be at least 1");
+  require(options.batch_size >= 1 && options.batch_size <= 1 << 20,
+          "batch_size must be in [1, 1048576]");
   require(options.num_workers >= 0 && options.num_workers <= 1024,
           "num_workers must be in [0, 1024]; 0 takes the cores this process may use");
-  require(options.prefetch_factor >= 1, "prefetch_factor must be at least 1");
+  require(options.prefetch_factor >= 1 && options.prefetch_factor <= 1024,
+          "prefetch_factor must be in [1, 1024]");
   require(options.world_size >= 1, "world_size must be at least 1");
   require(options.rank >= 0 && options.rank < options.world_size,
           "rank must be in [0, world_size)");

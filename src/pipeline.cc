@@ -16,13 +16,10 @@
 namespace ringfeed::detail {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr auto relaxed = std::memory_order_relaxed;
 
 // How long stop() waits for reads in flight before it sets the loader aside.
 constexpr std::chrono::seconds drain_limit{5};
-
-std::int64_t now_ns() { return std::chrono::nanoseconds(Clock::now().time_since_epoch()).count(); }
 
 ReaderKind reader_kind(ReaderKind asked) {
   const char* variable = std::getenv("RINGFEED_READER");
@@ -97,8 +94,11 @@ void Pipeline::begin(std::shared_ptr<Run> run) {
     last->supersede();
     last->channel.free_batches();  // before the new epoch's are allocated: they are one bound
   }
-  clock_started();
-  inbox_.post([this, run] { runs_.push_back(run); });
+  clock.start();
+  inbox_.post([this, run] {
+    reader_->cancel_before(sequences_.next());  // an abandoned epoch's reads would be waited for
+    runs_.push_back(run);
+  });
 }
 
 void Pipeline::reader_main(std::promise<void>& started) {
@@ -118,6 +118,8 @@ void Pipeline::reader_main(std::promise<void>& started) {
     };
     reader_ = std::make_unique<io::Reader>(*engine_, *credits_, std::move(reader));
   } catch (...) {
+    reader_.reset();
+    engine_.reset();
     started.set_exception(std::current_exception());
     return;
   }
@@ -157,13 +159,20 @@ void Pipeline::make_engine() {
     }
   }
   if (!engine_) engine_ = io::make_pool_engine(engine);
-  std::lock_guard current(current_mutex_);
-  reader_name_ = engine_->name();
-  reader_note_ = engine_->note();
-  if (!refused.empty()) {
-    reader_note_ = reader_note_.empty() ? refused : refused + "; " + reader_note_;
+  {
+    std::lock_guard current(current_mutex_);
+    refused_ = refused;
+    reader_name_ = engine_->name();
+    depth_ = static_cast<int>(engine_->slots());
   }
-  depth_ = static_cast<int>(engine_->slots());
+  note_engine();
+}
+
+void Pipeline::note_engine() {
+  noted_ = engine_->note().size();
+  std::lock_guard current(current_mutex_);
+  const bool both = !refused_.empty() && noted_ > 0;
+  reader_note_ = refused_ + (both ? "; " : "") + engine_->note();
 }
 
 void Pipeline::loop() {
@@ -174,8 +183,7 @@ void Pipeline::loop() {
     const bool stopping = stopping_;
     if (stopping) {
       for (const auto& run : runs_) run->channel.cancel();
-      reader_
-          ->cancel_all();  // again each turn: one that meets a file between open and read is lost
+      reader_->cancel_before(UINT64_MAX);
     }
     reader_->serve(sequences_.oldest());
     for (const auto& run : runs_) run->channel.resume_placed();
@@ -200,8 +208,10 @@ void Pipeline::spawn_samples() {
   const std::shared_ptr<Run> run = runs_.back();
   std::erase_if(runs_,
                 [&](const auto& other) { return other != run && other->channel.waiting() == 0; });
+  // Tiny files could fill the bytes with more samples than any latency needs.
+  const std::size_t most_samples = static_cast<std::size_t>(options.depth) * samples_per_slot;
   while (run->next_sample < run->end_sample() && !run->channel.cancelled() &&
-         reader_->can_start()) {
+         scope_.size() < most_samples && reader_->can_start()) {
     io::Units units = credits_->try_acquire(reader_->guess());
     if (!units) return;
     scope_.spawn(
@@ -210,6 +220,7 @@ void Pipeline::spawn_samples() {
 }
 
 void Pipeline::update_gauges() {
+  if (engine_->note().size() != noted_) note_engine();
   std::size_t waiting = 0;
   for (const auto& run : runs_) waiting += run->channel.waiting();
   const bool more = !runs_.empty() && runs_.back()->next_sample < runs_.back()->end_sample() &&
@@ -232,7 +243,7 @@ void Pipeline::stop() {
     std::lock_guard current(current_mutex_);
     if (auto run = current_.lock()) run->channel.cancel();
   }
-  clock_stopped();
+  clock.stop();
   if (!reader_thread_.joinable()) return;
   inbox_.notify();
   const auto limit = hung_ ? std::chrono::seconds(0) : drain_limit;
@@ -242,7 +253,9 @@ void Pipeline::stop() {
     hung_ = broken_ != nullptr;
   } else if (!hung_.exchange(true)) {
     std::string files;
-    for (const auto& line : outstanding()) files += "\n  " + line;
+    for (const auto& line : outstanding().value_or(std::vector<std::string>{"?"})) {
+      files += "\n  " + line;
+    }
     std::fprintf(stderr, "ringfeed: these reads hang; the loader is set aside:%s\n", files.c_str());
   }
 }
@@ -255,26 +268,16 @@ void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) {
   kept->push_back(std::move(pipeline));
 }
 
-std::vector<std::string> Pipeline::outstanding() {
+std::optional<std::vector<std::string>> Pipeline::outstanding() {
   auto answer = std::make_shared<std::promise<std::vector<std::string>>>();
   auto files = answer->get_future();
   inbox_.post([this, answer] { answer->set_value(reader_->outstanding()); });
-  if (files.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return {};
+  if (files.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return std::nullopt;
   try {
     return files.get();
   } catch (const std::future_error&) {
-    return {};  // the reader thread has ended, the question unread
+    return std::nullopt;  // the reader thread has ended, the question unread
   }
-}
-
-void Pipeline::clock_started() noexcept {
-  std::int64_t idle = 0;
-  running_since_ns_.compare_exchange_strong(idle, now_ns());
-}
-
-void Pipeline::clock_stopped() noexcept {
-  const std::int64_t since = running_since_ns_.exchange(0);
-  if (since != 0) ran_ns_.fetch_add(now_ns() - since);
 }
 
 Stats Pipeline::stats() const {
@@ -286,9 +289,7 @@ Stats Pipeline::stats() const {
   stats.encoded_ready = encoded_ready_.load(relaxed);
   stats.read_ahead_bytes_peak = read_ahead_peak_.load(relaxed);
   stats.size_guess = guess_.load(relaxed);
-  const std::int64_t since = running_since_ns_.load();
-  stats.wall_seconds =
-      static_cast<double>(ran_ns_.load() + (since != 0 ? now_ns() - since : 0)) * 1e-9;
+  stats.wall_seconds = clock.seconds();
   stats.workers = options.num_workers;
   std::lock_guard current(current_mutex_);
   stats.depth = depth_;
@@ -296,6 +297,7 @@ Stats Pipeline::stats() const {
   stats.reader_note = reader_note_;
   if (const auto run = current_.lock()) stats.batches_ready = run->channel.ready();
   if (started_) {
+    stats.workers = decoders_->workers();
     stats.decode_queue = decoders_->queued();
     stats.steals = decoders_->steals();
     stats.starved_seconds = decoders_->idle_seconds(decode::Pool::Idle::starved);

@@ -31,6 +31,9 @@
 
 namespace ringfeed::detail {
 
+/// Samples that may be under way, for each file in flight: the rest is read and waits.
+constexpr std::size_t samples_per_slot = 8;
+
 /// Batches that `samples` make under drop_last.
 std::size_t batches_in(std::size_t samples, const LoaderOptions& options);
 
@@ -78,8 +81,8 @@ class Pipeline {
   void stop();
   Stats stats() const;
   std::size_t memory_bound() const noexcept { return memory_bound_; }
-  /// The files being read, oldest first; empty where the reader thread does not answer.
-  std::vector<std::string> outstanding();
+  /// The files being read, oldest first; nothing where the reader thread does not answer.
+  std::optional<std::vector<std::string>> outstanding();
   void rethrow_if_broken() const;
   /// A batch was opened or a run abandoned: the reader thread looks.
   void notify() noexcept { inbox_.notify(); }
@@ -95,6 +98,7 @@ class Pipeline {
   const TransformPlan plan;
   const LoaderOptions options;  // defaults resolved
   StageRecorder delivered;
+  RunClock clock;
 
  private:
   struct InFlight;
@@ -111,6 +115,7 @@ class Pipeline {
   void start();
   void reader_main(std::promise<void>& started);
   void make_engine();
+  void note_engine();
   void loop();
   void spawn_samples();
   void update_gauges();
@@ -137,22 +142,17 @@ class Pipeline {
   std::vector<std::coroutine_handle<>> finished_;
   std::vector<std::function<void()>> calls_;
   std::vector<io::Engine::Completion> completions_;
+  std::size_t noted_ = 0;  // length of the engine's note when it was last copied
 
   // For stats(): relaxed gauges, and what start() sets before any other thread may ask.
   StageRecorder read_, decoded_;
   std::atomic<std::uint64_t> in_flight_{0}, encoded_ready_{0}, read_ahead_peak_{0}, guess_{0};
-  std::atomic<std::int64_t> ran_ns_{0}, running_since_ns_{0};
-  mutable std::mutex current_mutex_;  // guards the next six
+  mutable std::mutex current_mutex_;  // guards the next seven
   std::weak_ptr<Run> current_;
   std::exception_ptr broken_;  // what ended the reader thread
   bool started_ = false;
-  std::string reader_name_, reader_note_;
+  std::string reader_name_, refused_, reader_note_;
   int depth_ = 0;
-
- public:
-  // Consumer thread: the clock of Stats::wall_seconds.
-  void clock_started() noexcept;
-  void clock_stopped() noexcept;
 };
 
 }  // namespace ringfeed::detail

@@ -1,22 +1,21 @@
 #include "recorder.h"
 
 #include <algorithm>
-#include <bit>
+
+#include "log_buckets.h"
 
 namespace ringfeed {
 namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
-std::size_t bucket_of(std::uint64_t ns, std::size_t buckets) {
-  ns = std::max<std::uint64_t>(ns, 8);
-  const auto octave = static_cast<std::size_t>(std::bit_width(ns)) - 4;
-  return std::min(octave * 8 + static_cast<std::size_t>((ns >> octave) - 8), buckets - 1);
+std::int64_t now_ns() {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 double middle_us(std::size_t bucket) {
-  const double low = static_cast<double>(std::uint64_t{bucket % 8 + 8} << (bucket / 8));
-  const double high = static_cast<double>(std::uint64_t{bucket % 8 + 9} << (bucket / 8));
+  const auto low = static_cast<double>(log_buckets::lower_edge(bucket));
+  const auto high = static_cast<double>(log_buckets::upper_edge(bucket));
   return (low + high) / 2 / 1000;
 }
 
@@ -29,7 +28,7 @@ void StageRecorder::record(Duration latency, std::uint64_t bytes, bool failed) n
   if (failed) failed_.fetch_add(1, relaxed);
   bytes_.fetch_add(bytes, relaxed);
   busy_ns_.fetch_add(ns, relaxed);
-  histogram_[bucket_of(ns, buckets)].fetch_add(1, relaxed);
+  histogram_[std::min(log_buckets::of(ns), buckets - 1)].fetch_add(1, relaxed);
   for (auto most = max_ns_.load(relaxed); most < ns;) {
     if (max_ns_.compare_exchange_weak(most, ns, relaxed)) break;
   }
@@ -58,6 +57,21 @@ StageStats StageRecorder::snapshot() const noexcept {
   stats.p90_us = quantile(0.90);
   stats.p99_us = quantile(0.99);
   return stats;
+}
+
+void RunClock::start() noexcept {
+  std::int64_t stopped = 0;
+  since_ns_.compare_exchange_strong(stopped, now_ns());
+}
+
+void RunClock::stop() noexcept {
+  const std::int64_t since = since_ns_.exchange(0);
+  if (since != 0) ran_ns_.fetch_add(now_ns() - since);
+}
+
+double RunClock::seconds() const noexcept {
+  const std::int64_t since = since_ns_.load();
+  return static_cast<double>(ran_ns_.load() + (since != 0 ? now_ns() - since : 0)) * 1e-9;
 }
 
 }  // namespace ringfeed

@@ -84,11 +84,15 @@ std::optional<Batch> Run::next() {
       pipeline->rethrow_if_broken();
       return std::nullopt;
     }
+    const auto outstanding = pipeline->outstanding();
     std::string files;
-    for (const auto& line : pipeline->outstanding()) files += "\n  " + line;
+    if (outstanding) {
+      for (const auto& line : *outstanding) files += "\n  " + line;
+    }
     throw TimeoutError("no batch within the timeout; " +
-                       (files.empty() ? "no read is outstanding: decoding or the machine is slow"
-                                      : "reads outstanding:" + files));
+                       (!outstanding     ? "the reading thread itself hangs in the file system"
+                        : !files.empty() ? "reads outstanding:" + files
+                                         : "no read is outstanding: decoding is slow"));
   }
   pipeline->delivered.record(std::chrono::steady_clock::now() - began,
                              delivery->batch.pixels().size(), delivery->error.has_value());
@@ -97,7 +101,7 @@ std::optional<Batch> Run::next() {
   } catch (...) {
     // Not at the price of the batch in hand: the next call asks again, and throws.
   }
-  if (channel.exhausted()) pipeline->clock_stopped();
+  if (channel.exhausted()) pipeline->clock.stop();
   if (delivery->error) throw LoadError(std::move(*delivery->error));
   return std::move(delivery->batch);
 }
@@ -112,7 +116,7 @@ void Run::abandon() noexcept {
   if (pipeline->forked()) return Pipeline::quarantine(pipeline);
   if (!begun_ || channel.exhausted() || channel.cancelled()) return;
   channel.cancel();
-  pipeline->clock_stopped();
+  pipeline->clock.stop();
   pipeline->notify();
 }
 

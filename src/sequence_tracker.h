@@ -19,6 +19,7 @@ class SequenceTracker {
     slot(sequence) = true;
     while (oldest_ != next_ && slot(oldest_)) ++oldest_;
   }
+  std::uint64_t next() const noexcept { return next_; }
   /// next() where all are finished.
   std::uint64_t oldest() const noexcept { return oldest_; }
 

@@ -37,7 +37,7 @@ class Inbox {
   /// True: go to sleep, a wake will come after `wake_after` (>= 1) retirements, counting those
   /// not yet taken, or at once on any other post. False: there is work already.
   bool prepare_to_sleep(std::size_t wake_after) noexcept;
-  /// The owner is about to end: posts are taken no more and wake nobody, calls not taken are
+  /// The owner is about to end: posts are taken no more and wake nobody; calls not taken are
   /// dropped.
   void close() noexcept;
 

@@ -19,7 +19,7 @@ struct Later {
 
 Pool::Pool(int workers, const TransformPlan& plan, const DecodeLimits& limits) {
   for (int i = 0; i < workers; ++i) {
-    workers_.push_back(std::make_unique<Worker>(i, plan, limits));
+    workers_.push_back(std::make_unique<Worker>(plan, limits));
     queues_.push_back(std::make_unique<Queue>());
   }
   try {

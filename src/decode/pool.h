@@ -18,9 +18,7 @@ namespace ringfeed::decode {
 
 /// One decode thread's own things, handed to each coroutine that runs on it.
 struct Worker {
-  Worker(int number, const TransformPlan& plan, const DecodeLimits& limits)
-      : index(number), decoder(plan, limits) {}
-  int index;
+  Worker(const TransformPlan& plan, const DecodeLimits& limits) : decoder(plan, limits) {}
   Decoder decoder;
 };
 

@@ -11,6 +11,8 @@ namespace {
 // Enough for what writers leave behind an EOI marker or IEND chunk.
 constexpr std::size_t tail_bytes = 1024;
 constexpr int most_interruptions = 16;
+// Files read without a refusal before one more is tried at once.
+constexpr std::size_t calm_enough = 64;
 
 bool out_of_resources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
@@ -80,8 +82,8 @@ void Reader::start(Read& read) {
   attempt.interruptions = 0;
   attempt.started = Clock::now();
   options_.path_of(read.file_, attempt.path);
-  if (cancelled_) {
-    finish(attempt, tl::unexpected(error(attempt, Stage::open, ECANCELED, "loader stopped")));
+  if (cancelled(attempt.sequence)) {
+    finish(attempt, tl::unexpected(error(attempt, Stage::open, ECANCELED, "no longer wanted")));
   } else if (attempt.used < attempt.units->size()) {
     issue(attempt);
   } else {
@@ -102,7 +104,6 @@ bool Reader::make_slot(const Read& read) {
     }
     if (youngest == nullptr) return false;
     credits_.withdraw(*youngest);
-    youngest->growing = false;
     Read& displaced = release(*youngest);
     displaced.offset_ = youngest->used;
     wait_for_slot(displaced);
@@ -115,6 +116,7 @@ Reader::Read& Reader::release(Attempt& attempt) {
   free_slots_.push_back(attempt.slot);
   --in_flight_;
   ++releases_;
+  attempt.growing = false;
   return *std::exchange(attempt.read, nullptr);
 }
 
@@ -146,8 +148,8 @@ void Reader::complete(const Engine::Completion& completion) {
 void Reader::on_bytes(Attempt& attempt, std::size_t bytes) {
   attempt.used += bytes;
   const std::size_t used = attempt.used;
-  if (cancelled_) {
-    finish(attempt, tl::unexpected(error(attempt, Stage::read, ECANCELED, "loader stopped")));
+  if (cancelled(attempt.sequence)) {
+    finish(attempt, tl::unexpected(error(attempt, Stage::read, ECANCELED, "no longer wanted")));
   } else if (used > options_.max_file_bytes) {
     finish(attempt, tl::unexpected(error(
                         attempt, Stage::read, EFBIG,
@@ -177,7 +179,7 @@ void Reader::on_bytes(Attempt& attempt, std::size_t bytes) {
 }
 
 void Reader::on_error(Attempt& attempt, Engine::Step step, int code) {
-  if (!cancelled_) {
+  if (!cancelled(attempt.sequence)) {
     if (code == EINTR && attempt.interruptions++ < most_interruptions) {
       if (step == Engine::Step::open) attempt.opened = false;
       issue(attempt);
@@ -188,15 +190,15 @@ void Reader::on_error(Attempt& attempt, Engine::Step step, int code) {
     if (step == Engine::Step::open && out_of_resources(code) && alone_ != &attempt) {
       attempt.opened = false;
       parked_.push_back(&attempt);
-      releases_ = 0;
+      releases_ = calm_ = 0;
       depth_ = std::max<std::size_t>(1, in_flight_ - parked_.size());
       return;
     }
   }
   const Stage stage = step == Engine::Step::open ? Stage::open : Stage::read;
   std::string detail = "after " + std::to_string(attempt.used) + " bytes";
-  if (cancelled_) {
-    detail = "loader stopped";
+  if (cancelled(attempt.sequence)) {
+    detail = "no longer wanted";
   } else if (code == EMFILE || code == ENFILE) {
     detail = "raise the limit (ulimit -n, fs.file-max) or lower depth";
   } else if (stage == Stage::open) {
@@ -217,8 +219,12 @@ void Reader::finish(Attempt& attempt, Expected<Encoded> result) {
   if (result) {
     attempt.units->shrink(result->size);
     guess_.learn(result->size);
+    if (depth_ < attempts_.size() && parked_.empty() && ++calm_ >= calm_enough) {
+      ++depth_;
+      calm_ = 0;
+    }
   }
-  if (options_.report && !cancelled_) {
+  if (options_.report && !cancelled(attempt.sequence)) {
     options_.report({Clock::now() - attempt.started, result ? result->size : 0, !result});
   }
   Read& read = release(attempt);
@@ -241,21 +247,22 @@ void Reader::serve(std::uint64_t oldest) {
     waiting_.erase(waiting_.begin());
     start(read);
   }
+  // One just started may have had to grow at once, and nothing else may be left to bring us back.
+  credits_.serve_growth(oldest);
 }
 
-void Reader::cancel_all() {
-  cancelled_ = true;
+void Reader::cancel_before(std::uint64_t sequence) {
+  cancelled_before_ = std::max(cancelled_before_, sequence);
   for (auto& attempt : attempts_) {
-    if (attempt->read == nullptr) continue;
+    if (attempt->read == nullptr || !cancelled(attempt->sequence)) continue;
     const bool parked = std::erase(parked_, attempt.get()) > 0;
     if (attempt->growing) credits_.withdraw(*attempt);
     if (parked || attempt->growing) {
-      finish(*attempt, tl::unexpected(error(*attempt, Stage::read, ECANCELED, "loader stopped")));
+      finish(*attempt, tl::unexpected(error(*attempt, Stage::read, ECANCELED, "no longer wanted")));
     } else {
       engine_.cancel(attempt->slot);
     }
   }
-  serve(0);
 }
 
 Error Reader::error(const Attempt& attempt, Stage stage, int code, std::string detail) const {

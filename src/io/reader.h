@@ -43,7 +43,7 @@ struct ReaderOptions {
 
 /// Reads whole files of unknown size through an Engine, within Credits: the attempts, their slots
 /// and buffers, growth, and the verdict on where a file ends. Reader thread only; awaiting
-/// coroutines are resumed from complete(), serve() and cancel_all().
+/// coroutines are resumed from complete(), serve() and cancel_before().
 class Reader {
  public:
   /// Bytes the reserve must have so that any legal file fits with its end known.
@@ -72,8 +72,10 @@ class Reader {
   void serve(std::uint64_t oldest);
   /// True while somebody waits for bytes or slots to be freed.
   bool hungry() const noexcept;
-  /// Gives every attempt up; reads end with ECANCELED as their completions come.
-  void cancel_all();
+  /// Gives up the reads of lower sequences, now and in future; they end with ECANCELED, those under
+  /// way as their completions come. May be asked again: a cancellation that meets a file between
+  /// its open and its read is lost.
+  void cancel_before(std::uint64_t sequence);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
   /// Paths of the files being read, oldest first, with the seconds each has taken.
@@ -84,6 +86,7 @@ class Reader {
   struct Attempt;
 
   bool has_slot() const noexcept;
+  bool cancelled(std::uint64_t sequence) const noexcept { return sequence < cancelled_before_; }
   void start(Read& read);
   void wait_for_slot(Read& read);
   bool make_slot(const Read& read);
@@ -107,8 +110,9 @@ class Reader {
   std::size_t operations_ = 0;    // of the engine's, outstanding
   Attempt* alone_ = nullptr;      // the last issued, if nothing else was outstanding then
   std::size_t in_flight_ = 0;     // attempts that have a slot
-  std::size_t depth_ = 0;         // lowered when the kernel runs out of something
-  bool cancelled_ = false;
+  std::size_t depth_ = 0;          // below slots after the kernel ran out of something
+  std::size_t calm_ = 0;          // files read since something ran out, or since depth_ rose
+  std::uint64_t cancelled_before_ = 0;
 };
 
 class Reader::Read {

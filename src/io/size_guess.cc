@@ -1,9 +1,9 @@
 #include "io/size_guess.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "io/arena.h"
+#include "log_buckets.h"
 
 namespace ringfeed::io {
 namespace {
@@ -21,19 +21,8 @@ constexpr std::uint32_t forget_at = 8192;
 SizeGuess::SizeGuess(std::size_t most) noexcept
     : most_(most), guess_(std::min(first_guess, most)) {}
 
-std::size_t SizeGuess::bucket_of(std::size_t bytes) noexcept {
-  const std::size_t value = std::max<std::size_t>(bytes, 8);
-  const auto octave = static_cast<std::size_t>(std::bit_width(value)) - 4;
-  const std::size_t eighth = (value >> octave) - 8;
-  return std::min(octave * 8 + eighth, buckets - 1);
-}
-
-std::size_t SizeGuess::upper_edge(std::size_t bucket) noexcept {
-  return (bucket % 8 + 9) << (bucket / 8);
-}
-
 void SizeGuess::learn(std::size_t file_bytes) noexcept {
-  ++count_[bucket_of(file_bytes)];
+  ++count_[std::min(log_buckets::of(file_bytes), buckets - 1)];
   ++total_;
   if (total_ % learn_every == 0) recompute();
   if (total_ >= forget_at) {
@@ -52,7 +41,7 @@ void SizeGuess::recompute() noexcept {
   for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
     seen += count_[bucket];
     if (seen <= wanted) continue;
-    guess_ = std::min(most_, Arena::round_up(upper_edge(bucket)));
+    guess_ = std::min(most_, Arena::round_up(log_buckets::upper_edge(bucket)));
     return;
   }
 }

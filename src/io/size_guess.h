@@ -19,10 +19,7 @@ class SizeGuess {
   void raise(std::size_t bytes) noexcept;
 
  private:
-  // Eighths of an octave: a bucket's upper edge is at most 12.5 % above any size in it.
-  static constexpr std::size_t buckets = 8 * 40;
-  static std::size_t bucket_of(std::size_t bytes) noexcept;
-  static std::size_t upper_edge(std::size_t bucket) noexcept;
+  static constexpr std::size_t buckets = 8 * 40;  // of log_buckets.h
   void recompute() noexcept;
 
   std::size_t most_;

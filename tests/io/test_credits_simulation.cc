@@ -201,7 +201,7 @@ void Simulation::run() {
     if (steps == scenario.stop_after) {
       stopped = true;
       channel.cancel();
-      reader->cancel_all();
+      reader->cancel_before(UINT64_MAX);
     }
   }
   for (std::size_t drain = 0; scope.size() > 0; ++drain) {
