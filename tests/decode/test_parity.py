@@ -272,6 +272,19 @@ def test_val_equals_torchvision_at_odd_sizes_and_padded(compare, few_files, odd_
     compare(case, few_files + odd_files)
 
 
+@pytest.mark.skipif(
+    tuple(map(int, PIL.__version__.split(".")[:2])) < (12, 2), reason="Pillow 12.2 began with it"
+)
+@pytest.mark.parametrize("resize", [1, 2])
+def test_val_equals_torchvision_past_a_hundred_times_as_tall_as_wide(compare, tmp_path, resize):
+    files, rng = [], np.random.default_rng(9)
+    for width, height in [(3, 300), (3, 301), (2, 900), (5, 499), (5, 501), (301, 3)]:
+        files.append(str(tmp_path / f"{width}x{height}.png"))
+        pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+        Image.fromarray(pixels).save(files[-1])
+    compare(Case("val", (130, 2), resize), files)
+
+
 def test_a_truncated_file_is_refused_and_spoils_no_other(replies, few_files, tmp_path):
     cut = tmp_path / "cut.JPEG"
     whole = Path(few_files[0]).read_bytes()
