@@ -26,7 +26,7 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PILLOW = min(13, int(PIL.__version__.split(".")[0]))  # the generation of the resize
+PILLOW = 13 if int(PIL.__version__.split(".")[0]) >= 13 else 12  # whose resize it has
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 INTEGERS = {
     torch.float32: torch.int32,
@@ -160,11 +160,11 @@ def manifest(tmp_path_factory):
     if not (root / "manifest.json").exists():
         root = tmp_path_factory.mktemp("sample")
         script = REPOSITORY / "tools" / "make_sample.py"
-        few = ["--train-per-class", "12", "--val-per-class", "6"]
+        few = ["--train-per-class", "8", "--val-per-class", "4"]
         subprocess.run([sys.executable, script, *few, root], check=True)
     files = json.loads((root / "manifest.json").read_text())["files"]
     kinds = {file["kind"] for file in files} | {file["subsampling"] for file in files}
-    assert kinds >= {"plain", "progressive", "gray", "cmyk", "exif", "png", "4:4:4", "4:2:2"}
+    assert kinds >= {"plain", "progressive", "gray", "cmyk", "exif", "png", "4:4:4"}
     return [{**file, "path": str(root / file["path"])} for file in files]
 
 
@@ -254,7 +254,7 @@ VAL_SIZES = [
 
 @pytest.mark.parametrize("case", [Case("train", **output) for output in OUTPUTS], ids=str)
 def test_train_equals_torchvision_in_every_form_of_output(compare, few_files, case):
-    compare(case, few_files * 3, seed=2)
+    compare(case, few_files * 2, seed=2)
 
 
 @pytest.mark.parametrize("case", [Case("val", **output) for output in OUTPUTS], ids=str)
@@ -264,12 +264,25 @@ def test_val_equals_torchvision_in_every_form_of_output(compare, few_files, case
 
 @pytest.mark.parametrize("case", [Case("train", size) for size in TRAIN_SIZES], ids=str)
 def test_train_equals_torchvision_at_odd_sizes(compare, few_files, odd_files, case):
-    compare(case, few_files * 2 + odd_files, seed=3)
+    compare(case, few_files + odd_files, seed=3)
 
 
 @pytest.mark.parametrize("case", [Case("val", size, resize) for resize, size in VAL_SIZES], ids=str)
 def test_val_equals_torchvision_at_odd_sizes_and_padded(compare, few_files, odd_files, case):
     compare(case, few_files + odd_files)
+
+
+@pytest.mark.skipif(
+    tuple(map(int, PIL.__version__.split(".")[:2])) < (12, 2), reason="Pillow 12.2 began with it"
+)
+@pytest.mark.parametrize("resize", [1, 2])
+def test_val_equals_torchvision_past_a_hundred_times_as_tall_as_wide(compare, tmp_path, resize):
+    files, rng = [], np.random.default_rng(9)
+    for width, height in [(3, 300), (3, 301), (2, 900), (5, 499), (5, 501), (301, 3)]:
+        files.append(str(tmp_path / f"{width}x{height}.png"))
+        pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+        Image.fromarray(pixels).save(files[-1])
+    compare(Case("val", (130, 2), resize), files)
 
 
 def test_a_truncated_file_is_refused_and_spoils_no_other(replies, few_files, tmp_path):
