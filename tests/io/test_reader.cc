@@ -314,6 +314,52 @@ TEST_CASE("cancelling ends what waits at once and what is in flight with its com
   CHECK(f.credits.in_use() == 0);
 }
 
+TEST_CASE("cancelling before a sequence gives up older reads and leaves newer ones alone") {
+  Fixture f;
+  f.add(1, clean(100));
+  f.add(2, clean(100));
+  Result older, newer, late;
+  f.read(0, 1, older);
+  f.read(5, 2, newer);
+  f.reader->cancel_before(5);
+  CHECK(f.engine.operations[0].cancelled);
+  CHECK_FALSE(f.engine.operations[1].cancelled);
+  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.engine.answer(0));
+  REQUIRE(older.value);
+  CHECK((*older.value).error().code == ECANCELED);
+  REQUIRE(newer.value);
+  CHECK(*newer.value);
+  f.read(4, 1, late);
+  REQUIRE_MESSAGE(late.value, "nothing is read for it");
+  CHECK((*late.value).error().code == ECANCELED);
+}
+
+TEST_CASE("depth comes back when nothing has been refused for a while") {
+  Fixture f(64 * page, 4);
+  f.add(1, clean(100));
+  Result r[3];
+  for (std::uint64_t i = 0; i < 3; ++i) f.read(i, 1, r[i]);
+  f.reader->complete(f.engine.refuse(2, ENFILE));
+  const auto finish_all = [&] {
+    while (!f.engine.operations.empty()) {
+      f.reader->complete(f.engine.answer(0));
+      f.serve();
+    }
+  };
+  finish_all();
+  const auto depth = [&] {
+    Result many[5];
+    std::uint64_t started = 0;
+    while (f.reader->can_start()) f.read(100 + started, 1, many[started]), ++started;
+    finish_all();
+    return started;
+  };
+  CHECK(depth() == 2);
+  for (int i = 0; i < 100; ++i) depth();
+  CHECK(depth() == 4);
+}
+
 TEST_CASE("outstanding files are named oldest first") {
   Fixture f;
   Result a, b;
