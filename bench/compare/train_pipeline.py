@@ -8,9 +8,9 @@ each repeat torchvision loads the folder once, then ringfeed loads it --epochs t
 with a pass that is not counted, so that files and code are in memory.
 
 torchvision: ImageFolder with RandomResizedCrop(224), RandomHorizontalFlip, ToTensor, Normalize,
-in this process, torch.set_num_threads(1); imports and scan are not counted. By default samples are
-made and dropped one by one, which spares it the cost of batches that ringfeed pays; --collate uses
-DataLoader(num_workers=0) instead.
+batched by DataLoader(num_workers=0) in this process, torch.set_num_threads(1); imports and scan are
+not counted. With --samples torchvision's samples are made and dropped one by one, which spares it
+the batches that ringfeed goes on making.
 
 ringfeed: the process's user and system time as the kernel accounts it, as the difference between
 1 + epochs epochs and 1 epoch, so that start-up, scan and the first epoch's page faults are left out
@@ -35,7 +35,7 @@ def spread(values):
 
 
 class Torchvision:
-    def __init__(self, root, batch_size, collate):
+    def __init__(self, root, batch_size, batches):
         import torch
         from torchvision import transforms
         from torchvision.datasets import ImageFolder
@@ -51,7 +51,7 @@ class Torchvision:
             ]
         )
         self.dataset = ImageFolder(root, transform)
-        if collate:
+        if batches:
             self.loader = torch.utils.data.DataLoader(self.dataset, batch_size, shuffle=True)
         else:
             self.loader = None
@@ -102,7 +102,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=4, help="ringfeed's, a repeat")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--core", type=int, help="the core both run on (default: the last)")
-    parser.add_argument("--collate", action="store_true", help="torchvision makes batches too")
+    parser.add_argument("--samples", action="store_true", help="torchvision makes no batches")
     parser.add_argument("--ringfeed", default=Path(sys.executable).parent / "ringfeed")
     parser.add_argument("--at-least", type=float, metavar="X", help="exit 1 if the ratio is less")
     parser.add_argument("--json", action="store_true")
@@ -122,7 +122,7 @@ def main():
     def say(text):
         print(text, file=sys.stderr if args.json else sys.stdout, flush=True)
 
-    reference = Torchvision(args.root, args.batch_size, args.collate)
+    reference = Torchvision(args.root, args.batch_size, not args.samples)
     sizes = [os.path.getsize(path) for path, _ in reference.dataset.samples]
     report = {
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
