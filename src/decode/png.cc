@@ -74,7 +74,7 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
   rows_.assign(held, 0);
   rows_pushed_ = 0;
 
-  PngSession session(*header);
+  PngSession session(file, *header);
   const bool complete = run(session, *header, region, sink);
   if (!complete && !limits_.load_truncated) {
     return tl::unexpected(session.out_of_bytes && header->data_cut
@@ -90,7 +90,7 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
       push(*header, rows_.data() + (header->interlaced ? y * row_bytes : 0), region, sink);
     }
   }
-  if (auto failure = check_png_end(file, header->data[session.chunk], limits_.load_truncated)) {
+  if (auto failure = check_png_end(file, session.chunk, limits_.load_truncated)) {
     return tl::unexpected(std::move(*failure));
   }
   return {};

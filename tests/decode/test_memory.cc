@@ -1,0 +1,82 @@
+// Follows this program's own heap, so that the stated bound of a decoder is one.
+
+#include <doctest/doctest.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+#include <new>
+#include <string_view>
+
+#include "decode/decoder.h"
+#include "decode/encode.h"
+
+namespace {
+
+std::size_t live = 0;
+std::size_t peak = 0;
+
+void* counted(void* p) {
+  if (p == nullptr) throw std::bad_alloc();
+  live += malloc_usable_size(p);
+  peak = std::max(peak, live);
+  return p;
+}
+
+void uncount(void* p) {
+  live -= malloc_usable_size(p);
+  std::free(p);
+}
+
+}  // namespace
+
+void* operator new(std::size_t bytes) { return counted(std::malloc(bytes)); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  const auto align = static_cast<std::size_t>(alignment);
+  return counted(std::aligned_alloc(align, (bytes + align - 1) / align * align));
+}
+void operator delete(void* p) noexcept { uncount(p); }
+void operator delete(void* p, std::size_t) noexcept { uncount(p); }
+void operator delete(void* p, std::align_val_t) noexcept { uncount(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { uncount(p); }
+
+namespace ringfeed {
+namespace {
+
+using test::Octets;
+
+/// Heap bytes beyond those held before: the most at any moment of one decode, and what stays.
+struct Use {
+  std::size_t most = 0, kept = 0;
+};
+
+Use decode(decode::Decoder& decoder, const TransformPlan& plan, const Octets& file) {
+  std::vector<std::byte> out(plan.sample_bytes());
+  const std::size_t before = peak = live;
+  REQUIRE(decoder.decode(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data()));
+  return {peak - before, live - std::min(live, before)};
+}
+
+Octets with_empty_data_chunks(const Octets& png, std::size_t count) {
+  static constexpr std::uint8_t empty[12] = {0,   0,   0,    0,    'I',  'D',
+                                             'A', 'T', 0x35, 0xAF, 0x06, 0x1E};
+  const auto first = std::search(png.begin(), png.end(), empty + 4, empty + 8) - 4;
+  Octets file(png.begin(), first);
+  for (std::size_t i = 0; i < count; ++i)
+    file.insert(file.end(), std::begin(empty), std::end(empty));
+  file.insert(file.end(), first, png.end());
+  return file;
+}
+
+TEST_CASE("the memory a PNG takes does not follow from how many chunks it has") {
+  const TransformPlan plan = TransformPlan::imagenet_val();
+  const Octets png = test::encode_png({}).file;
+  const Octets many = with_empty_data_chunks(png, 200'000);
+  decode::Decoder decoder(plan, {});
+  decode(decoder, plan, png);
+  CHECK(decode(decoder, plan, many).most <= decode(decoder, plan, png).most);
+}
+
+}  // namespace
+}  // namespace ringfeed
