@@ -78,5 +78,17 @@ TEST_CASE("the memory a PNG takes does not follow from how many chunks it has") 
   CHECK(decode(decoder, plan, many).most <= decode(decoder, plan, png).most);
 }
 
+TEST_CASE("an interlaced image is not kept: the next one may need its memory") {
+  const TransformPlan plan = TransformPlan::imagenet_val();
+  test::PngForm form;
+  form.width = form.height = 700;
+  form.interlaced = true;
+  const std::size_t image = std::size_t{3} * 700 * 700;
+  decode::Decoder decoder(plan, {});
+  const Use use = decode(decoder, plan, test::encode_png(form).file);
+  CHECK(use.most >= image);
+  CHECK(use.kept < image / 2);
+}
+
 }  // namespace
 }  // namespace ringfeed
