@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <iterator>
 #include <new>
@@ -11,6 +12,7 @@
 
 #include "decode/decoder.h"
 #include "decode/encode.h"
+#include "decode/resample.h"
 
 namespace {
 
@@ -88,6 +90,51 @@ TEST_CASE("an interlaced image is not kept: the next one may need its memory") {
   const Use use = decode(decoder, plan, test::encode_png(form).file);
   CHECK(use.most >= image);
   CHECK(use.kept < image / 2);
+}
+
+/// The most the resize of `plan` takes for images of these heights and widths, one after another.
+std::size_t resize_peak(const TransformPlan& plan, const std::vector<std::array<int, 2>>& sizes) {
+  std::vector<std::byte> out(plan.sample_bytes());
+  decode::Resampler resampler(plan);
+  const std::size_t before = peak = live;
+  for (const auto& [height, width] : sizes) {
+    resampler.begin(augment::draw_geometry(plan, height, width, data::make_key(1, 0), 0),
+                    out.data());
+  }
+  return peak - before;
+}
+
+TEST_CASE("the stated memory covers a resize to less than the crop") {
+  TransformPlan plan = TransformPlan::imagenet_val();
+  plan.geometry = ResizeCenterCrop{.resize = 1, .height = 48, .width = 48};
+  DecodeLimits limits;
+  limits.max_decoder_bytes = 0;
+  CHECK(resize_peak(plan, {{65500, 65500}, {65499, 65499}, {65498, 65498}, {65497, 65497}}) <=
+        decode::Decoder::memory_bound(plan, limits));
+}
+
+TEST_CASE("the resize's rows never take more than the largest image needs") {
+  TransformPlan plan = TransformPlan::imagenet_train();
+  plan.geometry = RandomResizedCrop{.height = 8, .width = 224, .scale_min = 1, .ratio_min = 1e-3};
+  // Tall enough for the vertical pass to come first: whole source rows are kept.
+  const std::size_t alone = resize_peak(plan, {{16000, 1300}});
+  CHECK(resize_peak(plan, {{16000, 1200}, {16000, 1300}}) <= alone + alone / 4);
+}
+
+TEST_CASE("no byte for the decoder is a limit too") {
+  DecodeLimits limits;
+  limits.max_decoder_bytes = 0;
+  const TransformPlan plan = TransformPlan::imagenet_val();
+  test::JpegForm form;
+  form.height = 600;
+  form.progressive = true;
+  const Octets file = test::encode_jpeg(form);
+  std::vector<std::byte> out(plan.sample_bytes());
+  decode::Decoder decoder(plan, limits);
+  const auto done =
+      decoder.decode(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data());
+  REQUIRE_FALSE(done);
+  CHECK(done.error().detail.find("max_decoder_bytes") != std::string::npos);
 }
 
 }  // namespace
