@@ -89,6 +89,12 @@ bool parse_watched(std::string_view text, std::uint64_t count, std::vector<Watch
   return text.empty();
 }
 
+/// The checksum finds damage, not intent: in a shared cache directory anyone can compute it.
+bool foreign(const struct stat& status) {
+  return (status.st_uid != geteuid() && status.st_uid != 0) ||
+         (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
 bool write_and_sync(int fd, const Header& header, std::string_view text, const Bytes& index) {
   return write_all(fd, &header, sizeof(header)) && write_all(fd, text.data(), text.size()) &&
          write_all(fd, index.data.get(), index.size) && fsync(fd) == 0;
@@ -97,11 +103,13 @@ bool write_and_sync(int fd, const Header& header, std::string_view text, const B
 }  // namespace
 
 ManifestState load_manifest(const std::filesystem::path& file, Manifest& manifest) {
-  const Descriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return errno == ENOENT ? ManifestState::absent : ManifestState::damaged;
   struct stat status;
   Header header;
-  if (fstat(fd.get(), &status) != 0 || !read_all(fd.get(), &header, sizeof(header)) ||
+  if (fstat(fd.get(), &status) != 0) return ManifestState::damaged;
+  if (foreign(status)) return ManifestState::foreign;
+  if (!read_all(fd.get(), &header, sizeof(header)) ||
       std::memcmp(header.magic, magic, sizeof(magic)) != 0 || header.version != version) {
     return ManifestState::damaged;
   }

@@ -17,9 +17,11 @@ struct Manifest {
   Bytes index;
 };
 
-enum class ManifestState : std::uint8_t { loaded, absent, damaged };
+enum class ManifestState : std::uint8_t { loaded, absent, damaged, foreign };
 
-/// Reads `file`. Damaged: another version, a wrong size or checksum, or not readable.
+/// Reads `file`. Damaged: another version, a wrong size or checksum, or not readable. Foreign: a
+/// user other than this one or root could have written it, and it decides which files become
+/// samples.
 ManifestState load_manifest(const std::filesystem::path& file, Manifest& manifest);
 
 /// Writes `file` whole or not at all: a temporary beside it, synced, then renamed. Returns 0 or the

@@ -85,6 +85,7 @@ class Opening {
     const ManifestState state = load_manifest(file, manifest);
     if (state == ManifestState::absent) return std::nullopt;
     std::string why = "is unreadable, damaged or of another version";
+    if (state == ManifestState::foreign) why = "could have been written by another user";
     if (state == ManifestState::loaded && manifest.real_root == real_root_) {
       const Watched* changed = first_changed(fd_.get(), manifest.watched, threads_);
       if (changed != nullptr) {

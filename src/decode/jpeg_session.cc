@@ -1,5 +1,8 @@
 #include "decode/jpeg_session.h"
 
+#include <algorithm>
+#include <climits>
+
 namespace ringfeed::decode {
 namespace {
 
@@ -40,7 +43,8 @@ JpegSession::~JpegSession() { jpeg_destroy_decompress(&cinfo); }
 
 void JpegSession::open(std::size_t max_bytes) {
   jpeg_create_decompress(&cinfo);
-  cinfo.mem->max_memory_to_use = static_cast<long>(max_bytes);
+  // To libjpeg 0 means no limit.
+  cinfo.mem->max_memory_to_use = static_cast<long>(std::clamp<std::size_t>(max_bytes, 1, LONG_MAX));
   cinfo.src = &source_;
   cinfo.progress = &progress_;
 }

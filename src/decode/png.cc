@@ -4,6 +4,7 @@
 #include <csetjmp>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "decode/max_side.h"
 #include "decode/png_session.h"
@@ -58,8 +59,8 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
     return tl::unexpected(Failure{false, "PNG with a side over " + std::to_string(kMaxSide) +
                                              " pixels is not supported; resize or remove it"});
   }
-  // libpng holds two raw rows of at most 8 bytes a pixel; besides them one converted row and what
-  // rows_ holds.
+  // libpng holds two raw rows of at most 8 bytes a pixel; besides them one converted row and
+  // what `rows` holds.
   const std::size_t row_bytes = header->width * pixel_bytes(*header);
   const std::size_t held = row_bytes * (header->interlaced ? header->height : 1);
   if (held + std::size_t{header->width} * (2 * 8 + 3) > limits_.max_decoder_bytes) {
@@ -71,11 +72,13 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
   }
   const auto height = static_cast<int>(header->height), width = static_cast<int>(header->width);
   const Resampler::Region region = sink.begin(height, width);
-  rows_.assign(held, 0);
+  // One row, or the whole image where it is interlaced. Not kept: the next image may be a JPEG
+  // whose coefficients take all that this one was allowed.
+  std::vector<std::uint8_t> rows(held);
   rows_pushed_ = 0;
 
-  PngSession session(*header);
-  const bool complete = run(session, *header, region, sink);
+  PngSession session(file, *header);
+  const bool complete = run(session, *header, rows.data(), region, sink);
   if (!complete && !limits_.load_truncated) {
     return tl::unexpected(session.out_of_bytes && header->data_cut
                               ? truncated_file("PNG")
@@ -84,13 +87,13 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
   if (region.width > 0 && rows_pushed_ < region.height) {
     // Under load_truncated Pillow leaves what it did not get at zero (interlaced: what no pass has
     // written).
-    if (!complete && !header->interlaced) rows_.assign(row_bytes, 0);
+    if (!complete && !header->interlaced) rows.assign(row_bytes, 0);
     while (rows_pushed_ < region.height) {
       const auto y = static_cast<std::size_t>(region.top + rows_pushed_);
-      push(*header, rows_.data() + (header->interlaced ? y * row_bytes : 0), region, sink);
+      push(*header, rows.data() + (header->interlaced ? y * row_bytes : 0), region, sink);
     }
   }
-  if (auto failure = check_png_end(file, header->data[session.chunk], limits_.load_truncated)) {
+  if (auto failure = check_png_end(file, session.chunk, limits_.load_truncated)) {
     return tl::unexpected(std::move(*failure));
   }
   return {};
@@ -106,9 +109,9 @@ void PngDecoder::push(const PngHeader& header, const std::uint8_t* row, Resample
 }
 
 /// Every call that may jump. False if rows are missing; the last few may be left to the caller to
-/// push from rows_. Nothing here has a destructor.
-bool PngDecoder::run(PngSession& session, const PngHeader& header, Resampler::Region region,
-                     RowSink& sink) {
+/// push from `rows`. Nothing here has a destructor.
+bool PngDecoder::run(PngSession& session, const PngHeader& header, std::uint8_t* rows,
+                     Resampler::Region region, RowSink& sink) {
   if (session.png == nullptr || session.info == nullptr) {
     session.error = "no memory";
     return false;
@@ -133,7 +136,7 @@ bool PngDecoder::run(PngSession& session, const PngHeader& header, Resampler::Re
   for (int pass = 0; pass < passes; ++pass) {
     for (int y = 0; y < height; ++y) {
       std::uint8_t* const row =
-          rows_.data() + (header.interlaced ? static_cast<std::size_t>(y) * row_bytes : 0);
+          rows + (header.interlaced ? static_cast<std::size_t>(y) * row_bytes : 0);
       png_read_row(png, row, nullptr);
       // Decoded to the end even below the region: damage there is the file's too.
       if (pass == passes - 1 && y >= region.top && y < region.top + region.height &&

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <span>
 #include <tl/expected.hpp>
-#include <vector>
 
 #include "decode/failure.h"
 #include "decode/png_chunks.h"
@@ -27,13 +26,13 @@ class PngDecoder {
   tl::expected<void, Failure> decode(std::span<const std::uint8_t> file, RowSink& sink);
 
  private:
-  bool run(PngSession& session, const PngHeader& header, Resampler::Region region, RowSink& sink);
+  bool run(PngSession& session, const PngHeader& header, std::uint8_t* rows,
+           Resampler::Region region, RowSink& sink);
   void push(const PngHeader& header, const std::uint8_t* row, Resampler::Region region,
             RowSink& sink);
 
   DecodeLimits limits_;
   ScratchRow rgb_;
-  std::vector<std::uint8_t> rows_;  ///< one row, or the whole image where it is interlaced
   int rows_pushed_ = 0;
 };
 

@@ -152,15 +152,23 @@ tl::expected<PngHeader, Failure> read_png_header(Bytes file, bool load_truncated
     return tl::unexpected(broken_file("PNG", "no usable header, or an empty image"));
   }
   // The image is in consecutive IDATs (their checksums do not count).
+  header.data = static_cast<std::size_t>(chunk.content.data() - file.data()) - 8;
   Next next = Next::chunk;
   while (next == Next::chunk && chunk.name == "IDAT") {
-    header.data.push_back(chunk.content);
     header.data_cut = chunk.cut();
     at += 4;
     next = read_chunk(file, at, chunk);
   }
   header.data_cut = header.data_cut || next == Next::end_of_file;
   return header;
+}
+
+std::optional<Bytes> next_png_data(Bytes file, std::size_t& at) {
+  std::size_t behind = at;
+  Chunk chunk;
+  if (read_chunk(file, behind, chunk) != Next::chunk || chunk.name != "IDAT") return std::nullopt;
+  at = behind + 4;
+  return chunk.content;
 }
 
 std::optional<Failure> check_png_end(Bytes file, Bytes last_data, bool load_truncated) {

@@ -6,7 +6,6 @@
 #include <optional>
 #include <span>
 #include <tl/expected.hpp>
-#include <vector>
 
 #include "decode/failure.h"
 
@@ -19,8 +18,8 @@ struct PngHeader {
   int color_type = 0;
   bool interlaced = false;
   std::array<std::uint8_t, 3 * 256> palette{};  ///< entries the file lacks are black, as in Pillow
-  std::vector<std::span<const std::uint8_t>> data;  ///< the IDAT chunks' content, as far as it goes
-  bool data_cut = false;                            ///< the last of them ends with the file
+  std::size_t data = 0;                         ///< offset of the first IDAT chunk
+  bool data_cut = false;                        ///< the last of them ends with the file
 };
 
 /// Walks the chunks and refuses what Pillow's PngImagePlugin refuses before it decodes (PIL
@@ -28,6 +27,12 @@ struct PngHeader {
 /// Not repeated: limits on decompressed text, and the sequence numbers of animations.
 tl::expected<PngHeader, Failure> read_png_header(std::span<const std::uint8_t> file,
                                                  bool load_truncated);
+
+/// The content, as far as the file goes, of the IDAT chunk at `at`, which moves behind it; nothing
+/// where another chunk stands or none. One by one and not as a list: 12 bytes make a chunk, and the
+/// memory a file takes may not follow from how many it has.
+std::optional<std::span<const std::uint8_t>> next_png_data(std::span<const std::uint8_t> file,
+                                                           std::size_t& at);
 
 /// Pillow's verdict on what follows the IDAT chunk (its content given) that completed the image.
 std::optional<Failure> check_png_end(std::span<const std::uint8_t> file,

@@ -26,7 +26,9 @@ void ignore_warning(png_structp, png_const_charp) {}
 
 }  // namespace
 
-PngSession::PngSession(const PngHeader& header) : header_(header) {
+PngSession::PngSession(std::span<const std::uint8_t> file, const PngHeader& header)
+    : file_(file), header_(header), behind_chunk_(header.data) {
+  chunk = *next_png_data(file_, behind_chunk_);  // the walk has seen it
   std::uint8_t* p = framing_.data();
   std::memcpy(p, "\x89PNG\r\n\x1A\n", 8);
   p = put_chunk_start(p + 8, 13, "IHDR");
@@ -55,15 +57,16 @@ PngSession::~PngSession() { png_destroy_read_struct(&png, &info, nullptr); }
 /// Serves the next chunk start (with the checksum of the one before) or chunk content.
 bool PngSession::refill() {
   if (piece_ == Piece::framing && piece_size_ > 0) {
-    next_ = header_.data[chunk].data() + piece_at_;
+    next_ = chunk.data() + piece_at_;
     left_ = piece_size_;
     piece_at_ += piece_size_;
     piece_ = Piece::content;
     return true;
   }
-  const bool first = piece_ == Piece::framing && piece_at_ == 0 && chunk == 0;
-  while (chunk < header_.data.size() && piece_at_ == header_.data[chunk].size()) {
-    if (chunk + 1 == header_.data.size()) {
+  const bool first = piece_size_ == 0;
+  while (piece_at_ == chunk.size()) {
+    const auto next = next_png_data(file_, behind_chunk_);
+    if (!next) {
       if (last_checksum_) return false;
       last_checksum_ = true;
       put_u32(framing_.data(), 0);
@@ -71,10 +74,10 @@ bool PngSession::refill() {
       left_ = 4;
       return true;
     }
-    ++chunk;
+    chunk = *next;
     piece_at_ = 0;
   }
-  piece_size_ = std::min(kPiece, header_.data[chunk].size() - piece_at_);
+  piece_size_ = std::min(kPiece, chunk.size() - piece_at_);
   std::uint8_t* p = framing_.data();
   if (!first) p = put_u32(p, 0);
   p = put_chunk_start(p, piece_size_, "IDAT");

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "decode/png_chunks.h"
@@ -15,7 +16,7 @@ namespace ringfeed::decode {
 /// one-entry palette where needed and IDAT chunks made from the walk's result, so that chunks
 /// Pillow ignores cannot make it fail.
 struct PngSession {
-  explicit PngSession(const PngHeader& header);
+  PngSession(std::span<const std::uint8_t> file, const PngHeader& header);
   ~PngSession();
   PngSession(const PngSession&) = delete;
   PngSession& operator=(const PngSession&) = delete;
@@ -24,7 +25,7 @@ struct PngSession {
 
   png_structp png = nullptr;
   png_infop info = nullptr;
-  std::size_t chunk = 0;  ///< index of the IDAT being read
+  std::span<const std::uint8_t> chunk;  ///< content of the IDAT being read
   bool out_of_bytes = false;
   std::string error;
 
@@ -33,7 +34,9 @@ struct PngSession {
   static void fail(png_structp png, png_const_charp message);
   bool refill();
 
+  std::span<const std::uint8_t> file_;
   const PngHeader& header_;
+  std::size_t behind_chunk_;
   std::array<std::uint8_t, 64> framing_{};  ///< what is served besides the file's own bytes
   const std::uint8_t* next_ = nullptr;
   std::size_t left_ = 0;

@@ -164,7 +164,9 @@ Resampler::Region Resampler::begin(const augment::Geometry& g, std::byte* out) {
       s.vertical_first ? static_cast<std::size_t>(columns.source_count) * 3 : planar_bytes;
   s.ring_stride = padded(s.row_bytes);
   const auto grow = [](AlignedVector<std::uint8_t>& v, std::size_t size) {
-    if (v.size() < size) v.resize(size);
+    if (v.size() >= size) return;
+    v = AlignedVector<std::uint8_t>();  // never two of them, nor room for more than was asked
+    v.resize(size);
   };
   grow(s.ring, s.ring_stride * static_cast<std::size_t>(s.rows->table.ring_rows) + kernel_slack);
   grow(s.planar, planar_bytes + 2 * kernel_slack);

@@ -181,6 +181,17 @@ TEST_CASE("damage anywhere in a manifest is noticed, told and repaired") {
   check_rescanned(fixture, 1);
 }
 
+TEST_CASE("a manifest that another user could have written is not used") {
+  const Fixture fixture;
+  fixture.open();
+  SUBCASE("writable by others") { fs::permissions(fixture.manifest(), fs::perms(0666)); }
+  SUBCASE("another's") {
+    // Only root can give a file away.
+    if (chown(fixture.manifest().c_str(), geteuid() + 1, getegid()) != 0) return;
+  }
+  check_rescanned(fixture, 1);
+}
+
 TEST_CASE("a manifest of another root behind the same file name is not used") {
   const Fixture fixture, other;
   fixture.open();
