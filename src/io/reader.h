@@ -110,7 +110,7 @@ class Reader {
   std::size_t operations_ = 0;    // of the engine's, outstanding
   Attempt* alone_ = nullptr;      // the last issued, if nothing else was outstanding then
   std::size_t in_flight_ = 0;     // attempts that have a slot
-  std::size_t depth_ = 0;          // below slots after the kernel ran out of something
+  std::size_t depth_ = 0;         // below slots after the kernel ran out of something
   std::size_t calm_ = 0;          // files read since something ran out, or since depth_ rose
   std::uint64_t cancelled_before_ = 0;
 };
