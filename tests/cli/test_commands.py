@@ -16,6 +16,8 @@ from PIL import Image
         ["load", "ROOT", "--batch-size", "0"],
         ["load", "ROOT", "--batch-size", "many"],
         ["load", "ROOT", "--workers", "-1"],
+        ["load", "ROOT", "--timeout", "nan"],
+        ["bench", "load", "ROOT", "--seconds", "nan"],
         ["load", "ROOT", "--dtype", "float64"],
         ["load", "ROOT", "--pillow", "11"],
         ["load", "ROOT", "--read-ahead-bytes", "12X"],
