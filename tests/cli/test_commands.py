@@ -36,6 +36,13 @@ def test_a_wrong_command_line_exits_2_with_one_line(cli, folder, args):
     assert len(done.err.splitlines()) == 1 and done.err.startswith("ringfeed: ")
 
 
+@pytest.mark.parametrize("args", [["--nonsense"], ["--batch-size", "many"], ["--rank", "1"]])
+def test_a_wrong_command_line_with_json_leaves_one_document(cli, folder, args):
+    done = cli("load", folder, *args, "--json")
+    assert done.code == 2
+    assert [error["stage"] for error in done.json["errors"]] == ["setup"]
+
+
 def test_sizes_take_suffixes(cli, folder):
     def bound(size):
         args = ["--max-file-bytes", "1M", "--batch-size", 4, "--read-ahead-bytes", size]
