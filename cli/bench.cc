@@ -188,10 +188,7 @@ void add_stage(CLI::App& parent, const std::string& stage, const char* descripti
                const std::shared_ptr<BenchFlags>& flags, Chosen& chosen) {
   CLI::App* command = parent.add_subcommand(stage, description);
   flags->dataset.add(*command);
-  command->add_option("--seconds", flags->limits.seconds, "Longest time a stage; 0: no limit")
-      ->type_name("S")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
+  add_seconds(*command, "--seconds", flags->limits.seconds, "Longest time a stage; 0: no limit");
   command->add_option("--images", flags->limits.images, "Most images a stage; 0: no limit")
       ->type_name("N")
       ->capture_default_str();

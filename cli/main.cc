@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <exception>
 #include <stdexcept>
+#include <string_view>
 
 #include "commands.h"
 #include "output.h"
@@ -8,7 +10,7 @@
 namespace ringfeed::cli {
 namespace {
 
-/// One line and nothing on stdout: a usage error leaves no document to print.
+/// One line.
 std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
   const CLI::App* used = app;
   while (!used->get_subcommands().empty()) used = used->get_subcommands().front();
@@ -19,15 +21,15 @@ std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
   return "ringfeed: " + one_line(error.what()) + " (see " + name + " --help)\n";
 }
 
+Json setup_error(const std::exception& error) {
+  return {{"stage", to_string(Stage::setup)}, {"code", 0}, {"path", ""}, {"message", error.what()}};
+}
+
 /// The line on stderr, and with --json the document that stands for the one that failed.
 int report(const Chosen& chosen, std::string_view text, Json error, int code) {
   complain(text);
   if (chosen.json) print_json({{"errors", Json::array({std::move(error)})}});
   return code;
-}
-
-Json setup_error(const std::exception& error) {
-  return {{"stage", to_string(Stage::setup)}, {"code", 0}, {"path", ""}, {"message", error.what()}};
 }
 
 int run(const Chosen& chosen) {
@@ -59,7 +61,11 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? exit_ok : exit_usage;
+    if (app.exit(error) == 0) return exit_ok;
+    // Parsing may have ended before it came to --json.
+    const bool json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    if (json) print_json({{"errors", Json::array({setup_error(error)})}});
+    return exit_usage;
   }
   const int code = run(chosen);
   if (flush_stdout()) return code;

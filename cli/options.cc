@@ -138,10 +138,7 @@ void LoaderFlags::add(CLI::App& command) {
       ->type_name("BYTES")
       ->transform(bytes)
       ->capture_default_str();
-  command.add_option("--timeout", timeout, "Longest wait for a batch in seconds; 0: for ever")
-      ->type_name("S")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
+  add_seconds(command, "--timeout", timeout, "Longest wait for a batch in seconds; 0: for ever");
 }
 
 LoaderOptions LoaderFlags::options(const ReaderFlags& reader,
@@ -166,6 +163,19 @@ LoaderOptions LoaderFlags::options(const ReaderFlags& reader,
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
   options.limits = transform.limits();
   return options;
+}
+
+void add_seconds(CLI::App& command, const char* name, double& seconds, const char* description) {
+  const auto check = [](const std::string& text) -> std::string {
+    double value = 0;
+    // CLI::Range would let NaN pass.
+    if (CLI::detail::lexical_cast(text, value) && value >= 0 && value <= 1e6) return "";
+    return "Value " + text + " not in range [0 - 1000000]";
+  };
+  command.add_option(name, seconds, description)
+      ->type_name("S")
+      ->check(check, "")
+      ->capture_default_str();
 }
 
 void add_workers(CLI::App& command, int& workers) {

@@ -65,6 +65,8 @@ struct LoaderFlags {
   LoaderOptions options(const ReaderFlags& reader, const TransformFlags& transform) const;
 };
 
+/// At most 1e6, and 0 means no limit.
+void add_seconds(CLI::App& command, const char* name, double& seconds, const char* description);
 void add_workers(CLI::App& command, int& workers);
 void add_seed(CLI::App& command, std::uint64_t& seed);
 void add_json(CLI::App& command, bool& json);

@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(
   g++ pkg-config git python3-venv
   liburing-dev libjpeg62-turbo-dev libpng-dev libhwy-dev librandom123-dev libexpected-dev
-  libxxhash-dev libcli11-dev nlohmann-json3-dev doctest-dev libbenchmark-dev
+  libxxhash-dev libcli11-dev nlohmann-json3-dev doctest-dev
 )
 case "${1-}" in
   '') ;;

@@ -16,6 +16,8 @@ from PIL import Image
         ["load", "ROOT", "--batch-size", "0"],
         ["load", "ROOT", "--batch-size", "many"],
         ["load", "ROOT", "--workers", "-1"],
+        ["load", "ROOT", "--timeout", "nan"],
+        ["bench", "load", "ROOT", "--seconds", "nan"],
         ["load", "ROOT", "--dtype", "float64"],
         ["load", "ROOT", "--pillow", "11"],
         ["load", "ROOT", "--read-ahead-bytes", "12X"],
@@ -32,6 +34,13 @@ def test_a_wrong_command_line_exits_2_with_one_line(cli, folder, args):
     assert done.code == 2
     assert done.out == ""
     assert len(done.err.splitlines()) == 1 and done.err.startswith("ringfeed: ")
+
+
+@pytest.mark.parametrize("args", [["--nonsense"], ["--batch-size", "many"], ["--rank", "1"]])
+def test_a_wrong_command_line_with_json_leaves_one_document(cli, folder, args):
+    done = cli("load", folder, *args, "--json")
+    assert done.code == 2
+    assert [error["stage"] for error in done.json["errors"]] == ["setup"]
 
 
 def test_sizes_take_suffixes(cli, folder):
