@@ -17,6 +17,7 @@ struct LoadFlags {
   std::uint64_t epochs = 1;
   std::uint64_t max_batches = 0;
   bool no_checksum = false;
+  bool keep_going = false;
 };
 
 Json report_json(const LoadRun& run, bool checksum, std::size_t memory_bound) {
@@ -82,6 +83,7 @@ int load(const LoadFlags& flags, bool json, Interrupt& interrupt) {
   goal.epochs = flags.epochs;
   goal.max_batches = flags.max_batches;
   goal.checksum = !flags.no_checksum;
+  goal.keep_going = flags.keep_going;
   goal.positions = dataset.size();
 
   const LoadRun run = run_loader(loader, goal, interrupt);
@@ -109,12 +111,16 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->add_option("--max-batches", flags->max_batches, "Stop after N batches; 0: never")
       ->type_name("N")
+      ->check(not_negative)
       ->capture_default_str();
   flags->loader.add(*command);
   flags->transform.add(*command);
   flags->reader.add(*command);
   command->add_flag("--no-checksum", flags->no_checksum,
                     "Leave the tensors unread; the checksum costs CPU time");
+  command->add_flag("--keep-going", flags->keep_going,
+                    "Go on without batches that have a failed sample, and name the first of each; "
+                    "with --batch-size 1 that is every bad file");
   add_json(*command, chosen.json);
   command->callback([flags, &chosen] {
     chosen.run = [flags, &chosen](Interrupt& interrupt) {

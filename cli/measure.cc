@@ -70,9 +70,19 @@ LoadRun run_loader(Loader& loader, const LoadGoal& goal, Interrupt& interrupt) {
   const double cpu_start = process_cpu_seconds();
   const auto start = Clock::now();
 
+  const auto next = [&](Epoch& epoch) -> std::optional<Batch> {
+    for (;;) {
+      try {
+        return epoch.next();
+      } catch (const LoadError& error) {
+        run.errors.push_back(error.error());
+        if (!goal.keep_going) throw;
+      }
+    }
+  };
   const auto consume = [&](std::uint64_t number) {
     Epoch epoch = loader.epoch(number);
-    while (const std::optional<Batch> batch = epoch.next()) {
+    while (const std::optional<Batch> batch = next(epoch)) {
       if (run.batches++ == 0) run.first_batch_seconds = seconds_since(start);
       run.images += batch->size();
       if (goal.checksum) run.checksum += batch_checksum(*batch, number, goal.positions);
@@ -89,8 +99,8 @@ LoadRun run_loader(Loader& loader, const LoadGoal& goal, Interrupt& interrupt) {
   try {
     for (std::uint64_t number = 0; number < goal.epochs && consume(number); ++number) {
     }
-  } catch (const LoadError& error) {
-    run.errors.push_back(error.error());
+  } catch (const LoadError&) {
+    // Noted where it was caught first.
   } catch (const TimeoutError& error) {
     run.errors.push_back({Stage::read, 0, "", error.what()});
   }

@@ -16,6 +16,7 @@ struct LoadGoal {
   std::uint64_t max_images = 0;
   double max_seconds = 0;
   bool checksum = false;
+  bool keep_going = false;      ///< past batches with a failed sample
   std::uint64_t positions = 0;  ///< places in an epoch; beyond them lies padding
 };
 
@@ -33,7 +34,8 @@ struct LoadRun {
   Stats stats;
 };
 
-/// Consumes epochs until the goal, the first failed batch or SIGINT, which stops the loader.
+/// Consumes epochs until the goal, the first failed batch (unless it is to keep going) or SIGINT,
+/// which stops the loader.
 LoadRun run_loader(Loader& loader, const LoadGoal& goal, Interrupt& interrupt);
 
 /// User and system time this process has used so far.

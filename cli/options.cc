@@ -106,7 +106,7 @@ void LoaderFlags::add(CLI::App& command) {
   add_seed(command, seed);
   command.add_option("--rank", rank, "This process's rank")
       ->type_name("R")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
   command.add_option("--world-size,--world", world_size, "Ranks that share the dataset")
       ->type_name("N")
@@ -185,9 +185,15 @@ void add_workers(CLI::App& command, int& workers) {
       ->capture_default_str();
 }
 
+std::string not_negative(const std::string& value) {
+  // Unsigned options would take -1 for their largest value.
+  return value.starts_with('-') ? "must not be negative" : "";
+}
+
 void add_seed(CLI::App& command, std::uint64_t& seed) {
   command.add_option("--seed", seed, "Decides the order and every random draw")
       ->type_name("N")
+      ->check(not_negative)
       ->capture_default_str();
 }
 

@@ -68,6 +68,8 @@ struct LoaderFlags {
 /// At most 1e6, and 0 means no limit.
 void add_seconds(CLI::App& command, const char* name, double& seconds, const char* description);
 void add_workers(CLI::App& command, int& workers);
+/// A check for options of unsigned type.
+std::string not_negative(const std::string& value);
 void add_seed(CLI::App& command, std::uint64_t& seed);
 void add_json(CLI::App& command, bool& json);
 

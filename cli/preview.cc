@@ -90,6 +90,9 @@ Batch first_batch(const ImageFolder& dataset, const PreviewFlags& flags, Interru
 
 int preview(const PreviewFlags& flags, bool json, Interrupt& interrupt) {
   const ImageFolder dataset = flags.dataset.open();
+  if (dataset.size() == 0) {
+    throw LoadError({Stage::scan, 0, dataset.root(), "holds no images; there is nothing to show"});
+  }
   const Batch batch = first_batch(dataset, flags, interrupt);
   if (interrupt.requested()) {
     complain("interrupted; no sheet written");

@@ -69,3 +69,9 @@ def folder(tmp_path_factory):
 def small_folder(tmp_path):
     """Two pictures in one class, to be damaged."""
     return make_folder(tmp_path / "train", classes=1, per_class=2)
+
+
+@pytest.fixture
+def medium_folder(tmp_path):
+    """Four pictures in each of two classes, to be damaged."""
+    return make_folder(tmp_path / "train", classes=2, per_class=4)

@@ -133,6 +133,24 @@ def test_load_truncated_accepts_what_pillow_would(cli, small_folder):
     assert cli("load", small_folder, "--load-truncated").code == 0
 
 
+def test_keep_going_names_every_bad_file_and_loads_the_rest(cli, medium_folder):
+    images = sorted(medium_folder.glob("*/*.jpg"))
+    bad = [images[1], images[-1]]
+    for victim in bad:
+        damage("text", victim)
+    done = cli("load", medium_folder, "--keep-going", "--batch-size", "1", "--json")
+    assert done.code == 1
+    assert sorted(error["path"] for error in done.json["errors"]) == sorted(map(str, bad))
+    assert done.json["images"] == len(images) - len(bad)
+
+
+@pytest.mark.parametrize("option", ["--seed", "--max-batches", "--rank"])
+def test_a_negative_number_is_refused_where_none_makes_sense(cli, folder, option):
+    done = cli("load", folder, option, "-1")
+    assert done.code == 2
+    assert option in done.err
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_with_the_figures_so_far(cli_path, environment, folder, sign):
     ours, theirs = pty.openpty()
