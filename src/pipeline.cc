@@ -264,6 +264,7 @@ void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) {
   // Never destroyed, not even at exit: the kernel may still write to these buffers.
   static auto* const kept = new std::vector<std::shared_ptr<Pipeline>>;
   static auto* const mutex = new std::mutex;
+  if (!pipeline->forked() && pipeline->reader_thread_.joinable()) pipeline->reader_thread_.detach();
   std::lock_guard lock(*mutex);
   kept->push_back(std::move(pipeline));
 }
