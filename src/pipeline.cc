@@ -20,6 +20,10 @@ constexpr auto relaxed = std::memory_order_relaxed;
 
 // How long stop() waits for reads in flight before it sets the loader aside.
 constexpr std::chrono::seconds drain_limit{5};
+// Samples whose return is worth a wake-up: their bytes are for new reads, or for files that wait to
+// grow. (Waking for each while a file waits to grow cost 0.20 system calls an image, not 0.14.)
+constexpr std::size_t refill = 32;
+constexpr std::size_t refill_hungry = 8;
 
 ReaderKind reader_kind(ReaderKind asked) {
   const char* variable = std::getenv("RINGFEED_READER");
@@ -192,8 +196,10 @@ void Pipeline::loop() {
     if (stopping && scope_.size() == 0) break;
 
     completions_.clear();
-    // Somebody waits for bytes or a slot: every return counts.
-    const std::size_t wake_after = reader_->hungry() || stopping ? 1 : scope_.wake_after();
+    std::size_t held = reader_->unfinished();
+    for (const auto& run : runs_) held += run->channel.waiting();
+    const std::size_t wake_after =
+        stopping ? 1 : scope_.wake_after(held, reader_->hungry() ? refill_hungry : refill);
     engine_->poll(inbox_.prepare_to_sleep(wake_after), completions_);
     for (const auto& completion : completions_) reader_->complete(completion);
   }

@@ -35,9 +35,12 @@ class Scope {
   /// Tasks spawned and not yet collected.
   std::size_t size() const noexcept { return size_; }
 
-  /// How many may finish before the owner needs to look: a few dozen at a time keeps it under 0.1
-  /// wake-ups a task, and it never sleeps through more than a quarter of what is outstanding.
-  std::size_t wake_after() const noexcept { return std::clamp<std::size_t>(size_ / 4, 1, 32); }
+  /// How many may finish before the owner needs to look: a good many at a time cost it few
+  /// wake-ups, but never more than a quarter of those that can finish without it. `held` of the
+  /// tasks cannot: they wait for the owner itself, for I/O or for the consumer.
+  std::size_t wake_after(std::size_t held, std::size_t most) const noexcept {
+    return std::clamp<std::size_t>((size_ - held) / 4, 1, most);
+  }
 
  private:
   Inbox& inbox_;

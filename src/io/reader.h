@@ -78,6 +78,8 @@ class Reader {
   void cancel_before(std::uint64_t sequence);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
+  /// Reads that have not ended, those included that wait for a slot.
+  std::size_t unfinished() const noexcept { return in_flight_ + waiting_.size(); }
   /// Paths of the files being read, oldest first, with the seconds each has taken.
   std::vector<std::string> outstanding() const;
 

@@ -138,7 +138,8 @@ void Simulation::turn() {
       scope.spawn(sample(*this, next++, Flight(tracker, std::move(units))));
     }
     REQUIRE(credits.in_use() <= scenario.bytes + Reader::reserve_bytes(scenario.max_file));
-  } while (!inbox.prepare_to_sleep(reader->hungry() ? 1 : scope.wake_after()));
+  } while (!inbox.prepare_to_sleep(
+      scope.wake_after(reader->unfinished() + channel.waiting(), reader->hungry() ? 8 : 32)));
 }
 
 void Simulation::consume() {
