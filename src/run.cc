@@ -66,7 +66,11 @@ std::optional<Batch> Run::next() {
         "another epoch of this loader has begun since: one is active at a time; finish an epoch "
         "before the next, or make a loader for each");
   }
-  if (channel.exhausted() || channel.cancelled()) return std::nullopt;
+  if (channel.exhausted()) return std::nullopt;
+  if (channel.cancelled()) {
+    pipeline->rethrow_if_broken();  // not a quiet end: the reader thread failed between two calls
+    return std::nullopt;
+  }
   const auto began = std::chrono::steady_clock::now();
   if (!begun_) {
     pipeline->begin(shared_from_this());
