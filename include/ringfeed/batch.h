@@ -24,6 +24,8 @@ class BatchAllocator {
   virtual ~BatchAllocator() = default;
   /// At least `bytes` bytes, aligned to 64. Throws std::bad_alloc.
   virtual BatchMemory allocate(std::size_t bytes) = 0;
+  /// What an allocation of `bytes` takes in truth, rounding included: what memory_bound() counts.
+  virtual std::size_t footprint(std::size_t bytes) const noexcept { return bytes; }
 };
 
 /// The default: 2 MiB-aligned blocks advised MADV_HUGEPAGE and reused, so that page faults are paid
@@ -34,7 +36,7 @@ std::shared_ptr<BatchAllocator> make_huge_page_allocator(std::size_t keep);
 /// One delivered batch. Owns its memory: keep it as long as you like.
 struct Batch {
   BatchMemory memory;
-  std::int64_t index = 0;                ///< which batch of this rank's epoch, from 0
+  std::int64_t index = 0;                ///< which batch since the epoch's start, from 0
   std::vector<std::int64_t> labels;      ///< [size]
   std::vector<std::uint64_t> positions;  ///< [size] places in the epoch's global order
   std::vector<std::uint32_t> indices;    ///< [size] entries of the dataset

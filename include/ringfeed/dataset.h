@@ -39,6 +39,15 @@ class ImageFolder {
   /// Scans `root` (or loads its manifest). Throws LoadError (stage scan) naming what is wrong.
   static ImageFolder open(const std::filesystem::path& root, const ScanOptions& options = {});
 
+  /// Files named one by one, in the order given; nothing is listed. `paths` are opened, and named
+  /// in errors, as they stand; those below `root` are stored shorter. `root` empty: what the paths
+  /// have in common. `classes` empty: labels may be any number, else in [0, classes.size()).
+  /// With an ImageFolder's root, classes and samples the fingerprint equals that of open(root).
+  /// Throws std::invalid_argument for lists of unequal length, an empty path, a label out of range.
+  static ImageFolder from_samples(const std::string& root, std::span<const std::string> classes,
+                                  std::span<const std::string> paths,
+                                  std::span<const std::int64_t> labels);
+
   std::size_t size() const noexcept;
   std::span<const std::string> classes() const noexcept;
   std::int64_t label(std::size_t index) const noexcept;

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <vector>
 
@@ -29,7 +31,7 @@ enum class Uneven : std::uint8_t {
 
 struct LoaderOptions {
   int batch_size = 256;
-  int num_workers = 0;      ///< decode threads; 0: the cores this process may run on
+  int num_workers = 0;      ///< decode threads; 0: usable_cores()
   int prefetch_factor = 2;  ///< decoded batches ahead, in all
   bool shuffle = true;
   bool drop_last = false;
@@ -46,9 +48,45 @@ struct LoaderOptions {
   int depth = 0;                        ///< files in flight; 0: clamp(320 x workers, 64, 1024)
   std::size_t memory_limit = 0;         ///< the whole bound of memory_bound(); 0: none
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
+  /// Called on the consumer thread every 100 ms while next() waits. May throw: next() passes it on,
+  /// and no batch is lost.
+  std::function<void()> while_waiting{};
   DecodeLimits limits{};
   std::shared_ptr<BatchAllocator>
       allocator{};  ///< null: make_huge_page_allocator(prefetch_factor + 2)
+};
+
+/// The cores this process may keep busy: affinity mask and cgroup quota, divided among the
+/// LOCAL_WORLD_SIZE processes of a launcher such as torchrun; at least 1.
+int usable_cores();
+
+/// How far an epoch has come: what Loader::epoch() goes on from. The same on every rank that has
+/// taken as many batches.
+struct Progress {
+  /// Places of the epoch's global order that all ranks together have consumed, from the front.
+  std::uint64_t positions = 0;
+  /// With in_order = false: batches of this rank taken beyond that, counted from there; ascending.
+  /// They mean something for the same batch_size and world_size only.
+  std::vector<std::uint64_t> beyond{};
+
+  bool operator==(const Progress&) const = default;
+};
+
+/// An order made elsewhere, such as by a weighted sampler: the dataset entries of the next batch of
+/// this rank, or nothing at the end. Called on the consumer thread from within next(), up to a
+/// window of read-ahead before the batch is taken. What it throws ends the order: next() passes
+/// it on once, after the batches before it.
+using BatchSource = std::function<std::optional<std::vector<std::uint32_t>>()>;
+
+/// The random choices for one sample. A RandomResizedCrop cuts this box from the image; for
+/// ResizeCenterCrop it is the whole image.
+struct Draw {
+  std::uint64_t position = 0;                    ///< place in the epoch's global order
+  std::uint32_t index = 0;                       ///< entry of the dataset
+  int top = 0, left = 0, height = 0, width = 0;  ///< pixels
+  bool hflip = false;
+
+  bool operator==(const Draw&) const = default;
 };
 
 namespace detail {
@@ -70,8 +108,12 @@ class Epoch {
   /// std::logic_error in a forked child or once another epoch of the loader has begun.
   std::optional<Batch> next();
 
-  /// Batches this epoch yields from its start position on.
-  std::size_t size() const noexcept;
+  /// Batches this epoch yields from its start position on; nothing with a BatchSource.
+  std::optional<std::size_t> size() const noexcept;
+
+  /// What has been taken so far, failed batches included; consumer thread. Give it to
+  /// Loader::epoch() to go on from here.
+  Progress progress() const;
 
   class iterator {
    public:
@@ -124,9 +166,22 @@ class Loader {
   Loader& operator=(Loader&&) noexcept;
   ~Loader();
 
-  /// Begins epoch `epoch` at local batch `first_batch`. The order and every draw are a function
-  /// of (dataset, seed, epoch, position) alone.
-  Epoch epoch(std::uint64_t epoch, std::size_t first_batch = 0);
+  /// Begins epoch `epoch`, or goes on from `start`, with any world size. The order and every draw
+  /// are a function of (dataset, seed, epoch, position) alone: sample k of this rank since `start`
+  /// stands at start.positions + k * world_size + rank. Throws std::invalid_argument where
+  /// start.beyond is not ascending.
+  Epoch epoch(std::uint64_t epoch, const Progress& start = {});
+  /// The same with an order made elsewhere. `source` begins with the batch that follows
+  /// start.positions; it also gives those of start.beyond, which are not loaded again. A batch may
+  /// be of any size but 0; one above batch_size takes its memory beyond memory_bound().
+  Epoch epoch(std::uint64_t epoch, BatchSource source, const Progress& start = {});
+
+  /// The random choices of this rank's samples in `epoch`, in the order of delivery (in_order).
+  /// Reads the beginning of every file concerned, several at once; any thread. Throws LoadError for
+  /// the first file whose size cannot be told.
+  std::vector<Draw> draws(std::uint64_t epoch) const;
+  /// The same for an order made elsewhere: sample k of this rank is entry `order[k]`.
+  std::vector<Draw> draws(std::uint64_t epoch, std::span<const std::uint32_t> order) const;
 
   std::size_t batches_per_epoch() const noexcept;
   std::size_t samples_per_epoch() const noexcept;  ///< of this rank, padding included
