@@ -30,12 +30,14 @@ struct RandomResizedCrop {
   double ratio_min = 3.0 / 4.0, ratio_max = 4.0 / 3.0;
 };
 
-/// torchvision.transforms.Resize(resize) on the shorter side, then CenterCrop(height, width);
+/// torchvision.transforms.Resize, then CenterCrop(height, width);
 /// an image smaller than the crop is padded with zeros as torchvision does.
 struct ResizeCenterCrop {
-  int resize = 256;
+  int resize = 256;  ///< the shorter side's new length; 0: see resize_height
   int height = 224;
   int width = 224;
+  /// With resize = 0: stretched to exactly this size; both 0 leave the image as it is.
+  int resize_height = 0, resize_width = 0;
 };
 
 /// How 8-bit pixels become numbers.

@@ -1,0 +1,170 @@
+"""The compiled core: what loader.py, datasets.py and transforms.py stand on. Not public.
+
+Paths are str as os.fsdecode gives them (undecodable bytes as surrogates). One thread at a time may
+use a Loader's epochs; stop(), stats() and memory_bound may be used from any thread.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+def usable_cores() -> int:
+    """Cores this process may keep busy: affinity, cgroup quota, divided by LOCAL_WORLD_SIZE."""
+
+def held_bytes() -> tuple[int, int]:
+    """Batches handed out through DLPack and not yet returned: how many, and their bytes."""
+
+@final
+class Dataset:
+    """An index of image files and labels. Immutable; cheap to copy; any thread."""
+
+    @staticmethod
+    def open(
+        root: str,
+        *,
+        allow_empty_classes: bool = False,
+        use_cache: bool = True,
+        cache_dir: str | None = None,
+    ) -> Dataset:
+        """Scans `root`, or loads its manifest. Raises errors.LoadError (stage "scan")."""
+    @staticmethod
+    def from_samples(
+        root: str, classes: Sequence[str], paths: Sequence[str], labels: Sequence[int]
+    ) -> Dataset:
+        """Files in the order given; nothing is listed. See ImageFolder::from_samples."""
+    def __len__(self) -> int: ...
+    @property
+    def root(self) -> str: ...
+    @property
+    def classes(self) -> list[str]: ...
+    @property
+    def fingerprint(self) -> int: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def warnings(self) -> list[str]: ...
+    @property
+    def from_cache(self) -> bool: ...
+    def path(self, index: int) -> str: ...
+    def label(self, index: int) -> int: ...
+    def labels(self) -> NDArray[np.int64]:
+        """Of every entry: shape [n]."""
+
+@final
+class Plan:
+    """A TransformPlan. Raises ValueError naming the field that makes no sense."""
+
+    @staticmethod
+    def random_resized_crop(
+        height: int,
+        width: int,
+        scale: tuple[float, float],
+        ratio: tuple[float, float],
+        *,
+        hflip: float,
+        normalize: Literal["none", "to_tensor", "to_dtype"],
+        mean: Sequence[float],
+        std: Sequence[float],
+        dtype: Literal["float32", "float16", "bfloat16", "uint8"],
+        channels_last: bool,
+        pillow13: bool,
+    ) -> Plan: ...
+    @staticmethod
+    def resize_center_crop(
+        resize: int | tuple[int, int] | None,
+        height: int,
+        width: int,
+        *,
+        hflip: float,
+        normalize: Literal["none", "to_tensor", "to_dtype"],
+        mean: Sequence[float],
+        std: Sequence[float],
+        dtype: Literal["float32", "float16", "bfloat16", "uint8"],
+        channels_last: bool,
+        pillow13: bool,
+    ) -> Plan: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def sample_bytes(self) -> int: ...
+
+@final
+class Loader:
+    """The core's Loader. Raises ValueError for options that make no sense."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        plan: Plan,
+        *,
+        batch_size: int,
+        num_workers: int,
+        prefetch_factor: int,
+        shuffle: bool,
+        drop_last: bool,
+        in_order: bool,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        uneven: Literal["pad", "drop", "keep"] = "pad",
+        indices: NDArray[np.uint32] | None = None,
+        reader: Literal["auto", "ring", "pool"] = "auto",
+        memory_limit: int = 0,
+        timeout: float = 0,
+        pinned: Callable[[int], tuple[Any, int]] | None = None,
+    ) -> None:
+        """`timeout` in seconds, 0 for ever. `pinned(bytes)` returns an object that owns that much
+        page-locked memory and its address; None: the huge-page pool."""
+    def epoch(
+        self,
+        epoch: int,
+        positions: int = 0,
+        beyond: Sequence[int] = (),
+        source: Callable[[], Sequence[int] | NDArray[np.integer[Any]] | None] | None = None,
+    ) -> Epoch:
+        """Starts nothing: that is the first next()'s. `source` gives the next batch's entries."""
+    def draws(self, epoch: int, order: NDArray[np.uint32] | None = None) -> NDArray[np.void]:
+        """Structured: position u8, index u4, top, left, height, width i4, hflip ?. Blocks, GIL
+        released."""
+    @property
+    def batches_per_epoch(self) -> int: ...
+    @property
+    def samples_per_epoch(self) -> int: ...
+    @property
+    def memory_bound(self) -> int: ...
+    def stats(self) -> dict[str, Any]:
+        """Stats as nested dicts under the names of stats.h, with verdict and verdict_line."""
+    def stop(self) -> None:
+        """Ends every epoch; a thread in next() gets None. Any thread; GIL released."""
+
+@final
+class Epoch:
+    def next(self) -> Batch | None:
+        """Waits with the GIL released; signals are looked for every 100 ms, and a KeyboardInterrupt
+        loses no batch. None at the end and after stop(). Raises errors.LoadError,
+        errors.LoadTimeout, what `source` raised, RuntimeError where two threads call at once, in a
+        forked child, or once another epoch of the loader has begun."""
+    def progress(self) -> tuple[int, list[int]]:
+        """Progress: (positions, beyond)."""
+
+@final
+class Batch:
+    """One batch; images() and labels() may be called once each."""
+
+    @property
+    def size(self) -> int: ...
+    def images(self) -> Any:
+        """A fresh 'dltensor' capsule of shape [size, 3, H, W] (strides tell channels_last); or,
+        with `pinned`, the object that it returned, whose first bytes are the batch."""
+    def labels(self) -> Any:
+        """A fresh 'dltensor' capsule, int64 [size]."""
+    @property
+    def positions(self) -> NDArray[np.uint64]: ...
+    @property
+    def indices(self) -> NDArray[np.uint32]: ...
