@@ -27,6 +27,26 @@ _ACCEPTED = (
 )
 
 
+class _FolderNotFound(LoadError, FileNotFoundError):
+    """What torchvision raises where there is no folder, no class in it, no image in a class."""
+
+
+class _NotAFolder(LoadError, NotADirectoryError):
+    """What torchvision raises for a file."""
+
+
+class _FolderForbidden(LoadError, PermissionError):
+    """What torchvision raises where the folder may not be listed."""
+
+
+_AS_TORCHVISION = {
+    None: _FolderNotFound,
+    errno.ENOENT: _FolderNotFound,
+    errno.ENOTDIR: _NotAFolder,
+    errno.EACCES: _FolderForbidden,
+}
+
+
 class _Column(Sequence[T], Generic[T]):
     """One value a sample, made when asked for: a list of ImageNet's samples takes 300 MB.
 
@@ -172,7 +192,9 @@ class ImageFolder(_Files):
                 cache_dir=None if self.cache_dir is None else os.fspath(self.cache_dir),
             )
         except LoadError as error:
-            raise _as_builtin(error) from None
+            kind = _AS_TORCHVISION.get(error.errno, LoadError)
+            arguments = str(error), error.stage, error.errno, error.filename, error.detail
+            raise kind(*arguments) from None
 
     @property
     def imgs(self) -> Sequence[tuple[str, int]]:
