@@ -23,7 +23,7 @@ esac
 
 python=${PYTHON:-python3}
 # Many an interpreter brings its own headers.
-[ -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] ||
+[ -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] ||
   packages+=(python3-dev)
 
 say() { printf 'setup: %s\n' "$*"; }
