@@ -85,6 +85,11 @@ def fit(
     (step=N.ckpt), epoch (epoch=N.ckpt) and validation (val-step=N.ckpt) lies there."""
     pl = importlib.import_module(package)
     callbacks = []
+
+    def save_after_validation(trainer: Any, module: Any) -> None:
+        if not trainer.sanity_checking:
+            trainer.save_checkpoint(save_to / f"val-step={trainer.global_step}.ckpt")
+
     if save_to is not None:
         every: dict[str, Any] = {"dirpath": save_to, "save_top_k": -1}
         callbacks = [
@@ -92,9 +97,9 @@ def fit(
             for name, when in (
                 ("{step}", {"every_n_train_steps": 1}),
                 ("{epoch}", {"every_n_epochs": 1, "save_on_train_epoch_end": True}),
-                ("val-{step}", {"every_n_epochs": 1, "save_on_train_epoch_end": False}),
             )
         ]
+        callbacks.append(pl.callbacks.LambdaCallback(on_validation_end=save_after_validation))
     options = {"max_epochs": 2, "enable_checkpointing": bool(callbacks), "limit_val_batches": 0}
     model = recorder(pl)
     model.kill_after = kill_after
