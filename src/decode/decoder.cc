@@ -136,23 +136,30 @@ tl::expected<augment::Geometry, Failure> Decoder::decode(std::span<const std::by
 std::size_t Decoder::memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept {
   const auto out_height = static_cast<std::size_t>(plan.out_height());
   const auto out_width = static_cast<std::size_t>(plan.out_width());
-  // What a side is resized to, at the least. Resize may make it shorter than the crop.
-  const auto* const val = std::get_if<ResizeCenterCrop>(&plan.geometry);
-  const auto resized = [&](std::size_t out) {
-    return val != nullptr ? static_cast<std::size_t>(val->resize) : out;
-  };
+  // What the longest side is resized to, at the least: Resize may make it shorter than the crop,
+  // and without one it stays.
+  std::size_t least_height = out_height, least_width = out_width;
+  if (const auto* val = std::get_if<ResizeCenterCrop>(&plan.geometry)) {
+    const auto least = [&](int exact) {
+      return val->resize > 0 ? static_cast<std::size_t>(val->resize)
+             : exact > 0     ? static_cast<std::size_t>(exact)
+                             : kMaxSide;
+    };
+    least_height = least(val->resize_height);
+    least_width = least(val->resize_width);
+  }
   // The resize keeps four tables an axis, at most 16 bytes a tap pair and 24 a pixel of padding,
   // and a ring of at most four times the rows under one output pixel.
-  const auto tables = [&](std::size_t out) {
-    return 4 * 64 * (out + 64) * (kMaxSide / resized(out) + 8);
+  const auto tables = [](std::size_t out, std::size_t least) {
+    return 4 * 64 * (out + 64) * (kMaxSide / least + 8);
   };
-  const std::size_t least_height = resized(out_height);
   const std::size_t pixels = std::min<std::size_t>(limits.max_pixels, kMaxSide * kMaxSide);
   const std::size_t ring_rows = 4 * (kMaxSide / least_height + 4);
   const std::size_t ring =
       3 * std::max(ring_rows * (out_width + 64), 4 * (pixels / least_height + 4 * kMaxSide));
   constexpr std::size_t rest = 1 << 20;  // rows, packing tables, the objects themselves
-  return JpegDecoder::memory_bound(limits) + tables(out_height) + tables(out_width) + ring + rest;
+  return JpegDecoder::memory_bound(limits) + tables(out_height, least_height) +
+         tables(out_width, least_width) + ring + rest;
 }
 
 bool ends_cleanly(std::span<const std::byte> tail) noexcept {
