@@ -1,0 +1,32 @@
+// ringfeed._ringfeed: what python/ringfeed/_ringfeed.pyi declares, on the core alone. Tensors leave
+// through DLPack, so that one build serves every version of torch.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
+#include <pthread.h>
+
+#include "bindings.h"
+#include "dlpack.h"
+#include "gil.h"
+#include "loader_handle.h"
+#include "object_ref.h"
+
+namespace nb = nanobind;
+namespace py = ringfeed::python;
+
+NB_MODULE(_ringfeed, module) {
+  module.attr("__version__") = RINGFEED_VERSION;
+  module.def("usable_cores", ringfeed::usable_cores);
+  module.def("held_bytes", [] {
+    py::drop_retired();
+    return py::held_images();
+  });
+  py::bind_errors();
+  py::bind_dataset(module);
+  py::bind_plan(module);
+  py::bind_loader(module);
+  py::bind_epoch(module);
+
+  pthread_atfork(nullptr, nullptr, py::forget_threads_after_fork);
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function(py::stop_all_loaders));
+}
