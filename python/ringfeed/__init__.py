@@ -21,10 +21,13 @@ except ModuleNotFoundError as error:
         "https://pytorch.org/get-started says"
     ) from error
 
-from ringfeed._ringfeed import __version__
-from ringfeed.errors import LoadError, LoadTimeout, UnsupportedTransform
+from ._ringfeed import __version__
+from .datasets import ImageFolder, ImageList
+from .errors import LoadError, LoadTimeout, UnsupportedTransform
 
 __all__ = [
+    "ImageFolder",
+    "ImageList",
     "LoadError",
     "LoadTimeout",
     "UnsupportedTransform",
