@@ -52,14 +52,21 @@ nb::object labels(BoundBatch& self) {
 int traverse_epoch(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   if (!nb::inst_ready(self)) return 0;
-  const ObjectRef& source = nb::inst_ptr<EpochHandle>(self)->source();
-  if (source != nullptr) Py_VISIT(source->object);
+  const EpochHandle& epoch = *nb::inst_ptr<EpochHandle>(self);
+  Py_VISIT(epoch.owner().ptr());
+  if (const Source* source = epoch.source()) {
+    for (const ObjectRef* ref : {&source->batch, &source->error}) {
+      if (*ref != nullptr) Py_VISIT((*ref)->object);
+    }
+  }
   return 0;
 }
 
 int clear_epoch(PyObject* self) {
-  const ObjectRef& source = nb::inst_ptr<EpochHandle>(self)->source();
-  if (source != nullptr && source->object != nullptr) take(*source);
+  if (const Source* source = nb::inst_ptr<EpochHandle>(self)->source()) {
+    clear(source->batch);
+    clear(source->error);
+  }
   return 0;
 }
 

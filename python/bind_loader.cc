@@ -20,7 +20,7 @@
 namespace ringfeed::python {
 namespace {
 
-/// What Python calls a Loader: one of those who share the core's.
+/// What Python calls a Loader; its epochs keep it alive.
 struct BoundLoader {
   std::shared_ptr<LoaderHandle> handle;
 };
@@ -141,14 +141,14 @@ nb::object draw_array(const std::vector<Draw>& draws) {
   return array;
 }
 
-EpochHandle begin_epoch(const BoundLoader& self, std::uint64_t epoch, std::uint64_t positions,
-                        nb::handle beyond, nb::handle source) {
+EpochHandle begin_epoch(nb::handle_t<BoundLoader> self, std::uint64_t epoch,
+                        std::uint64_t positions, nb::handle beyond, nb::handle source) {
   Progress start;
   start.positions = positions;
   for (const std::int64_t batch : integers(beyond, "beyond")) {
     start.beyond.push_back(static_cast<std::uint64_t>(batch));
   }
-  return {self.handle, epoch, start, source};
+  return {nb::borrow(self), nb::cast<BoundLoader&>(self).handle, epoch, start, source};
 }
 
 nb::object draws(const BoundLoader& self, std::uint64_t epoch, nb::handle order) {
@@ -165,10 +165,29 @@ nb::object draws(const BoundLoader& self, std::uint64_t epoch, nb::handle order)
   return draw_array(drawn);
 }
 
+int traverse_loader(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  if (!nb::inst_ready(self)) return 0;
+  const ObjectRef& pinned = nb::inst_ptr<BoundLoader>(self)->handle->pinned();
+  if (pinned != nullptr) Py_VISIT(pinned->object);
+  return 0;
+}
+
+int clear_loader(PyObject* self) {
+  clear(nb::inst_ptr<BoundLoader>(self)->handle->pinned());
+  return 0;
+}
+
+PyType_Slot loader_slots[] = {
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse_loader)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear_loader)},
+    {0, nullptr},
+};
+
 }  // namespace
 
 void bind_loader(nb::module_& module) {
-  nb::class_<BoundLoader>(module, "Loader", nb::is_final())
+  nb::class_<BoundLoader>(module, "Loader", nb::is_final(), nb::type_slots(loader_slots))
       .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plan"), nb::kw_only(),
            nb::arg("batch_size"), nb::arg("num_workers"), nb::arg("prefetch_factor"),
            nb::arg("shuffle"), nb::arg("drop_last"), nb::arg("in_order"), nb::arg("seed"),

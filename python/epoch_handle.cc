@@ -9,39 +9,42 @@
 namespace ringfeed::python {
 namespace {
 
-/// Calls `source` on the consumer's thread, which is without the GIL then.
-BatchSource wrap(ObjectRef source, std::shared_ptr<Signals> signals, std::size_t dataset_size) {
+/// Calls the sampler on the consumer's thread, which is without the GIL then.
+BatchSource wrap(std::shared_ptr<Source> source, std::shared_ptr<Signals> signals,
+                 std::size_t dataset_size) {
   return [source = std::move(source), signals = std::move(signals),
           dataset_size]() -> std::optional<std::vector<std::uint32_t>> {
     const nb::gil_scoped_acquire gil;
-    if (source->object == nullptr) return std::nullopt;  // the garbage collector has taken it
+    if (source->batch->object == nullptr) return std::nullopt;  // the garbage collector has it
     try {
-      const nb::object batch = nb::borrow(source->object)();
+      const nb::object batch = nb::borrow(source->batch->object)();
       if (batch.is_none()) return std::nullopt;
       std::vector<std::uint32_t> entries =
           checked_entries(batch, dataset_size, "a batch of the sampler");
       if (entries.empty()) throw nb::value_error("a batch of the sampler is empty");
       return entries;
     } catch (const nb::python_error& error) {
-      throw signals->caught(error);
+      PythonError caught = signals->caught(error);
+      source->error = caught.value();
+      throw caught;
     }
   };
 }
 
 }  // namespace
 
-EpochHandle::EpochHandle(std::shared_ptr<LoaderHandle> loader, std::uint64_t epoch,
-                         const Progress& start, nb::handle source)
-    : loader_(std::move(loader)) {
+EpochHandle::EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader,
+                         std::uint64_t epoch, const Progress& start, nb::handle batch)
+    : owner_(std::move(owner)), loader_(std::move(loader)) {
   const LoaderHandle::Consumer consumer(*loader_);
-  BatchSource order;
-  if (!source.is_none()) {
-    source_ = hold(nb::borrow(source));
-    order = wrap(source_, loader_->signals(), loader_->dataset_size());
+  BatchSource source;
+  if (!batch.is_none()) {
+    source_ = std::make_shared<Source>(Source{hold(nb::borrow(batch)), nullptr});
+    source = wrap(source_, loader_->signals(), loader_->dataset_size());
   }
   const WithoutGil without_gil;  // the order of a large dataset takes milliseconds
-  epoch_.emplace(order ? loader_->core().epoch(epoch, std::move(order), start)
-                       : loader_->core().epoch(epoch, start));
+  epoch_.emplace(source ? loader_->core().epoch(epoch, std::move(source), start)
+                        : loader_->core().epoch(epoch, start));
 }
 
 std::optional<Batch> EpochHandle::next() {

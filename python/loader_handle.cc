@@ -26,10 +26,8 @@ std::shared_ptr<LoaderHandle> LoaderHandle::make(ImageFolder dataset, TransformP
   drop_retired();
   std::shared_ptr<LoaderHandle> handle(new LoaderHandle);
   handle->dataset_size_ = dataset.size();
-  handle->pinned_ = pinned != nullptr;
-  if (pinned != nullptr) {
-    options.allocator = make_pinned_allocator(std::move(pinned), handle->signals_);
-  }
+  if (pinned != nullptr) options.allocator = make_pinned_allocator(pinned, handle->signals_);
+  handle->pinned_ = std::move(pinned);
   options.while_waiting = [signals = handle->signals_] {
     const nb::gil_scoped_acquire gil;
     signals->check();

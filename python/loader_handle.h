@@ -25,7 +25,8 @@ class LoaderHandle {
   void stop();
   Loader& core() noexcept { return *loader_; }
   const std::shared_ptr<Signals>& signals() const noexcept { return signals_; }
-  bool pinned() const noexcept { return pinned_; }
+  /// What makes the batches' memory; null: the core does.
+  const ObjectRef& pinned() const noexcept { return pinned_; }
   std::size_t dataset_size() const noexcept { return dataset_size_; }
 
   /// Says that one thread is the consumer, until it goes out of scope. Throws RuntimeError where
@@ -47,7 +48,7 @@ class LoaderHandle {
   std::optional<Loader> loader_;
   std::shared_ptr<Signals> signals_ = std::make_shared<Signals>();
   std::size_t dataset_size_ = 0;
-  bool pinned_ = false;
+  ObjectRef pinned_;
   bool consuming_ = false;
   pid_t consumer_process_ = 0;
 };

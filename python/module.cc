@@ -14,6 +14,16 @@
 namespace nb = nanobind;
 namespace py = ringfeed::python;
 
+namespace {
+
+void after_fork_in_child() {
+  py::forget_threads_after_fork();
+  // What the parent's other threads were using has its references still, and is rightly left.
+  nb::set_leak_warnings(false);
+}
+
+}  // namespace
+
 NB_MODULE(_ringfeed, module) {
   module.attr("__version__") = RINGFEED_VERSION;
   module.def("usable_cores", ringfeed::usable_cores);
@@ -27,6 +37,6 @@ NB_MODULE(_ringfeed, module) {
   py::bind_loader(module);
   py::bind_epoch(module);
 
-  pthread_atfork(nullptr, nullptr, py::forget_threads_after_fork);
+  pthread_atfork(nullptr, nullptr, after_fork_in_child);
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(py::stop_all_loaders));
 }

@@ -32,6 +32,10 @@ nb::object take(HeldObject& held) noexcept {
   return nb::steal(std::exchange(held.object, nullptr));
 }
 
+void clear(const ObjectRef& ref) noexcept {
+  if (ref != nullptr && ref->object != nullptr) take(*ref);
+}
+
 void drop_retired() noexcept {
   HeldObject* held = retired.exchange(nullptr, std::memory_order_acquire);
   if (held == nullptr) return;
@@ -47,11 +51,12 @@ void drop_retired() noexcept {
 PythonError::PythonError(const nb::python_error& error) : value_(hold(nb::borrow(error.value()))) {}
 
 bool PythonError::matches(PyObject* type) const noexcept {
-  return PyErr_GivenExceptionMatches(value_->object, type) != 0;
+  return value_->object != nullptr && PyErr_GivenExceptionMatches(value_->object, type) != 0;
 }
 
 void PythonError::restore() const noexcept {
   PyObject* value = value_->object;
+  if (value == nullptr) return PyErr_SetString(PyExc_RuntimeError, what());
   PyErr_Restore(Py_NewRef(reinterpret_cast<PyObject*>(Py_TYPE(value))), Py_NewRef(value),
                 PyException_GetTraceback(value));
 }

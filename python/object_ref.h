@@ -24,6 +24,8 @@ using ObjectRef = std::shared_ptr<HeldObject>;
 ObjectRef hold(nb::object object);
 /// The object, leaving nothing behind. With the GIL.
 nb::object take(HeldObject& held) noexcept;
+/// What a type's tp_clear does with one that its tp_traverse visits: one of its owners alone may.
+void clear(const ObjectRef& ref) noexcept;
 /// Lets go of what was dropped since the last call. With the GIL.
 void drop_retired() noexcept;
 
@@ -35,6 +37,7 @@ class PythonError : public std::exception {
   const char* what() const noexcept override { return "an exception of the Python code called"; }
   /// With the GIL.
   bool matches(PyObject* type) const noexcept;
+  const ObjectRef& value() const noexcept { return value_; }
   /// Raises it again, traceback included. With the GIL.
   void restore() const noexcept;
 

@@ -1,6 +1,7 @@
 #include "pinned_allocator.h"
 
 #include <bit>
+#include <new>
 #include <utility>
 
 namespace ringfeed::python {
@@ -13,6 +14,7 @@ class PinnedAllocator final : public BatchAllocator {
 
   BatchMemory allocate(std::size_t bytes) override {
     const nb::gil_scoped_acquire gil;
+    if (allocate_->object == nullptr) throw std::bad_alloc();  // the garbage collector has it
     try {
       nb::object result = nb::borrow(allocate_->object)(bytes);
       if (!nb::isinstance<nb::tuple>(result) || nb::len(result) != 2) {

@@ -2,6 +2,7 @@
 a process of their own."""
 
 import importlib
+import json
 import os
 import signal
 import sys
@@ -110,6 +111,34 @@ def fit(
     return model
 
 
+def on_two_ranks(root: Path, other: Path, results: Path) -> None:
+    """What only a distributed run can show. Lightning starts the second process; each writes
+    rank=N.json. `other` is a set that differs from `root`."""
+    import lightning.pytorch as pl
+    from torch.distributed import get_rank
+
+    two: dict[str, Any] = {"devices": 2, "strategy": "ddp"}
+    saved = results / "checkpoints"
+    found: dict[str, Any] = {"fit": fit(root, save_to=saved, **two).train_batches}
+    for name in ("step=2", "epoch=0"):
+        torch.manual_seed(get_rank() + 2)
+        found[name] = fit(root, ckpt_path=saved / f"{name}.ckpt", **two).train_batches
+    model = recorder(pl)
+    trainer = pl.Trainer(**{**QUIET, **two}, enable_checkpointing=False)
+    trainer.validate(model, data_module(root), verbose=False)
+    found["validate"] = model.val_batches
+    found["predict"] = sum(trainer.predict(model, data_module(root)), [])
+    for name, there in (("other", other), ("missing", other / "nowhere")):
+        try:
+            data_module(there if get_rank() else root).setup("fit")
+        except (RuntimeError, OSError) as error:
+            found[name] = f"{type(error).__name__}: {error}"
+    (results / f"rank={get_rank()}.json").write_text(json.dumps(found))
+
+
 if __name__ == "__main__":
-    # ROOT CHECKPOINTS N: trains, saving after every batch, and dies by SIGKILL in batch N.
-    fit(Path(sys.argv[1]), save_to=Path(sys.argv[2]), kill_after=int(sys.argv[3]))
+    command, *arguments = sys.argv[1:]
+    if command == "killed":  # ROOT CHECKPOINTS N: dies by SIGKILL in batch N
+        fit(Path(arguments[0]), save_to=Path(arguments[1]), kill_after=int(arguments[2]))
+    else:  # ROOT OTHER RESULTS
+        on_two_ranks(*map(Path, arguments))

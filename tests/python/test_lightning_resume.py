@@ -82,7 +82,7 @@ def test_out_of_order_batches_are_neither_lost_nor_repeated(root: Path, tmp_path
 
 def test_after_a_kill_in_mid_epoch(root: Path, tmp_path: Path) -> None:
     script = Path(__file__).with_name("lightning_runs.py")
-    died = subprocess.run([sys.executable, script, root, tmp_path, "10"], timeout=300)
+    died = subprocess.run([sys.executable, script, "killed", root, tmp_path, "10"], timeout=300)
     assert died.returncode == -9
     saved = max(tmp_path.glob("step=*.ckpt"), key=lambda path: int(path.stem[5:]))
     seed = torch.load(saved, weights_only=True)["ImageNetDataModule"]["seed"]
