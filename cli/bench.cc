@@ -3,7 +3,6 @@
 
 #include "commands.h"
 #include "data/sampler.h"
-#include "io/system_limits.h"
 #include "measure.h"
 #include "options.h"
 #include "output.h"
@@ -40,7 +39,7 @@ struct Bench {
       : flags(f),
         interrupt(i),
         dataset(f.dataset.open()),
-        workers(f.workers > 0 ? f.workers : io::usable_cores()) {
+        workers(f.workers > 0 ? f.workers : usable_cores()) {
     table.row({"stage", "images/s", "images", "failed", "seconds", "us CPU/image", "images/s/core",
                "MB/s", "p50", "p90", "p99"});
   }

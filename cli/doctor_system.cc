@@ -12,6 +12,7 @@
 #include "io/engine.h"
 #include "io/system_limits.h"
 #include "output.h"
+#include "ringfeed/loader.h"
 
 namespace ringfeed::cli {
 namespace {
@@ -152,7 +153,7 @@ Findings check_limits() {
     cpu.advice =
         "raise the container's CPU limit if more cores are meant to decode; --workers 0 "
         "starts " +
-        std::to_string(io::usable_cores());
+        std::to_string(usable_cores());
   }
   findings.push_back(cpu);
   return findings;

@@ -8,6 +8,7 @@
 #include "data/index.h"
 #include "in_flight.h"
 #include "pipeline.h"
+#include "run.h"
 
 namespace ringfeed::detail {
 
@@ -26,9 +27,9 @@ auto Pipeline::on_reader_thread() noexcept {
 
 // `flight` and `run` are parameters because those die with the frame, on the reader thread: locals
 // would die on a decoder, where credits may not be touched.
-coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<Run> run, std::size_t k,
+coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<Run> run, Announced::Next next,
                                  InFlight flight) {
-  const data::Sample sample = run->order[k];
+  const data::Sample sample = next.sample;
   // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
   Expected<io::Encoded> file;
   if (self.dataset.index().regular(sample.index)) {
@@ -39,7 +40,7 @@ coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<Run> run, std::
 
   for (;;) {
     {
-      batch::Channel::Slot slot = co_await run->channel.place(k);
+      batch::Channel::Slot slot = co_await run->channel.place(next.place);
       if (!slot) co_return;
       if (!file) {
         slot.fail(std::move(file.error()));

@@ -1,21 +1,23 @@
 #include "ringfeed/loader.h"
 
 #include <algorithm>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "data/batch_order.h"
 #include "data/index.h"
 #include "decode/decoder.h"
 #include "io/reader.h"
 #include "io/system_limits.h"
 #include "pipeline.h"
+#include "run.h"
 
 namespace ringfeed {
 namespace {
 
 constexpr std::size_t bytes_per_file = std::size_t{128} << 10;
-constexpr std::size_t huge_page = std::size_t{2} << 20;
 // Frames, attempts, queue entries: about 1 KiB a sample under way, counted with some slack.
 constexpr std::size_t bookkeeping_per_file = detail::samples_per_slot * 1280;
 
@@ -26,16 +28,22 @@ void require(bool condition, const std::string& what) {
   if (!condition) throw std::invalid_argument("LoaderOptions: " + what);
 }
 
+/// Batches that `samples` make under drop_last.
+std::size_t batches_in(std::size_t samples, const LoaderOptions& options) {
+  const auto batch_size = static_cast<std::size_t>(options.batch_size);
+  return options.drop_last ? samples / batch_size : (samples + batch_size - 1) / batch_size;
+}
+
 /// All of the bound but read_ahead_bytes.
 std::size_t fixed_bytes(const LoaderOptions& options, const TransformPlan& plan,
                         const ImageFolder& dataset) {
   const std::size_t batch = static_cast<std::size_t>(options.batch_size) * plan.sample_bytes();
-  const std::size_t batch_memory = (batch + huge_page - 1) / huge_page * huge_page;
   const std::size_t order =
       (options.indices.empty() ? 2 * dataset.size() : 3 * options.indices.size()) *
       sizeof(std::uint32_t);  // of the epoch that ends and the one that begins
   return io::Reader::reserve_bytes(options.max_file_bytes) +
-         static_cast<std::size_t>(options.prefetch_factor + callers_batches) * batch_memory +
+         static_cast<std::size_t>(options.prefetch_factor + callers_batches) *
+             options.allocator->footprint(batch) +
          static_cast<std::size_t>(options.num_workers) *
              decode::Decoder::memory_bound(plan, options.limits) +
          dataset.memory_bytes() + order +
@@ -67,7 +75,7 @@ std::size_t resolve(LoaderOptions& options, const TransformPlan& plan, const Ima
                                         ", but the dataset has " + std::to_string(dataset.size()) +
                                         " entries");
   }
-  if (options.num_workers == 0) options.num_workers = io::usable_cores();
+  if (options.num_workers == 0) options.num_workers = usable_cores();
   // 320 files a worker hide 200 ms a file at 1,600 images a second.
   const int depth =
       options.depth > 0 ? options.depth : std::clamp(320 * options.num_workers, 64, 1024);
@@ -99,7 +107,17 @@ std::size_t resolve(LoaderOptions& options, const TransformPlan& plan, const Ima
   return bound;
 }
 
+void check_start(const Progress& start) {
+  if (std::ranges::adjacent_find(start.beyond, std::greater_equal<>()) != start.beyond.end()) {
+    throw std::invalid_argument("Progress: beyond must be ascending");
+  }
+}
+
 }  // namespace
+
+int usable_cores() {
+  return std::max(1, io::usable_cores() / static_cast<int>(io::local_world_size()));
+}
 
 Loader::Loader(ImageFolder dataset, TransformPlan plan, LoaderOptions options) {
   const std::size_t bound = resolve(options, plan, dataset);
@@ -120,8 +138,28 @@ Loader::~Loader() {
   if (pipeline_->forked() || pipeline_->hung()) detail::Pipeline::quarantine(std::move(pipeline_));
 }
 
-Epoch Loader::epoch(std::uint64_t epoch, std::size_t first_batch) {
-  return Epoch(std::make_shared<detail::Run>(pipeline_, epoch, first_batch));
+Epoch Loader::epoch(std::uint64_t epoch, const Progress& start) {
+  check_start(start);
+  const LoaderOptions& options = pipeline_->options;
+  data::EpochOrder order(pipeline_->dataset.size(), options.indices,
+                         pipeline_->order_options(epoch, start.positions));
+  const std::size_t batches = batches_in(order.size(), options);
+  const auto taken = std::ranges::lower_bound(start.beyond, batches) - start.beyond.begin();
+  return Epoch(std::make_shared<detail::Run>(
+      pipeline_, epoch,
+      data::in_batches(std::move(order), static_cast<std::size_t>(options.batch_size),
+                       options.drop_last),
+      batches - static_cast<std::size_t>(taken), start));
+}
+
+Epoch Loader::epoch(std::uint64_t epoch, BatchSource source, const Progress& start) {
+  check_start(start);
+  if (!source) throw std::invalid_argument("Loader::epoch: the BatchSource is empty");
+  return Epoch(std::make_shared<detail::Run>(
+      pipeline_, epoch,
+      data::from_source(std::move(source), pipeline_->dataset.size(),
+                        pipeline_->order_options(epoch, start.positions)),
+      std::nullopt, start));
 }
 
 std::size_t Loader::samples_per_epoch() const noexcept {
@@ -132,7 +170,7 @@ std::size_t Loader::samples_per_epoch() const noexcept {
 }
 
 std::size_t Loader::batches_per_epoch() const noexcept {
-  return detail::batches_in(samples_per_epoch(), pipeline_->options);
+  return batches_in(samples_per_epoch(), pipeline_->options);
 }
 
 std::size_t Loader::memory_bound() const noexcept { return pipeline_->memory_bound(); }
@@ -155,6 +193,7 @@ Epoch::~Epoch() {
 }
 
 std::optional<Batch> Epoch::next() { return run_->next(); }
-std::size_t Epoch::size() const noexcept { return run_->batches(); }
+std::optional<std::size_t> Epoch::size() const noexcept { return run_->batches; }
+Progress Epoch::progress() const { return run_->progress(); }
 
 }  // namespace ringfeed

@@ -11,6 +11,7 @@
 
 #include "data/index.h"
 #include "in_flight.h"
+#include "run.h"
 #include "thread_start.h"
 
 namespace ringfeed::detail {
@@ -51,8 +52,10 @@ Pipeline::~Pipeline() {
   decoders_.reset();  // joins: a worker may still be inside inbox_.retire()
 }
 
-data::OrderOptions Pipeline::order_options(std::uint64_t epoch) const noexcept {
-  return {options.seed, epoch, options.shuffle, options.rank, options.world_size, options.uneven};
+data::OrderOptions Pipeline::order_options(std::uint64_t epoch,
+                                           std::uint64_t start) const noexcept {
+  return {options.seed,   epoch, options.shuffle, options.rank, options.world_size,
+          options.uneven, start};
 }
 
 bool Pipeline::forked() const noexcept {
@@ -216,12 +219,12 @@ void Pipeline::spawn_samples() {
                 [&](const auto& other) { return other != run && other->channel.waiting() == 0; });
   // Tiny files could fill the bytes with more samples than any latency needs.
   const std::size_t most_samples = static_cast<std::size_t>(options.depth) * samples_per_slot;
-  while (run->next_sample < run->end_sample() && !run->channel.cancelled() &&
-         scope_.size() < most_samples && reader_->can_start()) {
+  while (!run->channel.cancelled() && scope_.size() < most_samples && reader_->can_start() &&
+         run->announced.ready()) {
     io::Units units = credits_->try_acquire(reader_->guess());
     if (!units) return;
     scope_.spawn(
-        load_sample(*this, run, run->next_sample++, InFlight(sequences_, std::move(units))));
+        load_sample(*this, run, run->announced.pop(), InFlight(sequences_, std::move(units))));
   }
 }
 
@@ -229,12 +232,20 @@ void Pipeline::update_gauges() {
   if (engine_->note().size() != noted_) note_engine();
   std::size_t waiting = 0;
   for (const auto& run : runs_) waiting += run->channel.waiting();
-  const bool more = !runs_.empty() && runs_.back()->next_sample < runs_.back()->end_sample() &&
-                    !runs_.back()->channel.cancelled();
   using Idle = decode::Pool::Idle;
-  decoders_->set_idle_reason(waiting > 0                        ? Idle::blocked
-                             : more || reader_->in_flight() > 0 ? Idle::starved
-                                                                : Idle::finished);
+  Idle reason = Idle::finished;
+  if (waiting > 0) {
+    reason = Idle::blocked;
+  } else if (reader_->in_flight() > 0) {
+    reason = Idle::starved;
+  } else if (!runs_.empty() && !runs_.back()->channel.cancelled()) {
+    Announced& announced = runs_.back()->announced;
+    // Nothing announced and no end either: the consumer keeps the order waiting.
+    reason = announced.ready()     ? Idle::starved
+             : !announced.closed() ? Idle::blocked
+                                   : Idle::finished;
+  }
+  decoders_->set_idle_reason(reason);
   in_flight_.store(reader_->in_flight(), relaxed);
   encoded_ready_.store(waiting, relaxed);
   read_ahead_peak_.store(credits_->peak(), relaxed);

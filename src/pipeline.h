@@ -16,11 +16,10 @@
 #include <thread>
 #include <vector>
 
-#include "batch/channel.h"
+#include "announced.h"
 #include "coro/frame_pool.h"
 #include "coro/inbox.h"
 #include "coro/scope.h"
-#include "data/random.h"
 #include "data/sampler.h"
 #include "decode/pool.h"
 #include "io/credits.h"
@@ -34,38 +33,7 @@ namespace ringfeed::detail {
 /// Samples that may be under way, for each file in flight: the rest is read and waits.
 constexpr std::size_t samples_per_slot = 8;
 
-/// Batches that `samples` make under drop_last.
-std::size_t batches_in(std::size_t samples, const LoaderOptions& options);
-
-/// One epoch under way: its order and its channel. Shared by the consumer, the reader thread and
-/// every sample that has not finished.
-class Run : public std::enable_shared_from_this<Run> {
- public:
-  Run(std::shared_ptr<Pipeline> pipeline, std::uint64_t epoch, std::size_t first_batch);
-
-  // Consumer thread.
-  std::optional<Batch> next();
-  void abandon() noexcept;
-  void supersede() noexcept;
-  std::size_t batches() const noexcept { return end_batch - first_batch; }
-
-  const std::shared_ptr<Pipeline> pipeline;
-  const data::EpochOrder order;
-  const data::Key key;
-  const std::size_t first_batch;
-  const std::size_t end_batch;
-  batch::Channel channel;
-
-  std::size_t next_sample;  // reader thread: the next to spawn
-  std::size_t end_sample() const noexcept;
-
- private:
-  void open_batches();
-
-  // Consumer thread.
-  bool begun_ = false;
-  bool superseded_ = false;
-};
+class Run;
 
 /// What all epochs of a loader share: the threads, the memory, the counts.
 class Pipeline {
@@ -92,7 +60,7 @@ class Pipeline {
   static void quarantine(std::shared_ptr<Pipeline> pipeline);
   bool hung() const noexcept { return hung_; }
 
-  data::OrderOptions order_options(std::uint64_t epoch) const noexcept;
+  data::OrderOptions order_options(std::uint64_t epoch, std::uint64_t start = 0) const noexcept;
 
   const ImageFolder dataset;
   const TransformPlan plan;
@@ -104,7 +72,7 @@ class Pipeline {
   struct InFlight;
   friend struct coro::Task::promise_type;
   coro::FramePool& frames() noexcept { return frames_; }
-  static coro::Task load_sample(Pipeline& self, std::shared_ptr<Run> run, std::size_t k,
+  static coro::Task load_sample(Pipeline& self, std::shared_ptr<Run> run, Announced::Next next,
                                 InFlight flight);
   Expected<io::Encoded> irregular(std::uint32_t index) const;
   tl::expected<void, decode::Failure> decode(decode::Worker& worker, const Run& run,

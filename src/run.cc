@@ -1,58 +1,109 @@
-// The consumer's side of an epoch: donate memory, wait, hand over.
+// The consumer's side of an epoch: pull the order, donate memory, wait, hand over.
+
+#include "run.h"
 
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "pipeline.h"
 
 namespace ringfeed::detail {
+namespace {
 
-std::size_t batches_in(std::size_t samples, const LoaderOptions& options) {
-  const auto batch_size = static_cast<std::size_t>(options.batch_size);
-  return options.drop_last ? samples / batch_size : (samples + batch_size - 1) / batch_size;
-}
+using Clock = std::chrono::steady_clock;
 
-Run::Run(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, std::size_t first)
+constexpr std::chrono::milliseconds waiting_slice{100};  // between calls of while_waiting
+
+}  // namespace
+
+Run::Run(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder order,
+         std::optional<std::size_t> batch_count, const Progress& start)
     : pipeline(std::move(owner)),
-      order(pipeline->dataset.size(), pipeline->options.indices, pipeline->order_options(epoch)),
       key(data::make_key(pipeline->options.seed, epoch)),
-      first_batch(std::min(first, batches_in(order.size(), pipeline->options))),
-      end_batch(batches_in(order.size(), pipeline->options)),
-      channel({order.size(), static_cast<std::size_t>(pipeline->options.batch_size), first_batch,
-               end_batch, static_cast<std::size_t>(pipeline->options.prefetch_factor),
-               pipeline->options.in_order}),
-      next_sample(first_batch * static_cast<std::size_t>(pipeline->options.batch_size)) {}
+      batches(batch_count),
+      channel(static_cast<std::size_t>(pipeline->options.prefetch_factor),
+              pipeline->options.in_order),
+      order_(std::move(order)),
+      progress_(start, static_cast<std::size_t>(pipeline->options.prefetch_factor)) {}
 
-std::size_t Run::end_sample() const noexcept {
-  return std::min(order.size(), end_batch * static_cast<std::size_t>(pipeline->options.batch_size));
+/// Announces the order's next batch or its end, if the window has room: beyond the open batches,
+/// as many samples as may be under way at once, and one batch at least. False: nothing to be told.
+bool Run::pull() {
+  const std::size_t most = static_cast<std::size_t>(pipeline->options.depth) * samples_per_slot;
+  if (!order_ || planned_samples_ >= most) return false;
+  try {
+    while (auto batch = order_()) {
+      if (const auto index = progress_.pulled(batch->end)) {
+        announce(*index, std::move(batch->samples));
+        return true;
+      }
+    }
+  } catch (...) {
+    order_failure_ = std::current_exception();  // thrown at its turn, after the batches before it
+  }
+  order_ = nullptr;
+  channel.close(announced_);
+  announced.close();
+  return true;
 }
 
-void Run::open_batches() {
-  while (const auto number = channel.next_to_open()) {
-    const std::size_t size = channel.batch_samples(*number);
-    Batch batch;
-    batch.index = static_cast<std::int64_t>(*number);
-    batch.height = pipeline->plan.out_height();
-    batch.width = pipeline->plan.out_width();
-    batch.dtype = pipeline->plan.dtype;
-    batch.layout = pipeline->plan.layout;
-    batch.labels.resize(size);
-    batch.positions.resize(size);
-    batch.indices.resize(size);
-    for (std::size_t i = 0; i < size; ++i) {
-      const data::Sample sample =
-          order[*number * static_cast<std::size_t>(pipeline->options.batch_size) + i];
-      batch.indices[i] = sample.index;
-      batch.positions[i] = sample.position;
-      batch.labels[i] = pipeline->dataset.label(sample.index);
-    }
-    // The partial last batch too: a block of another size could not be reused.
-    batch.memory = pipeline->options.allocator->allocate(
-        static_cast<std::size_t>(pipeline->options.batch_size) * batch.sample_bytes());
-    channel.open(std::move(batch));
+void Run::announce(std::uint64_t index, std::vector<data::Sample> samples) {
+  const std::size_t size = samples.size();
+  planned_.push_back(
+      std::make_shared<const PlannedBatch>(PlannedBatch{announced_, index, std::move(samples)}));
+  try {
+    announced.push(planned_.back());
+  } catch (...) {
+    planned_.pop_back();
+    throw;
+  }
+  planned_samples_ += size;
+  ++announced_;
+}
+
+/// Gives memory to the oldest batch without, if the channel has room for it.
+bool Run::open() {
+  if (planned_.empty() || !channel.has_room()) return false;
+  const PlannedBatch& planned = *planned_.front();
+  const std::size_t size = planned.samples.size();
+  Batch batch;
+  batch.index = static_cast<std::int64_t>(planned.index);
+  batch.height = pipeline->plan.out_height();
+  batch.width = pipeline->plan.out_width();
+  batch.dtype = pipeline->plan.dtype;
+  batch.layout = pipeline->plan.layout;
+  batch.labels.reserve(size);
+  batch.positions.reserve(size);
+  batch.indices.reserve(size);
+  for (const data::Sample& sample : planned.samples) {
+    batch.labels.push_back(pipeline->dataset.label(sample.index));
+    batch.positions.push_back(sample.position);
+    batch.indices.push_back(sample.index);
+  }
+  // A smaller batch too gets the full size: a block of another size could not be reused.
+  const std::size_t room = std::max(size, static_cast<std::size_t>(pipeline->options.batch_size));
+  batch.memory = pipeline->options.allocator->allocate(room * batch.sample_bytes());
+  channel.open(std::move(batch));
+  planned_samples_ -= size;
+  planned_.pop_front();
+  return true;
+}
+
+/// Pulls and opens what the windows have room for. Throws what the allocator throws.
+void Run::fill() {
+  for (;;) {
+    const bool pulled = pull();
+    const bool opened = open();
+    if (!pulled && !opened) return;
     pipeline->notify();
   }
+}
+
+std::optional<Batch> Run::end() {
+  if (order_failure_) std::rethrow_exception(std::exchange(order_failure_, nullptr));
+  return std::nullopt;
 }
 
 std::optional<Batch> Run::next() {
@@ -66,42 +117,33 @@ std::optional<Batch> Run::next() {
         "another epoch of this loader has begun since: one is active at a time; finish an epoch "
         "before the next, or make a loader for each");
   }
-  if (channel.exhausted()) return std::nullopt;
+  if (channel.exhausted()) return end();
   if (channel.cancelled()) {
     pipeline->rethrow_if_broken();  // not a quiet end: the reader thread failed between two calls
     return std::nullopt;
   }
-  const auto began = std::chrono::steady_clock::now();
+  const auto began = Clock::now();
   if (!begun_) {
+    if (announced_ == 0) pull();
+    if (channel.exhausted()) return end();  // an empty epoch starts nothing
     pipeline->begin(shared_from_this());
     begun_ = true;
   }
-  open_batches();  // the first, or what the allocator refused the last time
-  std::optional<std::chrono::steady_clock::time_point> deadline;
-  if (pipeline->options.timeout.count() > 0) {
-    deadline = began + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                           pipeline->options.timeout);
+  fill();  // the first, or what the allocator refused the last time
+  if (channel.exhausted()) {
+    pipeline->clock.stop();
+    return end();
   }
-  auto delivery = channel.take(deadline);
+  auto delivery = take(began);
   if (!delivery) {
-    if (channel.cancelled()) {
-      pipeline->rethrow_if_broken();
-      return std::nullopt;
-    }
-    const auto outstanding = pipeline->outstanding();
-    std::string files;
-    if (outstanding) {
-      for (const auto& line : *outstanding) files += "\n  " + line;
-    }
-    throw TimeoutError("no batch within the timeout; " +
-                       (!outstanding     ? "the reading thread itself hangs in the file system"
-                        : !files.empty() ? "reads outstanding:" + files
-                                         : "no read is outstanding: decoding is slow"));
+    pipeline->rethrow_if_broken();
+    return std::nullopt;
   }
-  pipeline->delivered.record(std::chrono::steady_clock::now() - began,
-                             delivery->batch.pixels().size(), delivery->error.has_value());
+  progress_.delivered(static_cast<std::uint64_t>(delivery->batch.index));
+  pipeline->delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
+                             delivery->error.has_value());
   try {
-    open_batches();
+    fill();
   } catch (...) {
     // Not at the price of the batch in hand: the next call asks again, and throws.
   }
@@ -110,12 +152,45 @@ std::optional<Batch> Run::next() {
   return std::move(delivery->batch);
 }
 
+/// The batch whose turn it is; nothing once cancelled.
+std::optional<batch::Channel::Delivery> Run::take(Clock::time_point began) {
+  const LoaderOptions& options = pipeline->options;
+  std::optional<Clock::time_point> deadline;
+  if (options.timeout.count() > 0) {
+    deadline = began + std::chrono::duration_cast<Clock::duration>(options.timeout);
+  }
+  for (;;) {
+    auto until = deadline;
+    if (options.while_waiting) {
+      const auto slice = Clock::now() + waiting_slice;
+      until = deadline ? std::min(*deadline, slice) : slice;
+    }
+    auto delivery = channel.take(until);
+    if (delivery || channel.cancelled()) return delivery;
+    if (deadline && Clock::now() >= *deadline) time_out();
+    options.while_waiting();
+  }
+}
+
+void Run::time_out() {
+  const auto outstanding = pipeline->outstanding();
+  std::string files;
+  if (outstanding) {
+    for (const auto& line : *outstanding) files += "\n  " + line;
+  }
+  throw TimeoutError("no batch within the timeout; " +
+                     (!outstanding     ? "the reading thread itself hangs in the file system"
+                      : !files.empty() ? "reads outstanding:" + files
+                                       : "no read is outstanding: decoding is slow"));
+}
+
 void Run::supersede() noexcept {
   superseded_ = true;
   channel.cancel();
 }
 
 void Run::abandon() noexcept {
+  order_ = nullptr;  // a BatchSource belongs to this thread; the run may end on another
   // The epoch may be the pipeline's last owner, and the decoders cannot be joined here.
   if (pipeline->forked()) return Pipeline::quarantine(pipeline);
   if (!begun_ || channel.exhausted() || channel.cancelled()) return;

@@ -5,25 +5,13 @@
 namespace ringfeed::batch {
 namespace {
 
-constexpr auto later = [](const auto& a, const auto& b) { return a.sample > b.sample; };
+constexpr auto later = [](const auto& a, const auto& b) { return a.position > b.position; };
 
 }  // namespace
 
-Channel::Channel(const ChannelOptions& options)
-    : options_(options),
-      ring_(std::clamp<std::size_t>(options.end_batch - options.first_batch, 1, options.capacity)),
-      opened_(options.first_batch),
-      taken_(ring_.size(), false),
-      oldest_(options.first_batch) {}
-
-std::optional<std::size_t> Channel::next_to_open() const noexcept {
-  const std::size_t next = opened_.load(std::memory_order_relaxed);  // only this thread stores it
-  if (next == end_batch() || next == oldest_ + ring_.size()) return std::nullopt;
-  return next;
-}
-
-std::size_t Channel::batch_samples(std::size_t number) const noexcept {
-  return std::min(options_.batch_size, options_.samples - number * options_.batch_size);
+bool Channel::has_room() const noexcept {
+  // Only this thread stores it.
+  return opened_.load(std::memory_order_relaxed) < oldest_ + ring_.size();
 }
 
 void Channel::open(Batch batch) {
@@ -39,38 +27,39 @@ void Channel::open(Batch batch) {
   opened_.store(number + 1, std::memory_order_release);
 }
 
-OpenBatch* Channel::deliverable() noexcept {
+std::optional<std::size_t> Channel::deliverable() noexcept {
   const std::size_t opened = opened_.load(std::memory_order_relaxed);
-  const std::size_t end = options_.in_order ? std::min(oldest_ + 1, opened) : opened;
+  const std::size_t end = in_order_ ? std::min(oldest_ + 1, opened) : opened;
   for (std::size_t number = oldest_; number < end; ++number) {
-    if (at(number).ready) return &at(number);
+    if (at(number).ready) return number;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 std::optional<Channel::Delivery> Channel::take(
     std::optional<std::chrono::steady_clock::time_point> deadline) {
-  OpenBatch* open = nullptr;
+  std::optional<std::size_t> number;
   Delivery delivery;
   {
     std::unique_lock lock(mutex_);
-    const auto turn = [&] { return cancelled() || exhausted() || (open = deliverable()); };
+    const auto turn = [&] { return cancelled() || exhausted() || (number = deliverable()); };
     if (!deadline) {
       changed_.wait(lock, turn);
     } else if (!changed_.wait_until(lock, *deadline, turn)) {
       return std::nullopt;
     }
     if (cancelled() || exhausted()) return std::nullopt;
-    open->ready = false;
-    delivery.batch = std::exchange(open->batch, {});
+    OpenBatch& open = at(*number);
+    open.ready = false;
+    delivery.batch = std::exchange(open.batch, {});
     if (const auto first =
-            std::ranges::min_element(open->failures, {}, [](const auto& f) { return f.first; });
-        first != open->failures.end()) {
+            std::ranges::min_element(open.failures, {}, [](const auto& f) { return f.first; });
+        first != open.failures.end()) {
       delivery.error = std::move(first->second);
     }
   }
   ++delivered_;
-  taken_[static_cast<std::size_t>(delivery.batch.index) % ring_.size()] = true;
+  taken_[*number % ring_.size()] = true;
   while (taken_[oldest_ % ring_.size()]) taken_[oldest_++ % ring_.size()] = false;
   return delivery;
 }
@@ -120,26 +109,26 @@ void Channel::drop() noexcept {
   changed_.notify_one();
 }
 
-Channel::Place Channel::place(std::size_t sample) noexcept { return {*this, sample}; }
+Channel::Place Channel::place(Position position) noexcept { return {*this, position}; }
 
-bool Channel::has_place(std::size_t sample) const noexcept {
-  return cancelled() || sample / options_.batch_size < opened_.load(std::memory_order_acquire);
+bool Channel::has_place(Position position) const noexcept {
+  return cancelled() || position.batch < opened_.load(std::memory_order_acquire);
 }
 
-Channel::Slot Channel::slot(std::size_t sample) noexcept {
+Channel::Slot Channel::slot(Position position) noexcept {
   std::lock_guard lock(mutex_);  // none is handed out once free_batches() has seen none out
   if (cancelled()) return {};
   ++slots_out_;
-  return {this, &at(sample / options_.batch_size), sample % options_.batch_size};
+  return {this, &at(position.batch), position.index};
 }
 
 void Channel::Place::await_suspend(std::coroutine_handle<> handle) {
-  channel_.waiting_.push_back({sample_, handle});
+  channel_.waiting_.push_back({position_, handle});
   std::ranges::push_heap(channel_.waiting_, later);
 }
 
 void Channel::resume_placed() {
-  while (!waiting_.empty() && has_place(waiting_.front().sample)) {
+  while (!waiting_.empty() && has_place(waiting_.front().position)) {
     std::ranges::pop_heap(waiting_, later);
     const auto handle = waiting_.back().handle;
     waiting_.pop_back();

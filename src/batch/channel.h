@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <compare>
 #include <condition_variable>
 #include <coroutine>
 #include <cstddef>
@@ -26,31 +27,31 @@ struct OpenBatch {
   bool ready = false;
 };
 
-struct ChannelOptions {
-  std::size_t samples = 0;  ///< of the whole epoch
-  std::size_t batch_size = 1;
-  std::size_t first_batch = 0;
-  std::size_t end_batch = 0;
-  std::size_t capacity = 2;  ///< batches open or ready at once
-  bool in_order = true;
+/// A sample's place: batches are numbered from 0 in the order in which they are opened.
+struct Position {
+  std::size_t batch = 0;
+  std::size_t index = 0;  ///< in the batch
+
+  auto operator<=>(const Position&) const = default;
 };
 
-/// The bounded channel from decoders to consumer, one an epoch. Its capacity is counted in batches
-/// and credits travel back as opened batches: a sample waits for its place until the consumer has
-/// donated memory for its batch, and the window never slides more than `capacity` batches past the
-/// oldest undelivered one.
+/// The bounded channel from decoders to consumer, one an epoch. Its capacity is counted in batches,
+/// of any size each, and credits travel back as opened batches: a sample waits for its place until
+/// the consumer has donated memory for its batch, and the window never slides more than `capacity`
+/// batches past the oldest undelivered one.
 class Channel {
  public:
-  explicit Channel(const ChannelOptions& options);
+  /// `capacity`: batches open or ready at once.
+  Channel(std::size_t capacity, bool in_order) : in_order_(in_order), ring_(capacity) {}
 
   // Consumer thread.
 
-  /// The next batch to open, if the window has room for it.
-  std::optional<std::size_t> next_to_open() const noexcept;
-  /// Samples in batch `number`.
-  std::size_t batch_samples(std::size_t number) const noexcept;
-  /// Opens next_to_open(). `batch` has memory, labels, positions and indices set.
+  /// Whether the window has room for one batch more.
+  bool has_room() const noexcept;
+  /// Opens the next batch, where there is room. `batch` has memory, labels, positions and indices.
   void open(Batch batch);
+  /// `batches` are all: where the end is known only when it comes.
+  void close(std::size_t batches) noexcept { end_ = batches; }
 
   struct Delivery {
     Batch batch;
@@ -59,7 +60,7 @@ class Channel {
   /// Waits for the batch whose turn it is. Nothing at the end, after cancel(), or at `deadline`
   /// (then exhausted() and cancelled() are false).
   std::optional<Delivery> take(std::optional<std::chrono::steady_clock::time_point> deadline);
-  bool exhausted() const noexcept { return delivered_ == end_batch() - options_.first_batch; }
+  bool exhausted() const noexcept { return end_ == delivered_; }
   /// After cancel(): gives the undelivered batches' memory back, once no decoder writes to it.
   void free_batches();
 
@@ -104,40 +105,40 @@ class Channel {
   // Reader thread.
 
   class Place;
-  /// Awaitable: the place of the epoch's `sample`-th sample once its batch is open; no place after
-  /// cancel(). Lower samples are resumed first.
-  Place place(std::size_t sample) noexcept;
+  /// Awaitable: the place at `position` once its batch is open; no place after cancel(). Lower
+  /// positions are resumed first.
+  Place place(Position position) noexcept;
   /// Resumes the samples whose batch has been opened since.
   void resume_placed();
   std::size_t waiting() const noexcept { return waiting_.size(); }
 
  private:
   struct Waiting {
-    std::size_t sample;
+    Position position;
     std::coroutine_handle<> handle;
   };
 
-  std::size_t end_batch() const noexcept { return options_.end_batch; }
   OpenBatch& at(std::size_t number) noexcept { return ring_[number % ring_.size()]; }
-  bool has_place(std::size_t sample) const noexcept;
-  Slot slot(std::size_t sample) noexcept;
+  bool has_place(Position position) const noexcept;
+  Slot slot(Position position) noexcept;
   void finish(OpenBatch& open) noexcept;
   void fail(OpenBatch& open, std::size_t index, Error error);
   void drop() noexcept;
-  OpenBatch* deliverable() noexcept;
+  std::optional<std::size_t> deliverable() noexcept;
 
-  ChannelOptions options_;
+  const bool in_order_;
   std::vector<OpenBatch> ring_;  // batch b at b % size
   // Batches below this are open. The consumer's release store publishes the OpenBatch it has just
   // set up; the reader thread's acquire load in has_place() pairs with it.
-  std::atomic<std::size_t> opened_;
+  std::atomic<std::size_t> opened_{0};
   std::atomic<bool> cancelled_{false};  // a hint to stop early: orders nothing
-  std::vector<Waiting> waiting_;        // reader thread; heap, lowest sample at the front
+  std::vector<Waiting> waiting_;        // reader thread; heap, lowest position at the front
 
   // Consumer thread.
-  std::vector<bool> taken_;  // of the window, likewise
-  std::size_t oldest_;       // undelivered
+  std::vector<bool> taken_ = std::vector<bool>(ring_.size());  // of the window, likewise
+  std::size_t oldest_ = 0;                                     // undelivered
   std::size_t delivered_ = 0;
+  std::optional<std::size_t> end_;
 
   mutable std::mutex mutex_;
   std::size_t slots_out_ = 0;  // guarded by mutex_
@@ -146,15 +147,15 @@ class Channel {
 
 class Channel::Place {
  public:
-  bool await_ready() const noexcept { return channel_.has_place(sample_); }
+  bool await_ready() const noexcept { return channel_.has_place(position_); }
   void await_suspend(std::coroutine_handle<> handle);
-  Slot await_resume() const noexcept { return channel_.slot(sample_); }
+  Slot await_resume() const noexcept { return channel_.slot(position_); }
 
  private:
   friend class Channel;
-  Place(Channel& channel, std::size_t sample) noexcept : channel_(channel), sample_(sample) {}
+  Place(Channel& channel, Position position) noexcept : channel_(channel), position_(position) {}
   Channel& channel_;
-  std::size_t sample_;
+  Position position_;
 };
 
 }  // namespace ringfeed::batch

@@ -105,13 +105,15 @@ class HugePageAllocator final : public BatchAllocator {
 
   BatchMemory allocate(std::size_t bytes) override {
     if (bytes > std::numeric_limits<std::size_t>::max() - 2 * huge_page) throw std::bad_alloc();
-    const std::size_t rounded =
-        std::max((bytes + huge_page - 1) / huge_page, std::size_t{1}) * huge_page;
-    const Block block = idle_->take(rounded);
+    const Block block = idle_->take(footprint(bytes));
     // Should shared_ptr fail to allocate, it calls the deleter.
     std::shared_ptr<void> owner(block.data,
                                 [idle = idle_, block](void*) { idle->give_back(block); });
     return {block.data, block.bytes, std::move(owner)};
+  }
+
+  std::size_t footprint(std::size_t bytes) const noexcept override {
+    return std::max((bytes + huge_page - 1) / huge_page, std::size_t{1}) * huge_page;
   }
 
  private:

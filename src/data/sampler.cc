@@ -35,10 +35,11 @@ void require(bool condition, const std::string& what) {
 std::size_t EpochOrder::share(std::size_t total, const OrderOptions& options) noexcept {
   const auto ranks = static_cast<std::size_t>(options.world_size);
   const auto rank = static_cast<std::size_t>(options.rank);
+  const std::size_t left = total - std::min<std::uint64_t>(total, options.start);
   switch (options.uneven) {
-    case Uneven::pad: return (total + ranks - 1) / ranks;
-    case Uneven::drop: return total / ranks;
-    case Uneven::keep: return (total + ranks - 1 - rank) / ranks;
+    case Uneven::pad: return (left + ranks - 1) / ranks;
+    case Uneven::drop: return left / ranks;
+    case Uneven::keep: return (left + ranks - 1 - rank) / ranks;
   }
   return 0;
 }
@@ -70,7 +71,8 @@ std::size_t EpochOrder::size() const noexcept { return size_; }
 
 Sample EpochOrder::operator[](std::size_t k) const noexcept {
   const auto ranks = static_cast<std::size_t>(options_.world_size);
-  const std::size_t position = k * ranks + static_cast<std::size_t>(options_.rank);
+  const std::size_t position = static_cast<std::size_t>(options_.start) + k * ranks +
+                               static_cast<std::size_t>(options_.rank);
   // Padding starts over from the front, as often as it takes.
   return {position, order_[position % order_.size()], position >= order_.size()};
 }

@@ -23,11 +23,13 @@ struct OrderOptions {
   int rank = 0;
   int world_size = 1;
   Uneven uneven = Uneven::pad;
+  std::uint64_t start = 0;  ///< positions consumed before, by whatever number of ranks
 };
 
-/// The order in which one rank visits the dataset in one epoch; immutable, any thread.
-/// Local sample k of rank r stands at global position k * world_size + r, as DistributedSampler
-/// deals them. The permutation is Philox-keyed by (seed, epoch) and the same on every rank.
+/// The order in which one rank visits the dataset in one epoch, or what is left of it after
+/// `start`; immutable, any thread. Local sample k of rank r stands at global position start + k *
+/// world_size + r, as DistributedSampler deals them. The permutation is Philox-keyed by (seed,
+/// epoch) and the same on every rank and for every start.
 class EpochOrder {
  public:
   /// `indices` empty: 0 … dataset_size - 1. Throws std::invalid_argument for a rank outside
@@ -37,8 +39,11 @@ class EpochOrder {
 
   std::size_t size() const noexcept;  ///< of this rank, padding included
   Sample operator[](std::size_t k) const noexcept;
+  /// Positions of the whole epoch, padding apart.
+  std::size_t total() const noexcept { return order_.size(); }
+  const OrderOptions& options() const noexcept { return options_; }
 
-  /// size() without building the order.
+  /// size() without building the order; `total` is of the whole epoch.
   static std::size_t share(std::size_t total, const OrderOptions& options) noexcept;
 
  private:

@@ -17,7 +17,8 @@ std::optional<double> cgroup_cpu_quota(const std::string& root = "");
 std::optional<std::uint64_t> cgroup_free_pids(const std::string& root = "");
 
 /// The cores this process may keep busy: its affinity mask, no more than the cgroup's quota
-/// rounded up; at least 1. Not divided by local_world_size(): a launcher may have bound the rank.
+/// rounded up; at least 1. Shared by all its job's processes here: ringfeed::usable_cores()
+/// divides.
 int usable_cores(const std::string& root = "");
 
 /// Processes of this job on this machine, from LOCAL_WORLD_SIZE; 1 if unset or not a number.

@@ -12,23 +12,16 @@
 
 using namespace ringfeed;
 using batch::Channel;
+using batch::Position;
 
 namespace {
 
 constexpr std::chrono::steady_clock::time_point at_once{};
 
-Batch make_batch(const Channel& channel, std::size_t number, std::vector<std::byte>& pixels) {
-  Batch batch;
-  batch.index = static_cast<std::int64_t>(number);
-  batch.height = batch.width = 1;
-  batch.dtype = DType::uint8;
-  batch.labels.resize(channel.batch_samples(number));
-  batch.memory.data = pixels.data();
-  return batch;
-}
-
 struct Fixture {
-  explicit Fixture(batch::ChannelOptions options) : channel(options) {}
+  /// Batches of `sizes`, one after the other.
+  Fixture(std::vector<std::size_t> sizes_, std::size_t capacity, bool in_order = true)
+      : sizes(std::move(sizes_)), channel(capacity, in_order) {}
   ~Fixture() {
     channel.cancel();
     channel.resume_placed();
@@ -40,43 +33,52 @@ struct Fixture {
   }
   coro::FramePool& frames() { return pool; }
   std::size_t open_all() {
-    std::size_t opened = 0;
-    while (const auto number = channel.next_to_open()) {
-      channel.open(make_batch(channel, *number, pixels));
-      ++opened;
+    const std::size_t before = opened;
+    for (; opened < sizes.size() && channel.has_room(); ++opened) {
+      Batch batch;
+      batch.index = static_cast<std::int64_t>(opened);
+      batch.height = batch.width = 1;
+      batch.dtype = DType::uint8;
+      batch.labels.resize(sizes[opened]);
+      batch.memory.data = pixels.data();
+      batch.memory.owner = owner;
+      channel.open(std::move(batch));
     }
-    return opened;
+    return opened - before;
   }
-  void spawn(std::size_t sample);
+  void spawn(Position position);
 
+  std::vector<std::size_t> sizes;
+  std::size_t opened = 0;
+  std::shared_ptr<void> owner;
   Channel channel;
   std::vector<std::byte> pixels = std::vector<std::byte>(1024);
-  std::vector<std::pair<std::size_t, Channel::Slot>> placed;
+  std::vector<std::pair<Position, Channel::Slot>> placed;
   coro::FramePool pool;
   coro::Inbox inbox{[] {}};
   coro::Scope scope{inbox};
 };
 
-coro::Task place(Fixture& f, std::size_t sample) {
-  Channel::Slot slot = co_await f.channel.place(sample);
-  f.placed.emplace_back(sample, std::move(slot));
+coro::Task place(Fixture& f, Position position) {
+  Channel::Slot slot = co_await f.channel.place(position);
+  f.placed.emplace_back(position, std::move(slot));
 }
 
-void Fixture::spawn(std::size_t sample) { scope.spawn(place(*this, sample)); }
+void Fixture::spawn(Position position) { scope.spawn(place(*this, position)); }
 
 }  // namespace
 
 TEST_CASE("the window opens no more batches than its capacity past the oldest undelivered") {
   for (bool in_order : {true, false}) {
-    Fixture f({40, 4, 0, 10, 3, in_order});
+    Fixture f(std::vector<std::size_t>(10, 4), 3, in_order);
     CHECK(f.open_all() == 3);
-    for (std::size_t k = 4; k < 8; ++k) f.spawn(k);  // all of batch 1
+    for (std::size_t i = 0; i < 4; ++i) f.spawn({1, i});
     for (auto& [k, slot] : f.placed) slot.finish();
     auto delivery = f.channel.take(at_once);
     CHECK(delivery.has_value() == !in_order);
     CHECK_MESSAGE(f.open_all() == 0, "batch 0 is undelivered");
     f.placed.clear();
-    for (std::size_t k = 0; k < 4; ++k) f.spawn(k);
+    for (std::size_t i = 0; i < 4; ++i) f.spawn({0, i});
     for (auto& [k, slot] : f.placed) slot.finish();
     delivery = f.channel.take(at_once);
     REQUIRE(delivery);
@@ -85,43 +87,58 @@ TEST_CASE("the window opens no more batches than its capacity past the oldest un
   }
 }
 
-TEST_CASE("a window wider than the epoch opens the epoch's batches and costs no more") {
-  Fixture f({5, 2, 1, 3, SIZE_MAX / 1024, true});
-  CHECK(f.open_all() == 2);
-  Fixture none({4, 2, 2, 2, SIZE_MAX / 1024, true});
-  CHECK(none.open_all() == 0);
-  CHECK(none.channel.exhausted());
-}
-
 TEST_CASE("a sample waits for its batch to open, and the lowest is placed first") {
-  Fixture f({8, 2, 0, 4, 1, true});
-  for (std::size_t k : {3u, 1u, 2u, 0u}) f.spawn(k);
+  Fixture f({2, 2}, 1);
+  for (const Position position : {Position{1, 1}, Position{0, 1}, Position{1, 0}, Position{0, 0}}) {
+    f.spawn(position);
+  }
   CHECK(f.placed.empty());
   f.open_all();
   f.channel.resume_placed();
   REQUIRE(f.placed.size() == 2);
-  CHECK(f.placed[0].first == 0);
-  CHECK(f.placed[1].first == 1);
+  CHECK(f.placed[0].first == Position{0, 0});
+  CHECK(f.placed[1].first == Position{0, 1});
   CHECK(f.channel.waiting() == 2);
 }
 
-TEST_CASE("the last batch holds what is left and the channel is then exhausted") {
-  Fixture f({5, 4, 1, 2, 2, true});
-  CHECK(f.open_all() == 1);
-  f.spawn(4);
-  f.placed[0].second.finish();
-  const auto delivery = f.channel.take(at_once);
-  REQUIRE(delivery);
-  CHECK(delivery->batch.size() == 1);
-  CHECK(f.channel.exhausted());
-  CHECK_FALSE(f.channel.take(std::nullopt));
+TEST_CASE("batches may differ in size: each is delivered when its own samples are in") {
+  Fixture f({3, 1, 5}, 3);
+  f.open_all();
+  for (std::size_t number = 0; number < 3; ++number) {
+    for (std::size_t i = 0; i < f.sizes[number]; ++i) {
+      CHECK_FALSE(f.channel.take(at_once));
+      f.spawn({number, i});
+      CHECK(f.placed.back().second.pixels() == f.pixels.data() + 3 * i);
+      f.placed.back().second.finish();
+    }
+    const auto delivery = f.channel.take(at_once);
+    REQUIRE(delivery);
+    CHECK(delivery->batch.index == static_cast<std::int64_t>(number));
+    CHECK(delivery->batch.size() == f.sizes[number]);
+  }
+}
+
+TEST_CASE("the end may be told late, before or after the last batch is delivered") {
+  for (bool before : {true, false}) {
+    Fixture f({1}, 2);
+    f.open_all();
+    f.spawn({0, 0});
+    f.placed[0].second.finish();
+    CHECK_FALSE(f.channel.exhausted());
+    if (before) f.channel.close(1);
+    CHECK(f.channel.take(std::nullopt));
+    CHECK(f.channel.exhausted() == before);
+    if (!before) f.channel.close(1);
+    CHECK(f.channel.exhausted());
+    CHECK_FALSE(f.channel.take(std::nullopt));
+  }
 }
 
 TEST_CASE("a failed batch is delivered in its turn with its first failure by position") {
-  Fixture f({2, 2, 0, 1, 1, true});
+  Fixture f({2}, 1);
   f.open_all();
-  f.spawn(0);
-  f.spawn(1);
+  f.spawn({0, 0});
+  f.spawn({0, 1});
   f.placed[1].second.fail({Stage::decode, 0, "second", ""});
   f.placed[0].second.fail({Stage::read, 5, "first", ""});
   const auto delivery = f.channel.take(at_once);
@@ -131,8 +148,8 @@ TEST_CASE("a failed batch is delivered in its turn with its first failure by pos
 }
 
 TEST_CASE("cancelling wakes a waiting consumer and gives waiting samples no place") {
-  Fixture f({8, 2, 0, 4, 1, true});
-  f.spawn(5);
+  Fixture f({2, 2, 2}, 1);
+  f.spawn({2, 1});
   std::thread consumer([&] { CHECK_FALSE(f.channel.take(std::nullopt)); });
   f.channel.cancel();
   consumer.join();
@@ -142,14 +159,14 @@ TEST_CASE("cancelling wakes a waiting consumer and gives waiting samples no plac
 }
 
 TEST_CASE("a cancelled channel's memory is freed when the last place is given back") {
-  Fixture f({4, 2, 0, 2, 2, true});
+  Fixture f({2, 2}, 2);
   const auto memory = std::make_shared<int>();
-  while (const auto number = f.channel.next_to_open()) {
-    Batch batch = make_batch(f.channel, *number, f.pixels);
-    batch.memory.owner = memory;
-    f.channel.open(std::move(batch));
+  f.owner = memory;
+  f.open_all();
+  f.owner.reset();
+  for (const Position position : {Position{0, 0}, Position{0, 1}, Position{1, 0}}) {
+    f.spawn(position);
   }
-  for (std::size_t k = 0; k < 3; ++k) f.spawn(k);
   f.channel.cancel();
   std::atomic<bool> freed{false};
   std::thread consumer([&] {
@@ -163,20 +180,22 @@ TEST_CASE("a cancelled channel's memory is freed when the last place is given ba
   f.placed.clear();
   consumer.join();
   CHECK(memory.use_count() == 1);
-  f.spawn(3);
+  f.spawn({1, 1});
   CHECK_FALSE(f.placed[0].second);
 }
 
 TEST_CASE("batches finished by several threads arrive whole and in order") {
-  constexpr std::size_t batches = 50, size = 8;
-  Fixture f({batches * size, size, 0, batches, 2, true});
-  std::size_t next = 0;
-  for (std::size_t number = 0; number < batches; ++number) {
+  std::vector<std::size_t> sizes(50);
+  for (std::size_t number = 0; number < sizes.size(); ++number) sizes[number] = 2 + number % 9;
+  Fixture f(sizes, 2);
+  Position next;
+  for (std::size_t number = 0; number < sizes.size(); ++number) {
     f.open_all();
     f.placed.clear();
-    while (next < batches * size) {
+    while (next.batch < sizes.size()) {
       const std::size_t before = f.placed.size();
-      f.spawn(next++);
+      f.spawn(next);
+      if (++next.index == sizes[next.batch]) next = {next.batch + 1, 0};
       if (f.placed.size() == before) break;  // its batch is not open yet
     }
     f.channel.resume_placed();
@@ -184,12 +203,12 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
     for (std::size_t t = 0; t < 4; ++t) {
       decoders.emplace_back([&, t] {
         for (std::size_t i = t; i < f.placed.size(); i += 4) {
-          auto& [k, slot] = f.placed[i];
-          if (k % 2 == 0) {
+          auto& [position, slot] = f.placed[i];
+          if (position.index % 2 == 0) {
             *slot.pixels() = std::byte{1};
             slot.finish();
           } else {
-            slot.fail({Stage::decode, 0, std::to_string(k), ""});
+            slot.fail({Stage::decode, 0, std::to_string(position.batch), ""});
           }
         }
       });
@@ -198,7 +217,8 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
     for (auto& decoder : decoders) decoder.join();
     REQUIRE(delivery);
     CHECK(delivery->batch.index == static_cast<std::int64_t>(number));
+    CHECK(delivery->batch.size() == sizes[number]);
     REQUIRE(delivery->error);
-    CHECK(delivery->error->path == std::to_string(number * size + 1));
+    CHECK(delivery->error->path == std::to_string(number));
   }
 }

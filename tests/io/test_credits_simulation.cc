@@ -59,8 +59,8 @@ struct Simulation {
         random(seed),
         engine(s.slots),
         credits(s.bytes, Reader::reserve_bytes(s.max_file)),
-        channel(
-            {s.samples, s.batch, 0, (s.samples + s.batch - 1) / s.batch, s.prefetch, s.in_order}) {
+        channel(s.prefetch, s.in_order) {
+    channel.close((s.samples + s.batch - 1) / s.batch);
     ReaderOptions options;
     options.max_file_bytes = s.max_file;
     options.path_of = [](std::uint64_t file, std::string& out) { out = std::to_string(file); };
@@ -105,7 +105,7 @@ struct Simulation {
 
 coro::Task sample(Simulation& sim, std::size_t k, Flight flight) {
   auto file = co_await sim.reader->read(flight.sequence, k, flight.units);
-  auto slot = co_await sim.channel.place(k);
+  auto slot = co_await sim.channel.place({k / sim.scenario.batch, k % sim.scenario.batch});
   if (!slot) co_return;
   if (!file) {
     ++sim.failures;
@@ -143,12 +143,12 @@ void Simulation::turn() {
 }
 
 void Simulation::consume() {
-  while (const auto number = channel.next_to_open()) {
+  while (opened * scenario.batch < scenario.samples && channel.has_room()) {
     Batch batch;
-    batch.index = static_cast<std::int64_t>(*number);
+    batch.index = static_cast<std::int64_t>(opened);
     batch.height = batch.width = 1;
     batch.dtype = DType::uint8;
-    batch.labels.resize(channel.batch_samples(*number));
+    batch.labels.resize(std::min(scenario.batch, scenario.samples - opened * scenario.batch));
     batch.memory.data = pixels.data();
     channel.open(std::move(batch));
     ++opened;

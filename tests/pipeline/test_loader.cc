@@ -14,83 +14,26 @@
 #include <string>
 #include <thread>
 
-#include "ringfeed/loader.h"
+#include "pipeline/loader_test.h"
 #include "support/held_opens.h"
-#include "support/image_folder.h"
 
 using namespace ringfeed;
-using ringfeed::testing::SampleFolder;
+using namespace ringfeed::testing;
 
 namespace {
 
-const SampleFolder& folder() {
-  static const SampleFolder folder(5, 21);
-  return folder;
-}
-
-ImageFolder open(const std::filesystem::path& root) {
-  ScanOptions options;
-  options.use_cache = false;
-  return ImageFolder::open(root, options);
-}
-
-TransformPlan small_plan() {
-  TransformPlan plan;
-  plan.geometry = RandomResizedCrop{.height = 8, .width = 12};
-  return plan;
-}
-
-LoaderOptions small_options(ReaderKind reader = ReaderKind::automatic) {
-  LoaderOptions options;
-  options.batch_size = 8;
-  options.num_workers = 2;
-  options.max_file_bytes = 1 << 20;
-  options.reader = reader;
-  return options;
-}
-
-/// position -> (index, label, tensor bytes) of a whole epoch; every position at most once.
-using Delivered = std::map<std::uint64_t, std::tuple<std::uint32_t, std::int64_t, std::string>>;
-
-void collect(Epoch&& epoch, Delivered& into) {
-  for (Batch& batch : epoch) {
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const auto pixels = batch.sample(i);
-      const bool added =
-          into.try_emplace(batch.positions[i], batch.indices[i], batch.labels[i],
-                           std::string(reinterpret_cast<const char*>(pixels.data()), pixels.size()))
-              .second;
-      CHECK(added);
-    }
+/// Runs `child` in a forked process; its exit status. -1: it was killed.
+template <class Child>
+int in_a_fork(Child child) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::alarm(3);  // less than stop() gives a hung read
+    ::_exit(child());
   }
+  int status = 0;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-
-Delivered whole_epoch(const LoaderOptions& options, std::uint64_t epoch = 3) {
-  Loader loader(open(folder().root()), small_plan(), options);
-  Delivered delivered;
-  collect(loader.epoch(epoch), delivered);
-  return delivered;
-}
-
-/// Counts the batches it has out, and refuses call number `refused`.
-class TestAllocator final : public BatchAllocator {
- public:
-  BatchMemory allocate(std::size_t bytes) override {
-    if (calls++ == refused) throw std::bad_alloc();
-    auto* const data = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-    most = std::max(most, ++*out);
-    return {data, bytes, std::shared_ptr<std::byte>(data, [out = out](std::byte* memory) {
-              std::free(memory);
-              --*out;
-            })};
-  }
-
-  int calls = 0, refused = -1;
-  int most = 0;  // out at once
-  std::shared_ptr<std::atomic<int>> out = std::make_shared<std::atomic<int>>(0);
-};
-
-constexpr ReaderKind readers[] = {ReaderKind::ring, ReaderKind::pool};
 
 }  // namespace
 
@@ -144,19 +87,6 @@ TEST_CASE("the ranks' epochs together are the epoch of one process") {
   }
 }
 
-TEST_CASE("an epoch begun at a batch goes on as the whole epoch does") {
-  Loader loader(open(folder().root()), small_plan(), small_options());
-  std::vector<std::vector<std::uint64_t>> whole, rest;
-  for (Batch& batch : loader.epoch(1)) whole.push_back(batch.positions);
-  Epoch epoch = loader.epoch(1, 5);
-  CHECK(epoch.size() == whole.size() - 5);
-  for (Batch& batch : epoch) {
-    CHECK(batch.index == static_cast<std::int64_t>(5 + rest.size()));
-    rest.push_back(batch.positions);
-  }
-  CHECK(std::ranges::equal(rest, std::span(whole).subspan(5)));
-}
-
 TEST_CASE("drop_last leaves the partial batch out, and batches_per_epoch says so") {
   for (bool drop_last : {false, true}) {
     auto options = small_options();
@@ -208,7 +138,7 @@ TEST_CASE("a FIFO, an empty file and one over the size limit are errors, not han
   for (auto reader : readers) {
     SampleFolder files(1, 4);
     files.write("c00/empty.JPEG", "");
-    files.write("c00/huge.JPEG", testing::make_jpeg(40, 30, 1) + std::string(1 << 20, 'x'));
+    files.write("c00/huge.JPEG", make_jpeg(40, 30, 1) + std::string(1 << 20, 'x'));
     REQUIRE(::mkfifo((files.root() / "c00/pipe.JPEG").c_str(), 0600) == 0);
     auto options = small_options(reader);
     options.batch_size = 1;
@@ -232,7 +162,7 @@ TEST_CASE("a FIFO, an empty file and one over the size limit are errors, not han
 TEST_CASE("files many times the first guess load with memory at its minimum") {
   for (auto reader : readers) {
     SampleFolder files(1, 1);
-    std::string jpeg = testing::make_jpeg(64, 64, 5);
+    std::string jpeg = make_jpeg(64, 64, 5);
     for (int i = 0; i < 40; ++i) {
       // A comment segment makes the file long; decoders skip it.
       std::string padded = jpeg.substr(0, 2);
@@ -255,7 +185,7 @@ TEST_CASE("a cut file that looks whole is read again while large ones hold every
   for (auto reader : readers) {
     SampleFolder files(1, 0);
     const std::string cut = std::string("\xff\xd8\xff\xe1\xff\xff", 6) + std::string(9000, 'x');
-    const std::string jpeg = testing::make_jpeg(64, 64, 5);
+    const std::string jpeg = make_jpeg(64, 64, 5);
     for (int i = 0; i < 20; ++i) {
       const std::string name = "c00/" + std::to_string(10 + i);
       files.write(name + "a.JPEG", cut + "\xff\xd9");
@@ -441,7 +371,7 @@ TEST_CASE("next() goes on after the threads could not be started") {
 
 TEST_CASE("on a file system that hangs the timeout names the files and stopping returns") {
   SampleFolder files(1, 3);
-  const ringfeed::testing::HeldOpens opens(files.root() / "c00");
+  const HeldOpens opens(files.root() / "c00");
   if (!opens.works()) {
     MESSAGE("SKIPPED, fanotify permission events need root");
     return;
@@ -468,24 +398,17 @@ TEST_CASE("in a forked child next() throws and destructors return") {
   Loader loader(open(folder().root()), small_plan(), small_options());
   Epoch epoch = loader.epoch(0);
   REQUIRE(epoch.next());
-  const pid_t child = ::fork();
-  if (child == 0) {
-    int code = 1;
-    try {
-      (void)epoch.next();
-    } catch (const std::logic_error&) {
-      code = 0;
-    }
-    {
-      Epoch dropped = std::move(epoch);
-      Loader gone = std::move(loader);
-    }
-    ::_exit(code);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(in_a_fork([&] {
+          int code = 1;
+          try {
+            (void)epoch.next();
+          } catch (const std::logic_error&) {
+            code = 0;
+          }
+          Epoch dropped = std::move(epoch);
+          Loader gone = std::move(loader);
+          return code;
+        }) == 0);
   while (epoch.next()) {
   }
 }
@@ -494,15 +417,10 @@ TEST_CASE("in a forked child stop() returns at once") {
   Loader loader(open(folder().root()), small_plan(), small_options());
   Epoch epoch = loader.epoch(0);
   REQUIRE(epoch.next());
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(3);  // less than stop() gives a hung read
-    loader.stop();
-    ::_exit(0);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(WIFEXITED(status));
+  CHECK(in_a_fork([&] {
+          loader.stop();
+          return 0;
+        }) == 0);
 }
 
 TEST_CASE("in a forked child an epoch that outlived its loader is dropped without a wait") {
@@ -510,15 +428,10 @@ TEST_CASE("in a forked child an epoch that outlived its loader is dropped withou
   auto epoch = std::make_unique<Epoch>(loader->epoch(0));
   REQUIRE(epoch->next());
   loader.reset();
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(3);
-    epoch.reset();
-    ::_exit(0);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(WIFEXITED(status));
+  CHECK(in_a_fork([&] {
+          epoch.reset();
+          return 0;
+        }) == 0);
 }
 
 TEST_CASE("a memory limit too small states the least that works, and that works") {

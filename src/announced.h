@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "batch/channel.h"
+#include "data/sampler.h"
+
+namespace ringfeed::detail {
+
+/// A batch between the order and the channel.
+struct PlannedBatch {
+  std::size_t number = 0;   ///< in the channel
+  std::uint64_t index = 0;  ///< in the order: Batch::index
+  std::vector<data::Sample> samples;
+};
+
+/// The batches to be loaded, on their way from the consumer to the reader thread.
+class Announced {
+ public:
+  struct Next {
+    data::Sample sample;
+    batch::Position place;
+  };
+
+  // Consumer thread.
+
+  void push(std::shared_ptr<const PlannedBatch> batch) {
+    std::lock_guard lock(mutex_);
+    pushed_.push_back(std::move(batch));
+  }
+  /// None will follow.
+  void close() noexcept {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+
+  // Reader thread.
+
+  /// Whether pop() has a sample.
+  bool ready() {
+    if (batch_ < taken_.size()) return true;
+    taken_.clear();
+    batch_ = 0;
+    std::lock_guard lock(mutex_);
+    taken_.swap(pushed_);
+    return !taken_.empty();
+  }
+  /// The next sample in order.
+  Next pop() noexcept {
+    const PlannedBatch& batch = *taken_[batch_];
+    const Next next{batch.samples[sample_], {batch.number, sample_}};
+    if (++sample_ == batch.samples.size()) {
+      taken_[batch_++].reset();
+      sample_ = 0;
+    }
+    return next;
+  }
+  bool closed() noexcept {
+    std::lock_guard lock(mutex_);
+    return closed_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<const PlannedBatch>> pushed_;  // guarded by mutex_
+  bool closed_ = false;                                      // likewise
+
+  // Reader thread.
+  std::vector<std::shared_ptr<const PlannedBatch>> taken_;
+  std::size_t batch_ = 0;   // in taken_
+  std::size_t sample_ = 0;  // in that batch
+};
+
+}  // namespace ringfeed::detail
