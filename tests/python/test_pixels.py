@@ -272,7 +272,7 @@ print("equal")
 """
 IMPORTS = {
     "ringfeed first": "import ringfeed; import torch, torchvision; from PIL import Image",
-    "ringfeed last": "import torch, torchvision; from PIL import Image; Image.init(); import ringfeed",
+    "ringfeed last": "import torch, torchvision; from PIL import Image; import ringfeed",
 }
 
 

@@ -361,7 +361,7 @@ REFUSED = {
         r"step 3, CenterCrop.*after PILToTensor",
     ),
     "flip before the crop": ([FLIP, CROP, END], r"step 2.*after RandomHorizontalFlip: move"),
-    "flip after ToTensor": ([CROP, END, FLIP], r"step 3, RandomHorizontalFlip.*after ToTensor: mov"),
+    "flip after ToTensor": ([CROP, END, FLIP], r"step 3, RandomHorizontal.*after ToTensor: move"),
     "two flips": ([CROP, FLIP, FLIP, END], r"step 3.*second flip"),
     "p": ([CROP, v1.RandomHorizontalFlip(1.5), END], r"step 2.*p must be in \[0, 1\]"),
     "two random crops": ([CROP, CROP, END], r"step 2, RandomResizedCrop.*keep one"),
