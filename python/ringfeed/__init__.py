@@ -24,8 +24,10 @@ except ModuleNotFoundError as error:
 from ._ringfeed import __version__
 from .datasets import ImageFolder, ImageList
 from .errors import LoadError, LoadTimeout, UnsupportedTransform
+from .loader import DataLoader
 
 __all__ = [
+    "DataLoader",
     "ImageFolder",
     "ImageList",
     "LoadError",
