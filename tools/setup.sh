@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes .venv with the ringfeed command, torch and torchvision in it. Safe to call again: what is
-# up to date is left alone, so a second run with nothing changed takes well under two seconds.
+# Makes .venv with torch, torchvision, Lightning, the ringfeed package and its command. Safe to call
+# again: what is up to date is left alone, so a second run with nothing changed takes well under two
+# seconds.
 #
 #   tools/setup.sh          what a user or a developer needs
 #   tools/setup.sh --ci     also the second compiler, the formatter and strace

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/setup.sh
 export PATH="$PWD/.venv/bin:$PATH"
-work=build/release
+work=build/dist
 rm -rf "$work/wheel"
 args=(-Cbuild-dir="$work/build")
 if [ "$(uname -m)" = x86_64 ]; then

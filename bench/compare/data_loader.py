@@ -142,10 +142,11 @@ def run_side(spec):
         batches = iter(loader)
         while True:
             before = time.thread_time()
-            batch = next(batches, None)
+            taken = next(batches, None)
+            inside += time.thread_time() - before
+            batch = taken  # the one before is freed here, outside
             if batch is None:
                 break
-            inside += time.thread_time() - before
             count += 1
             delivered += len(batch[1])
     seconds = time.perf_counter() - start

@@ -21,10 +21,15 @@ except ModuleNotFoundError as error:
         "https://pytorch.org/get-started says"
     ) from error
 
-from ringfeed._ringfeed import __version__
-from ringfeed.errors import LoadError, LoadTimeout, UnsupportedTransform
+from ._ringfeed import __version__
+from .datasets import ImageFolder, ImageList
+from .errors import LoadError, LoadTimeout, UnsupportedTransform
+from .loader import DataLoader
 
 __all__ = [
+    "DataLoader",
+    "ImageFolder",
+    "ImageList",
     "LoadError",
     "LoadTimeout",
     "UnsupportedTransform",

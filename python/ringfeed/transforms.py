@@ -435,9 +435,12 @@ class _Compiler:
 def _sizes(step: _Step) -> list[int]:
     size = step.transform.size
     try:
-        return [operator.index(s) for s in (size if hasattr(size, "__len__") else [size])]
+        sizes = [operator.index(s) for s in (size if hasattr(size, "__len__") else [size])]
     except TypeError:
         step.refuse(f"size must be whole numbers, not {size!r}")
+    if min(sizes) < 1:
+        step.refuse("size must be at least 1")
+    return sizes
 
 
 def _pair(step: _Step) -> tuple[int, int]:

@@ -25,7 +25,7 @@ struct Bytes {
 
 /// What ImageFolder shares: every entry in order. The packed form is the only form: names stand in
 /// one blob, grouped by directory, and loading a manifest parses nothing. 26 bytes an entry for
-/// ImageNet's names in torchvision's order; 58 where they are shuffled and every entry begins a
+/// ImageNet's names in torchvision's order; 57 where they are shuffled and every entry begins a
 /// directory anew. Immutable; any thread.
 class Index {
  public:

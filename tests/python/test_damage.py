@@ -71,7 +71,7 @@ def test_ringfeed_refuses_what_pillow_refuses(tmp_path, reader):
     make = compare_pillow()
     rng, paths, kinds = random.Random(SEED), [], []
     for name, data in [*make.jpegs(rng), *make.pngs(rng)]:
-        for _ in range(16):
+        for _ in range(20):
             kind, damaged = make.damage(rng, data)
             paths.append(str(tmp_path / f"{len(paths)}.JPEG"))
             kinds.append((name, kind))
@@ -82,7 +82,7 @@ def test_ringfeed_refuses_what_pillow_refuses(tmp_path, reader):
         refused = isinstance(theirs, Exception)
         counts[refused] += 1
         if isinstance(ours, Exception):
-            assert_refused(ours, path, "decode")
+            assert_refused(ours, path, "decode" if os.path.getsize(path) else "read")
         if refused != isinstance(ours, Exception):
             wrong.append(f"{path}, {kind}: Pillow {theirs}, ringfeed {ours}")
         # A progressive file that lacks scans looks otherwise in older libjpeg-turbo.
@@ -111,7 +111,7 @@ def test_each_bad_file_costs_its_own_batch_only(whole, tmp_path, reader):
     add("cut.JPEG", "decode", content=data[:-300])
     add("no end.JPEG", "decode", content=data[:-2])
     add("text.JPEG", "decode", content=b"not an image at all")
-    add("empty.JPEG", "decode", content=b"")
+    add("empty.JPEG", "read", content=b"")
     add("header.JPEG", "decode", content=data[:20])
     add("missing.JPEG", "open", errno.ENOENT)
     add("dangling.JPEG", "open", errno.ENOENT)
@@ -130,7 +130,7 @@ def test_each_bad_file_costs_its_own_batch_only(whole, tmp_path, reader):
         assert isinstance(pillow(path), Exception)
         assert isinstance(result, ringfeed.LoadError)
         assert (result.stage, result.errno) == bad[path]
-        assert result.filename == path and "\n" not in str(result)
+        assert result.filename == path and path in str(result)
 
 
 def test_a_directory_in_a_list_is_refused(tmp_path, reader):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import itertools
 import operator
 import os
@@ -36,8 +37,8 @@ def test_ctrl_c_ends_the_wait_and_loses_no_batch(slow_folder, reader):
 
 def test_a_signal_that_comes_with_the_batch_loses_none(sample, reader):
     wanted = [[0], [1, 2], [3]]
-    # Raises the signal and gives a batch without one byte code between, where Python looks for it.
-    signals = map(signal.raise_signal, itertools.repeat(signal.SIGINT))
+    # Signals and gives a batch without one byte code between, where Python would look for signals.
+    signals = map(_thread.interrupt_main, itertools.repeat(signal.SIGINT))
     batches = itertools.chain(wanted, itertools.repeat(None))
     source = map(operator.itemgetter(1), zip(signals, batches)).__next__
     epoch = Native(sample / "val", reader=reader).loader.epoch(0, source=source)

@@ -79,7 +79,7 @@ def val(tail, resize=256, size=(224, 224)):
 
 
 def assert_train_is_torchvisions(dataset, tail, size=(224, 224), epochs=1, dtype=None, **options):
-    """Every sample of the epochs; the rows of draws that were replayed."""
+    """Compares every sample of the epochs; gives the rows of draws that were replayed."""
     rows = []
     with ringfeed.DataLoader(
         dataset, batch_size=32, shuffle=True, num_workers=2, seed=SEED, dtype=dtype, **options
@@ -102,7 +102,7 @@ def assert_train_is_torchvisions(dataset, tail, size=(224, 224), epochs=1, dtype
 
 
 def assert_val_is_torchvisions(dataset, tail, dtype=None, **options):
-    """Every sample, whose fixed transform torchvision carries out itself."""
+    """Compares every sample, whose fixed transform torchvision carries out itself."""
     with ringfeed.DataLoader(
         dataset, batch_size=32, num_workers=2, dtype=dtype, **options
     ) as loader:
@@ -183,9 +183,8 @@ def furthest_apart(a, b):
 
 
 # In the second shape the ten tries fail every other time.
-@pytest.mark.parametrize("height, width", [(375, 500), (500, 90)])
-def test_crops_and_flips_are_distributed_as_torchvisions(tmp_path, height, width):
-    count = 100_000
+@pytest.mark.parametrize("height, width, count", [(375, 500, 100_000), (500, 90, 25_000)])
+def test_crops_and_flips_are_distributed_as_torchvisions(tmp_path, height, width, count):
     path = str(tmp_path / "image.png")
     Image.new("L", (width, height)).save(path)
     dataset = ringfeed.ImageList([path] * count, [0] * count, train("v1"))

@@ -380,6 +380,8 @@ REFUSED = {
     "max_size": ([v1.Resize(8, max_size=9), v1.CenterCrop(8), END], r"step 1, Resize.*max_size"),
     "max_size alone": ([v2.Resize(None, max_size=9), v1.CenterCrop(8), END], r"step 1.*max_size"),
     "scale of nothing": ([v1.RandomResizedCrop(8, scale=(0, 1)), END], r"step 1.*scale must be"),
+    "size of nothing": ([v1.Resize(0), v1.CenterCrop(8), END], r"step 1, Resize.*at least 1"),
+    "no width": ([v1.CenterCrop((8, 0)), END], r"step 1, CenterCrop.*at least 1"),
     "huge": ([v1.CenterCrop(10_000), END], r"center_crop\(10000x10000\).*8192"),
     "no size": ([END], r"different shapes.*add RandomResizedCrop\(224\)"),
     "Resize without a crop": ([v1.Resize(256), END], r"different shapes"),
