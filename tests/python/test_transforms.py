@@ -76,12 +76,12 @@ CONVERSIONS = {
     "v2.ToImage, v1.Convert": [v2.ToImage(), v1.ConvertImageDtype(F32)],
     "v2.ToDtype by type": [
         v2.ToImage(),
-        v2.ToDtype({tv_tensors.Image: F32, torch.Tensor: F16, "others": None}, scale=True),
+        v2.ToDtype({tv_tensors.Image: F32, "others": F16}, scale=True),
     ],
     "v2.ToDtype of a pure tensor": [
         v2.ToImage(),
         v2.ToPureTensor(),
-        v2.ToDtype({tv_tensors.Image: F16, torch.Tensor: F32}, scale=True),
+        v2.ToDtype({tv_tensors.Image: F16, "others": F32}, scale=True),
     ],
     "v2.ToDtype of others": [v2.ToImage(), v2.ToDtype({"others": F32}, scale=True)],
     "no-ops": [
