@@ -205,6 +205,7 @@ class Pull:
     ) -> None:
         """`length`: of the caller's dataset. `entries`: of a Subset, where its samples are."""
         self._batches = iter(batches)
+        self._peeked: list[Any] = []
         self._length = length
         self._entries = entries
         self._checksum = 0
@@ -243,7 +244,9 @@ class Pull:
         first = next(self._batches, None)
         if first is None:
             return None
-        self._batches = itertools.chain([first], self._batches)
+        # Not itertools.chain(): it calls iter() again, at which Lightning's batch sampler for
+        # prediction starts anew.
+        self._peeked.append(first)
         return len(_places(first, self._length))
 
     def __call__(self) -> NDArray[np.uint32] | None:
@@ -254,7 +257,7 @@ class Pull:
         return batch.astype(np.uint32) if self._entries is None else self._entries[batch]
 
     def _take(self) -> NDArray[np.int64] | None:
-        batch = next(self._batches, None)
+        batch = self._peeked.pop() if self._peeked else next(self._batches, None)
         return None if batch is None else self._note(_places(batch, self._length))
 
     def _note(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
