@@ -195,6 +195,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def _get_iterator(self) -> LoaderIterator:  # type: ignore[override]
         return LoaderIterator(self)
 
+    def check_worker_number_rationality(self) -> None:
+        """torch warns here of too many processes: these are threads."""
+
     @property
     def _iterator(self) -> LoaderIterator | None:  # type: ignore[override]
         """The persistent iterator, held weakly: it holds the loader, and in a cycle both would keep
