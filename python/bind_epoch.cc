@@ -28,7 +28,7 @@ std::optional<BoundBatch> next(EpochHandle& self) {
   return BoundBatch{std::move(*batch), self.pinned()};
 }
 
-std::pair<std::uint64_t, std::vector<std::uint64_t>> progress(EpochHandle& self) {
+std::pair<std::uint64_t, std::vector<std::uint64_t>> progress(const EpochHandle& self) {
   Progress progress = self.progress();
   return {progress.positions, std::move(progress.beyond)};
 }
