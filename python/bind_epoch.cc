@@ -63,6 +63,7 @@ int traverse_epoch(PyObject* self, visitproc visit, void* arg) {
 }
 
 int clear_epoch(PyObject* self) {
+  if (!nb::inst_ready(self)) return 0;
   if (const Source* source = nb::inst_ptr<EpochHandle>(self)->source()) {
     clear(source->batch);
     clear(source->error);

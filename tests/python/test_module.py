@@ -240,6 +240,13 @@ def test_a_start_that_fails_is_a_setup_error_and_may_be_tried_again(four, reader
     assert epoch.next().size == 4 and epoch.next() is None
 
 
+def test_what_was_never_initialised_is_collected():
+    bare = [_ringfeed.Loader.__new__(_ringfeed.Loader)]
+    bare.append(bare)
+    del bare
+    gc.collect()
+
+
 def test_errors_survive_pickling():
     error = LoadError("open: /x: No such file", "open", 2, "/x", "look")
     again = pickle.loads(pickle.dumps(error))
