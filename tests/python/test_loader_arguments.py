@@ -123,7 +123,8 @@ def test_what_cannot_apply_is_refused_with_the_reason(images, kwargs, error, tex
 
 def test_an_iterable_dataset_is_refused_by_name():
     class Endless(IterableDataset):
-        pass
+        def __iter__(self):
+            return iter(())
 
     with pytest.raises(TypeError, match="Endless, an IterableDataset"):
         DataLoader(Endless())
@@ -187,7 +188,7 @@ def test_lightning_overfits_in_sequential_order(images):
 @pytest.mark.parametrize("within_hook", [False, True])
 def test_lightning_sees_the_indices_that_it_predicts(images, within_hook):
     def make_loader():
-        return DataLoader(images, 4, drop_last=True, num_workers=2)
+        return DataLoader(images, batch_size=4, drop_last=True, num_workers=2)
 
     if within_hook:
         from lightning.fabric.utilities.data import _replace_dunder_methods
