@@ -60,8 +60,15 @@ void TransformPlan::validate() const {
         crop->ratio_min > 0 && crop->ratio_min <= crop->ratio_max && std::isfinite(crop->ratio_max),
         "0 < ratio_min <= ratio_max < infinity must hold");
   } else {
-    const int resize = std::get<ResizeCenterCrop>(geometry).resize;
-    require(resize > 0 && resize <= max_side, "resize must be in [1, 8192]");
+    const auto& center = std::get<ResizeCenterCrop>(geometry);
+    const bool exact = center.resize_height != 0 || center.resize_width != 0;
+    require(center.resize >= 0 && center.resize <= max_side,
+            "resize must be in [1, 8192], or 0 for resize_height and resize_width");
+    require(!exact || center.resize == 0,
+            "resize must be 0 where resize_height and resize_width are given");
+    require(!exact || (center.resize_height > 0 && center.resize_height <= max_side &&
+                       center.resize_width > 0 && center.resize_width <= max_side),
+            "resize_height and resize_width must both be in [1, 8192], or both 0");
   }
   require((dtype == DType::uint8) == (normalize.flavour == Normalize::Flavour::none),
           "dtype uint8 goes with Normalize::Flavour::none, the float dtypes with a normalisation");

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Makes .venv with the ringfeed command, torch and torchvision in it. Safe to call again: what is
-# up to date is left alone, so a second run with nothing changed takes well under two seconds.
+# Makes .venv with torch, torchvision, Lightning, the ringfeed package and its command. Safe to call
+# again: what is up to date is left alone, so a second run with nothing changed takes well under two
+# seconds.
 #
 #   tools/setup.sh          what a user or a developer needs
 #   tools/setup.sh --ci     also the second compiler, the formatter and strace
 #
-# PYTHON                    the interpreter for .venv (default: python3, at least 3.9)
+# PYTHON                    the interpreter for .venv (default: python3, at least 3.10)
 # RINGFEED_SKIP_PACKAGES=1  trust that the compiler and the headers are there, look for no package
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,6 +21,11 @@ case "${1-}" in
   --ci) packages+=(clang-19 libclang-rt-19-dev clang-format-19 shellcheck strace) ;;
   *) echo "usage: tools/setup.sh [--ci]" >&2; exit 2 ;;
 esac
+
+python=${PYTHON:-python3}
+# Many an interpreter brings its own headers.
+[ -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] ||
+  packages+=(python3-dev)
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -71,9 +77,8 @@ fi
 hash_of() { sha256sum "$@" | sha256sum | cut -d ' ' -f 1; }
 stamp_is() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
-python=${PYTHON:-python3}
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null ||
-  die "$python is not Python 3.9 or newer; name another one with PYTHON=/path/to/python3"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
+  die "$python is not Python 3.10 or newer; name another one with PYTHON=/path/to/python3"
 
 requirements=$(hash_of tools/requirements.txt)
 if ! stamp_is .venv/requirements.stamp "$requirements" || ! .venv/bin/python -c '' 2>/dev/null; then
@@ -86,7 +91,8 @@ fi
 # --- the package -----------------------------------------------------------------------------
 
 mapfile -d '' sources < <(find include src cli python subprojects -type f \
-  \( -name '*.h' -o -name '*.cc' -o -name '*.py' -o -name '*.wrap' -o -name meson.build \) \
+  \( -name '*.h' -o -name '*.cc' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \
+     -o -name '*.wrap' -o -name meson.build \) \
   -not -path 'subprojects/*/*' -print0 2>/dev/null | LC_ALL=C sort -z)
 package=$(hash_of pyproject.toml meson.build meson.options "${sources[@]}")
 if ! stamp_is .venv/package.stamp "$package"; then

@@ -40,10 +40,11 @@ class ImageFolder {
   static ImageFolder open(const std::filesystem::path& root, const ScanOptions& options = {});
 
   /// Files named one by one, in the order given; nothing is listed. `paths` are opened, and named
-  /// in errors, as they stand; those below `root` are stored shorter. `root` empty: what the paths
-  /// have in common. `classes` empty: labels may be any number, else in [0, classes.size()).
-  /// With an ImageFolder's root, classes and samples the fingerprint equals that of open(root).
-  /// Throws std::invalid_argument for lists of unequal length, an empty path, a label out of range.
+  /// in errors, as they stand. `root` empty, or not the start of every path: the folder they have
+  /// in common, empty where that is the working directory. `classes` empty: labels may be any
+  /// number, else in [0, classes.size()). With an ImageFolder's root, classes and samples the
+  /// fingerprint equals that of open(root). Throws std::invalid_argument for lists of unequal
+  /// length, an empty path, a NUL byte, a label out of range.
   static ImageFolder from_samples(const std::string& root, std::span<const std::string> classes,
                                   std::span<const std::string> paths,
                                   std::span<const std::int64_t> labels);
@@ -54,7 +55,7 @@ class ImageFolder {
   /// root/class/…/name, as torchvision's `samples` gives it.
   std::string path(std::size_t index) const;
   const std::string& root() const noexcept;
-  /// Hash of classes, names and order: equal on every machine that sees the same tree.
+  /// Hash of classes, names, labels and order, the root left out: equal on every machine that sees the same tree.
   std::uint64_t fingerprint() const noexcept;
   /// Bytes the index holds in memory.
   std::size_t memory_bytes() const noexcept;

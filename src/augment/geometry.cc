@@ -63,6 +63,19 @@ int resized_side(int side, int shorter, int size) noexcept {
       std::min<std::int64_t>(resized, std::numeric_limits<std::int32_t>::max()));
 }
 
+void set_resized(Geometry& g, const ResizeCenterCrop& plan, int height, int width) noexcept {
+  g.resized_height = height;
+  g.resized_width = width;
+  if (plan.resize > 0) {
+    const int shorter = std::min(height, width);
+    g.resized_height = resized_side(height, shorter, plan.resize);
+    g.resized_width = resized_side(width, shorter, plan.resize);
+  } else if (plan.resize_height > 0) {
+    g.resized_height = plan.resize_height;
+    g.resized_width = plan.resize_width;
+  }
+}
+
 /// Where CenterCrop's window begins. A side shorter than the window is padded first, the odd pixel
 /// at its end, and is then exactly as long as the window.
 int window_start(int side, int window) noexcept {
@@ -83,11 +96,8 @@ Geometry draw_geometry(const TransformPlan& plan, int image_height, int image_wi
     g.resized_height = g.out_height;
     g.resized_width = g.out_width;
   } else {
-    const int size = std::get<ResizeCenterCrop>(plan.geometry).resize;
-    const int shorter = std::min(image_height, image_width);
     set_crop(g, 0, 0, image_height, image_width);
-    g.resized_height = resized_side(image_height, shorter, size);
-    g.resized_width = resized_side(image_width, shorter, size);
+    set_resized(g, std::get<ResizeCenterCrop>(plan.geometry), image_height, image_width);
     g.window_top = window_start(g.resized_height, g.out_height);
     g.window_left = window_start(g.resized_width, g.out_width);
   }

@@ -2,11 +2,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
-#include <utility>
+
+#include "file_descriptor.h"
 
 namespace ringfeed::data {
 namespace {
@@ -55,24 +55,13 @@ EntryKind kind_of(int directory, const dirent& entry, const std::string& shown) 
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
-int Descriptor::release() noexcept { return std::exchange(fd_, -1); }
-
 Stamp::Stamp(const struct stat& status) noexcept
     : inode(status.st_ino),
       mtime_ns(nanoseconds(status.st_mtim)),
       ctime_ns(nanoseconds(status.st_ctim)) {}
 
 Listing list_directory(int root, const std::string& path, const std::string& shown) {
-  Descriptor fd(openat(root, below_root(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  FileDescriptor fd(openat(root, below_root(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) fail_scan(errno, shown, unlistable);
   struct stat status;
   if (fstat(fd.get(), &status) != 0) fail_scan(errno, shown, unlistable);

@@ -10,22 +10,6 @@
 
 namespace ringfeed::data {
 
-/// An open descriptor, closed at the end of its scope; -1: none.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-
-  int get() const noexcept { return fd_; }
-  int release() noexcept;
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 /// What tells whether a directory is the one that was listed, unchanged since.
 struct Stamp {
   std::uint64_t inode = 0;  ///< 0: there is nothing

@@ -2,6 +2,7 @@
 
 #include "data/index.h"
 #include "data/open_index.h"
+#include "data/samples_index.h"
 #include "ringfeed/dataset.h"
 
 namespace ringfeed {
@@ -16,6 +17,12 @@ std::int64_t wall_clock() {
 
 ImageFolder ImageFolder::open(const std::filesystem::path& root, const ScanOptions& options) {
   return ImageFolder(data::open_index(root, options, wall_clock));
+}
+
+ImageFolder ImageFolder::from_samples(const std::string& root, std::span<const std::string> classes,
+                                      std::span<const std::string> paths,
+                                      std::span<const std::int64_t> labels) {
+  return ImageFolder(data::samples_index(root, classes, paths, labels));
 }
 
 std::size_t ImageFolder::size() const noexcept { return index_->size(); }

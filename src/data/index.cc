@@ -78,6 +78,10 @@ Index::Index(std::string root, Bytes packed) : root_(std::move(root)), packed_(s
 /// Whether every view the members take stays inside: a manifest comes from a file.
 bool Index::consistent() const noexcept {
   const Header& header = *reinterpret_cast<const Header*>(packed_.data.get());
+  // Without classes labels are any numbers.
+  const auto label_exists = [this](std::int64_t label) {
+    return classes_.empty() || (label >= 0 && static_cast<std::uint64_t>(label) < classes_.size());
+  };
   if (classes_.size() != header.classes || !ends_in_nul(class_names_) || !ends_in_nul(prefixes_) ||
       !ends_in_nul(names_) || directories_.empty() != offsets_.empty()) {
     return false;
@@ -89,7 +93,7 @@ bool Index::consistent() const noexcept {
     const std::uint64_t names_end = last ? names_.size() : directories_[d + 1].names;
     if (directory.first_entry >= end || end > offsets_.size() || directory.names > names_end ||
         names_end > names_.size() || directory.prefix >= prefixes_.size() ||
-        directory.label >= classes_.size() || (d == 0 && directory.first_entry != 0)) {
+        !label_exists(directory.label) || (d == 0 && directory.first_entry != 0)) {
       return false;
     }
     std::uint32_t largest = 0;
@@ -108,9 +112,7 @@ const Index::Directory& Index::directory_of(std::size_t entry) const noexcept {
   return *(after - 1);
 }
 
-std::int64_t Index::label(std::size_t entry) const noexcept {
-  return static_cast<std::int64_t>(directory_of(entry).label);
-}
+std::int64_t Index::label(std::size_t entry) const noexcept { return directory_of(entry).label; }
 
 void Index::relative_path(std::size_t entry, std::string& out) const {
   const Directory& directory = directory_of(entry);
@@ -121,6 +123,7 @@ void Index::relative_path(std::size_t entry, std::string& out) const {
 std::string Index::path(std::size_t entry) const {
   std::string relative;
   relative_path(entry, relative);
+  if (root_.empty()) return relative;
   return root_.ends_with('/') ? root_ + relative : root_ + '/' + relative;
 }
 
@@ -129,9 +132,12 @@ bool Index::regular(std::size_t entry) const noexcept {
 }
 
 std::vector<std::string> Index::empty_classes() const {
-  std::vector<bool> seen(classes_.size());
-  for (const Directory& directory : directories_) seen[directory.label] = true;
   std::vector<std::string> empty;
+  std::vector<bool> seen(classes_.size());
+  if (seen.empty()) return empty;
+  for (const Directory& directory : directories_) {
+    seen[static_cast<std::size_t>(directory.label)] = true;
+  }
   for (std::size_t c = 0; c < classes_.size(); ++c) {
     if (!seen[c]) empty.push_back(classes_[c]);
   }
@@ -149,18 +155,22 @@ std::size_t Index::memory_bytes() const noexcept {
 }
 
 void IndexBuilder::add_class(std::string_view name) {
+  class_at_.push_back(class_names_.size());
   class_names_.append(name).push_back('\0');
-  ++class_count_;
 }
 
-void IndexBuilder::add_directory(std::string_view path, std::uint32_t label) {
+std::uint64_t IndexBuilder::add_prefix(std::string_view prefix) {
+  const std::uint64_t at = prefixes_.size();
+  prefixes_.append(prefix).push_back('\0');
+  return at;
+}
+
+void IndexBuilder::add_directory(std::uint64_t prefix, std::int64_t label) {
   // One without images would only lengthen the search.
   if (!directories_.empty() && directories_.back().first_entry == offsets_.size()) {
-    prefixes_.resize(directories_.back().prefix);
     directories_.pop_back();
   }
-  directories_.push_back({offsets_.size(), names_.size(), prefixes_.size(), label});
-  prefixes_.append(path).append("/").push_back('\0');
+  directories_.push_back({offsets_.size(), names_.size(), prefix, label});
 }
 
 void IndexBuilder::add_entry(std::string_view name, bool regular) {
@@ -173,8 +183,20 @@ void IndexBuilder::add_entry(std::string_view name, bool regular) {
   names_.append(name).push_back('\0');
 }
 
+/// Whether the directory's path begins with its class, as in an ImageFolder.
+bool IndexBuilder::label_shows(const Index::Directory& directory) const {
+  if (directory.label < 0 || static_cast<std::uint64_t>(directory.label) >= class_at_.size()) {
+    return false;
+  }
+  const std::string_view name =
+      class_names_.data() + class_at_[static_cast<std::size_t>(directory.label)];
+  const std::string_view prefix = prefixes_.data() + directory.prefix;
+  return prefix.size() > name.size() && prefix.starts_with(name) && prefix[name.size()] == '/';
+}
+
 /// Over the classes, an empty string, then each directory's "class/…/" and its names, all ending
-/// in NUL. Names hold no '/', so no two datasets give the same bytes.
+/// in NUL; where the path does not show the label, "/" and the label stand before it. That begins
+/// and does not end in '/', as no name and no directory does.
 std::uint64_t IndexBuilder::fingerprint() const {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
                                                                        XXH3_freeState);
@@ -188,6 +210,10 @@ std::uint64_t IndexBuilder::fingerprint() const {
   for (std::size_t d = 0; d < directories_.size(); ++d) {
     const Index::Directory& directory = directories_[d];
     if (directory.first_entry == offsets_.size()) break;
+    if (!label_shows(directory)) {
+      const std::string label = '/' + std::to_string(directory.label);
+      add(label.c_str(), label.size() + 1);
+    }
     const char* prefix = prefixes_.data() + directory.prefix;
     const bool last = d + 1 == directories_.size();
     const std::uint64_t end = last ? names_.size() : directories_[d + 1].names;
@@ -201,7 +227,7 @@ Bytes IndexBuilder::finish() const {
   const bool last_empty =
       !directories_.empty() && directories_.back().first_entry == offsets_.size();
   const std::size_t directories = directories_.size() - (last_empty ? 1 : 0);
-  const Index::Header header{fingerprint(),    class_count_,      directories,
+  const Index::Header header{fingerprint(),    class_at_.size(),  directories,
                              offsets_.size(),  irregular_.size(), class_names_.size(),
                              prefixes_.size(), names_.size()};
   Bytes packed =

@@ -23,9 +23,10 @@ struct Bytes {
   std::span<const std::byte> view() const noexcept { return {data.get(), size}; }
 };
 
-/// What ImageFolder shares: every entry in torchvision's order. The packed form is the only form:
-/// names stand in one blob, grouped by directory, and loading a manifest parses nothing.
-/// 26 bytes an entry for ImageNet's names. Immutable; any thread.
+/// What ImageFolder shares: every entry in order. The packed form is the only form: names stand in
+/// one blob, grouped by directory, and loading a manifest parses nothing. 26 bytes an entry for
+/// ImageNet's names in torchvision's order; 57 where they are shuffled and every entry begins a
+/// directory anew. Immutable; any thread.
 class Index {
  public:
   /// Takes what IndexBuilder::finish made, also through a file: nothing where it is not that.
@@ -36,7 +37,7 @@ class Index {
   /// Writes the path below root(), NUL-terminated, into `out` (capacity reused; no allocation in
   /// steady state).
   void relative_path(std::size_t entry, std::string& out) const;
-  /// root/class/…/name.
+  /// root/class/…/name; relative_path() alone where root() is empty.
   std::string path(std::size_t entry) const;
   const std::string& root() const noexcept { return root_; }
   /// False where the listing said FIFO, socket or device: such an entry is an error, never opened.
@@ -59,7 +60,7 @@ class Index {
     std::uint64_t first_entry;
     std::uint64_t names;   // where its names begin in the names
     std::uint64_t prefix;  // where "class/…/" stands in the prefixes
-    std::uint64_t label;
+    std::int64_t label;
   };
 
   Index(std::string root, Bytes packed);
@@ -77,22 +78,25 @@ class Index {
   ScanReport report_;
 };
 
-/// Packs an index from entries given in torchvision's order. Throws std::length_error past 2^32 - 1
-/// entries or 4 GiB of names in one directory.
+/// Packs an index from entries given in order. No string may hold a NUL. Throws std::length_error
+/// past 2^32 - 1 entries or 4 GiB of names in one directory.
 class IndexBuilder {
  public:
   void add_class(std::string_view name);
-  /// Entries that follow are in `path` ("class" or "class/sub/…"), of class number `label`.
-  void add_directory(std::string_view path, std::uint32_t label);
+  /// Keeps what stands before the names of a directory ("class/sub/…/"), for add_directory().
+  std::uint64_t add_prefix(std::string_view prefix);
+  /// Entries that follow have this prefix and label.
+  void add_directory(std::uint64_t prefix, std::int64_t label);
   void add_entry(std::string_view name, bool regular = true);
   Bytes finish() const;
 
  private:
+  bool label_shows(const Index::Directory& directory) const;
   std::uint64_t fingerprint() const;
 
-  std::uint64_t class_count_ = 0;
   std::vector<Index::Directory> directories_;
   std::vector<std::uint32_t> offsets_, irregular_;
+  std::vector<std::uint64_t> class_at_;  // in class_names_
   std::string class_names_, prefixes_, names_;
 };
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "data/directory.h"
+#include "file_descriptor.h"
 
 namespace ringfeed::data {
 namespace {
@@ -103,7 +104,7 @@ bool write_and_sync(int fd, const Header& header, std::string_view text, const B
 }  // namespace
 
 ManifestState load_manifest(const std::filesystem::path& file, Manifest& manifest) {
-  const Descriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const FileDescriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return errno == ENOENT ? ManifestState::absent : ManifestState::damaged;
   struct stat status;
   Header header;
@@ -149,7 +150,7 @@ int save_manifest(const std::filesystem::path& file, const std::string& real_roo
   header.checksum = checksum(header, text, index);
 
   std::string temporary = file.string() + ".XXXXXX";
-  const Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
+  const FileDescriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd) return errno;
   if (!write_and_sync(fd.get(), header, text, index) ||
       rename(temporary.c_str(), file.c_str()) != 0) {

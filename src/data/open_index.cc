@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "data/manifest.h"
+#include "file_descriptor.h"
 #include "ringfeed/error.h"
 
 namespace ringfeed::data {
@@ -22,8 +23,8 @@ namespace {
 
 constexpr int default_threads = 16;
 
-Descriptor open_root(const std::string& root) {
-  Descriptor fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+FileDescriptor open_root(const std::string& root) {
+  FileDescriptor fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) {
     throw LoadError(Error{
         Stage::scan, errno, root,
@@ -48,7 +49,7 @@ class Opening {
     if (!file) return scan(nullptr);
     if (auto index = load(*file, Warn::no)) return std::move(*index);
 
-    const Descriptor lock = take_lock(*file);
+    const FileDescriptor lock = take_lock(*file);
     // Another process may have written it meanwhile.
     if (auto index = load(*file, Warn::yes)) return std::move(*index);
     return scan(&*file);
@@ -104,15 +105,15 @@ class Opening {
 
   /// Whoever had to wait goes on without the lock: it loads what the holder wrote, and where that
   /// one could write nothing, all who waited scan together and not one after another.
-  Descriptor take_lock(const std::filesystem::path& file) {
+  FileDescriptor take_lock(const std::filesystem::path& file) {
     const std::string name = file.string() + ".lock";
-    Descriptor lock(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    FileDescriptor lock(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!lock) return lock;  // the directory is not writable: saving will say so
     if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
     while (errno == EWOULDBLOCK || errno == EINTR) {
       if (flock(lock.get(), LOCK_EX) == 0) break;
     }
-    return Descriptor();
+    return FileDescriptor();
   }
 
   Index scan(const std::filesystem::path* file) {
@@ -131,7 +132,7 @@ class Opening {
   }
 
   const std::string root_;
-  const Descriptor fd_;
+  const FileDescriptor fd_;
   const int threads_;
   const Clock now_;
   std::string real_root_;

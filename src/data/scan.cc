@@ -135,7 +135,7 @@ class Scan {
     IndexBuilder builder;
     for (const std::string& name : classes) builder.add_class(name);
     for (Images& images : images_) {
-      builder.add_directory(images.path, images.label);
+      builder.add_directory(builder.add_prefix(images.path + '/'), images.label);
       auto special = images.special.begin();
       for (std::size_t at = 0; at < images.names.size();) {
         const std::string_view name = images.names.data() + at;

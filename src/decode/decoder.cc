@@ -1,11 +1,10 @@
 #include "decode/decoder.h"
 
 #include <algorithm>
-#include <array>
-#include <string>
 #include <string_view>
 #include <variant>
 
+#include "decode/file_format.h"
 #include "decode/jpeg.h"
 #include "decode/max_side.h"
 #include "decode/png.h"
@@ -14,66 +13,10 @@
 namespace ringfeed::decode {
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
-using namespace std::string_view_literals;
+using Octets = std::span<const std::uint8_t>;
 
-constexpr std::string_view kJpegStart = "\xFF\xD8\xFF"sv;
-constexpr std::string_view kPngStart = "\x89PNG\r\n\x1A\n"sv;
-
-Bytes as_octets(std::span<const std::byte> bytes) {
+Octets as_octets(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-}
-
-bool has_at(Bytes bytes, std::size_t at, std::string_view text) {
-  return bytes.size() >= at + text.size() &&
-         std::equal(text.begin(), text.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at),
-                    [](char a, std::uint8_t b) { return static_cast<std::uint8_t>(a) == b; });
-}
-
-struct Magic {
-  std::size_t at;
-  std::string_view bytes;
-  std::string_view format;
-};
-
-constexpr std::array kOtherFormats{
-    Magic{0, "GIF8"sv, "GIF"},
-    Magic{8, "WEBP"sv, "WebP"},
-    Magic{0, "BM"sv, "BMP"},
-    Magic{0, "II*\0"sv, "TIFF"},
-    Magic{0, "MM\0*"sv, "TIFF"},
-    Magic{4, "ftypavif"sv, "AVIF"},
-    Magic{4, "ftyphei"sv, "HEIC"},
-    Magic{4, "ftyphev"sv, "HEIC"},
-    Magic{4, "ftypmif1"sv, "HEIF"},
-    Magic{0, "\0\0\0\x0CjP  "sv, "JPEG 2000"},
-    Magic{0, "\xFF\x4F\xFF\x51"sv, "JPEG 2000"},
-    Magic{0, "\xFF\x0A"sv, "JPEG XL"},
-    Magic{0, "\0\0\0\x0CJXL "sv, "JPEG XL"},
-    Magic{0, "P3"sv, "PPM"},
-    Magic{0, "P5"sv, "PGM"},
-    Magic{0, "P6"sv, "PPM"},
-    Magic{0, "\0\0\x01\0"sv, "ICO"},
-    Magic{0, "qoif"sv, "QOI"},
-    Magic{0, "<svg"sv, "SVG"},
-    Magic{0, "%PDF"sv, "PDF"},
-};
-
-Failure unsupported(Bytes file) {
-  if (file.empty()) return {true, "empty file; fetch it again or remove it"};
-  // Too short to tell, though what there is looks right.
-  for (std::string_view start : {kJpegStart, kPngStart}) {
-    if (file.size() < start.size() && has_at(file, 0, start.substr(0, file.size()))) {
-      return truncated_file(start == kJpegStart ? "JPEG" : "PNG");
-    }
-  }
-  for (const Magic& magic : kOtherFormats) {
-    if (has_at(file, magic.at, magic.bytes)) {
-      return {false, std::string(magic.format) +
-                         " is not supported; convert the file to JPEG or PNG, or remove it"};
-    }
-  }
-  return {false, "neither a JPEG nor a PNG; convert the file or remove it"};
 }
 
 /// One sample: geometry is drawn as soon as the size is known, rows go to the resize.
@@ -119,16 +62,12 @@ Decoder::~Decoder() = default;
 tl::expected<augment::Geometry, Failure> Decoder::decode(std::span<const std::byte> encoded,
                                                          data::Key key, std::uint64_t position,
                                                          std::byte* out) {
-  const Bytes file = as_octets(encoded);
+  const Octets file = as_octets(encoded);
   SampleSink sink(impl_->plan, impl_->resampler, key, position, out);
-  tl::expected<void, Failure> done;
-  if (has_at(file, 0, kJpegStart)) {
-    done = impl_->jpeg.decode(file, sink);
-  } else if (has_at(file, 0, kPngStart)) {
-    done = impl_->png.decode(file, sink);
-  } else {
-    done = tl::unexpected(unsupported(file));
-  }
+  const auto format = file_format(file);
+  if (!format) return tl::unexpected(format.error());
+  auto done =
+      *format == Format::jpeg ? impl_->jpeg.decode(file, sink) : impl_->png.decode(file, sink);
   if (!done) return tl::unexpected(std::move(done.error()));
   return sink.geometry;
 }
@@ -136,29 +75,37 @@ tl::expected<augment::Geometry, Failure> Decoder::decode(std::span<const std::by
 std::size_t Decoder::memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept {
   const auto out_height = static_cast<std::size_t>(plan.out_height());
   const auto out_width = static_cast<std::size_t>(plan.out_width());
-  // What a side is resized to, at the least. Resize may make it shorter than the crop.
-  const auto* const val = std::get_if<ResizeCenterCrop>(&plan.geometry);
-  const auto resized = [&](std::size_t out) {
-    return val != nullptr ? static_cast<std::size_t>(val->resize) : out;
-  };
+  // What the longest side is resized to, at the least: Resize may make it shorter than the crop,
+  // and without one it stays.
+  std::size_t least_height = out_height, least_width = out_width;
+  if (const auto* val = std::get_if<ResizeCenterCrop>(&plan.geometry)) {
+    const auto least = [&](int exact) {
+      return val->resize > 0 ? static_cast<std::size_t>(val->resize)
+             : exact > 0     ? static_cast<std::size_t>(exact)
+                             : kMaxSide;
+    };
+    least_height = least(val->resize_height);
+    least_width = least(val->resize_width);
+  }
   // The resize keeps four tables an axis, at most 16 bytes a tap pair and 24 a pixel of padding,
   // and a ring of at most four times the rows under one output pixel.
-  const auto tables = [&](std::size_t out) {
-    return 4 * 64 * (out + 64) * (kMaxSide / resized(out) + 8);
+  const auto tables = [](std::size_t out, std::size_t least) {
+    return 4 * 64 * (out + 64) * (kMaxSide / least + 8);
   };
-  const std::size_t least_height = resized(out_height);
   const std::size_t pixels = std::min<std::size_t>(limits.max_pixels, kMaxSide * kMaxSide);
   const std::size_t ring_rows = 4 * (kMaxSide / least_height + 4);
   const std::size_t ring =
       3 * std::max(ring_rows * (out_width + 64), 4 * (pixels / least_height + 4 * kMaxSide));
   constexpr std::size_t rest = 1 << 20;  // rows, packing tables, the objects themselves
-  return JpegDecoder::memory_bound(limits) + tables(out_height) + tables(out_width) + ring + rest;
+  return JpegDecoder::memory_bound(limits) + tables(out_height, least_height) +
+         tables(out_width, least_width) + ring + rest;
 }
 
 bool ends_cleanly(std::span<const std::byte> tail) noexcept {
   // Searched for, not compared with the last bytes: many writers append something. An EXIF
   // thumbnail's EOI can fool this; the decoder's verdict follows.
-  const Bytes bytes = as_octets(tail);
+  using namespace std::string_view_literals;
+  const Octets bytes = as_octets(tail);
   const auto found = [&](std::string_view text) {
     return std::search(bytes.begin(), bytes.end(), text.begin(), text.end(),
                        [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); }) !=

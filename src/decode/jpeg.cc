@@ -56,16 +56,23 @@ std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
   return limits.max_decoder_bytes + strips + rows;
 }
 
-tl::expected<void, Failure> JpegDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {
-  const auto header = read_jpeg_header(file);
-  if (!header) return tl::unexpected(header.error());
+tl::expected<JpegHeader, Failure> JpegDecoder::header(std::span<const std::uint8_t> file,
+                                                      const DecodeLimits& limits) {
+  auto header = read_jpeg_header(file);
+  if (!header) return header;
   const auto pixels =
       static_cast<std::uint64_t>(header->height) * static_cast<std::uint64_t>(header->width);
-  if (pixels > limits_.max_pixels) {
+  if (pixels > limits.max_pixels) {
     return tl::unexpected(over_limit("JPEG of " + std::to_string(pixels) + " pixels, more than " +
-                                         std::to_string(limits_.max_pixels),
+                                         std::to_string(limits.max_pixels),
                                      "max_pixels"));
   }
+  return header;
+}
+
+tl::expected<void, Failure> JpegDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {
+  const auto header = JpegDecoder::header(file, limits_);
+  if (!header) return tl::unexpected(header.error());
   const Resampler::Region region = sink.begin(header->height, header->width);
   const bool whole_scan = scan_ends_in_eoi(file.subspan(header->scan));
 

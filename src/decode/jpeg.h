@@ -25,6 +25,10 @@ class JpegDecoder {
   /// `file` starts with FF D8 FF. On failure the sink may have got any number of rows.
   tl::expected<void, Failure> decode(std::span<const std::uint8_t> file, RowSink& sink);
 
+  /// What stands before the first scan, if it is within `limits`.
+  static tl::expected<JpegHeader, Failure> header(std::span<const std::uint8_t> file,
+                                                  const DecodeLimits& limits);
+
   /// The most bytes one decoder holds, libjpeg's included.
   static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
 

@@ -23,6 +23,11 @@ std::size_t pixel_bytes(const PngHeader& header) {
   }
 }
 
+/// One row, or the whole image where it is interlaced.
+std::size_t held_bytes(const PngHeader& header) {
+  return header.width * pixel_bytes(header) * (header.interlaced ? header.height : 1);
+}
+
 void to_rgb(const PngHeader& header, const std::uint8_t* in, int pixels, std::uint8_t* rgb) {
   const std::size_t step = pixel_bytes(header);
   for (int i = 0; i < pixels; ++i, in += step, rgb += 3) {
@@ -46,13 +51,14 @@ void to_rgb(const PngHeader& header, const std::uint8_t* in, int pixels, std::ui
 
 }  // namespace
 
-tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {
-  const auto header = read_png_header(file, limits_.load_truncated);
-  if (!header) return tl::unexpected(header.error());
+tl::expected<PngHeader, Failure> PngDecoder::header(std::span<const std::uint8_t> file,
+                                                    const DecodeLimits& limits) {
+  auto header = read_png_header(file, limits.load_truncated);
+  if (!header) return header;
   const std::uint64_t pixels = std::uint64_t{header->height} * header->width;
-  if (pixels > limits_.max_pixels) {
+  if (pixels > limits.max_pixels) {
     return tl::unexpected(over_limit("PNG of " + std::to_string(pixels) + " pixels, more than " +
-                                         std::to_string(limits_.max_pixels),
+                                         std::to_string(limits.max_pixels),
                                      "max_pixels"));
   }
   if (std::max(header->height, header->width) > kMaxSide) {
@@ -61,20 +67,24 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
   }
   // libpng holds two raw rows of at most 8 bytes a pixel; besides them one converted row and
   // what `rows` holds.
-  const std::size_t row_bytes = header->width * pixel_bytes(*header);
-  const std::size_t held = row_bytes * (header->interlaced ? header->height : 1);
-  if (held + std::size_t{header->width} * (2 * 8 + 3) > limits_.max_decoder_bytes) {
+  if (held_bytes(*header) + std::size_t{header->width} * (2 * 8 + 3) > limits.max_decoder_bytes) {
     return tl::unexpected(
         over_limit((header->interlaced ? "interlaced PNG of " : "PNG of ") +
                        std::to_string(pixels) + " pixels, which needs more than " +
-                       std::to_string(limits_.max_decoder_bytes) + " bytes to decode",
+                       std::to_string(limits.max_decoder_bytes) + " bytes to decode",
                    "max_decoder_bytes"));
   }
+  return header;
+}
+
+tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {
+  const auto header = PngDecoder::header(file, limits_);
+  if (!header) return tl::unexpected(header.error());
   const auto height = static_cast<int>(header->height), width = static_cast<int>(header->width);
   const Resampler::Region region = sink.begin(height, width);
-  // One row, or the whole image where it is interlaced. Not kept: the next image may be a JPEG
-  // whose coefficients take all that this one was allowed.
-  std::vector<std::uint8_t> rows(held);
+  // Not kept: the next image may be a JPEG whose coefficients take all that this one was allowed.
+  std::vector<std::uint8_t> rows(held_bytes(*header));
+  const std::size_t row_bytes = header->width * pixel_bytes(*header);
   rows_pushed_ = 0;
 
   PngSession session(file, *header);

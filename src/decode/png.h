@@ -25,6 +25,10 @@ class PngDecoder {
   /// `file` starts with the PNG signature. On failure the sink may have got any number of rows.
   tl::expected<void, Failure> decode(std::span<const std::uint8_t> file, RowSink& sink);
 
+  /// What stands before the image data, if it is within `limits`.
+  static tl::expected<PngHeader, Failure> header(std::span<const std::uint8_t> file,
+                                                 const DecodeLimits& limits);
+
  private:
   bool run(PngSession& session, const PngHeader& header, std::uint8_t* rows,
            Resampler::Region region, RowSink& sink);

@@ -15,7 +15,7 @@
 #include <iterator>
 #include <memory>
 
-#include "io/file_descriptor.h"
+#include "file_descriptor.h"
 
 namespace ringfeed::io {
 namespace {

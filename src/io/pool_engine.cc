@@ -13,7 +13,7 @@
 #include <system_error>
 #include <thread>
 
-#include "io/file_descriptor.h"
+#include "io/root.h"
 #include "thread_start.h"
 
 namespace ringfeed::io {

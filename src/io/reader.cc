@@ -266,9 +266,11 @@ void Reader::cancel_before(std::uint64_t sequence) {
 }
 
 Error Reader::error(const Attempt& attempt, Stage stage, int code, std::string detail) const {
-  const bool relative = !options_.root.empty() && !attempt.path.starts_with('/');
-  return {stage, code, relative ? options_.root + '/' + attempt.path : attempt.path,
-          std::move(detail)};
+  std::string path = attempt.path;
+  if (!options_.root.empty() && !path.starts_with('/')) {
+    path.insert(0, options_.root.ends_with('/') ? options_.root : options_.root + '/');
+  }
+  return {stage, code, std::move(path), std::move(detail)};
 }
 
 std::vector<std::string> Reader::outstanding() const {

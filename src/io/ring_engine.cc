@@ -9,9 +9,9 @@
 #include <system_error>
 #include <thread>
 
-#include "io/file_descriptor.h"
 #include "io/fs_probe.h"
 #include "io/ring.h"
+#include "io/root.h"
 
 namespace ringfeed::io {
 namespace {

@@ -21,13 +21,13 @@ IndexBuilder small_index() {
   builder.add_class("cat");
   builder.add_class("dog");
   builder.add_class("empty");
-  builder.add_directory("cat", 0);
+  builder.add_directory(builder.add_prefix("cat/"), 0);
   builder.add_entry("1.jpg");
   builder.add_entry("fifo.jpg", false);
-  builder.add_directory("cat/none", 0);
-  builder.add_directory("dog/deep/down", 1);
+  builder.add_directory(builder.add_prefix("cat/none/"), 0);
+  builder.add_directory(builder.add_prefix("dog/deep/down/"), 1);
   builder.add_entry("2.jpg");
-  builder.add_directory("empty", 2);
+  builder.add_directory(builder.add_prefix("empty/"), 2);
   return builder;
 }
 
@@ -121,7 +121,7 @@ TEST_CASE("ImageNet's index takes less than 120 MB") {
     std::string name = "n";
     name += std::to_string(10'000'000 + c);
     builder.add_class(name);
-    builder.add_directory(name, c);
+    builder.add_directory(builder.add_prefix(name + '/'), c);
     for (int i = 0; i < (c < 167 ? 1282 : 1281); ++i) {
       builder.add_entry(name + "_" + std::to_string(10'000 + i) + ".JPEG");
     }

@@ -28,6 +28,7 @@ struct Options {
   cli::TransformFlags transform;
   std::vector<int> size{224, 224};
   int resize = 256;
+  std::vector<int> resize_to{0, 0};
   bool v2 = false;
   std::uint64_t seed = 0, epoch = 0;
   std::vector<int> draws;
@@ -38,6 +39,7 @@ struct Options {
     app.add_option("--epoch", epoch);
     app.add_option("--size", size, "HEIGHT WIDTH of the tensor")->expected(2);
     app.add_option("--resize", resize, "the shorter side before val's crop");
+    app.add_option("--resize-to", resize_to, "HEIGHT WIDTH before val's crop")->expected(2);
     app.add_flag("--v2", v2, "normalise as torchvision.transforms.v2");
     app.add_option("--draws", draws, "HEIGHT WIDTH COUNT: draw for such an image, read nothing")
         ->expected(3);
@@ -45,7 +47,11 @@ struct Options {
 
   TransformPlan plan() const {
     TransformPlan plan = transform.plan();
-    if (auto* val = std::get_if<ResizeCenterCrop>(&plan.geometry)) val->resize = resize;
+    if (auto* val = std::get_if<ResizeCenterCrop>(&plan.geometry)) {
+      val->resize = resize;
+      val->resize_height = resize_to[0];
+      val->resize_width = resize_to[1];
+    }
     std::visit(
         [&](auto& geometry) {
           geometry.height = size[0];

@@ -48,7 +48,7 @@ class Case:
 
     transform: str
     size: tuple = (224, 224)
-    resize: int = 256
+    resize: int | tuple | None = 256
     dtype: torch.dtype = torch.float32
     channels_last: bool = False
     v2: bool = False
@@ -59,7 +59,10 @@ class Case:
         return "-".join(parts + ["channels_last"] * self.channels_last + ["v2"] * self.v2)
 
     def options(self):
-        yield from ("--transform", self.transform, "--size", *self.size, "--resize", self.resize)
+        yield from ("--transform", self.transform, "--size", *self.size)
+        exact = isinstance(self.resize, tuple)
+        yield from ("--resize", 0 if exact else self.resize or 0)
+        yield from ("--resize-to", *(self.resize if exact else (0, 0)))
         yield from ("--dtype", str(self.dtype).removeprefix("torch."), "--pillow", PILLOW)
         yield from ["--channels-last"] * self.channels_last + ["--v2"] * self.v2
 
@@ -72,7 +75,8 @@ class Case:
             image = f.resized_crop(image, *box, list(self.size), antialias=True)
             image = f.hflip(image) if reply.hflip else image
         else:
-            image = t.CenterCrop(self.size)(t.Resize(self.resize)(image))
+            image = image if self.resize is None else t.Resize(self.resize)(image)
+            image = t.CenterCrop(self.size)(image)
         if self.dtype == torch.uint8:
             tensor = f.pil_to_tensor(image)
         elif self.v2:
@@ -272,6 +276,25 @@ def test_val_equals_torchvision_at_odd_sizes_and_padded(compare, few_files, odd_
     compare(case, few_files + odd_files)
 
 
+# Exact sizes (both ways of rounding in one image, upscaled and not), and none: CenterCrop alone.
+EXACT_SIZES = [
+    *[((224, 224), (224, 224)), ((256, 256), (224, 224)), ((300, 40), (298, 33)), ((9, 700), (8, 5))],
+    *[((64, 48), (70, 47)), ((1, 1), (1, 1)), ((1, 3), (4, 2)), ((256, 300), (300, 256))],  # padded
+    *[(None, (224, 224)), (None, (1, 1)), (None, (31, 598)), (None, (97, 640)), (None, (501, 3))],
+]
+
+
+@pytest.mark.parametrize("case", [Case("val", size, to) for to, size in EXACT_SIZES], ids=str)
+def test_exact_and_no_resize_equal_torchvision(compare, few_files, odd_files, case):
+    compare(case, few_files + odd_files)
+
+
+@pytest.mark.parametrize("resize", [(331, 123), None], ids=str)
+@pytest.mark.parametrize("output", OUTPUTS[1::3], ids=str)
+def test_exact_and_no_resize_equal_torchvision_in_other_outputs(compare, few_files, resize, output):
+    compare(Case("val", (301, 120), resize, **output), few_files)
+
+
 @pytest.mark.skipif(
     tuple(map(int, PIL.__version__.split(".")[:2])) < (12, 2), reason="Pillow 12.2 began with it"
 )
@@ -283,6 +306,7 @@ def test_val_equals_torchvision_past_a_hundred_times_as_tall_as_wide(compare, tm
         pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
         Image.fromarray(pixels).save(files[-1])
     compare(Case("val", (130, 2), resize), files)
+    compare(Case("val", (130, 2), (130 // resize, 2)), files)
 
 
 def test_a_truncated_file_is_refused_and_spoils_no_other(replies, few_files, tmp_path):

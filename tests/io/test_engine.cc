@@ -170,9 +170,10 @@ TEST_CASE("a root that does not exist is refused by name") {
     try {
       make(kind, 2, "/nonexistent/data");
       FAIL("made an engine without its root");
-    } catch (const std::system_error& error) {
-      CHECK(error.code().value() == ENOENT);
-      CHECK(std::string(error.what()).find("/nonexistent/data") != std::string::npos);
+    } catch (const LoadError& error) {
+      CHECK(error.error().stage == Stage::open);
+      CHECK(error.error().code == ENOENT);
+      CHECK(error.error().path == "/nonexistent/data");
     }
   });
 }

@@ -1,28 +1,25 @@
 #pragma once
 
-#include <string>
 #include <utility>
 
-namespace ringfeed::io {
+namespace ringfeed {
 
 /// Owns a descriptor; closes it when dropped.
 class FileDescriptor {
  public:
   FileDescriptor() noexcept = default;
   explicit FileDescriptor(int fd) noexcept : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.release()) {}
   FileDescriptor& operator=(FileDescriptor&& other) noexcept;
   ~FileDescriptor() { reset(); }
 
+  explicit operator bool() const noexcept { return fd_ >= 0; }
   int get() const noexcept { return fd_; }
+  int release() noexcept { return std::exchange(fd_, -1); }
   void reset() noexcept;
 
  private:
   int fd_ = -1;
 };
 
-/// The directory that relative paths start from; the working directory if `path` is empty.
-/// Throws std::system_error.
-FileDescriptor open_root(const std::string& path);
-
-}  // namespace ringfeed::io
+}  // namespace ringfeed

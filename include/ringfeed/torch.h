@@ -1,0 +1,137 @@
+#pragma once
+
+#include <torch/data/example.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "ringfeed/loader.h"
+
+namespace ringfeed {
+
+/// A Loader whose batches are tensors. Made with ringfeed_torch (pkg-config: ringfeed-torch) and
+/// the torch it was built against. Threads as with Loader: epoch() and next() belong to one
+/// consumer thread, one epoch is active at a time, and core().stop() and core().stats() may be
+/// called from any.
+class DataLoader {
+ public:
+  /// data: [B, 3, H, W] in the plan's dtype, strides as its layout says; target: int64 [B]. Both on
+  /// the CPU. Keep them as long as you like, on any thread, longer than the loader: the memory is
+  /// theirs. The last batch of an epoch may be smaller.
+  using Example = ::torch::data::Example<>;
+
+  /// One pass over this rank's share; an input range, and next() beneath.
+  class Epoch {
+   public:
+    /// The next batch, or nothing at the end. Throws what ringfeed::Epoch::next() does: LoadError
+    /// for the first failed sample of a batch, after which next() may go on; TimeoutError.
+    std::optional<Example> next();
+    /// Batches from the start position on; nothing with a BatchSource.
+    std::optional<std::size_t> size() const noexcept { return batches_.size(); }
+    /// What has been taken; give it to DataLoader::epoch() to go on from here.
+    Progress progress() const { return batches_.progress(); }
+
+    class iterator {
+     public:
+      using iterator_category = std::input_iterator_tag;
+      using value_type = Example;
+      using difference_type = std::ptrdiff_t;
+      using pointer = Example*;
+      using reference = Example&;
+      Example& operator*() const noexcept { return **current_; }
+      Example* operator->() const noexcept { return &**current_; }
+      iterator& operator++() {
+        *current_ = epoch_->next();
+        return *this;
+      }
+      bool operator==(std::default_sentinel_t) const noexcept { return !current_->has_value(); }
+
+     private:
+      friend class Epoch;
+      iterator(Epoch* epoch, std::optional<Example>* current) : epoch_(epoch), current_(current) {}
+      Epoch* epoch_;
+      std::optional<Example>* current_;
+    };
+    iterator begin() {
+      current_ = next();
+      return {this, &current_};
+    }
+    std::default_sentinel_t end() const noexcept { return {}; }
+
+   private:
+    friend class DataLoader;
+    explicit Epoch(ringfeed::Epoch batches) : batches_(std::move(batches)) {}
+    ringfeed::Epoch batches_;
+    std::optional<Example> current_;
+  };
+
+  /// `pin_memory`: batches in page-locked memory where CUDA is there, so that
+  /// `.to(device, /*non_blocking=*/true)` copies while the GPU computes; torch's own allocator
+  /// keeps such memory until the copy is done. Otherwise, and without CUDA, huge pages that are
+  /// used again. options.allocator, where given, decides instead.
+  /// Throws std::invalid_argument for options that make no sense.
+  DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {},
+             bool pin_memory = true);
+
+  /// Begins epoch `epoch`, or goes on from `start`; see Loader::epoch(). Not of a temporary, which
+  /// would be gone before the first batch.
+  Epoch epoch(std::uint64_t epoch, const Progress& start = {}) &;
+  Epoch epoch(std::uint64_t epoch, BatchSource source, const Progress& start = {}) &;
+
+  /// Batches an epoch.
+  std::size_t size() const noexcept { return core_.batches_per_epoch(); }
+  /// For stats(), draws(), memory_bound(), samples_per_epoch() and stop(). An epoch begun there
+  /// ends the one begun here.
+  Loader& core() noexcept { return core_; }
+  const Loader& core() const noexcept { return core_; }
+
+ private:
+  Loader core_;
+};
+
+struct ImageNetOptions {
+  std::filesystem::path data_root{};  ///< holds train/ and val/, each a folder of class folders
+  int batch_size = 256;               ///< per rank
+  int num_workers = 8;                ///< decode threads of each loader; 0: usable_cores()
+  bool pin_memory = true;             ///< see DataLoader
+  int prefetch_factor = 2;            ///< decoded batches ahead, in all
+  bool drop_last = false;             ///< leave out the last, smaller training batch
+  std::uint64_t seed = 0;             ///< of the training order, the crops and the flips
+  int rank = 0;
+  int world_size = 1;
+  TransformPlan train_plan = TransformPlan::imagenet_train();
+  TransformPlan val_plan = TransformPlan::imagenet_val();
+};
+
+/// ImageNet, or any set of that layout: training shuffled, cropped at random and flipped, 224 x
+/// 224; validation in order, 256 to 224. One thread.
+class ImageNetDataModule {
+ public:
+  explicit ImageNetDataModule(ImageNetOptions options);
+
+  /// Lists the folders that `stage` needs: "fit" both, "validate", "test" and "predict" val alone.
+  /// What is there already is kept. Throws LoadError naming a folder that is missing or cannot be
+  /// listed, or a class that train and val do not share; std::invalid_argument for other stages.
+  void setup(std::string_view stage = "fit");
+
+  /// These throw std::logic_error before setup().
+  const ImageFolder& train_dataset() const;
+  const ImageFolder& val_dataset() const;
+  /// A new loader each. It owns its threads: keep it for all epochs.
+  DataLoader train_dataloader() const;
+  DataLoader val_dataloader() const;
+
+ private:
+  DataLoader make_loader(const ImageFolder& dataset, const TransformPlan& plan,
+                         bool training) const;
+
+  ImageNetOptions options_;
+  std::optional<ImageFolder> train_, val_;
+};
+
+}  // namespace ringfeed

@@ -1,0 +1,99 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "bindings.h"
+#include "convert.h"
+#include "dlpack.h"
+#include "epoch_handle.h"
+
+namespace ringfeed::python {
+namespace {
+
+struct BoundBatch {
+  Batch batch;
+  bool pinned;
+  bool labels_taken = false;
+};
+
+std::optional<BoundBatch> next(EpochHandle& self) {
+  std::optional<Batch> batch = self.next();
+  if (!batch) return std::nullopt;
+  return BoundBatch{std::move(*batch), self.pinned()};
+}
+
+std::pair<std::uint64_t, std::vector<std::uint64_t>> progress(EpochHandle& self) {
+  Progress progress = self.progress();
+  return {progress.positions, std::move(progress.beyond)};
+}
+
+nb::object images(BoundBatch& self) {
+  if (self.batch.memory.owner == nullptr) {
+    throw std::runtime_error("images() has been called: the caller owns them");
+  }
+  if (!self.pinned) return images_capsule(self.batch);
+  const BatchMemory memory = std::exchange(self.batch.memory, {});
+  return take(*static_cast<HeldObject*>(memory.owner.get()));
+}
+
+nb::object labels(BoundBatch& self) {
+  if (std::exchange(self.labels_taken, true)) {
+    throw std::runtime_error("labels() has been called: the caller owns them");
+  }
+  return labels_capsule(std::vector<std::int64_t>(self.batch.labels));
+}
+
+int traverse_epoch(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  if (!nb::inst_ready(self)) return 0;
+  const EpochHandle& epoch = *nb::inst_ptr<EpochHandle>(self);
+  Py_VISIT(epoch.owner().ptr());
+  if (const Source* source = epoch.source()) {
+    for (const ObjectRef* ref : {&source->batch, &source->error}) {
+      if (*ref != nullptr) Py_VISIT((*ref)->object);
+    }
+  }
+  return 0;
+}
+
+int clear_epoch(PyObject* self) {
+  if (const Source* source = nb::inst_ptr<EpochHandle>(self)->source()) {
+    clear(source->batch);
+    clear(source->error);
+  }
+  return 0;
+}
+
+PyType_Slot epoch_slots[] = {
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse_epoch)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear_epoch)},
+    {0, nullptr},
+};
+
+}  // namespace
+
+void bind_epoch(nb::module_& module) {
+  nb::class_<EpochHandle>(module, "Epoch", nb::is_final(), nb::type_slots(epoch_slots))
+      .def("next", next)
+      .def("progress", progress);
+  nb::class_<BoundBatch>(module, "Batch", nb::is_final())
+      .def_prop_ro("size", [](const BoundBatch& self) { return self.batch.size(); })
+      .def("images", images)
+      .def("labels", labels)
+      .def_prop_ro("positions",
+                   [](const BoundBatch& self) {
+                     return to_array(std::span<const std::uint64_t>(self.batch.positions),
+                                     "uint64");
+                   })
+      .def_prop_ro("indices", [](const BoundBatch& self) {
+        return to_array(std::span<const std::uint32_t>(self.batch.indices), "uint32");
+      });
+}
+
+}  // namespace ringfeed::python

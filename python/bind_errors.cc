@@ -1,0 +1,52 @@
+#include <nanobind/nanobind.h>
+
+#include <array>
+#include <stdexcept>
+#include <string_view>
+
+#include "bindings.h"
+#include "convert.h"
+#include "object_ref.h"
+#include "ringfeed/error.h"
+#include "ringfeed/loader.h"
+
+namespace ringfeed::python {
+namespace {
+
+void raise(nb::handle type, nb::handle value) { PyErr_SetObject(type.ptr(), value.ptr()); }
+
+nb::object error_class(const char* name) {
+  return nb::module_::import_("ringfeed.errors").attr(name);
+}
+
+/// The core names the struct that holds an option, which a caller from Python never sees.
+std::string_view without_struct(std::string_view message) {
+  constexpr std::array<std::string_view, 2> structs{"LoaderOptions: ", "TransformPlan: "};
+  for (const std::string_view name : structs) {
+    if (message.starts_with(name)) message.remove_prefix(name.size());
+  }
+  return message;
+}
+
+void translate(const std::exception_ptr& exception, void*) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const PythonError& error) {
+    error.restore();
+  } catch (const LoadError& failure) {
+    const Error& error = failure.error();
+    const nb::object type = error_class("LoadError");
+    raise(type, type(decode_text(failure.what()), nb::str(to_string(error.stage).data()),
+                     error.code, fs_decode(error.path), decode_text(error.detail)));
+  } catch (const TimeoutError& error) {
+    raise(error_class("LoadTimeout"), decode_text(error.what()));
+  } catch (const std::invalid_argument& error) {
+    raise(PyExc_ValueError, decode_text(without_struct(error.what())));
+  }
+}
+
+}  // namespace
+
+void bind_errors() { nb::register_exception_translator(translate); }
+
+}  // namespace ringfeed::python

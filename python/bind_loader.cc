@@ -1,0 +1,207 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings.h"
+#include "choice.h"
+#include "convert.h"
+#include "epoch_handle.h"
+#include "gil.h"
+#include "loader_handle.h"
+
+namespace ringfeed::python {
+namespace {
+
+/// What Python calls a Loader; its epochs keep it alive.
+struct BoundLoader {
+  std::shared_ptr<LoaderHandle> handle;
+};
+
+std::chrono::nanoseconds nanoseconds(double seconds) {
+  if (!(std::abs(seconds) < 1e9)) {
+    throw nb::value_error(
+        ("timeout must be a number of seconds, 0 for ever, not " + std::to_string(seconds))
+            .c_str());
+  }
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::duration<double>(seconds));
+}
+
+void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformPlan& plan,
+                 int batch_size, int num_workers, int prefetch_factor, bool shuffle, bool drop_last,
+                 bool in_order, std::uint64_t seed, int rank, int world_size,
+                 const std::string& uneven, nb::handle indices, const std::string& reader,
+                 std::size_t memory_limit, double timeout, nb::handle pinned) {
+  LoaderOptions options;
+  options.batch_size = batch_size;
+  options.num_workers = num_workers;
+  options.prefetch_factor = prefetch_factor;
+  options.shuffle = shuffle;
+  options.drop_last = drop_last;
+  options.in_order = in_order;
+  options.seed = seed;
+  options.rank = rank;
+  options.world_size = world_size;
+  options.uneven = choose<Uneven>(
+      "uneven", uneven, {{"pad", Uneven::pad}, {"drop", Uneven::drop}, {"keep", Uneven::keep}});
+  if (!indices.is_none()) {
+    options.indices = checked_entries(indices, dataset.size(), "indices");
+    // The core takes an empty list for the whole dataset.
+    if (options.indices.empty())
+      throw nb::value_error("indices is empty: there is nothing to load");
+  }
+  options.reader = choose<ReaderKind>(
+      "reader", reader,
+      {{"auto", ReaderKind::automatic}, {"ring", ReaderKind::ring}, {"pool", ReaderKind::pool}});
+  options.memory_limit = memory_limit;
+  options.timeout = nanoseconds(timeout);
+  new (self) BoundLoader{LoaderHandle::make(dataset, plan, std::move(options),
+                                            pinned.is_none() ? nullptr : hold(nb::borrow(pinned)))};
+}
+
+std::size_t batches(const BoundLoader& self) { return self.handle->core().batches_per_epoch(); }
+std::size_t samples(const BoundLoader& self) { return self.handle->core().samples_per_epoch(); }
+std::size_t memory_bound(const BoundLoader& self) { return self.handle->core().memory_bound(); }
+
+nb::dict stage_dict(const StageStats& stage) {
+  nb::dict dict;
+  dict["count"] = stage.count;
+  dict["failed"] = stage.failed;
+  dict["bytes"] = stage.bytes;
+  dict["busy_seconds"] = stage.busy_seconds;
+  dict["p50_us"] = stage.p50_us;
+  dict["p90_us"] = stage.p90_us;
+  dict["p99_us"] = stage.p99_us;
+  dict["max_us"] = stage.max_us;
+  return dict;
+}
+
+nb::dict stats(const BoundLoader& self) {
+  const Stats stats = self.handle->core().stats();
+  nb::dict dict;
+  dict["read"] = stage_dict(stats.read);
+  dict["decode"] = stage_dict(stats.decode);
+  dict["deliver"] = stage_dict(stats.deliver);
+  dict["files_in_flight"] = stats.files_in_flight;
+  dict["encoded_ready"] = stats.encoded_ready;
+  dict["decode_queue"] = stats.decode_queue;
+  dict["batches_ready"] = stats.batches_ready;
+  dict["read_ahead_bytes_peak"] = stats.read_ahead_bytes_peak;
+  dict["size_guess"] = stats.size_guess;
+  dict["steals"] = stats.steals;
+  dict["starved_seconds"] = stats.starved_seconds;
+  dict["blocked_seconds"] = stats.blocked_seconds;
+  dict["wall_seconds"] = stats.wall_seconds;
+  dict["workers"] = stats.workers;
+  dict["depth"] = stats.depth;
+  dict["reader"] = decode_text(stats.reader);
+  dict["reader_note"] = decode_text(stats.reader_note);
+  dict["verdict"] = decode_text(to_string(stats.verdict()));
+  dict["verdict_line"] = decode_text(stats.verdict_line());
+  return dict;
+}
+
+#pragma pack(push, 1)
+/// A Draw as NumPy lays out its fields.
+struct DrawRow {
+  std::uint64_t position;
+  std::uint32_t index;
+  std::int32_t top, left, height, width;
+  bool hflip;
+};
+#pragma pack(pop)
+
+nb::object draw_array(const std::vector<Draw>& draws) {
+  nb::list fields;
+  for (const auto& [name, format] : {std::pair{"position", "u8"},
+                                     {"index", "u4"},
+                                     {"top", "i4"},
+                                     {"left", "i4"},
+                                     {"height", "i4"},
+                                     {"width", "i4"},
+                                     {"hflip", "?"}}) {
+    fields.append(nb::make_tuple(name, format));
+  }
+  nb::object array = empty_array(draws.size(), fields);
+  std::byte* at = draws.empty() ? nullptr : array_bytes(array).data();
+  for (const Draw& draw : draws) {
+    const DrawRow row{draw.position, draw.index, draw.top,  draw.left,
+                      draw.height,   draw.width, draw.hflip};
+    std::memcpy(at, &row, sizeof row);
+    at += sizeof row;
+  }
+  return array;
+}
+
+EpochHandle begin_epoch(nb::handle_t<BoundLoader> self, std::uint64_t epoch,
+                        std::uint64_t positions, nb::handle beyond, nb::handle source) {
+  Progress start;
+  start.positions = positions;
+  for (const std::int64_t batch : integers(beyond, "beyond")) {
+    start.beyond.push_back(static_cast<std::uint64_t>(batch));
+  }
+  return {nb::borrow(self), nb::cast<BoundLoader&>(self).handle, epoch, start, source};
+}
+
+nb::object draws(const BoundLoader& self, std::uint64_t epoch, nb::handle order) {
+  std::vector<Draw> drawn;
+  if (order.is_none()) {
+    const WithoutGil without_gil;
+    drawn = self.handle->core().draws(epoch);
+  } else {
+    const std::vector<std::uint32_t> chosen =
+        checked_entries(order, self.handle->dataset_size(), "order");
+    const WithoutGil without_gil;
+    drawn = self.handle->core().draws(epoch, chosen);
+  }
+  return draw_array(drawn);
+}
+
+int traverse_loader(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  if (!nb::inst_ready(self)) return 0;
+  const ObjectRef& pinned = nb::inst_ptr<BoundLoader>(self)->handle->pinned();
+  if (pinned != nullptr) Py_VISIT(pinned->object);
+  return 0;
+}
+
+int clear_loader(PyObject* self) {
+  clear(nb::inst_ptr<BoundLoader>(self)->handle->pinned());
+  return 0;
+}
+
+PyType_Slot loader_slots[] = {
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse_loader)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear_loader)},
+    {0, nullptr},
+};
+
+}  // namespace
+
+void bind_loader(nb::module_& module) {
+  nb::class_<BoundLoader>(module, "Loader", nb::is_final(), nb::type_slots(loader_slots))
+      .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plan"), nb::kw_only(),
+           nb::arg("batch_size"), nb::arg("num_workers"), nb::arg("prefetch_factor"),
+           nb::arg("shuffle"), nb::arg("drop_last"), nb::arg("in_order"), nb::arg("seed"),
+           nb::arg("rank") = 0, nb::arg("world_size") = 1, nb::arg("uneven") = "pad",
+           nb::arg("indices") = nb::none(), nb::arg("reader") = "auto", nb::arg("memory_limit") = 0,
+           nb::arg("timeout") = 0.0, nb::arg("pinned") = nb::none())
+      .def("epoch", begin_epoch, nb::arg("epoch"), nb::arg("positions") = 0,
+           nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none())
+      .def("draws", draws, nb::arg("epoch"), nb::arg("order") = nb::none())
+      .def_prop_ro("batches_per_epoch", batches)
+      .def_prop_ro("samples_per_epoch", samples)
+      .def_prop_ro("memory_bound", memory_bound)
+      .def("stats", stats)
+      .def("stop", [](const BoundLoader& self) { self.handle->stop(); });
+}
+
+}  // namespace ringfeed::python

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringfeed::python {
+
+/// str or os.PathLike to the bytes that the kernel wants, as os.fsencode does.
+std::string fs_encode(nanobind::handle path);
+/// As os.fsdecode: undecodable bytes become surrogates.
+nanobind::object fs_decode(std::string_view path);
+/// UTF-8 that may name an undecodable path, whose bytes become surrogates.
+nanobind::object decode_text(std::string_view text);
+
+/// A sequence of str, each by fs_encode. `what` names the argument in errors.
+std::vector<std::string> fs_strings(nanobind::handle sequence, const char* what);
+/// A NumPy array (or other buffer) of integers in one dimension, or a sequence of what has
+/// __index__. Throws TypeError naming what was given instead.
+std::vector<std::int64_t> integers(nanobind::handle sequence, const char* what);
+
+/// integers() that are entries of a dataset. Throws IndexError naming one that is not.
+std::vector<std::uint32_t> checked_entries(nanobind::handle sequence, std::size_t dataset_size,
+                                           const char* what);
+
+/// A new NumPy array of shape [size]; `dtype` is what numpy.dtype takes.
+nanobind::object empty_array(std::size_t size, nanobind::handle dtype);
+/// The bytes of an array that empty_array() made.
+std::span<std::byte> array_bytes(nanobind::handle array);
+
+template <class T>
+nanobind::object to_array(std::span<const T> values, const char* dtype) {
+  nanobind::object array = empty_array(values.size(), nanobind::str(dtype));
+  if (!values.empty()) std::memcpy(array_bytes(array).data(), values.data(), values.size_bytes());
+  return array;
+}
+
+}  // namespace ringfeed::python

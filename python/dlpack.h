@@ -1,0 +1,25 @@
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "ringfeed/batch.h"
+
+namespace ringfeed::python {
+
+/// The batch's images as a 'dltensor' capsule: shape [size, 3, H, W], the strides of its layout.
+/// Takes the memory; the batch counts as held until the consumer of the capsule lets go of it,
+/// which he may do on any thread, without the GIL and after the interpreter's end.
+nanobind::object images_capsule(Batch& batch);
+
+/// int64 [size]; takes the labels. Not counted as held.
+nanobind::object labels_capsule(std::vector<std::int64_t>&& labels);
+
+/// How many batches of images are held, and the bytes of their blocks. Any thread.
+std::pair<std::size_t, std::size_t> held_images() noexcept;
+
+}  // namespace ringfeed::python

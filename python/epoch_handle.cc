@@ -1,0 +1,74 @@
+#include "epoch_handle.h"
+
+#include <utility>
+#include <vector>
+
+#include "convert.h"
+#include "gil.h"
+
+namespace ringfeed::python {
+namespace {
+
+/// Calls the sampler on the consumer's thread, which is without the GIL then.
+BatchSource wrap(std::shared_ptr<Source> source, std::shared_ptr<Signals> signals,
+                 std::size_t dataset_size) {
+  return [source = std::move(source), signals = std::move(signals),
+          dataset_size]() -> std::optional<std::vector<std::uint32_t>> {
+    const nb::gil_scoped_acquire gil;
+    if (source->batch->object == nullptr) return std::nullopt;  // the garbage collector has it
+    try {
+      const nb::object batch = nb::borrow(source->batch->object)();
+      if (batch.is_none()) return std::nullopt;
+      std::vector<std::uint32_t> entries =
+          checked_entries(batch, dataset_size, "a batch of the sampler");
+      if (entries.empty()) throw nb::value_error("a batch of the sampler is empty");
+      return entries;
+    } catch (const nb::python_error& error) {
+      PythonError caught = signals->caught(error);
+      source->error = caught.value();
+      throw caught;
+    }
+  };
+}
+
+}  // namespace
+
+EpochHandle::EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader,
+                         std::uint64_t epoch, const Progress& start, nb::handle batch)
+    : owner_(std::move(owner)), loader_(std::move(loader)) {
+  const LoaderHandle::Consumer consumer(*loader_);
+  BatchSource source;
+  if (!batch.is_none()) {
+    source_ = std::make_shared<Source>(Source{hold(nb::borrow(batch)), nullptr});
+    source = wrap(source_, loader_->signals(), loader_->dataset_size());
+  }
+  const WithoutGil without_gil;  // the order of a large dataset takes milliseconds
+  epoch_.emplace(source ? loader_->core().epoch(epoch, std::move(source), start)
+                        : loader_->core().epoch(epoch, start));
+}
+
+std::optional<Batch> EpochHandle::next() {
+  const LoaderHandle::Consumer consumer(*loader_);
+  if (!kept_) {
+    if (exiting()) return std::nullopt;
+    before_kept_ = epoch_->progress();
+    try {
+      const WithoutGil without_gil;
+      kept_ = epoch_->next();
+    } catch (const PythonError& error) {
+      loader_->signals()->reported(error);
+      throw;
+    }
+    if (!kept_) return std::nullopt;
+  }
+  // Raised now, not by the interpreter once it has the batch in hand and nowhere to put it.
+  loader_->signals()->check();
+  return std::exchange(kept_, std::nullopt);
+}
+
+Progress EpochHandle::progress() {
+  const LoaderHandle::Consumer consumer(*loader_);
+  return kept_ ? before_kept_ : epoch_->progress();
+}
+
+}  // namespace ringfeed::python

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "loader_handle.h"
+#include "object_ref.h"
+#include "ringfeed/loader.h"
+
+namespace ringfeed::python {
+
+/// A sampler made elsewhere. Visited by the garbage collector, because the iterator that owns the
+/// epoch may well be what `batch` is a method of, and the traceback of `error` leads to it.
+struct Source {
+  ObjectRef batch;  ///< gives the entries of one batch, or None at the end
+  ObjectRef error;  ///< what it raised, which the core may hold back for a while
+};
+
+/// A core epoch as Python sees it. Every member is called with the GIL; next() lets go of it.
+class EpochHandle {
+ public:
+  /// `owner` is the Python object of `loader`. `batch`: Source's, or None.
+  EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader, std::uint64_t epoch,
+              const Progress& start, nb::handle batch);
+
+  std::optional<Batch> next();
+  /// Of the batches that next() has returned.
+  Progress progress();
+  bool pinned() const noexcept { return loader_->pinned() != nullptr; }
+  nb::handle owner() const noexcept { return owner_; }
+  /// Null without a sampler.
+  const Source* source() const noexcept { return source_.get(); }
+
+ private:
+  nb::object owner_;
+  std::shared_ptr<LoaderHandle> loader_;
+  std::shared_ptr<Source> source_;
+  std::optional<Epoch> epoch_;
+  // What the core gave just before a signal handler raised: for the next call.
+  std::optional<Batch> kept_;
+  Progress before_kept_;
+};
+
+}  // namespace ringfeed::python

@@ -1,0 +1,42 @@
+// ringfeed._ringfeed: what python/ringfeed/_ringfeed.pyi declares, on the core alone. Tensors leave
+// through DLPack, so that one build serves every version of torch.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
+#include <pthread.h>
+
+#include "bindings.h"
+#include "dlpack.h"
+#include "gil.h"
+#include "loader_handle.h"
+#include "object_ref.h"
+
+namespace nb = nanobind;
+namespace py = ringfeed::python;
+
+namespace {
+
+void after_fork_in_child() {
+  py::forget_threads_after_fork();
+  // What the parent's other threads were using has its references still, and is rightly left.
+  nb::set_leak_warnings(false);
+}
+
+}  // namespace
+
+NB_MODULE(_ringfeed, module) {
+  module.attr("__version__") = RINGFEED_VERSION;
+  module.def("usable_cores", ringfeed::usable_cores);
+  module.def("held_bytes", [] {
+    py::drop_retired();
+    return py::held_images();
+  });
+  py::bind_errors();
+  py::bind_dataset(module);
+  py::bind_plan(module);
+  py::bind_loader(module);
+  py::bind_epoch(module);
+
+  pthread_atfork(nullptr, nullptr, after_fork_in_child);
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function(py::stop_all_loaders));
+}

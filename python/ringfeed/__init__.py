@@ -1,0 +1,37 @@
+"""Feeds PyTorch's image training from a plain folder of class folders.
+
+Change one import and keep the script:
+
+    from ringfeed import DataLoader
+"""
+
+import sys
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    raise ImportError(
+        "ringfeed is not made for running without the GIL: start Python with PYTHON_GIL=1"
+    )
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ImportError(
+        "ringfeed needs PyTorch: install torch, and torchvision for its transforms, as "
+        "https://pytorch.org/get-started says"
+    ) from error
+
+from ._ringfeed import __version__
+from .datasets import ImageFolder, ImageList
+from .errors import LoadError, LoadTimeout, UnsupportedTransform
+from .loader import DataLoader
+
+__all__ = [
+    "DataLoader",
+    "ImageFolder",
+    "ImageList",
+    "LoadError",
+    "LoadTimeout",
+    "UnsupportedTransform",
+    "__version__",
+]

@@ -1,0 +1,104 @@
+"""What DataLoader's arguments may be, beyond what torch's own checks say."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from torch.utils.data import (
+    DistributedSampler,
+    IterableDataset,
+    default_collate,
+    default_convert,
+)
+
+from . import _ringfeed
+
+
+def resolve_workers(num_workers: int | None) -> int:
+    """Decode threads; None or 0: the cores this process may use. Negative ones are torch's to refuse."""
+    return num_workers or _ringfeed.usable_cores()
+
+
+def refuse_multiprocessing(context: Any) -> None:
+    if context is not None:
+        raise ValueError(
+            "multiprocessing_context cannot be used: ringfeed decodes on threads and starts no "
+            "process. Leave it None"
+        )
+
+
+def refuse_iterable(dataset: Any) -> None:
+    if isinstance(dataset, IterableDataset):
+        raise TypeError(
+            f"ringfeed cannot read {type(dataset).__name__}, an IterableDataset: it needs a list "
+            "of files, as ringfeed.ImageFolder and ringfeed.ImageList have. For others use "
+            "torch.utils.data.DataLoader"
+        )
+
+
+def check_collate(collate_fn: Any, auto_collation: bool) -> None:
+    if collate_fn is (default_collate if auto_collation else default_convert):
+        return
+    name = getattr(collate_fn, "__name__", repr(collate_fn))
+    if collate_fn is default_collate or collate_fn is default_convert:
+        fits = "a batch_size" if auto_collation else "batch_size=None"
+        raise ValueError(f"collate_fn={name} does not go with {fits}: leave it None")
+    raise ValueError(
+        f"collate_fn={name} cannot be called: the core writes samples straight into the batch. "
+        "Leave it None, and change the finished batch, for example in the training step"
+    )
+
+
+def check_own(
+    *,
+    prefetch_factor: int | None,
+    seed: int | None,
+    rank: int | None,
+    world_size: int | None,
+    on_error: str,
+    memory_limit: int | None,
+    reader: str,
+    direct_io: bool,
+) -> None:
+    """Raises ValueError or TypeError, naming the argument."""
+    if prefetch_factor is not None and prefetch_factor < 1:
+        raise ValueError(
+            f"prefetch_factor must be at least 1, not {prefetch_factor}: it counts the batches "
+            "that may be ready ahead"
+        )
+    if seed is not None and not 0 <= operator.index(seed) < 1 << 64:
+        raise ValueError(f"seed must be in [0, 2**64), not {seed}")
+    check_shares(rank, world_size)
+    if on_error != "raise":
+        later = on_error in ("skip", "replace")
+        raise ValueError(
+            f'on_error={on_error!r} is not there yet: use "raise"'
+            if later
+            else f'on_error must be "raise", not {on_error!r}'
+        )
+    if memory_limit is not None and operator.index(memory_limit) <= 0:
+        raise ValueError(f"memory_limit must be a number of bytes, or None, not {memory_limit}")
+    if reader not in ("auto", "ring", "pool"):
+        raise ValueError(f'reader must be "auto", "ring" or "pool", not {reader!r}')
+    if direct_io:
+        raise ValueError("direct_io=True is not there yet: use False")
+
+
+def check_shares(rank: int | None, world_size: int | None) -> None:
+    if (rank is None) != (world_size is None):
+        given, missing = ("rank", "world_size") if world_size is None else ("world_size", "rank")
+        raise ValueError(f"{given}= is given without {missing}=: give both or neither")
+    if rank is None or world_size is None:
+        return
+    if operator.index(world_size) < 1:
+        raise ValueError(f"world_size must be at least 1, not {world_size}")
+    if not 0 <= operator.index(rank) < world_size:
+        raise ValueError(f"rank must be in [0, world_size), and {rank} is not in [0, {world_size})")
+
+
+def refuse_two_shardings(rank: int | None, sampler: DistributedSampler | None) -> None:
+    if rank is not None and sampler is not None:
+        raise ValueError(
+            "already sharded by rank=; drop it or pass Trainer(use_distributed_sampler=False)"
+        )

@@ -1,0 +1,372 @@
+"""Datasets of image files, and how the loader reads those of torchvision and torch."""
+
+from __future__ import annotations
+
+import errno
+import operator
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NoReturn, TypeVar, Union, overload
+
+import numpy as np
+import torch.utils.data
+from numpy.typing import ArrayLike, NDArray
+
+from . import _ringfeed
+from .errors import LoadError
+
+T = TypeVar("T")
+Transform = Callable[[Any], Any]
+Path = Union[str, "os.PathLike[str]"]
+
+_ACCEPTED = (
+    "It reads torchvision.datasets.ImageFolder and ImageNet, ringfeed.ImageFolder and ImageList, "
+    "and torch.utils.data.Subset of these"
+)
+
+
+class _FolderNotFound(LoadError, FileNotFoundError):
+    """What torchvision raises where there is no folder, no class in it, no image in a class."""
+
+
+class _NotAFolder(LoadError, NotADirectoryError):
+    """What torchvision raises for a file."""
+
+
+class _FolderForbidden(LoadError, PermissionError):
+    """What torchvision raises where the folder may not be listed."""
+
+
+_AS_TORCHVISION = {
+    None: _FolderNotFound,
+    errno.ENOENT: _FolderNotFound,
+    errno.ENOTDIR: _NotAFolder,
+    errno.EACCES: _FolderForbidden,
+}
+
+
+class _Column(Sequence[T], Generic[T]):
+    """One value a sample, made when asked for: a list of ImageNet's samples takes 300 MB.
+
+    Read only: a change would not reach the index.
+    """
+
+    def __init__(self, length: int, at: Callable[[int], T], every: Callable[[], Iterable[T]]):
+        self._length, self._at, self._every = length, at, every
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        places = range(self._length)[index]  # a list's rules for negative and wrong indices
+        if isinstance(places, range):
+            return [self._at(place) for place in places]
+        return self._at(places)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._every())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, (str, bytes)):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self[:3]))
+        return f"[{shown}{', ...' if len(self) > 3 else ''}]"
+
+
+class _Files(torch.utils.data.Dataset[tuple[Any, Any]]):
+    """A map-style dataset over a native index; what ImageFolder and ImageList share."""
+
+    def __init__(
+        self, transform: Transform | None, target_transform: Callable[[int], Any] | None
+    ) -> None:
+        self.transform = transform
+        self.target_transform = target_transform
+        self._index = self._make_index()
+
+    def _make_index(self) -> _ringfeed.Dataset:
+        raise NotImplementedError
+
+    @property
+    def samples(self) -> Sequence[tuple[str, int]]:
+        """(path, label) of every sample; read only."""
+        index = self._index
+        labels = index.labels
+
+        def every() -> Iterator[tuple[str, int]]:
+            return zip(map(index.path, range(len(index))), labels().tolist())
+
+        return _Column(len(index), lambda i: (index.path(i), index.label(i)), every)
+
+    @property
+    def targets(self) -> Sequence[int]:
+        """The label of every sample; read only."""
+        index = self._index
+        return _Column(len(index), index.label, lambda: index.labels().tolist())
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """The sample as torchvision gives it: the PIL image in RGB, transformed, and its label."""
+        from PIL import Image
+
+        path, target = self.samples[index]
+        with open(path, "rb") as file:
+            sample: Any = Image.open(file).convert("RGB")
+        if self.transform is not None:
+            sample = self.transform(sample)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+        return sample, target
+
+    def _repr_body(self) -> list[str]:
+        return [f"Number of datapoints: {len(self)}"]
+
+    def __repr__(self) -> str:
+        # Word for word torchvision's, odd indentation included.
+        lines = [f"Dataset {type(self).__name__}", *("    " + s for s in self._repr_body())]
+        if self.transform is not None or self.target_transform is not None:
+            lines.append("    StandardTransform")
+            for head, transform in (
+                ("Transform: ", self.transform),
+                ("Target transform: ", self.target_transform),
+            ):
+                if transform is not None:
+                    first, *others = repr(transform).splitlines()
+                    lines += [head + first, *(" " * len(head) + line for line in others)]
+        return "\n".join(lines)
+
+
+class ImageFolder(_Files):
+    """torchvision.datasets.ImageFolder, listed natively and cached.
+
+    Classes, labels, order and errors are torchvision's. The listing (`use_cache`) is kept in
+    `cache_dir`, or $RINGFEED_CACHE_DIR, or ~/.cache/ringfeed, and used again while no directory
+    has changed. It also works in torch's own DataLoader; a worker process that is not forked opens
+    the folder again, and raises RuntimeError if it has changed.
+
+    Attributes: `root`, `classes`, `class_to_idx`, `samples`, `targets`, `imgs`, `transform`,
+    `target_transform`. `samples`, `imgs` and `targets` are sequences made when asked for, and read
+    only: use Subset or ImageList for a part.
+
+    Raises FileNotFoundError, NotADirectoryError or PermissionError, each also a LoadError of stage
+    "scan", where there is no such folder, no class folder in it, or, unless `allow_empty`, a class
+    without images.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        transform: Transform | None = None,
+        target_transform: Callable[[int], Any] | None = None,
+        *,
+        allow_empty: bool = False,
+        use_cache: bool = True,
+        cache_dir: Path | None = None,
+    ) -> None:
+        self.root = os.path.expanduser(root) if isinstance(root, str) else root
+        self.allow_empty = allow_empty
+        self.use_cache = use_cache
+        self.cache_dir = cache_dir
+        super().__init__(transform, target_transform)
+        self.classes: list[str] = self._index.classes
+        self.class_to_idx: dict[str, int] = {name: i for i, name in enumerate(self.classes)}
+
+    def _make_index(self) -> _ringfeed.Dataset:
+        try:
+            return _ringfeed.Dataset.open(
+                os.path.expanduser(os.fspath(self.root)),
+                allow_empty_classes=self.allow_empty,
+                use_cache=self.use_cache,
+                cache_dir=None if self.cache_dir is None else os.fspath(self.cache_dir),
+            )
+        except LoadError as error:
+            kind = _AS_TORCHVISION.get(error.errno, LoadError)
+            arguments = str(error), error.stage, error.errno, error.filename, error.detail
+            raise kind(*arguments) from None
+
+    @property
+    def imgs(self) -> Sequence[tuple[str, int]]:
+        """`samples` under torchvision's other name."""
+        return self.samples
+
+    def _repr_body(self) -> list[str]:
+        return [*super()._repr_body(), f"Root location: {self.root}"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_index": self._index.fingerprint}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._index = self._make_index()
+        if self._index.fingerprint != state["_index"]:
+            raise RuntimeError(f"{self.root} has changed since the dataset was made; make it anew")
+
+
+class ImageList(_Files):
+    """Images named one by one.
+
+    `paths` are opened as they stand; `labels` are whole numbers, one a path, of any value. Like
+    ImageFolder it also works in torch's own DataLoader. Raises ValueError for lists of unequal
+    length, TypeError for labels that are not whole numbers.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        labels: ArrayLike,
+        transform: Transform | None = None,
+        target_transform: Callable[[int], Any] | None = None,
+    ) -> None:
+        self._packed = [os.fsdecode(path) for path in paths], _labels(labels)
+        super().__init__(transform, target_transform)
+        del self._packed
+
+    def _make_index(self) -> _ringfeed.Dataset:
+        paths, labels = self._packed
+        return _ringfeed.Dataset.from_samples("", [], paths, labels)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # One string and one array: half a million small objects would take seconds to pickle.
+        names = map(self._index.path, range(len(self)))
+        return {**vars(self), "_index": ("\0".join(names), self._index.labels())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        names, labels = state["_index"]
+        vars(self).update(state)
+        paths = names.split("\0") if len(labels) else []
+        self._index = _ringfeed.Dataset.from_samples("", [], paths, labels.tolist())
+
+
+def _labels(labels: ArrayLike) -> list[int]:
+    array = np.asarray(labels)
+    if array.size and (array.ndim != 1 or array.dtype.kind not in "iu"):
+        raise TypeError(
+            f"labels must be whole numbers, one a path; these are {array.dtype} of shape "
+            f"{array.shape}"
+        )
+    return array.ravel().astype(np.int64).tolist()
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a loader needs of a dataset."""
+
+    native: _ringfeed.Dataset
+    indices: NDArray[np.uint32] | None
+    """Entries of `native` to use, in this order, shape [n]; None: all. An empty Subset has none,
+    which is not the same as None."""
+    transform: Any
+    target_transform: Callable[[int], Any] | None
+
+
+def resolve(dataset: Any) -> Source:
+    """What `dataset` reads, as it is at this moment: changed samples and transforms count.
+
+    Raises TypeError for a dataset that ringfeed cannot read, ValueError for one that loads or
+    transforms otherwise than by path, IndexError for a Subset that reaches beyond its dataset.
+    """
+    subsets = []
+    while isinstance(dataset, torch.utils.data.Subset):
+        _check_own_methods(dataset, torch.utils.data.Subset)
+        subsets.append(dataset.indices)
+        dataset = dataset.dataset
+    native = _native(dataset)
+    indices = None
+    for chosen in reversed(subsets):
+        within = np.arange(len(native), dtype=np.uint32) if indices is None else indices
+        indices = within[_places(chosen, len(within))]
+    return Source(native, indices, dataset.transform, dataset.target_transform)
+
+
+def _places(indices: Any, length: int) -> NDArray[np.int64]:
+    """A Subset's indices, negative ones resolved as a list does."""
+    array = np.asarray(indices)
+    if array.size == 0:
+        return np.empty(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise TypeError(
+            f"a Subset's indices must be whole numbers; these are {array.dtype} of shape "
+            f"{array.shape}"
+        )
+    places = array.astype(np.int64)
+    wrong = places[(places < -length) | (places >= length)]
+    if len(wrong):
+        raise IndexError(f"a Subset has index {wrong[0]}, its dataset {length} samples")
+    return places % length
+
+
+def _native(dataset: Any) -> _ringfeed.Dataset:
+    if isinstance(dataset, _Files):
+        _check_own_methods(dataset, _Files)
+        return dataset._index
+    # Whoever has such a dataset has imported torchvision.
+    if "torchvision" in sys.modules:
+        from torchvision.datasets import DatasetFolder
+
+        if isinstance(dataset, DatasetFolder):
+            return _of_torchvision(dataset)
+    raise TypeError(
+        f"ringfeed cannot read {_name(dataset)}. {_ACCEPTED}; ringfeed.ImageList(paths, labels) "
+        "takes any files. For others use torch.utils.data.DataLoader"
+    )
+
+
+def _of_torchvision(dataset: Any) -> _ringfeed.Dataset:
+    import torchvision
+    from torchvision.datasets import DatasetFolder, ImageNet, folder, vision
+
+    _check_own_methods(dataset, DatasetFolder)
+    transforms = getattr(dataset, "transforms", None)
+    if transforms is not None and type(transforms) is not vision.StandardTransform:
+        raise ValueError(
+            f"{_name(dataset)} has transforms={transforms!r}, which takes image and label "
+            "together: use transform= and target_transform="
+        )
+    if dataset.loader not in (folder.default_loader, folder.pil_loader):
+        raise ValueError(
+            f"{_name(dataset)} has loader={dataset.loader!r}, which ringfeed cannot call: it "
+            "decodes as torchvision's default_loader does. Leave loader= out, or use "
+            "torch.utils.data.DataLoader"
+        )
+    backend = torchvision.get_image_backend()
+    if dataset.loader is folder.default_loader and backend != "PIL":
+        raise ValueError(
+            f"torchvision's image backend is {backend!r}, and ringfeed gives the pixels of PIL: "
+            'call torchvision.set_image_backend("PIL")'
+        )
+    root, classes = dataset.root, dataset.classes
+    if isinstance(dataset, ImageNet):
+        root, classes = dataset.split_folder, dataset.wnids
+    paths = [p if type(p) is str else os.fsdecode(p) for p, _ in dataset.samples]
+    labels = _labels([label for _, label in dataset.samples])
+    # They only serve the fingerprint, so that a state fits ringfeed.ImageFolder of the same root.
+    named = all(isinstance(name, str) for name in classes)
+    if not named or (labels and not 0 <= min(labels) <= max(labels) < len(classes)):
+        classes = []
+    return _ringfeed.Dataset.from_samples(os.fspath(root), classes, paths, labels)
+
+
+def _check_own_methods(dataset: Any, base: type) -> None:
+    for name in ("__getitem__", "__getitems__", "__len__"):
+        if getattr(type(dataset), name, None) is not getattr(base, name, None):
+            raise TypeError(
+                f"{_name(dataset)} has its own {name}, which ringfeed never calls: it reads the "
+                f"files of {base.__name__}'s samples. Put what it does into the transform, the "
+                "target_transform or the samples, or use torch.utils.data.DataLoader"
+            )
+
+
+def _name(dataset: Any) -> str:
+    return f"{type(dataset).__module__}.{type(dataset).__qualname__}"

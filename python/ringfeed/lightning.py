@@ -1,0 +1,303 @@
+"""ImageNet for Lightning: `ringfeed.lightning.ImageNetDataModule`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+
+from .datasets import ImageFolder, resolve
+from .loader import DataLoader
+
+__all__ = ["ImageNetDataModule"]
+
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+
+def _base_classes() -> tuple[type, ...]:
+    """LightningDataModule of `lightning`, of `pytorch_lightning`, or of both.
+
+    A Trainer accepts data modules of its own package only, so where both are installed the class
+    below derives from both (the second costs 0.1 s and 7 MB). Lightning tells an overridden hook
+    by comparing code with its own base class, so two different versions would each take the
+    other's hooks for the user's: then the first alone serves.
+    """
+    found = []
+    for name in ("lightning.pytorch", "pytorch_lightning"):
+        try:
+            found.append(importlib.import_module(name))
+        except ModuleNotFoundError as error:
+            if error.name not in (name, name.partition(".")[0]):
+                raise
+    if not found:
+        raise ImportError(
+            "ringfeed.lightning needs Lightning: pip install lightning (or pytorch-lightning)"
+        )
+    return tuple(m.LightningDataModule for m in found if m.__version__ == found[0].__version__)
+
+
+def _train_recipe() -> Callable[[Any], Any]:
+    from torchvision import transforms
+
+    return transforms.Compose(
+        [
+            transforms.RandomResizedCrop(224, scale=(0.08, 1.0)),
+            transforms.RandomHorizontalFlip(0.5),
+            transforms.ToTensor(),
+            transforms.Normalize(_MEAN, _STD),
+        ]
+    )
+
+
+def _val_recipe() -> Callable[[Any], Any]:
+    from torchvision import transforms
+
+    return transforms.Compose(
+        [
+            transforms.Resize(256),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
+            transforms.Normalize(_MEAN, _STD),
+        ]
+    )
+
+
+def _listing(folder: str) -> str:
+    """What a message says of a folder's contents."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name + "/" * entry.is_dir() for entry in entries)
+    shown = ", ".join(names[:8]) or "nothing"
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _check_split(root: str, split: str) -> str:
+    """The folder of `split`. Raises an OSError that says what was looked for and what is there."""
+    folder = os.path.join(root, split)
+    expected = "expected are data_root/train/CLASS/IMAGE and data_root/val/CLASS/IMAGE"
+    if not os.path.isdir(root):
+        parent = os.path.abspath(root)
+        while not os.path.isdir(parent):
+            parent = os.path.dirname(parent)
+        raise FileNotFoundError(
+            f"data_root {root!r} is not a folder; the nearest one above it, {parent!r}, holds"
+            f" {_listing(parent)}; {expected}"
+        )
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"looked for the folder {folder!r}; {root!r} holds {_listing(root)}; {expected}"
+        )
+    with os.scandir(folder) as entries:
+        if not any(entry.is_dir() for entry in entries):
+            raise FileNotFoundError(
+                f"looked for a folder per class in {folder!r}, which holds {_listing(folder)};"
+                f" {expected}"
+            )
+    return folder
+
+
+class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
+    """ImageNet, or any set of that layout, read by ringfeed.
+
+    `data_root/train` and `data_root/val` hold one folder per class. Batches are
+    `[images, labels]`: float32 (or `dtype`) [N, 3, 224, 224], int64 [N]. Training takes a random
+    resized crop (scale 0.08 to 1) and a flip; validation resizes the short side to 256 and cuts
+    the centre; both normalise with ImageNet's mean and standard deviation. Testing and prediction
+    read `val` too: ImageNet's test images have no labels.
+
+    The Trainer adds its DistributedSampler where there are several processes, and its checkpoints
+    hold the train loader's position, so that a run goes on with the batch it was killed at.
+
+    Args:
+        data_root: The folder that holds `train` and `val`.
+        batch_size: Per process, as in torch's DataLoader.
+        num_workers: Decode threads of each loader (no processes); 0: the cores this rank may use.
+        pin_memory: Build batches in page-locked memory; without CUDA it means nothing.
+        persistent_workers: Keep threads and buffers from one epoch to the next.
+        prefetch_factor: Batches ready ahead, in all (not per worker).
+        train_transform, val_transform: torchvision transforms in place of the standard ones. They
+            are not saved as hyperparameters: checkpoints keep to plain values.
+        drop_last: Leave out the last, smaller training batch. False, as in torchvision's
+            references: no image is left out, and the length of an epoch stays what scripts expect.
+        in_order: False lets training batches come as they are ready (never those of validation).
+        seed: Of the training order, the crops and the flips; None: seed_everything's, else drawn
+            once and kept in checkpoints. The order among several processes is that of Lightning's
+            DistributedSampler, which knows seed_everything's alone.
+        timeout: Seconds to wait for a batch before a LoadTimeout names the files; 0: for ever.
+        memory_limit: Bytes that each loader may hold at most; None: what its options come to.
+        reader: "ring" (io_uring), "pool" (threads), or "auto": the ring where it is allowed.
+        dtype: "float32", "float16", "bfloat16", or "uint8" with a transform that yields it; None:
+            what the transform yields.
+        channels_last: Images with channels_last strides.
+        pillow: The Pillow version whose pixels to give, such as "12"; None: the installed one's.
+
+    Raises FileNotFoundError (in setup) where a folder is missing, LoadError where it cannot be
+    listed, ValueError where the classes of `train` and `val` differ, and RuntimeError where the
+    processes of a distributed run do not see the same files.
+    """
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str],
+        batch_size: int = 256,
+        num_workers: int = 8,
+        pin_memory: bool = True,
+        persistent_workers: bool = True,
+        prefetch_factor: int = 2,
+        *,
+        train_transform: Callable[[Any], Any] | None = None,
+        val_transform: Callable[[Any], Any] | None = None,
+        drop_last: bool = False,
+        in_order: bool = True,
+        seed: int | None = None,
+        timeout: float = 0,
+        memory_limit: int | None = None,
+        reader: Literal["auto", "ring", "pool"] = "auto",
+        dtype: Literal["float32", "float16", "bfloat16", "uint8"] | None = None,
+        channels_last: bool = False,
+        pillow: str | None = None,
+    ) -> None:
+        super().__init__()
+        # A Path among the hyperparameters would make the checkpoint one that torch.load refuses.
+        data_root = os.fspath(data_root)
+        dtype = None if dtype is None else str(dtype).removeprefix("torch.")
+        self.save_hyperparameters(ignore=["train_transform", "val_transform"])
+        self.train_transform = train_transform
+        self.val_transform = val_transform
+        self.train_dataset: ImageFolder | None = None
+        self.val_dataset: ImageFolder | None = None
+        self._drawn_seed: int | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Lists the folders that `stage` needs: "fit" both, None both, others `val` alone.
+
+        What is already there is kept. In a distributed run every process must call it: they
+        compare what they found.
+        """
+        splits = ("train", "val") if stage in (None, "fit") else ("val",)
+        failure: Exception | None = None
+        try:
+            for split in splits:
+                self._open(split)
+            if "train" in splits:
+                self._compare_classes()
+        except (OSError, ValueError) as error:
+            failure = error
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            self._compare_ranks(splits, failure)
+        if failure is not None:
+            raise failure
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader(
+            "train",
+            shuffle=True,
+            drop_last=self.hparams.drop_last,
+            in_order=self.hparams.in_order,
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def predict_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed, where this module drew it. (Lightning keeps the train loader's own state.)
+
+        Lightning restores no loader from a checkpoint of an epoch's end, and the epochs after it
+        would get another order.
+        """
+        return {} if self._drawn_seed is None else {"seed": self._drawn_seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._drawn_seed = state_dict.get("seed")
+
+    def _open(self, split: str) -> None:
+        if getattr(self, f"{split}_dataset") is not None:
+            return
+        folder = _check_split(self.hparams.data_root, split)
+        transform = getattr(self, f"{split}_transform")
+        if transform is None:
+            transform = _train_recipe() if split == "train" else _val_recipe()
+        setattr(self, f"{split}_dataset", ImageFolder(folder, transform))
+
+    def _compare_classes(self) -> None:
+        """Labels are places in the list of classes: a class more or less shifts them."""
+        train, val = set(self.train_dataset.classes), set(self.val_dataset.classes)
+        if train != val:
+            differing = sorted(train ^ val)
+            name = differing[0]
+            raise ValueError(
+                f"the labels of train and val do not agree: {len(train)} and {len(val)} classes,"
+                f" {len(differing)} in one alone, such as {name!r} in"
+                f" {'train' if name in train else 'val'}"
+            )
+
+    def _compare_ranks(self, splits: tuple[str, ...], failure: Exception | None) -> None:
+        """Raises on every rank where ranks differ, and where another rank found no dataset."""
+        mine: dict[str, Any] = {"failure": str(failure) if failure is not None else None}
+        if failure is None:
+            for split in splits:
+                dataset = getattr(self, f"{split}_dataset")
+                mine[split] = (resolve(dataset).native.fingerprint, len(dataset))
+        ranks: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(ranks, mine)
+        if failure is not None:
+            return
+        for rank, found in enumerate(ranks):
+            if found["failure"] is not None:
+                raise RuntimeError(f"rank {rank} has no dataset: {found['failure']}")
+        for split in splits:
+            fingerprint, count = ranks[0][split]
+            for rank, found in enumerate(ranks):
+                if found[split] != (fingerprint, count):
+                    folder = os.path.join(self.hparams.data_root, split)
+                    raise RuntimeError(
+                        f"the ranks do not see the same files in {folder!r}: {count} images on"
+                        f" rank 0, {found[split][1]} on rank {rank}"
+                        + (" under other names" if found[split][1] == count else "")
+                    )
+
+    def _seed(self) -> int | None:
+        if self.hparams.seed is not None:
+            return self.hparams.seed
+        if self.trainer is not None and self.trainer.world_size > 1:
+            return None  # the DistributedSampler's, which every rank has
+        if self._drawn_seed is None:
+            given = os.environ.get("PL_GLOBAL_SEED")
+            self._drawn_seed = (
+                int(given) if given else int(torch.empty((), dtype=torch.int64).random_())
+            )
+        return self._drawn_seed
+
+    def _loader(self, split: str, **options: Any) -> DataLoader:
+        dataset = getattr(self, f"{split}_dataset")
+        if dataset is None:
+            raise RuntimeError(
+                f"there is no {split}_dataset yet: call"
+                f" setup({'fit' if split == 'train' else 'validate'!r}) first"
+            )
+        hparams = self.hparams
+        return DataLoader(
+            dataset,
+            batch_size=hparams.batch_size,
+            num_workers=hparams.num_workers,
+            pin_memory=hparams.pin_memory and torch.cuda.is_available(),
+            persistent_workers=hparams.persistent_workers,
+            prefetch_factor=hparams.prefetch_factor,
+            timeout=hparams.timeout,
+            seed=self._seed(),
+            memory_limit=hparams.memory_limit,
+            reader=hparams.reader,
+            dtype=None if hparams.dtype is None else getattr(torch, hparams.dtype),
+            channels_last=hparams.channels_last,
+            pillow=hparams.pillow,
+            **options,
+        )

@@ -1,0 +1,391 @@
+"""DataLoader: torch's, with ringfeed behind it."""
+
+from __future__ import annotations
+
+import operator
+import os
+import warnings
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.utils.data
+from numpy.typing import NDArray
+from torch.utils.data import BatchSampler, Dataset, Sampler
+
+from . import _ringfeed, arguments, order
+from .core import core_loader, draws_of
+from .iterator import LoaderIterator
+from .order import SequentialOrder, ShuffledOrder
+from .resolved import Resolved, resolve_dataset
+from .run import Run, draw_seed, drop_aside
+from .state import Epochs, Identity, from_state, to_state
+from .stats import Meter, Stats
+
+T = TypeVar("T", covariant=True)
+
+
+class DataLoader(torch.utils.data.DataLoader[T]):
+    """torch.utils.data.DataLoader for folders of images, with ringfeed's threads for workers.
+
+    Yields lists [images, labels] like torch's: images [B, 3, H, W] in the dtype and layout asked
+    for, labels int64 [B]. They are the caller's to keep. Nothing is started by the constructor or
+    by iter(): files are read, and the epoch chosen, from an iterator's first next() on.
+
+    Arguments are torch's, with these differences:
+
+    - `dataset`: torchvision's ImageFolder or ImageNet, ringfeed.ImageFolder or ImageList, or Subset
+      of these. Its transform is compiled; `target_transform` runs on the thread of next().
+    - `num_workers`: threads that decode; 0 or None: the cores this process may use.
+    - `prefetch_factor`: batches ready ahead in all, not for each worker; 2 if None.
+    - `batch_size=None`: yields [image [3, H, W], label], one sample at a time; prefetch_factor is
+      then for each worker.
+    - `shuffle` draws the order from (seed, epoch); a `sampler` or `batch_sampler` of the caller's is
+      read on the thread of next(), about a second's worth of batches ahead.
+    - `collate_fn` and `multiprocessing_context` are refused. `worker_init_fn` is not called: there
+      is no worker process. `persistent_workers` keeps threads and buffers between epochs.
+    - `pin_memory`: batches are made in page-locked memory where there is an accelerator.
+    - `timeout`: seconds to wait for a batch before LoadTimeout, which names the files.
+
+    Its own:
+
+    - `seed`: of order and augmentation. None: drawn once from `generator` or torch's default; with
+      several processes the DistributedSampler's, else $PL_GLOBAL_SEED, else 0.
+    - `rank`, `world_size`: deal ringfeed's own order to several processes, padded as by
+      DistributedSampler. Never done by itself. With a `sampler` they only number its samples.
+    - `on_error`: "raise". `direct_io`: False. Others are to come.
+    - `memory_limit`: bytes; None: no limit. `reader`: "ring" (io_uring), "pool" or "auto".
+    - `dtype`: torch.float32, float16, bfloat16 of a float transform; None: the transform's.
+    - `channels_last`: the images' memory format. `pillow`: whose pixels, such as "12"; None: of the
+      Pillow that is installed.
+
+    The same dataset, seed and epoch give the same batches, whatever the threads. Each iterator that
+    yields takes the next epoch, unless set_epoch() said which. Two iterators at once read
+    independently.
+
+    Raises LoadError (an OSError) from next() for a file that cannot be read or decoded, at its
+    batch; next() may go on after it.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[T],
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Sampler[Any] | Iterable[Any] | None = None,
+        batch_sampler: Sampler[list[Any]] | Iterable[list[Any]] | None = None,
+        num_workers: int | None = 0,
+        collate_fn: Any = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Any = None,
+        multiprocessing_context: Any = None,
+        generator: torch.Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+        seed: int | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        on_error: str = "raise",
+        memory_limit: int | None = None,
+        reader: str = "auto",
+        direct_io: bool = False,
+        dtype: torch.dtype | None = None,
+        channels_last: bool = False,
+        pillow: str | None = None,
+    ) -> None:
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.on_error = on_error
+        self.memory_limit = memory_limit
+        self.reader = reader
+        self.direct_io = direct_io
+        self.dtype = dtype
+        self.channels_last = channels_last
+        self.pillow = pillow
+        self._requested_workers = num_workers
+        self._loaded_seed: int | None = None
+        self._drawn_seed: int | None = None
+        self._forget()
+        arguments.refuse_multiprocessing(multiprocessing_context)
+        arguments.refuse_iterable(dataset)
+        handed_back = order.is_own(sampler, dataset) and not shuffle and batch_sampler is None
+        super().__init__(
+            dataset,
+            batch_size,
+            shuffle,
+            sampler,
+            batch_sampler,
+            arguments.resolve_workers(num_workers),
+            collate_fn,
+            pin_memory,
+            drop_last,
+            timeout,
+            worker_init_fn,
+            None,
+            generator,
+            prefetch_factor=prefetch_factor,
+            persistent_workers=persistent_workers,
+            pin_memory_device=pin_memory_device,
+            in_order=in_order,
+        )
+        arguments.check_collate(self.collate_fn, self._auto_collation)
+        arguments.check_own(
+            prefetch_factor=prefetch_factor,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            on_error=on_error,
+            memory_limit=memory_limit,
+            reader=reader,
+            direct_io=direct_io,
+        )
+        arguments.refuse_two_shardings(
+            rank, order.distributed_sampler(self.sampler, self.batch_sampler)
+        )
+        self._own = handed_back or (sampler is None and batch_sampler is None)
+        if sampler is None:
+            self._replace_sampler(bool(shuffle))
+        self._epochs = Epochs(self._samplers())
+        self._resolved()
+
+    def _replace_sampler(self, shuffle: bool) -> None:
+        """Puts a sampler that passes set_epoch() on in the place of the one that torch made.
+
+        Also where there is a batch_sampler: Lightning looks for set_epoch() here. By object's
+        __setattr__, because torch and Lightning each watch their own.
+        """
+        own: Any = (
+            ShuffledOrder(self.dataset, self.generator, self.rank, self.world_size)
+            if shuffle
+            else SequentialOrder(self.dataset, self.rank, self.world_size)
+        )
+        object.__setattr__(self, "sampler", own)
+        if self._own and self.batch_size is not None:
+            batches = BatchSampler(own, self.batch_size, self.drop_last)
+            object.__setattr__(self, "batch_sampler", batches)
+
+    def _forget(self) -> None:
+        """What belongs to this process and is not copied."""
+        self._cached: Resolved | None = None
+        self._kept: tuple[Any, _ringfeed.Loader] | None = None
+        self._meter = Meter()
+        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        self._iterator_ref: weakref.ref[LoaderIterator] | None = None
+
+    # Iteration
+
+    def __iter__(self) -> LoaderIterator:  # type: ignore[override]
+        iterator = self._iterator if self.persistent_workers else None
+        if iterator is None:
+            iterator = self._get_iterator()
+            if self.persistent_workers:
+                self._iterator = iterator
+        else:
+            iterator._reset(self)
+        return iterator
+
+    def _get_iterator(self) -> LoaderIterator:  # type: ignore[override]
+        return LoaderIterator(self)
+
+    @property
+    def _iterator(self) -> LoaderIterator | None:  # type: ignore[override]
+        """The persistent iterator, held weakly: it holds the loader, and in a cycle both would keep
+        threads and buffers until a garbage collection. Threads and buffers are kept here."""
+        return None if self._iterator_ref is None else self._iterator_ref()
+
+    @_iterator.setter
+    def _iterator(self, iterator: LoaderIterator | None) -> None:
+        self._iterator_ref = None if iterator is None else weakref.ref(iterator)
+        if iterator is None:  # as Lightning ends workers
+            self._drop_kept()
+
+    def _drop_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            drop_aside(kept[1], kept[0][0])
+
+    def _core(self, resolved: Resolved, options: dict[str, Any]) -> _ringfeed.Loader:
+        """A core loader; under persistent_workers the one before, if nothing has changed."""
+        key = (os.getpid(), resolved, options)
+        if self._kept is not None and self._kept[0] == key:
+            return self._kept[1]
+        self._drop_kept()
+        native = core_loader(resolved, options)
+        if self.persistent_workers:
+            self._kept = key, native
+        return native
+
+    def close(self) -> None:
+        """Stops all threads; iterators end. Any thread. The loader can be iterated again."""
+        for run in list(self._runs):
+            run.stop()
+        self._kept = None
+
+    def __enter__(self) -> DataLoader[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_kept", None) is not None:
+            self._drop_kept()
+
+    # Epochs and state
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch that the next iterator begins: of order, crops and flips. A place in it that
+        load_state_dict() set is kept if it is in the same epoch. Also told to the sampler."""
+        epoch = operator.index(epoch)
+        if epoch < 0:
+            raise ValueError(f"epoch must not be negative, not {epoch}")
+        for sampler in self._samplers():
+            if callable(getattr(sampler, "set_epoch", None)):
+                sampler.set_epoch(epoch)
+        self._listen()
+        self._epochs.set(epoch)
+
+    def _samplers(self) -> list[Any]:
+        return order.samplers_of(self.sampler, self.batch_sampler)
+
+    def _listen(self) -> None:
+        self._epochs.listen(self._samplers())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place after the batches taken so far, by the iterator that began last: plain ints,
+        strings and lists. After the last batch: the beginning of the next epoch. On the thread of
+        next()."""
+        self._listen()
+        return to_state(
+            self._epochs.position(), self._identity(), self._settle_seed(), self._sampler_epoch()
+        )
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from `state` at the next iterator's first next(), with the state's seed.
+
+        Batch size and, outside Lightning, world size may have changed, unless the state was taken
+        out of order. Other transforms: a warning. Raises ValueError for another dataset, or in
+        mid-epoch another order.
+        """
+        self._listen()
+        position = from_state(state, self._identity(), self._can_reshard())
+        if self.seed is not None and self.seed != state["seed"]:
+            warnings.warn(
+                f"the state's seed {state['seed']} is used, not seed={self.seed}", stacklevel=2
+            )
+        for sampler in self._samplers():
+            if state["sampler_epoch"] is not None and hasattr(sampler, "set_epoch"):
+                sampler.set_epoch(state["sampler_epoch"])
+        self._listen()
+        self._loaded_seed = state["seed"]
+        self._epochs.load(position)
+
+    def _sampler_epoch(self) -> int | None:
+        epochs = [getattr(sampler, "epoch", None) for sampler in self._samplers()]
+        known = [epoch for epoch in epochs if isinstance(epoch, int)]
+        return None if self._own or not known else known[-1]
+
+    def _can_reshard(self) -> bool:
+        if self._own:
+            return True
+        plain = self.batch_sampler is None or type(self.batch_sampler) is BatchSampler
+        return plain and order.can_deal(self._distributed())
+
+    def _identity(self) -> Identity:
+        resolved = self._resolved()
+        return Identity(
+            batch_size=self.batch_size or getattr(self.batch_sampler, "batch_size", None),
+            world_size=self._shares()[1],
+            fingerprint=resolved.fingerprint,
+            dataset=resolved.description,
+            recipe=resolved.recipe.text,
+            order=order.describe(self.sampler, self.batch_sampler, self._own),
+        )
+
+    def _distributed(self) -> Any:
+        return order.distributed_sampler(self.sampler, self.batch_sampler)
+
+    def _shares(self) -> tuple[int, int]:
+        """rank and world_size: of ringfeed's own order, or of the positions a sampler's samples
+        take."""
+        if self.rank is not None and self.world_size is not None:
+            return self.rank, self.world_size
+        if self._own:
+            return 0, 1
+        return order.shares_of(self._distributed())
+
+    def _settle_seed(self, base_seed: int | None = None) -> int:
+        """`base_seed`: what the iterator has drawn, if there is one."""
+        if self._loaded_seed is not None:
+            return self._loaded_seed
+        if self.seed is not None:
+            return operator.index(self.seed)
+        shared = order.shared_seed(self._distributed(), self.world_size)
+        if shared is not None:
+            return shared
+        if self._drawn_seed is None:
+            self._drawn_seed = draw_seed(self.generator) if base_seed is None else base_seed
+        return self._drawn_seed
+
+    def _resolved(self) -> Resolved:
+        self._cached = resolve_dataset(
+            self.dataset,
+            self._cached,
+            dtype=self.dtype,
+            channels_last=self.channels_last,
+            pillow=self.pillow,
+        )
+        return self._cached
+
+    # Telling
+
+    def draws(self, epoch: int) -> NDArray[np.void]:
+        """Crops and flips of this rank's samples in `epoch`, in the order of delivery: shape [n],
+        fields position u8, index u4 (of the whole dataset), top, left, height, width i4 (pixels),
+        hflip bool. Reads the beginning of every file. ValueError for samplers whose order only
+        iterating tells; a DistributedSampler is not disturbed, and taken as set to `epoch`."""
+        return draws_of(self, operator.index(epoch))
+
+    def stats(self) -> Stats:
+        """Figures of the iterator that began last; print them. Any thread."""
+        count, size = _ringfeed.held_bytes()
+        held = {"held_batches": count, "held_bytes": size}
+        return Stats({**self._epochs.stats(), **self._meter.figures(), **held})
+
+    def __repr__(self) -> str:
+        size = "no batches" if not self._auto_collation else f"batch_size={self.batch_size}"
+        place = self._epochs.position()
+        seed = self._loaded_seed if self.seed is None else self.seed
+        seed = self._drawn_seed if seed is None else seed
+        parts = [
+            f"{self._resolved().description}",
+            size,
+            f"num_workers={self.num_workers}",
+            order.describe(self.sampler, self.batch_sampler, self._own),
+            f"seed={seed}",
+            f"epoch={place.epoch}",
+            f"reader={self.reader!r}",
+        ]
+        return f"ringfeed.DataLoader({', '.join(parts)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(vars(self))
+        for name in ("_cached", "_kept", "_meter", "_runs", "_iterator_ref"):
+            del state[name]
+        if self.num_workers == arguments.resolve_workers(self._requested_workers):
+            state["num_workers"] = None  # each process knows its own cores
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._forget()
+        vars(self).update(state)
+        if state["num_workers"] is None:
+            self.num_workers = arguments.resolve_workers(self._requested_workers)

@@ -1,0 +1,288 @@
+"""Which samples, in which order: ringfeed's own samplers, and reading from those of others."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import operator
+import os
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch.utils.data import (
+    BatchSampler,
+    DistributedSampler,
+    RandomSampler,
+    SequentialSampler,
+)
+
+
+class _OwnOrder:
+    """Says that ringfeed's core makes the order, and carries set_epoch() to the loader.
+
+    It is what `loader.sampler` holds when the caller gave no sampler: its type and length are what
+    Lightning looks at, and its set_epoch() is what Lightning calls. The loader asks it for news
+    (`calls`) instead of being told, so that it refers to no loader: copies, pickles and loaders made
+    again from a loader's attributes need nothing done to them.
+    """
+
+    def _init_share(self, rank: int | None, world_size: int | None) -> None:
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.calls = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch that the next iterator begins, unless it is the one it would begin anyway."""
+        self.epoch = epoch
+        self.calls += 1
+
+    def __len__(self) -> int:
+        total = super().__len__()  # type: ignore[misc]
+        return total if self.world_size is None else share_of(total, self.world_size)
+
+    def __iter__(self) -> Iterator[int]:
+        # Only for who pulls it himself, such as Lightning when it predicts: a loader does not.
+        if self.world_size is None:
+            return super().__iter__()  # type: ignore[misc]
+        dealt = DistributedSampler(
+            self.data_source,  # type: ignore[attr-defined]
+            num_replicas=self.world_size,
+            rank=self.rank,
+            shuffle=isinstance(self, RandomSampler),
+        )
+        dealt.set_epoch(self.epoch)
+        return iter(dealt)
+
+
+class ShuffledOrder(_OwnOrder, RandomSampler):
+    """A RandomSampler to look at. The core draws the order from (seed, epoch)."""
+
+    def __init__(
+        self,
+        data_source: Sized,
+        generator: torch.Generator | None,
+        rank: int | None,
+        world_size: int | None,
+    ) -> None:
+        self._init_share(rank, world_size)
+        RandomSampler.__init__(self, data_source, generator=generator)
+
+    @property
+    def num_samples(self) -> int:
+        """Of all ranks; 0 is refused, as by RandomSampler."""
+        return len(self.data_source)
+
+
+class SequentialOrder(_OwnOrder, SequentialSampler):
+    """A SequentialSampler to look at."""
+
+    def __init__(self, data_source: Sized, rank: int | None, world_size: int | None) -> None:
+        self._init_share(rank, world_size)
+        SequentialSampler.__init__(self, data_source)
+
+
+def is_own(sampler: object, dataset: object) -> bool:
+    """Whether `sampler` stands for the core's order of `dataset`, as Lightning hands it back."""
+    return isinstance(sampler, _OwnOrder) and sampler.data_source is dataset  # type: ignore
+
+
+def samplers_of(sampler: Any, batch_sampler: Any) -> list[Any]:
+    """Where Lightning, and therefore everybody, looks for set_epoch()."""
+    found = [sampler, getattr(batch_sampler, "sampler", None)]
+    return [s for i, s in enumerate(found) if s is not None and all(s is not t for t in found[:i])]
+
+
+def distributed_sampler(sampler: Any, batch_sampler: Any) -> DistributedSampler | None:
+    """The DistributedSampler beneath, or None."""
+    for candidate in samplers_of(sampler, batch_sampler):
+        if isinstance(candidate, DistributedSampler):
+            return candidate
+    return None
+
+
+def at_epoch(sampler: DistributedSampler, epoch: int) -> DistributedSampler:
+    """A copy that the caller's sampler knows nothing of."""
+    other = copy.copy(sampler)
+    other.set_epoch(epoch)
+    return other
+
+
+def dealt_from(sampler: DistributedSampler, start: int) -> list[int]:
+    """What is left for this rank of the sampler's epoch after `start` positions.
+
+    Sample k stands at position start + k * num_replicas + rank of the whole order, whatever number
+    of ranks consumed the positions before. From 0 on it is the sampler's own list.
+    """
+    whole = copy.copy(sampler)
+    whole.num_replicas, whole.rank = 1, 0
+    whole.num_samples = whole.total_size = len(whole.dataset)  # type: ignore[arg-type]
+    order = list(whole)
+    left = max(0, len(order) - start)
+    ranks = sampler.num_replicas
+    share = left // ranks if sampler.drop_last else -(-left // ranks)
+    first = start + sampler.rank
+    return [order[p % len(order)] for p in range(first, first + share * ranks, ranks)]
+
+
+def can_deal(sampler: DistributedSampler | None) -> bool:
+    """Whether dealt_from() knows its order: subclasses may have another."""
+    return type(sampler) is DistributedSampler
+
+
+def batches_of(indices: Iterator[Any], like: BatchSampler | None) -> Iterator[list[Any]]:
+    """As the BatchSampler `like` makes them; None: one by one."""
+    if like is None:
+        return ([index] for index in indices)
+    return iter(BatchSampler(indices, like.batch_size, like.drop_last))  # type: ignore[arg-type]
+
+
+def shares_of(sampler: DistributedSampler | None) -> tuple[int, int]:
+    """rank and world size of the samples that a foreign sampler gives."""
+    if sampler is not None:
+        return sampler.rank, sampler.num_replicas
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def shared_seed(sampler: DistributedSampler | None, world_size: int | None) -> int | None:
+    """The seed that several processes agree on without a word; None for one process."""
+    if sampler is not None:
+        return sampler.seed % (1 << 64)
+    several = (world_size or 1) > 1 or (dist.is_available() and dist.is_initialized())
+    return int(os.environ.get("PL_GLOBAL_SEED", 0)) if several else None
+
+
+def describe(sampler: Any, batch_sampler: Any, own: bool) -> str:
+    """The order, for states and people."""
+    if own:
+        return "shuffled" if isinstance(sampler, RandomSampler) else "sequential"
+    custom = batch_sampler is not None and type(batch_sampler) is not BatchSampler
+    inner = getattr(batch_sampler, "sampler", sampler)
+    if isinstance(inner, DistributedSampler):
+        name = f"{type(inner).__name__}(shuffle={inner.shuffle}, seed={inner.seed})"
+    else:
+        name = type(inner).__name__
+    if not custom:
+        return name
+    outer = type(batch_sampler).__name__
+    return outer if inner is sampler else f"{outer} of {name}"
+
+
+def share_of(samples: int, world_size: int) -> int:
+    """Of each rank: padded to be equal."""
+    return -(-max(0, samples) // world_size)
+
+
+def count_batches(samples: int, batch_size: int, drop_last: bool) -> int:
+    return samples // batch_size if drop_last else -(-samples // batch_size)
+
+
+def size_of(samples: Any) -> int | None:
+    """len(), or None for what has none."""
+    try:
+        return len(samples)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+class Pull:
+    """Reads a foreign order for the core, one batch a call, on the thread of next().
+
+    It keeps a checksum of the indices, so that a resumed epoch can tell whether a sampler repeats
+    itself. The checksum belongs to the samples, whatever the batches they came in.
+    """
+
+    def __init__(
+        self, batches: Iterable[Any], length: int, entries: NDArray[np.uint32] | None
+    ) -> None:
+        """`length`: of the caller's dataset. `entries`: of a Subset, where its samples are."""
+        self._batches = iter(batches)
+        self._length = length
+        self._entries = entries
+        self._checksum = 0
+        self._samples = 0
+        self._marks = deque([(0, 0)])  # (samples, checksum) after the batches not consumed
+        self.ended = False
+
+    def skip_batches(self, samples: int) -> int:
+        """Goes past what an earlier run consumed: how many batches. ValueError within a batch."""
+        skipped = 0
+        while self._samples < samples and self._take() is not None:
+            skipped += 1
+        if self._samples > samples:
+            raise ValueError(
+                f"the state was taken after {samples} samples, which is within a batch of this "
+                "batch_sampler: resume with the batch sizes that were saved"
+            )
+        self._check_skipped(samples)
+        return skipped
+
+    def skip_samples(self, samples: int, indices: Iterator[Any]) -> None:
+        """The same for `indices` of which the batches have yet to be made."""
+        if samples:
+            self._note(_places(list(itertools.islice(indices, samples)), self._length))
+        self._check_skipped(samples)
+
+    def _check_skipped(self, samples: int) -> None:
+        if self._samples < samples:
+            raise ValueError(
+                f"the sampler ends after {self._samples} samples, before the {samples} that "
+                "the state counts: it is not the order that was saved"
+            )
+
+    def peek(self) -> int | None:
+        """Size of the first batch, which stays the next; None: there is no batch."""
+        first = next(self._batches, None)
+        if first is None:
+            return None
+        self._batches = itertools.chain([first], self._batches)
+        return len(_places(first, self._length))
+
+    def __call__(self) -> NDArray[np.uint32] | None:
+        batch = self._take()
+        if batch is None:
+            self.ended = True
+            return None
+        return batch.astype(np.uint32) if self._entries is None else self._entries[batch]
+
+    def _take(self) -> NDArray[np.int64] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else self._note(_places(batch, self._length))
+
+    def _note(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        self._samples += len(places)
+        self._checksum = zlib.crc32(places, self._checksum)
+        self._marks.append((self._samples, self._checksum))
+        return places
+
+    def checksum_after(self, samples: int) -> int:
+        """Of the first `samples` of them; earlier ones are forgotten."""
+        while len(self._marks) > 1 and self._marks[1][0] <= samples:
+            self._marks.popleft()
+        return self._marks[0][1]
+
+
+def _places(batch: Any, length: int) -> NDArray[np.int64]:
+    """A batch's indices, negative ones resolved as a list does."""
+    if isinstance(batch, torch.Tensor):
+        batch = batch.tolist()
+    places = np.fromiter(map(operator.index, batch), np.int64)
+    if not len(places):
+        raise ValueError("the sampler gave an empty batch")
+    low, high = places.min(), places.max()
+    if low < -length or high >= length:
+        raise IndexError(
+            f"the sampler gave index {high if high >= length else low}, and the dataset has "
+            f"{length} samples"
+        )
+    if low < 0:
+        places[places < 0] += length
+    return places

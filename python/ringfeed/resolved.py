@@ -1,0 +1,74 @@
+"""What a loader makes of its dataset, kept while it stays the same."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch.utils.data import Subset
+
+from .datasets import Source, resolve
+from .transforms import Recipe, compile_transform
+
+
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """A dataset as the core reads it. Replacing `transform`, `target_transform` or `samples` of the
+    dataset is noticed at the next iterator's first next(); changing them in place is not."""
+
+    stamp: tuple[Any, ...]
+    source: Source
+    recipe: Recipe
+
+    @property
+    def length(self) -> int:
+        indices = self.source.indices
+        return len(self.source.native) if indices is None else len(indices)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of classes, names and order; of a Subset its indices too."""
+        whole = f"{self.source.native.fingerprint:016x}"
+        indices = self.source.indices
+        return whole if indices is None else f"{whole}-{zlib.crc32(indices):08x}"
+
+    @cached_property
+    def description(self) -> str:
+        native = self.source.native
+        part = "" if self.source.indices is None else f"{self.length} of "
+        return f"{part}{len(native)} images in {native.root or 'a list'}"
+
+
+def resolve_dataset(
+    dataset: Any,
+    before: Resolved | None,
+    *,
+    dtype: torch.dtype | None,
+    channels_last: bool,
+    pillow: str | None,
+) -> Resolved:
+    """`before` where nothing has changed: torchvision's lists of ImageNet take seconds to read."""
+    base = dataset
+    while isinstance(base, Subset):
+        base = base.dataset
+    names = ("transform", "target_transform", "samples")
+    try:
+        parts = tuple(vars(base).get(name) for name in names)
+        stamp = (dataset, len(dataset), *parts, dtype, channels_last, pillow)
+    except TypeError:  # no attributes or no length: for resolve() to refuse
+        stamp = ()
+    if before is not None and stamp and _same(before.stamp, stamp):
+        return before
+    source = resolve(dataset)
+    recipe = compile_transform(
+        source.transform, dtype=dtype, channels_last=channels_last, pillow=pillow
+    )
+    return Resolved(stamp, source, recipe)
+
+
+def _same(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
+    plain = (int, str, torch.dtype)
+    return all(b is n or (isinstance(n, plain) and b == n) for b, n in zip(before, now))

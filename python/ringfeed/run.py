@@ -1,0 +1,249 @@
+"""One pass over a loader's order: how it begins, and how far it has come."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import BatchSampler
+
+from . import _ringfeed, order, tensors
+from .core import core_options
+from .errors import LoadError
+from .order import Pull, ShuffledOrder
+from .resolved import Resolved
+from .state import Position
+from .transforms import Recipe
+
+if TYPE_CHECKING:
+    from .loader import DataLoader
+
+
+class Run:
+    """An epoch of the core, from its first next() on."""
+
+    def __init__(
+        self,
+        start: Position,
+        native: _ringfeed.Loader | None,
+        pull: Pull | None,
+        *,
+        expected: int | None,
+        shares: tuple[int, int],
+        checked: bool,
+        persistent: bool,
+    ) -> None:
+        """`native` None: there is nothing to load. `expected`: how many batches this run takes;
+        None: only the end tells. `checked`: the checksum of `pull` belongs into a state.
+        `persistent`: the loader keeps `native` for the next run."""
+        self.start = start
+        self._native = native
+        self._epoch = (
+            None
+            if native is None
+            else native.epoch(start.epoch, start.positions, start.beyond, pull)
+        )
+        self._pull = pull
+        self._expected = expected
+        self._rank, self._world_size = shares
+        self._checked = checked
+        self._persistent = persistent
+        self._taken = 0
+        self._ended = native is None
+        self._last_position = start
+        self._last_stats: dict[str, Any] = {}
+        self._process = os.getpid()
+
+    def next(self) -> _ringfeed.Batch | None:
+        """The next batch; None at the end and after stop(). A failed batch counts as taken."""
+        if self._epoch is None:
+            return None
+        try:
+            batch = self._epoch.next()
+        except LoadError as error:
+            self._taken += error.stage != "setup"
+            raise
+        if batch is not None:
+            self._taken += 1
+        elif self._pull is not None and self._pull.ended:
+            self._ended = True
+        return batch
+
+    @property
+    def finished(self) -> bool:
+        """Whether all has been taken. Known with the last batch where the order has a length:
+        Lightning asks for the state there, and never for the end."""
+        return self._ended or (self._expected is not None and self._taken >= self._expected)
+
+    def position(self) -> Position:
+        """What has been taken so far. On the thread of next()."""
+        if self._epoch is None:
+            return self._last_position
+        positions, beyond = self._epoch.progress()
+        position = replace(self.start, positions=positions, beyond=tuple(beyond), rank=self._rank)
+        if self._pull is None or not self._checked:
+            return replace(position, checksum=None)
+        consumed = positions // self._world_size
+        return replace(position, checksum=self._pull.checksum_after(consumed))
+
+    def stats(self) -> dict[str, Any]:
+        if self._native is None:
+            return self._last_stats
+        return {**self._native.stats(), "memory_bound": self._native.memory_bound}
+
+    def stop(self) -> None:
+        """Ends it; a next() that waits gets None. Any thread."""
+        if (native := self._native) is not None:
+            native.stop()
+
+    def release(self) -> None:
+        """Lets go of the core, keeping what state and stats need. Waits for no I/O."""
+        if self._epoch is None:
+            return
+        if os.getpid() == self._process:
+            self._last_position = self.position()
+            self._last_stats = self.stats()
+        native, self._native, self._epoch = self._native, None, None
+        if not self.finished and not self._persistent:
+            drop_aside(native, self._process)
+
+
+def drop_aside(native: _ringfeed.Loader | None, process: int) -> None:
+    """Drops a core loader that may be reading: its end waits for reads in flight, so it is a
+    thread's that nobody waits for. In a forked child there is nothing to end."""
+    if native is None or os.getpid() != process:
+        return
+    try:
+        threading.Thread(target=native.stop, name="ringfeed-stop", daemon=True).start()
+    except RuntimeError:
+        pass  # the interpreter is ending, and stops all loaders itself
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Where a run's samples come from."""
+
+    batch_size: int
+    expected: int | None
+    empty: bool
+    pull: Pull | None = None
+    checked: bool = False
+
+
+def begin(loader: DataLoader, stacklevel: int) -> tuple[Run, Recipe, Any, bool]:
+    """Starts the epoch that is next: the run, the recipe, the target_transform, pinned or not.
+
+    What the loader's attributes say at this moment counts. Random numbers are drawn as torch's
+    iterators draw them: a base seed, then, under shuffle without a generator, RandomSampler's. (With
+    a generator RandomSampler draws a permutation from it: that one is not made.)
+    """
+    resolved = loader._resolved()
+    loader._listen()
+    start = loader._epochs.next
+    pinned = tensors.should_pin(loader.pin_memory, loader.pin_memory_device, stacklevel + 1)
+    plan = (_own if loader._own else _foreign)(loader, start, resolved)
+    seed = loader._settle_seed(draw_seed(loader.generator))
+    if loader.generator is None and loader._own and isinstance(loader.sampler, ShuffledOrder):
+        draw_seed(None)
+    native = None
+    if not plan.empty:
+        options = core_options(loader, batch_size=plan.batch_size, seed=seed, pinned=pinned)
+        native = loader._core(resolved, options)
+    run = Run(
+        start,
+        native,
+        plan.pull,
+        expected=plan.expected,
+        shares=loader._shares(),
+        checked=plan.checked,
+        persistent=loader.persistent_workers,
+    )
+    loader._epochs.begin(run)
+    loader._runs.add(run)
+    return run, resolved.recipe, resolved.source.target_transform, pinned
+
+
+def draw_seed(generator: torch.Generator | None) -> int:
+    """As torch's iterators do."""
+    return int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())
+
+
+def _own(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
+    batch_size = loader.batch_size or 1
+    share = order.share_of(resolved.length - start.positions, loader._shares()[1])
+    batches = order.count_batches(share, batch_size, loader.drop_last)
+    return _Plan(batch_size, _without(batches, start), empty=not batches)
+
+
+def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
+    rank, world_size = loader._shares()
+    length, entries = resolved.length, resolved.source.indices
+    given = loader.batch_sampler
+    # torch's own BatchSampler can be made anew over what is left of its sampler.
+    plain = given is None or type(given) is BatchSampler
+    sampler = given.sampler if plain and given is not None else loader.sampler
+    dealt = start.positions > 0 and plain and order.can_deal(sampler)
+    consumed = start.positions // world_size
+    batches: Iterator[Any]
+    expected: int | None
+    if dealt:
+        left = order.dealt_from(sampler, start.positions)
+        batches = order.batches_of(iter(left), given)
+        expected = _batches_in(len(left), given)
+        pull = Pull(batches, length, entries)
+    elif plain and consumed:
+        indices = iter(sampler)
+        pull = Pull(order.batches_of(indices, given), length, entries)
+        pull.skip_samples(consumed, indices)
+        total = order.size_of(sampler)
+        expected = None if total is None else _batches_in(max(0, total - consumed), given)
+    else:
+        batches = order.batches_of(iter(sampler), None) if given is None else iter(given)
+        pull = Pull(batches, length, entries)
+        skipped = pull.skip_batches(consumed)
+        total = order.size_of(loader._index_sampler)
+        expected = None if total is None else max(0, total - skipped)
+    if not dealt:
+        _check_repeated(pull, start, consumed, rank)
+    first = pull.peek()
+    return _Plan(
+        _batch_size(given, first),
+        None if expected is None else _without(expected, start),
+        empty=first is None,
+        pull=pull,
+        checked=not order.can_deal(sampler) or not plain,
+    )
+
+
+def _without(batches: int, start: Position) -> int:
+    """Those of the batches after `start` that it does not count as delivered."""
+    return batches - sum(number < batches for number in start.beyond)
+
+
+def _batch_size(batch_sampler: Any, first: int | None) -> int:
+    """What memory is measured out for; larger batches take more."""
+    if batch_sampler is None:
+        return 1
+    size = getattr(batch_sampler, "batch_size", None)
+    return size if isinstance(size, int) and size > 0 else first or 1
+
+
+def _batches_in(samples: int, batch_sampler: BatchSampler | None) -> int:
+    if batch_sampler is None:
+        return samples
+    return order.count_batches(samples, batch_sampler.batch_size, batch_sampler.drop_last)
+
+
+def _check_repeated(pull: Pull, start: Position, consumed: int, rank: int) -> None:
+    if start.checksum is None or start.rank != rank:
+        return  # taken on another rank, whose indices were others
+    if pull.checksum_after(consumed) != start.checksum:
+        raise ValueError(
+            "the sampler does not repeat the order that it had when the state was saved, so its "
+            "place in the epoch means nothing. Give the sampler a generator, and its state before "
+            "the epoch; or use shuffle=True or a DistributedSampler, whose orders can be resumed"
+        )

@@ -1,0 +1,216 @@
+"""Where an epoch stands: which comes next, what a state says, and whether it fits a loader."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .order import _OwnOrder
+
+if TYPE_CHECKING:
+    from .run import Run
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in an epoch. With `positions` 0 and nothing beyond: its beginning."""
+
+    epoch: int = 0
+    positions: int = 0
+    """Places of the global order that all ranks together have consumed, from the front."""
+    beyond: tuple[int, ...] = ()
+    """Batches delivered out of order after that, counted from there."""
+    checksum: int | None = None
+    """Of the indices that a foreign sampler gave this far on rank `rank`; None: not known."""
+    rank: int = 0
+
+    @property
+    def within(self) -> bool:
+        """Whether the epoch has begun."""
+        return bool(self.positions or self.beyond)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a state must have in common with the loader that goes on from it."""
+
+    batch_size: int | None
+    world_size: int
+    fingerprint: str
+    dataset: str
+    recipe: str
+    order: str
+
+
+class Epochs:
+    """Which epoch the next iterator begins, and how far the latest has come.
+
+    set_epoch(), on the loader or on its sampler, and load() say where the next iterator begins;
+    else it takes the epoch after the latest that has begun. iter() alone means nothing: Lightning
+    makes iterators that it throws away.
+    """
+
+    def __init__(self, samplers: Iterable[Any]) -> None:
+        self._heard = [_said(sampler) for sampler in samplers]
+        epochs = [epoch for _, epoch in self._heard if epoch is not None]
+        self.next = Position(epochs[0] if epochs else 0)
+        self._told = False  # since the latest run began
+        self._run: Run | None = None
+
+    def listen(self, samplers: Iterable[Any]) -> None:
+        """Takes note of set_epoch() calls on the samplers.
+
+        Of a foreign sampler only `epoch` can be seen: a call that changes nothing goes unnoticed.
+        """
+        heard = [_said(sampler) for sampler in samplers]
+        for before, (calls, epoch) in zip(self._heard, heard):
+            if (calls, epoch) != before and epoch is not None:
+                self.set(epoch)
+        self._heard = heard
+
+    def set(self, epoch: int) -> None:
+        run = self._run
+        if run is not None and not self._told and not run.finished and epoch == run.start.epoch:
+            # Said within the epoch: the run goes on and keeps its place in the state.
+            self.next = Position(epoch)
+            return
+        if epoch != self.next.epoch:
+            self.next = Position(epoch)
+        self._told = True
+
+    def load(self, position: Position) -> None:
+        self.next = position
+        self._told = True
+
+    def begin(self, run: Run) -> None:
+        """`run` has begun at `next`."""
+        self._run = run
+        self._told = False
+        self.next = Position(run.start.epoch + 1)
+
+    def position(self) -> Position:
+        """What a state says: a finished epoch is the beginning of the one that follows."""
+        if self._run is None or self._told or self._run.finished:
+            return self.next
+        return self._run.position()
+
+    def stats(self) -> dict[str, Any]:
+        return {} if self._run is None else self._run.stats()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"next": self.position(), "_heard": self._heard, "_told": True, "_run": None}
+
+
+def _said(sampler: Any) -> tuple[int, int | None]:
+    """What set_epoch() has left behind: how often it was called, if known, and the epoch."""
+    epoch = getattr(sampler, "epoch", None)
+    if not isinstance(epoch, int):
+        return 0, None
+    return sampler.calls if isinstance(sampler, _OwnOrder) else 0, epoch
+
+
+def to_state(
+    position: Position, identity: Identity, seed: int, sampler_epoch: int | None
+) -> dict[str, Any]:
+    """Plain values only: torch.load(weights_only=True) reads it."""
+    return {
+        "version": VERSION,
+        "seed": seed,
+        "epoch": position.epoch,
+        "positions": position.positions,
+        "beyond": list(position.beyond),
+        "rank": position.rank,
+        "checksum": position.checksum,
+        "sampler_epoch": sampler_epoch,
+        **vars(identity),
+    }
+
+
+def from_state(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> Position:
+    """Where `state` says to go on. Raises ValueError for what does not fit the loader.
+
+    `can_reshard`: whether the order can be dealt to another number of ranks in mid-epoch.
+    """
+    _check_shape(state, mine)
+    if state["fingerprint"] != mine.fingerprint:
+        raise ValueError(
+            f"the state belongs to another dataset: it was saved with {state['dataset']} "
+            f"(fingerprint {state['fingerprint']}), and this loader reads {mine.dataset} "
+            f"(fingerprint {mine.fingerprint})"
+        )
+    if state["recipe"] != mine.recipe:
+        warnings.warn(
+            "the state was saved with other transforms: from now on images are made by\n"
+            f"  {mine.recipe}\nand until now they were made by\n  {state['recipe']}",
+            stacklevel=3,
+        )
+    position = Position(
+        state["epoch"],
+        state["positions"],
+        tuple(state["beyond"]),
+        state["checksum"],
+        state["rank"],
+    )
+    if position.within:
+        _check_within(state, mine, can_reshard)
+    return position
+
+
+def _check_shape(state: Mapping[str, Any], mine: Identity) -> None:
+    if not isinstance(state, Mapping) or "version" not in state:
+        raise ValueError("this is not a state of a ringfeed.DataLoader")
+    if state["version"] != VERSION:
+        raise ValueError(
+            f"the state has version {state['version']}, and this ringfeed reads version {VERSION}"
+        )
+    expected = to_state(Position(), mine, 0, None)
+    missing = [key for key in expected if key not in state]
+    if missing:
+        raise ValueError(f"the state lacks {', '.join(missing)}")
+
+
+def _check_within(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> None:
+    """What only matters in mid-epoch."""
+    if state["order"] != mine.order:
+        raise ValueError(
+            f"the state was saved within an epoch whose order was {state['order']}, and this "
+            f"loader's is {mine.order}: its place means nothing here. Use the same sampler and "
+            "shuffle, or start the epoch anew by set_epoch() of another epoch"
+        )
+    if state["beyond"] and state["batch_size"] != mine.batch_size:
+        raise ValueError(
+            "the state was saved out of order (in_order=False) with batches of "
+            f"{state['batch_size']}: resume it with that batch_size, not {mine.batch_size}"
+        )
+    if state["world_size"] == mine.world_size:
+        return
+    change = f"the state was saved within an epoch on {state['world_size']} ranks, and now there "
+    change += f"is 1: " if mine.world_size == 1 else f"are {mine.world_size}: "
+    if called_by_lightning():
+        raise ValueError(
+            change + "Lightning counts an epoch's batches itself and cannot go on. Resume with "
+            "the same number, or from a checkpoint taken at the end of an epoch"
+        )
+    if state["beyond"]:
+        raise ValueError(change + "with in_order=False resume with the same number")
+    if not can_reshard:
+        raise ValueError(
+            change + f"only ringfeed's own order and DistributedSampler's can be dealt anew, not "
+            f"{mine.order}"
+        )
+
+
+def called_by_lightning() -> bool:
+    """Whether a Lightning Trainer is on the call stack."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.startswith(("lightning.pytorch.", "pytorch_lightning.")):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

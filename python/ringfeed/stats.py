@@ -1,0 +1,82 @@
+"""What a loader tells of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Stats(dict[str, Any]):
+    """A snapshot: the core's figures, and Python's.
+
+    `read`, `decode` and `deliver` each hold count, failed, bytes, busy_seconds and p50_us, p90_us,
+    p99_us, max_us: of files, samples and batches. `verdict` is what holds the loader back. Before
+    the first batch the core's figures are missing.
+
+    `batches`: delivered by this loader. `next_cpu_ms`: CPU time of the calling thread inside
+    next(), a batch; waiting takes none. `begin_cpu_ms`: the same for what the first next() of an
+    iterator does besides, the last time. `held_batches`, `held_bytes`: handed out by this process
+    and still in use; they are the caller's, outside `memory_bound`. `memory_bound`: the most bytes
+    that the loader holds.
+    """
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self['batches']} batches, {self['next_cpu_ms']:.2f} ms CPU in next() each "
+            f"({self['begin_cpu_ms']:.1f} ms to begin); {self['held_batches']} held, "
+            f"{_bytes(self['held_bytes'])}"
+        ]
+        if "verdict_line" in self:
+            lines.append(self["verdict_line"])
+            for stage, unit in (("read", "files"), ("decode", "images"), ("deliver", "batches")):
+                lines.append(_line(stage, unit, self[stage]))
+            note = f" ({self['reader_note']})" if self["reader_note"] else ""
+            lines.append(
+                f"{self['workers']} decode threads; reader {self['reader']}{note}, "
+                f"{self['depth']} files in flight at most; at most "
+                f"{_bytes(self['memory_bound'])} of memory"
+            )
+        else:
+            lines.append("nothing has been read yet")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _line(stage: str, unit: str, figures: dict[str, Any]) -> str:
+    failed = f", {figures['failed']} failed" if figures["failed"] else ""
+    return (
+        f"{stage}: {figures['count']} {unit}{failed}, {_bytes(figures['bytes'])}; "
+        f"p50 {figures['p50_us'] / 1e3:.2f} ms, p99 {figures['p99_us'] / 1e3:.2f} ms, "
+        f"max {figures['max_us'] / 1e3:.2f} ms"
+    )
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+class Meter:
+    """CPU time that a loader's iterators take from the thread that calls them."""
+
+    def __init__(self) -> None:
+        self._batches = 0
+        self._next_ns = 0
+        self._begin_ns = 0
+
+    def begun(self, nanoseconds: int) -> None:
+        self._begin_ns = nanoseconds
+
+    def delivered(self, nanoseconds: int) -> None:
+        self._batches += 1
+        self._next_ns += nanoseconds
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "batches": self._batches,
+            "next_cpu_ms": self._next_ns / 1e6 / max(1, self._batches),
+            "begin_cpu_ms": self._begin_ns / 1e6,
+        }

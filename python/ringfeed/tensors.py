@@ -1,0 +1,79 @@
+"""From the core's batches to tensors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch.utils.data import default_collate, default_convert
+from torch.utils.data._utils.pin_memory import pin_memory as pin
+
+from . import _ringfeed
+from .transforms import Recipe
+
+
+def page_locked(size: int) -> tuple[torch.Tensor, int]:
+    """`size` bytes and their address. torch's caching allocator gives a block to the next batch
+    only when the copies that were enqueued from it are done."""
+    memory = torch.empty(size, dtype=torch.uint8, pin_memory=True)
+    return memory, memory.data_ptr()
+
+
+def should_pin(pin_memory: bool, pin_memory_device: str, stacklevel: int) -> bool:
+    """Whether batches are made in page-locked memory; warns as torch's iterators do."""
+    if not pin_memory:
+        return False
+    stacklevel += 1
+    if pin_memory_device:
+        warnings.warn(
+            "pin_memory_device is deprecated, the current accelerator will be used as the device,"
+            f"ignore pin_memory_device='{pin_memory_device}'.",
+            stacklevel=stacklevel,
+        )
+    if not torch.accelerator.is_available():
+        warnings.warn(
+            "'pin_memory' argument is set as true but no accelerator is found, "
+            "then device pinned memory won't be used.",
+            stacklevel=stacklevel,
+        )
+        return False
+    if torch.accelerator.current_accelerator().type == "mps":  # type: ignore[union-attr]
+        warnings.warn(
+            "'pin_memory' argument is set as true but not supported on MPS now, "
+            "device pinned memory won't be used.",
+            stacklevel=stacklevel,
+        )
+        return False
+    return True
+
+
+def batch(found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool) -> list[Any]:
+    """[images, labels], as torch's default_collate: images [size, 3, height, width], labels int64
+    [size] or what target_transform's results make. Once a batch: the caller owns the memory."""
+    images = _images(found, recipe)
+    labels: Any = torch.from_dlpack(found.labels())
+    if target_transform is not None:
+        labels = default_collate([target_transform(label) for label in labels.tolist()])
+    return [images, pin(labels) if pinned else labels]
+
+
+def sample(found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool) -> list[Any]:
+    """[image, label], as torch's default_convert: an image [3, height, width] and an int, or what
+    target_transform makes of it."""
+    image = _images(found, recipe)[0]
+    label = int(torch.from_dlpack(found.labels()))
+    if target_transform is not None:
+        label = default_convert(target_transform(label))
+    return [image, pin(label) if pinned else label]
+
+
+def _images(found: _ringfeed.Batch, recipe: Recipe) -> torch.Tensor:
+    memory = found.images()
+    if not isinstance(memory, torch.Tensor):
+        return torch.from_dlpack(memory)
+    plan, size = recipe.plan, found.size
+    values = memory[: size * plan.sample_bytes].view(recipe.dtype)
+    if recipe.channels_last:
+        return values.view(size, plan.height, plan.width, 3).permute(0, 3, 1, 2)
+    return values.view(size, 3, plan.height, plan.width)

@@ -1,0 +1,460 @@
+"""Torchvision transforms, v1 and v2, as the plan that the core carries out.
+
+What is accepted gives torchvision's values bit for bit; all else is refused by name.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+from . import _ringfeed
+from .errors import UnsupportedTransform
+
+_ACCEPTED = (
+    "ringfeed does RandomResizedCrop, or Resize and CenterCrop; then RandomHorizontalFlip; then "
+    "ToTensor, or PILToTensor / ToImage with ToDtype / ConvertImageDtype; then Normalize"
+)
+_ELSEWHERE = (
+    f"{_ACCEPTED}. Leave this step out and apply it to the batches that the loader yields, or "
+    "load this dataset with torch.utils.data.DataLoader"
+)
+_DTYPES = {
+    torch.float32: "float32",
+    torch.float16: "float16",
+    torch.bfloat16: "bfloat16",
+    torch.uint8: "uint8",
+}
+_HALVES = (torch.float16, torch.bfloat16)
+
+# What decides what a transform does to an image; a subclass may override anything else.
+_BEHAVIOUR = (
+    "__call__",
+    "forward",
+    "transform",
+    "_transform",
+    "make_params",
+    "_get_params",
+    "get_params",
+    "check_inputs",
+    "_call_kernel",
+    "_needs_transform_list",
+    "_transformed_types",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A transform as the core carries it out."""
+
+    plan: _ringfeed.Plan
+    dtype: torch.dtype
+    channels_last: bool
+    text: str
+    """All of it in one line, with the Pillow rule: equal texts give equal tensors."""
+
+
+def compile_transform(
+    transform: Any, *, dtype: torch.dtype | None, channels_last: bool, pillow: str | None
+) -> Recipe:
+    """The recipe that gives what `transform` makes of a PIL image, as `dtype`.
+
+    `dtype` None is what the transform yields; float16 and bfloat16 round its float32 result to
+    nearest even, as Tensor.to does. `pillow` is the version whose resize is reproduced, such as
+    "12" or "13.0"; None: the installed one's. Raises UnsupportedTransform naming the step that
+    cannot be reproduced exactly and what to do, ValueError for a `pillow` that is no version.
+    """
+    if transform is None:
+        raise UnsupportedTransform(
+            "the dataset has no transform: ringfeed yields tensors of one shape, not PIL images. "
+            "Give it one, such as Compose([RandomResizedCrop(224), ToTensor()])"
+        )
+    pillow13 = _is_pillow13(pillow)
+    compiler = _Compiler()
+    for step in _steps(transform):
+        compiler.add(step)
+    return compiler.finish(dtype, channels_last, pillow13)
+
+
+def _is_pillow13(pillow: str | None) -> bool:
+    if pillow is None:
+        try:
+            from PIL import __version__ as installed
+        except ImportError:
+            return True
+        if ".post" in installed:
+            warnings.warn(
+                f"Pillow {installed} is pillow-simd, whose resize rounds otherwise than Pillow's: "
+                f"ringfeed gives the pixels of Pillow {installed.split('.post')[0]}. "
+                "pillow= says which Pillow is meant, and silences this warning",
+                stacklevel=3,
+            )
+        pillow = installed
+    match = re.match(r"(\d+)(\.|$)", pillow) if isinstance(pillow, str) else None
+    if match is None:
+        raise ValueError(f'pillow must be a version such as "12" or "13.0", not {pillow!r}')
+    return int(match[1]) >= 13
+
+
+@dataclass(frozen=True)
+class _Step:
+    transform: Any
+    place: str
+    kind: str | None
+    """The torchvision class it is, or is a subclass of; None: no known one."""
+    v2: bool = False
+
+    def refuse(self, why: str) -> NoReturn:
+        raise UnsupportedTransform(f"{self}: {why}")
+
+    def __str__(self) -> str:
+        return f"{self.place}, {' '.join(repr(self.transform).split())}"
+
+
+def _steps(transform: Any) -> Iterator[_Step]:
+    """Every step, those within Compose and Sequential too."""
+    classes = _known_classes()
+
+    def walk(node: Any, place: str) -> Iterator[_Step]:
+        base = next((c for c in type(node).__mro__ if c in classes), None)
+        name, v2 = classes[base] if base is not None else (None, False)
+        step = _Step(node, f"step {place}" if place else "the transform", name, v2)
+        if base is not None:
+            _check_behaviour(step, base)
+        if name in ("Compose", "Sequential"):
+            children = node.transforms if name == "Compose" else list(node)
+            for number, child in enumerate(children, start=1):
+                yield from walk(child, f"{place}.{number}" if place else str(number))
+        else:
+            yield step
+
+    return walk(transform, "")
+
+
+def _known_classes() -> dict[type, tuple[str, bool]]:
+    """Class -> its name and whether it is of v2."""
+    # Here, not above: whoever has such a transform has imported torchvision, others need not.
+    from torchvision import transforms as v1
+    from torchvision.transforms import v2
+
+    classes: dict[type, tuple[str, bool]] = {
+        torch.nn.Sequential: ("Sequential", False),
+        torch.nn.Identity: ("Identity", False),
+    }
+    for module in (v1, v2):
+        for name in ("Compose", *_Compiler.HANDLERS):
+            if hasattr(module, name):
+                classes[getattr(module, name)] = name, module is v2
+    return classes
+
+
+def _check_behaviour(step: _Step, base: type) -> None:
+    kind = type(step.transform)
+    for name in _BEHAVIOUR:
+        own = getattr(kind, name, None) is not getattr(base, name, None)
+        if own or name in vars(step.transform):
+            step.refuse(f"it has its own {name}, which ringfeed cannot carry out. {_ELSEWHERE}")
+    for hooks in ("_forward_hooks", "_forward_pre_hooks"):
+        if getattr(step.transform, hooks, None):
+            step.refuse("it has forward hooks, which ringfeed cannot run; remove them")
+
+
+@dataclass
+class _Crop:
+    """RandomResizedCrop."""
+
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+
+    def __str__(self) -> str:
+        return (
+            f"random_resized_crop({self.size[0]}x{self.size[1]}, "
+            f"scale={self.scale[0]!r}..{self.scale[1]!r}, "
+            f"ratio={self.ratio[0]!r}..{self.ratio[1]!r})"
+        )
+
+
+@dataclass
+class _Resize:
+    """Resize, CenterCrop, or one after the other."""
+
+    resize: int | tuple[int, int] | None
+    crop: tuple[int, int] | None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return self.resize if self.crop is None and isinstance(self.resize, tuple) else self.crop
+
+    def __str__(self) -> str:
+        parts = []
+        if isinstance(self.resize, tuple):
+            parts.append(f"resize({self.resize[0]}x{self.resize[1]})")
+        elif self.resize is not None:
+            parts.append(f"resize({self.resize})")
+        if self.crop is not None:
+            parts.append(f"center_crop({self.crop[0]}x{self.crop[1]})")
+        return " ".join(parts)
+
+
+class _Compiler:
+    """Takes the steps in their order and keeps what an image has become so far."""
+
+    def __init__(self) -> None:
+        self.geometry: _Crop | _Resize | None = None
+        self.flip: float = 0.0
+        self.tensor: str | None = None  # the step that made a tensor of the PIL image
+        self.tv_tensor = False  # that tensor is a tv_tensors.Image
+        self.dtype = torch.uint8
+        self.flavour = "none"
+        self.mean_std: tuple[list[float], list[float]] | None = None
+
+    def add(self, step: _Step) -> None:
+        if step.kind is None:
+            step.refuse(f"ringfeed cannot do this. {_ELSEWHERE}")
+        self.HANDLERS[step.kind](self, step)
+
+    def _nothing(self, step: _Step) -> None:
+        """For images that are RGB, and values that stay as they are."""
+
+    def _to_pure_tensor(self, step: _Step) -> None:
+        self.tv_tensor = False
+
+    def _before_geometry(self, step: _Step) -> None:
+        if self.tensor is not None:
+            step.refuse(
+                f"it comes after {self.tensor}, and torchvision resizes a tensor otherwise than a "
+                f"PIL image: move it before {self.tensor}"
+            )
+        if self.flip:
+            step.refuse("it comes after RandomHorizontalFlip: move it before")
+
+    def _check_interpolation(self, step: _Step) -> None:
+        interpolation = step.transform.interpolation
+        # An InterpolationMode, its name, or Pillow's number. antialias= does not matter: Pillow
+        # always antialiases, as torchvision's documentation says.
+        if getattr(interpolation, "value", interpolation) not in ("bilinear", 2):
+            step.refuse("ringfeed resizes bilinearly only: use InterpolationMode.BILINEAR")
+
+    def _random_resized_crop(self, step: _Step) -> None:
+        self._before_geometry(step)
+        self._check_interpolation(step)
+        if self.geometry is not None:
+            step.refuse(f"it comes after {self.geometry}: keep one of the two")
+        scale, ratio = (
+            (float(low), float(high)) for low, high in (step.transform.scale, step.transform.ratio)
+        )
+        for name, (low, high) in (("scale", scale), ("ratio", ratio)):
+            if not 0 < low <= high < float("inf"):
+                step.refuse(f"{name} must be a range (min, max) with 0 < min <= max")
+        self.geometry = _Crop(_pair(step), scale, ratio)
+
+    def _resize(self, step: _Step) -> None:
+        self._before_geometry(step)
+        self._check_interpolation(step)
+        if self.geometry is not None:
+            step.refuse(f"it comes after {self.geometry}: ringfeed resizes once, then crops")
+        if step.transform.max_size is not None:
+            step.refuse("ringfeed has no max_size: give size alone, and CenterCrop after it")
+        size = _sizes(step)
+        self.geometry = _Resize(size[0] if len(size) == 1 else (size[0], size[1]), None)
+
+    def _center_crop(self, step: _Step) -> None:
+        self._before_geometry(step)
+        if self.geometry is None:
+            self.geometry = _Resize(None, None)
+        if isinstance(self.geometry, _Crop) or self.geometry.crop is not None:
+            step.refuse(f"it comes after {self.geometry}: ringfeed crops once")
+        self.geometry.crop = _pair(step)
+
+    def _random_horizontal_flip(self, step: _Step) -> None:
+        if self.tensor is not None:
+            step.refuse(f"it comes after {self.tensor}: move it before, the values are the same")
+        if self.flip:
+            step.refuse("a second flip: keep one of the two")
+        self.flip = float(step.transform.p)
+        if not 0 <= self.flip <= 1:
+            step.refuse("p must be in [0, 1]")
+
+    def _make_tensor(self, step: _Step) -> None:
+        if self.tensor is not None:
+            step.refuse(f"{self.tensor} has made a tensor already: leave this one out")
+        assert step.kind is not None
+        self.tensor = step.kind
+
+    def _to_tensor(self, step: _Step) -> None:
+        self._make_tensor(step)
+        if torch.get_default_dtype() != torch.float32:
+            step.refuse(
+                f"it yields {torch.get_default_dtype()}, torch's default dtype at present: set it "
+                "back to torch.float32"
+            )
+        self.dtype, self.flavour = torch.float32, "to_tensor"
+
+    def _pil_to_tensor(self, step: _Step) -> None:
+        self._make_tensor(step)
+
+    def _to_image(self, step: _Step) -> None:
+        if self.tensor is None:
+            self._make_tensor(step)
+        self.tv_tensor = True
+
+    def _convert_image_dtype(self, step: _Step) -> None:
+        # v1 divides by 255, v2 multiplies by 1/255: other bits in half of the values.
+        self._convert(step, step.transform.dtype, "to_dtype" if step.v2 else "to_tensor")
+
+    def _to_dtype(self, step: _Step) -> None:
+        dtype = step.transform.dtype
+        if isinstance(dtype, dict):
+            from torchvision import tv_tensors
+
+            key = tv_tensors.Image if self.tv_tensor else torch.Tensor
+            if key not in dtype and "others" not in dtype:
+                step.refuse(f"its dtype has no entry for {key.__name__}: add one")
+            dtype = dtype[key] if key in dtype else dtype["others"]
+        self._convert(step, dtype, "to_dtype" if step.transform.scale else None)
+
+    def _convert(self, step: _Step, dtype: torch.dtype | None, flavour: str | None) -> None:
+        if self.tensor is None:
+            step.refuse("it converts tensors, and this is still a PIL image: put ToImage() before")
+        if dtype is None or dtype == self.dtype:
+            return
+        if self.dtype == torch.uint8:
+            if flavour is None:
+                step.refuse("values 0 to 255 are not scaled: say scale=True")
+            if dtype != torch.float32 and dtype not in _HALVES:
+                step.refuse(f"ringfeed does not yield {dtype}: use torch.float32")
+            self.flavour = flavour
+        elif self.dtype != torch.float32 or dtype not in _HALVES:
+            step.refuse(
+                f"ringfeed does not convert {self.dtype} to {dtype}: leave it out, and give "
+                "DataLoader(dtype=...) what is wanted in the end"
+            )
+        self.dtype = dtype
+
+    def _normalize(self, step: _Step) -> None:
+        if self.dtype == torch.uint8:
+            step.refuse(
+                "it needs float values: put ToTensor(), or ToImage() and "
+                "ToDtype(torch.float32, scale=True), before it"
+            )
+        if self.dtype in _HALVES:
+            step.refuse(
+                f"it would compute in {self.dtype}, which ringfeed does not reproduce: convert to "
+                f"torch.float32 before it, and use DataLoader(dtype={self.dtype})"
+            )
+        if self.mean_std is not None:
+            step.refuse("a second Normalize: put both into one")
+        self.mean_std = _channels(step, "mean"), _channels(step, "std")
+        if 0.0 in self.mean_std[1]:
+            step.refuse("std must not be 0")
+
+    HANDLERS: dict[str, Callable[[_Compiler, _Step], None]] = {
+        "RandomResizedCrop": _random_resized_crop,
+        "Resize": _resize,
+        "CenterCrop": _center_crop,
+        "RandomHorizontalFlip": _random_horizontal_flip,
+        "ToTensor": _to_tensor,
+        "PILToTensor": _pil_to_tensor,
+        "ToImage": _to_image,
+        "ConvertImageDtype": _convert_image_dtype,
+        "ToDtype": _to_dtype,
+        "Normalize": _normalize,
+        "ToPureTensor": _to_pure_tensor,
+        "RGB": _nothing,
+        "Identity": _nothing,
+    }
+
+    def finish(self, dtype: torch.dtype | None, channels_last: bool, pillow13: bool) -> Recipe:
+        if self.geometry is None or self.geometry.size is None:
+            raise UnsupportedTransform(
+                "the transform leaves images of different shapes, which make no batch: add "
+                "RandomResizedCrop(224), or Resize(256) and CenterCrop(224). Where all files have "
+                "one size, CenterCrop of that size changes nothing"
+            )
+        if self.tensor is None:
+            raise UnsupportedTransform(
+                "the transform ends with a PIL image: add ToTensor(), or ToImage() and "
+                "ToDtype(torch.float32, scale=True)"
+            )
+        dtype = self._output_dtype(dtype)
+        mean, std = self.mean_std or ([0.0] * 3, [1.0] * 3)
+        options: dict[str, Any] = dict(
+            hflip=self.flip,
+            normalize=self.flavour,
+            mean=mean,
+            std=std,
+            dtype=_DTYPES[dtype],
+            channels_last=channels_last,
+            pillow13=pillow13,
+        )
+        geometry, (height, width) = self.geometry, self.geometry.size
+        try:
+            if isinstance(geometry, _Crop):
+                plan = _ringfeed.Plan.random_resized_crop(
+                    height, width, geometry.scale, geometry.ratio, **options
+                )
+            else:
+                plan = _ringfeed.Plan.resize_center_crop(geometry.resize, height, width, **options)
+        except ValueError as error:
+            raise UnsupportedTransform(f"the transform, {geometry}: {error}") from error
+        text = [str(geometry)]
+        if self.flip:
+            text.append(f"hflip({self.flip!r})")
+        text.append(self.flavour)
+        if self.mean_std is not None:
+            text.append(f"normalize(mean={_short(mean)}, std={_short(std)})")
+        text += [_DTYPES[dtype], "channels_last" if channels_last else "contiguous"]
+        text.append("pillow>=13" if pillow13 else "pillow<13")
+        return Recipe(plan, dtype, channels_last, " ".join(text))
+
+    def _output_dtype(self, dtype: torch.dtype | None) -> torch.dtype:
+        if dtype is None or dtype == self.dtype:
+            return self.dtype
+        if self.dtype == torch.uint8:
+            raise UnsupportedTransform(
+                f"dtype={dtype}, but the transform yields torch.uint8: add "
+                "ToDtype(torch.float32, scale=True) to it"
+            )
+        if self.dtype != torch.float32 or dtype not in _HALVES:
+            hint = "torch.float32, torch.float16 and torch.bfloat16"
+            raise UnsupportedTransform(
+                f"dtype={dtype}, but the transform yields {self.dtype}: "
+                + (f"{hint} are possible" if self.dtype == torch.float32 else "leave dtype out")
+            )
+        return dtype
+
+
+def _sizes(step: _Step) -> list[int]:
+    size = step.transform.size
+    try:
+        sizes = [operator.index(s) for s in (size if hasattr(size, "__len__") else [size])]
+    except TypeError:
+        step.refuse(f"size must be whole numbers, not {size!r}")
+    if min(sizes) < 1:
+        step.refuse("size must be at least 1")
+    return sizes
+
+
+def _pair(step: _Step) -> tuple[int, int]:
+    sizes = _sizes(step)
+    return sizes[0], sizes[-1]
+
+
+def _channels(step: _Step, name: str) -> list[float]:
+    """mean or std as torchvision takes it: a value a channel, or one for all."""
+    values = torch.as_tensor(getattr(step.transform, name), dtype=torch.float32).flatten().tolist()
+    if len(values) not in (1, 3) or not np.isfinite(values).all():
+        step.refuse(f"{name} must be one finite number for each of the channels R, G and B")
+    return values * (3 // len(values))
+
+
+def _short(values: list[float]) -> str:
+    return "(" + ", ".join(str(np.float32(value)) for value in values) + ")"

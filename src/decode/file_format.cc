@@ -1,0 +1,78 @@
+#include "decode/file_format.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace ringfeed::decode {
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+using namespace std::string_view_literals;
+
+constexpr std::string_view kJpegStart = "\xFF\xD8\xFF"sv;
+constexpr std::string_view kPngStart = "\x89PNG\r\n\x1A\n"sv;
+
+bool has_at(Bytes bytes, std::size_t at, std::string_view text) {
+  return bytes.size() >= at + text.size() &&
+         std::equal(text.begin(), text.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                    [](char a, std::uint8_t b) { return static_cast<std::uint8_t>(a) == b; });
+}
+
+struct Magic {
+  std::size_t at;
+  std::string_view bytes;
+  std::string_view format;
+};
+
+constexpr std::array kOtherFormats{
+    Magic{0, "GIF8"sv, "GIF"},
+    Magic{8, "WEBP"sv, "WebP"},
+    Magic{0, "BM"sv, "BMP"},
+    Magic{0, "II*\0"sv, "TIFF"},
+    Magic{0, "MM\0*"sv, "TIFF"},
+    Magic{4, "ftypavif"sv, "AVIF"},
+    Magic{4, "ftyphei"sv, "HEIC"},
+    Magic{4, "ftyphev"sv, "HEIC"},
+    Magic{4, "ftypmif1"sv, "HEIF"},
+    Magic{0, "\0\0\0\x0CjP  "sv, "JPEG 2000"},
+    Magic{0, "\xFF\x4F\xFF\x51"sv, "JPEG 2000"},
+    Magic{0, "\xFF\x0A"sv, "JPEG XL"},
+    Magic{0, "\0\0\0\x0CJXL "sv, "JPEG XL"},
+    Magic{0, "P3"sv, "PPM"},
+    Magic{0, "P5"sv, "PGM"},
+    Magic{0, "P6"sv, "PPM"},
+    Magic{0, "\0\0\x01\0"sv, "ICO"},
+    Magic{0, "qoif"sv, "QOI"},
+    Magic{0, "<svg"sv, "SVG"},
+    Magic{0, "%PDF"sv, "PDF"},
+};
+
+Failure unsupported(Bytes file) {
+  if (file.empty()) return {true, "empty file; fetch it again or remove it"};
+  // Too short to tell, though what there is looks right.
+  for (std::string_view start : {kJpegStart, kPngStart}) {
+    if (file.size() < start.size() && has_at(file, 0, start.substr(0, file.size()))) {
+      return truncated_file(start == kJpegStart ? "JPEG" : "PNG");
+    }
+  }
+  for (const Magic& magic : kOtherFormats) {
+    if (has_at(file, magic.at, magic.bytes)) {
+      return {false, std::string(magic.format) +
+                         " is not supported; convert the file to JPEG or PNG, or remove it"};
+    }
+  }
+  return {false, "neither a JPEG nor a PNG; convert the file or remove it"};
+}
+
+}  // namespace
+
+tl::expected<Format, Failure> file_format(Bytes file) {
+  if (has_at(file, 0, kJpegStart)) return Format::jpeg;
+  if (has_at(file, 0, kPngStart)) return Format::png;
+  return tl::unexpected(unsupported(file));
+}
+
+}  // namespace ringfeed::decode

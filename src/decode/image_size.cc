@@ -1,0 +1,27 @@
+#include "decode/image_size.h"
+
+#include <cstdint>
+
+#include "decode/file_format.h"
+#include "decode/jpeg.h"
+#include "decode/jpeg_markers.h"
+#include "decode/png.h"
+
+namespace ringfeed::decode {
+
+tl::expected<ImageSize, Failure> image_size(std::span<const std::byte> beginning,
+                                            const DecodeLimits& limits) {
+  const std::span file(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
+  const auto format = file_format(file);
+  if (!format) return tl::unexpected(format.error());
+  if (*format == Format::jpeg) {
+    const auto header = JpegDecoder::header(file, limits);
+    if (!header) return tl::unexpected(header.error());
+    return ImageSize{header->height, header->width};
+  }
+  const auto header = PngDecoder::header(file, limits);
+  if (!header) return tl::unexpected(header.error());
+  return ImageSize{static_cast<int>(header->height), static_cast<int>(header->width)};
+}
+
+}  // namespace ringfeed::decode

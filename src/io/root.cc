@@ -1,0 +1,18 @@
+#include "io/root.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "ringfeed/error.h"
+
+namespace ringfeed::io {
+
+FileDescriptor open_root(const std::string& path) {
+  const char* directory = path.empty() ? "." : path.c_str();
+  FileDescriptor root(::open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) throw LoadError({Stage::open, errno, directory, "cannot open the images' folder"});
+  return root;
+}
+
+}  // namespace ringfeed::io

@@ -1,0 +1,87 @@
+#include "torch/tensors.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace ringfeed {
+namespace {
+
+/// Deleter of the memory that torch allocated: std::get_deleter finds the tensor by it.
+struct TensorOwner {
+  at::Tensor tensor;
+  void operator()(void*) noexcept { tensor.reset(); }
+};
+
+class TensorAllocator final : public BatchAllocator {
+ public:
+  explicit TensorAllocator(bool pinned) : pinned_(pinned) {}
+
+  BatchMemory allocate(std::size_t bytes) override {
+    // The mode in which a batch is taken is to decide, not that of a next() some batches before.
+    const c10::InferenceMode normal(false);
+    at::Tensor tensor = at::empty({static_cast<std::int64_t>(bytes)},
+                                  at::TensorOptions(at::kByte).pinned_memory(pinned_));
+    auto* const data = static_cast<std::byte*>(tensor.data_ptr());
+    return {data, bytes, std::shared_ptr<void>(data, TensorOwner{std::move(tensor)})};
+  }
+  // What torch's CachingHostAllocator rounds to.
+  std::size_t footprint(std::size_t bytes) const noexcept override {
+    return pinned_ ? std::bit_ceil(bytes) : bytes;
+  }
+
+ private:
+  const bool pinned_;
+};
+
+at::ScalarType scalar_type(DType dtype) {
+  switch (dtype) {
+    case DType::float32: return at::kFloat;
+    case DType::float16: return at::kHalf;
+    case DType::bfloat16: return at::kBFloat16;
+    case DType::uint8: break;
+  }
+  return at::kByte;
+}
+
+}  // namespace
+
+std::shared_ptr<BatchAllocator> make_tensor_allocator(bool pinned) {
+  return std::make_shared<TensorAllocator>(pinned);
+}
+
+at::Tensor take_images(Batch& batch) {
+  const std::int64_t height = batch.height, width = batch.width;
+  const std::array<std::int64_t, 4> sizes{static_cast<std::int64_t>(batch.size()), 3, height,
+                                          width};
+  const std::int64_t sample = 3 * height * width;
+  const auto strides = batch.layout == Layout::channels_last
+                           ? std::array<std::int64_t, 4>{sample, 1, 3 * width, 3}
+                           : std::array<std::int64_t, 4>{sample, height * width, width, 1};
+  const at::TensorOptions options(scalar_type(batch.dtype));
+  BatchMemory memory = std::exchange(batch.memory, {});
+  if (const auto* from = std::get_deleter<TensorOwner>(memory.owner)) {
+    return at::empty({0}, options).set_(from->tensor.storage(), 0, sizes, strides);
+  }
+  return at::from_blob(
+      memory.data, sizes, strides,
+      [owner = std::move(memory.owner)](void*) mutable { owner.reset(); }, options);
+}
+
+at::Tensor copy_labels(const Batch& batch) {
+  const auto* const images = std::get_deleter<TensorOwner>(batch.memory.owner);
+  at::Tensor labels = at::empty(
+      {static_cast<std::int64_t>(batch.size())},
+      at::TensorOptions(at::kLong).pinned_memory(images != nullptr && images->tensor.is_pinned()));
+  std::copy(batch.labels.begin(), batch.labels.end(), labels.mutable_data_ptr<std::int64_t>());
+  return labels;
+}
+
+}  // namespace ringfeed

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "ringfeed/batch.h"
+
+namespace ringfeed {
+
+/// Batches in memory that torch allocates, page-locked with `pinned` (which needs CUDA). Unlike a
+/// plain BatchMemory such a batch becomes a tensor of torch's own storage, which a copy to the
+/// device by non_blocking=true finds even from a slice: torch then waits for the copy before it
+/// uses the memory again.
+std::shared_ptr<BatchAllocator> make_tensor_allocator(bool pinned);
+
+/// The batch's pixels, not copied: [size, 3, height, width]. Takes the memory.
+at::Tensor take_images(Batch& batch);
+
+/// The batch's labels: int64 [size], page-locked if the images are.
+at::Tensor copy_labels(const Batch& batch);
+
+}  // namespace ringfeed

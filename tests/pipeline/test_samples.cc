@@ -1,0 +1,126 @@
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "ringfeed/loader.h"
+#include "support/image_folder.h"
+#include "support/temp_dir.h"
+
+using namespace ringfeed;
+using testing::make_jpeg;
+using testing::TempDir;
+
+namespace {
+
+constexpr ReaderKind readers[] = {ReaderKind::ring, ReaderKind::pool};
+
+/// The working directory, until the end of the scope.
+class WorkingDirectory {
+ public:
+  explicit WorkingDirectory(const std::filesystem::path& path)
+      : before_(std::filesystem::current_path()) {
+    std::filesystem::current_path(path);
+  }
+  ~WorkingDirectory() { std::filesystem::current_path(before_); }
+
+ private:
+  std::filesystem::path before_;
+};
+
+/// What became of each path, in order: "label pixel" or "stage code path".
+std::vector<std::string> load(const std::string& root, const std::vector<std::string>& paths,
+                              ReaderKind reader) {
+  std::vector<std::int64_t> labels;
+  for (std::size_t i = 0; i < paths.size(); ++i) labels.push_back(-static_cast<std::int64_t>(i));
+  TransformPlan plan;
+  plan.geometry = ResizeCenterCrop{.resize = 1, .height = 1, .width = 1};
+  plan.hflip_probability = 0;
+  plan.normalize.flavour = Normalize::Flavour::none;
+  plan.dtype = DType::uint8;
+  LoaderOptions options;
+  options.batch_size = 1;
+  options.num_workers = 1;
+  options.shuffle = false;
+  options.max_file_bytes = 1 << 20;
+  options.reader = reader;
+  Loader loader(ImageFolder::from_samples(root, {}, paths, labels), plan, options);
+  Epoch epoch = loader.epoch(0);
+  std::vector<std::string> outcome;
+  for (;;) {
+    try {
+      const auto batch = epoch.next();
+      if (!batch) return outcome;
+      outcome.push_back(std::to_string(batch->labels[0]) + " " +
+                        std::to_string(std::to_integer<int>(batch->pixels()[0])));
+    } catch (const LoadError& error) {
+      outcome.push_back(std::string(to_string(error.error().stage)) + " " +
+                        std::to_string(error.error().code) + " " + error.error().path);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("samples are opened as their paths stand, below the root or not") {
+  TempDir dir, other;
+  dir.write("a/1.jpg", make_jpeg(20, 20, 1));
+  dir.write("b \xff\xfe/2.jpg", make_jpeg(20, 20, 2));
+  dir.write("top.jpg", make_jpeg(20, 20, 3));
+  other.write("far.jpg", make_jpeg(20, 20, 4));
+  const std::string d = dir.path(), far = (other / "far.jpg").string();
+  const std::vector<std::string> absolute{d + "/a/1.jpg", d + "/b \xff\xfe/2.jpg", d + "/top.jpg",
+                                          far, d + "/a/1.jpg"};
+  const std::vector<std::string> relative{"a/1.jpg", "b \xff\xfe//2.jpg", "a/../top.jpg", far,
+                                          "./a/1.jpg"};
+  const WorkingDirectory inside(dir.path());
+  for (const auto reader : readers) {
+    const auto expected = load("", absolute, reader);
+    for (const std::string& line : expected) CHECK(line.starts_with(line[0] == '0' ? "0 " : "-"));
+    CHECK(load("", relative, reader) == expected);
+    CHECK(load(d, relative, reader) == expected);
+    CHECK(load("a", relative, reader) == expected);
+    CHECK(load(d, absolute, reader) == expected);
+    CHECK(load(d + "/", absolute, reader) == expected);
+  }
+}
+
+TEST_CASE("what turns out to be no regular file is an error of its own, by its given path") {
+  TempDir dir;
+  dir.write("good.jpg", make_jpeg(20, 20, 1));
+  std::filesystem::create_directory(dir / "folder.jpg");
+  REQUIRE(::mkfifo((dir / "pipe.jpg").c_str(), 0600) == 0);
+  REQUIRE(::symlink("pipe.jpg", (dir / "link.jpg").c_str()) == 0);
+  const std::string d = dir.path();
+  const std::vector<std::string> paths{d + "/folder.jpg", d + "/pipe.jpg",    d + "/good.jpg",
+                                       d + "/link.jpg",   d + "/missing.jpg", d + "/good.jpg/x",
+                                       d + "/good.jpg/",  "/dev/null",        d + "/good.jpg"};
+  for (const auto reader : readers) {
+    for (const std::string& root : {std::string(), d, std::string("/")}) {
+      const auto outcome = load(root, paths, reader);
+      REQUIRE(outcome.size() == paths.size());
+      for (const std::size_t i : {0u, 1u, 3u, 4u, 5u, 6u, 7u}) {
+        CAPTURE(outcome[i]);
+        CHECK((outcome[i].starts_with("open ") || outcome[i].starts_with("read ")));
+        CHECK(outcome[i].ends_with(" " + paths[i]));
+      }
+      CHECK(outcome[4] == "open " + std::to_string(ENOENT) + " " + paths[4]);
+      CHECK(outcome[5] == "open " + std::to_string(ENOTDIR) + " " + paths[5]);
+      CHECK(outcome[2].starts_with("-2 "));
+      CHECK(outcome[8].starts_with("-8 "));
+    }
+  }
+}
+
+TEST_CASE("errors of a root that ends in a slash name the path as it was given") {
+  TempDir dir;
+  const std::string root = dir.path().string() + "/";
+  for (const auto reader : readers) {
+    CHECK(load(root, {root + "a.jpg"}, reader) ==
+          std::vector<std::string>{"open " + std::to_string(ENOENT) + " " + root + "a.jpg"});
+  }
+}

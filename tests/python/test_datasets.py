@@ -1,0 +1,422 @@
+"""ImageFolder, ImageList, and what resolve makes of the datasets of torch and torchvision."""
+
+import copy
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+torchvision = pytest.importorskip("torchvision")
+
+import ringfeed
+from PIL import Image
+from ringfeed.datasets import resolve
+from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, random_split
+from torchvision import datasets as tv
+from torchvision import transforms as v1
+from torchvision.datasets.folder import pil_loader
+
+TO_TENSOR = v1.Compose([v1.CenterCrop(8), v1.ToTensor()])
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("RINGFEED_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
+def plant(root, items):
+    """Makes a tree: "a/b/" is a folder, "a -> b" a link, anything else an empty file."""
+    for item in items:
+        name, _, target = (item if isinstance(item, bytes) else os.fsencode(item)).partition(b" -> ")
+        path = os.path.join(os.fsencode(root), name)
+        if name.endswith(b"/"):
+            os.makedirs(path, exist_ok=True)
+            continue
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if target:
+            os.symlink(target, path)
+        else:
+            open(path, "w").close()
+    return root
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of two classes with three and two images that tell themselves apart."""
+    root = tmp_path / "photos"
+    for number, name in enumerate(["cat/a.png", "cat/b.png", "cat/c.png", "dog/d.png", "dog/e.png"]):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 8), (number * 40, 1, 2)).save(root / name)
+    return str(root)
+
+
+def entries(source):
+    """(path, label) of every entry a loader would read, in order."""
+    indices = range(len(source.native)) if source.indices is None else source.indices.tolist()
+    return [(source.native.path(i), source.native.label(i)) for i in indices]
+
+
+TREES = {
+    "extensions": ["a/1.jpg", "a/2.JPEG", "a/3.Png", "a/4.txt", "a/5.jpg.bak", "a/.jpg", "a/jpg"]
+    + [f"a/6.{e}" for e in ("tif", "tiff", "webp", "ppm", "pgm", "bmp", "gif", "jpgg")],
+    "orders": ["b/2.jpg", "b/10.jpg", "B/1.jpg", "b/s/1.jpg", "b/s-1/1.jpg", "b/s.1/1.jpg"]
+    + ["b/S/1.jpg", "b/s/t/u/1.jpg", ".hidden/1.jpg", "a b/ c.jpg", "é/1.jpg", "e\u0301/1.jpg"],
+    "not UTF-8": [b"\xff/1.jpg", b"\x80/1.jpg", b"a/\xc3.jpg", b"a/\xc3\xa9.jpg", b"a/\xed\xa0\x80.jpg"]
+    + [b"\xee\x80\x80/1.jpg", b"\xf0\x9f\x90\x88/1.jpg", b"a/\xf0\x9f\x90\x88.jpg"],
+    "links": ["a/1.jpg", "top.jpg", "a/2.jpg -> ../top.jpg", "a/3.jpg -> nowhere", "b -> a"]
+    + ["c/sub -> ../a", "d -> top.jpg", "c/dir.jpg/1.jpg"],
+    "names of lists": ["a/-.jpg", "a/'.jpg", 'a/".jpg', "a/\n.jpg", "a/\\.jpg", "a/%s.jpg", "a/*.jpg"],
+    "deep and empty": ["a/b/c/d/1.jpg", "a/b/", "z/y/x/1.jpg", "file.jpg"],
+}
+
+
+@pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
+def test_a_folder_has_torchvisions_classes_and_samples(tmp_path, tree):
+    root = plant(str(tmp_path / "root"), tree)
+    theirs = tv.ImageFolder(root)
+    for ours in (ringfeed.ImageFolder(root), ringfeed.ImageFolder(root)):  # scanned, then cached
+        assert ours.classes == theirs.classes and ours.class_to_idx == theirs.class_to_idx
+        assert list(ours.samples) == theirs.samples and list(ours.imgs) == theirs.imgs
+        assert list(ours.targets) == theirs.targets
+        assert len(ours) == len(theirs)
+
+
+@pytest.mark.parametrize("empty", [["b/"], ["b/c/d/"], ["b/note.txt"], ["b/"] + ["c/1.txt"]])
+def test_classes_without_images_need_allow_empty(tmp_path, empty):
+    root = plant(str(tmp_path / "root"), ["a/1.jpg", "z/1.jpg", *empty])
+    for folder in (tv.ImageFolder, ringfeed.ImageFolder):
+        with pytest.raises(FileNotFoundError, match="b"):
+            folder(root)
+    ours, theirs = (f(root, allow_empty=True) for f in (ringfeed.ImageFolder, tv.ImageFolder))
+    assert ours.classes == theirs.classes and list(ours.samples) == theirs.samples
+
+
+def test_a_missing_folder_and_a_missing_class_raise_as_in_torchvision(tmp_path):
+    plant(str(tmp_path), ["file.jpg", "empty/", "flat/1.jpg"])
+    for name, error in [
+        ("nowhere", FileNotFoundError),
+        ("file.jpg", NotADirectoryError),
+        ("empty", FileNotFoundError),
+        ("flat", FileNotFoundError),
+    ]:
+        with pytest.raises(error):
+            tv.ImageFolder(str(tmp_path / name))
+        with pytest.raises(error) as raised:
+            ringfeed.ImageFolder(str(tmp_path / name))
+        assert isinstance(raised.value, ringfeed.LoadError)
+        assert raised.value.stage == "scan" and str(tmp_path / name) in str(raised.value)
+        again = pickle.loads(pickle.dumps(raised.value))
+        assert str(again) == str(raised.value) and isinstance(again, error)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_forbidden_folder_raises_permission_error(tmp_path):
+    tmp_path.chmod(0)
+    with pytest.raises(PermissionError):
+        ringfeed.ImageFolder(str(tmp_path))
+
+
+def spellings(root):
+    yield from (root, root + "/", os.path.relpath(root), Path(root))
+    home = os.path.expanduser("~")
+    yield "~/" + os.path.relpath(root, home)
+
+
+@pytest.mark.parametrize("spelling", range(5))
+def test_the_root_is_kept_and_written_into_paths_as_torchvision_does(photos, spelling):
+    root = list(spellings(photos))[spelling]
+    ours, theirs = ringfeed.ImageFolder(root), tv.ImageFolder(root)
+    assert ours.root == theirs.root and type(ours.root) is type(theirs.root)
+    assert list(ours.samples) == theirs.samples
+
+
+def test_samples_are_lists_to_look_at_and_not_to_change(photos):
+    ours, theirs = ringfeed.ImageFolder(photos), tv.ImageFolder(photos)
+    assert ours.samples == theirs.samples and ours.targets == theirs.targets
+    assert ours.samples != theirs.samples[:-1] and ours.targets != [0, 0, 0, 1, 0]
+    for name in ("samples", "targets"):
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        for part in (0, -1, slice(1, 4), slice(None, None, -2), slice(4, 1)):
+            assert mine[part] == other[part]
+        for wrong in (5, -6):
+            with pytest.raises(IndexError):
+                mine[wrong]
+        with pytest.raises(TypeError):
+            mine[0] = other[0]
+        with pytest.raises(AttributeError):
+            setattr(ours, name, other)
+        assert repr(other[0]) in repr(mine)
+    assert np.array_equal(np.array(ours.targets), theirs.targets)
+    assert torch.equal(torch.tensor(ours.targets), torch.tensor(theirs.targets))
+
+
+@pytest.mark.parametrize("transform", [None, TO_TENSOR])
+@pytest.mark.parametrize("target_transform", [None, lambda target: target * 10])
+def test_a_sample_and_the_repr_are_torchvisions(photos, transform, target_transform):
+    theirs = tv.ImageFolder(photos, transform, target_transform)
+    ours = ringfeed.ImageFolder(photos, transform, target_transform)
+    assert repr(ours) == repr(theirs)
+    for index in (0, 3, -1, np.int64(2), torch.tensor(4)):
+        (image, label), (expected, target) = ours[index], theirs[index]
+        assert label == target and type(image) is type(expected)
+        assert np.array_equal(np.asarray(image), np.asarray(expected))
+    for wrong in (5, -6):
+        with pytest.raises(IndexError):
+            ours[wrong]
+
+
+def listed(photos):
+    folder = ringfeed.ImageFolder(photos)
+    paths, labels = zip(*folder.samples)
+    return ringfeed.ImageList(paths, labels, TO_TENSOR)
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_datasets_work_in_torchs_own_loader_and_its_workers(photos, context):
+    theirs = DataLoader(ConcatDataset([tv.ImageFolder(photos, TO_TENSOR)] * 2), batch_size=2)
+    both = ConcatDataset([ringfeed.ImageFolder(photos, TO_TENSOR), listed(photos)])
+    ours = DataLoader(both, batch_size=2, num_workers=1, multiprocessing_context=context)
+    for (image, label), (expected, target) in zip(ours, theirs, strict=True):
+        assert torch.equal(image, expected) and torch.equal(label, target)
+
+
+@pytest.mark.parametrize("make", [ringfeed.ImageFolder, listed])
+def test_a_copy_reads_the_same_files(photos, make):
+    dataset = make(photos)
+    for other in (copy.copy(dataset), copy.deepcopy(dataset), pickle.loads(pickle.dumps(dataset))):
+        assert list(other.samples) == list(dataset.samples)
+        assert vars(other).keys() == vars(dataset).keys()
+        assert resolve(other).native.fingerprint == resolve(dataset).native.fingerprint
+
+
+def test_a_pickled_folder_takes_no_room_for_its_samples(tmp_path):
+    root = plant(str(tmp_path / "root"), [f"a/{i}.jpg" for i in range(2000)])
+    assert len(pickle.dumps(ringfeed.ImageFolder(root))) < 1000
+
+
+def test_a_folder_that_changed_is_not_taken_for_the_pickled_one(tmp_path):
+    root = plant(str(tmp_path / "root"), ["a/1.jpg"])
+    pickled = pickle.dumps(ringfeed.ImageFolder(root))
+    plant(root, ["a/2.jpg"])
+    with pytest.raises(RuntimeError, match="has changed"):
+        pickle.loads(pickled)
+
+
+def test_a_list_reads_the_paths_as_they_stand(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    paths = ["dog/e.png", Path("cat/a.png"), f"{photos}/dog/../cat/b.png", "./cat/c.png"]
+    dataset = ringfeed.ImageList(paths, torch.tensor([7, -3, 10**12, 0]))
+    assert dataset.samples == [
+        ("dog/e.png", 7),
+        ("cat/a.png", -3),
+        (f"{photos}/dog/../cat/b.png", 10**12),
+        ("./cat/c.png", 0),
+    ]
+    assert [dataset[i][0].getpixel((0, 0))[0] for i in range(4)] == [160, 0, 40, 80]
+    assert repr(dataset) == "Dataset ImageList\n    Number of datapoints: 4"
+
+
+def test_a_list_may_be_empty_or_come_from_a_generator(photos):
+    assert len(ringfeed.ImageList([], [])) == 0
+    assert len(pickle.loads(pickle.dumps(ringfeed.ImageList([], [])))) == 0
+    assert list(ringfeed.ImageList((p for p in ["a", "b"]), range(2)).targets) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "paths, labels, error",
+    [
+        (["a", "b"], [0], ValueError),
+        (["a"], [0.5], TypeError),
+        (["a"], ["cat"], TypeError),
+        (["a"], [[0]], TypeError),
+        (["a"], [True], TypeError),
+        ([""], [0], ValueError),
+        ([1], [0], TypeError),
+    ],
+)
+def test_a_list_that_makes_no_sense_is_refused(paths, labels, error):
+    with pytest.raises(error):
+        ringfeed.ImageList(paths, labels)
+
+
+# resolve
+
+
+def test_torchvisions_folder_is_read_and_not_listed(photos, monkeypatch):
+    dataset = tv.ImageFolder(photos, TO_TENSOR, str)
+    for name in ("scandir", "listdir", "walk"):
+        monkeypatch.setattr(os, name, None)
+    os.rename(photos, photos + ".away")
+    source = resolve(dataset)
+    assert source.indices is None
+    assert entries(source) == dataset.samples
+    assert source.transform is TO_TENSOR and source.target_transform is str
+
+
+@pytest.mark.parametrize("spelling", range(5))
+def test_a_folder_has_one_fingerprint_whoever_listed_it(photos, spelling):
+    root = list(spellings(photos))[spelling]
+    prints = {resolve(f(root)).native.fingerprint for f in (tv.ImageFolder, ringfeed.ImageFolder)}
+    assert prints == {resolve(ringfeed.ImageFolder(photos)).native.fingerprint}
+
+
+def test_imagenet_is_read_as_the_folder_of_its_split(photos, tmp_path):
+    root = tmp_path / "imagenet"
+    root.mkdir()
+    os.rename(photos, root / "val")
+    names = {"cat": ("tabby", "tabby cat"), "dog": ("pug", "pug-dog")}
+    torch.save((names, ["cat"]), root / "meta.bin")
+    dataset = tv.ImageNet(str(root), "val", transform=TO_TENSOR)
+    assert dataset.classes == list(names.values())
+    source = resolve(dataset)
+    assert entries(source) == dataset.samples and source.transform is TO_TENSOR
+    folder = resolve(ringfeed.ImageFolder(root / "val"))
+    assert source.native.fingerprint == folder.native.fingerprint
+
+
+def test_changed_samples_and_transforms_are_honoured(photos):
+    dataset = tv.ImageFolder(photos)
+    dataset.samples = [(path, label + 100) for path, label in dataset.samples[::-2]]
+    dataset.samples.append((Path(photos, "cat", "b.png"), np.int32(-5)))
+    dataset.transform = TO_TENSOR
+    source = resolve(dataset)
+    assert entries(source) == [(os.fspath(path), label) for path, label in dataset.samples]
+    assert source.transform is TO_TENSOR
+
+
+class Merged(tv.ImageFolder):
+    """Overrides what may be overridden."""
+
+    def __init__(self, root, offset):
+        self.offset = offset
+        super().__init__(root, transform=TO_TENSOR)
+
+    def find_classes(self, directory):
+        return ["all"], {"cat": 0, "dog": 0}
+
+    @staticmethod
+    def make_dataset(directory, class_to_idx, **options):
+        return tv.DatasetFolder.make_dataset(directory, class_to_idx, **options)[::-1]
+
+
+def test_a_subclass_that_lists_otherwise_is_read(photos):
+    dataset = Merged(photos, 3)
+    assert entries(resolve(dataset)) == dataset.samples
+    assert {label for _, label in dataset.samples} == {0}
+
+
+@pytest.mark.parametrize("loader", [pil_loader, tv.folder.default_loader])
+def test_a_dataset_folder_with_torchvisions_loaders_is_read(photos, loader):
+    dataset = tv.DatasetFolder(photos, loader, extensions=(".png",))
+    assert entries(resolve(dataset)) == dataset.samples
+
+
+@pytest.mark.parametrize("folder", [tv.ImageFolder, ringfeed.ImageFolder])
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [[4, 0, 0, 2]],
+        [range(1, 5), [3, 1]],
+        [torch.tensor([4, 3, 2, 1]), np.array([0, 2], np.int8), (1, 0)],
+        [[-1, -5], [-2]],
+        [[]],
+        [[1, 2], []],
+    ],
+)
+def test_subsets_are_the_entries_that_torch_would_read(photos, folder, indices):
+    dataset = base = folder(photos, lambda image: image, lambda target: -target)
+    for chosen in indices:
+        dataset = Subset(dataset, chosen)
+    source = resolve(dataset)
+    assert source.indices.dtype == np.uint32 and source.indices.shape == (len(dataset),)
+    assert source.transform is base.transform and source.target_transform is base.target_transform
+    assert len(source.native) == 5
+    paths = [path for path, _ in entries(source)]
+    colours = [int(Image.open(path).getpixel((0, 0))[0]) for path in paths]
+    assert colours == [dataset[i][0].getpixel((0, 0))[0] for i in range(len(dataset))]
+
+
+def test_random_splits_are_read(photos):
+    dataset = tv.ImageFolder(photos)
+    for part in random_split(dataset, [0.5, 0.5], torch.Generator().manual_seed(4)):
+        assert entries(resolve(part)) == [dataset.samples[i] for i in part.indices]
+
+
+@pytest.mark.parametrize(
+    "indices, error", [([5], IndexError), ([-6], IndexError), ([0.5], TypeError), ([[0]], TypeError)]
+)
+def test_a_subset_of_what_is_not_there_is_refused(photos, indices, error):
+    with pytest.raises(error, match="Subset"):
+        resolve(Subset(tv.ImageFolder(photos), indices))
+
+
+def own(base, name):
+    """A subclass of `base` with its own method `name`."""
+    return type(f"Own{base.__name__}", (base,), {name: lambda self, *_: None})
+
+
+METHODS = ["__getitem__", "__getitems__", "__len__"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("base", [tv.ImageFolder, ringfeed.ImageFolder])
+def test_a_folder_with_its_own_access_is_refused(photos, base, name):
+    with pytest.raises(TypeError, match=rf"Own{base.__name__} has its own {name}"):
+        resolve(own(base, name)(photos))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_lists_and_subsets_with_their_own_access_are_refused(photos, name):
+    with pytest.raises(TypeError, match=rf"OwnImageList has its own {name}"):
+        resolve(own(ringfeed.ImageList, name)([], []))
+    subset = Subset(tv.ImageFolder(photos), [0])
+    subset.__class__ = own(Subset, name)  # its __init__ minds some of them itself
+    with pytest.raises(TypeError, match=rf"OwnSubset has its own {name}"):
+        resolve(subset)
+
+
+def test_a_wrapper_for_the_transforms_of_v2_is_refused(photos):
+    with pytest.raises(TypeError, match="ImageFolder has its own __getitem__"):
+        resolve(tv.wrap_dataset_for_transforms_v2(tv.ImageFolder(photos)))
+
+
+def test_a_foreign_loader_is_refused_by_name(photos):
+    def my_loader(path):
+        return Image.open(path)
+
+    with pytest.raises(ValueError, match="my_loader.*torchvision's default_loader"):
+        resolve(tv.ImageFolder(photos, loader=my_loader))
+
+
+def test_another_image_backend_is_refused(photos, monkeypatch):
+    monkeypatch.setattr(torchvision, "_image_backend", "accimage")
+    with pytest.raises(ValueError, match="accimage.*set_image_backend"):
+        resolve(tv.ImageFolder(photos))
+    assert resolve(tv.ImageFolder(photos, loader=pil_loader))
+
+
+def test_joint_transforms_are_refused(photos):
+    dataset = tv.ImageFolder(photos, TO_TENSOR)
+    dataset.transforms = lambda image, target: (image, target)
+    with pytest.raises(ValueError, match=r"has transforms=.*use transform= and target_transform="):
+        resolve(dataset)
+
+
+def test_any_other_dataset_is_refused_with_what_is_accepted(photos):
+    folder = tv.ImageFolder(photos)
+    for dataset in (
+        ConcatDataset([folder, folder]),
+        TensorDataset(torch.zeros(2)),
+        Subset(ConcatDataset([folder]), [0]),
+        tv.FakeData(2),
+        [1, 2],
+        photos,
+        None,
+    ):
+        with pytest.raises(TypeError, match=r"torchvision.datasets.ImageFolder.*ImageList"):
+            resolve(dataset)
+    with pytest.raises(TypeError, match="torch.utils.data.dataset.ConcatDataset"):
+        resolve(ConcatDataset([folder]))

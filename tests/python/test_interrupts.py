@@ -1,0 +1,260 @@
+"""next() among signals, threads, forks and the interpreter's end."""
+
+from __future__ import annotations
+
+import _thread
+import itertools
+import operator
+import os
+import signal
+import threading
+
+import pytest
+import torch
+from native import Native, run_python, tensors
+
+from ringfeed import LoadTimeout
+
+SLOW = {"batch_size": 2, "num_workers": 1}
+
+
+def test_ctrl_c_ends_the_wait_and_loses_no_batch(slow_folder, reader):
+    native = Native(slow_folder, reader=reader, **SLOW)
+    epoch = native.loader.epoch(0)
+
+    def interrupt():
+        native.wait_until_consumed()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        epoch.next()
+    thread.join()
+    assert native.loader.stats()["deliver"]["count"] == 0  # it did not wait for the batch
+    assert [b.indices.tolist() for b in iter(epoch.next, None)] == [[0, 1], [2, 3]]
+
+
+def test_a_signal_that_comes_with_the_batch_loses_none(sample, reader):
+    wanted = [[0], [1, 2], [3]]
+    # Signals and gives a batch without one byte code between, where Python would look for signals.
+    signals = map(_thread.interrupt_main, itertools.repeat(signal.SIGINT))
+    batches = itertools.chain(wanted, itertools.repeat(None))
+    source = map(operator.itemgetter(1), zip(signals, batches)).__next__
+    epoch = Native(sample / "val", reader=reader).loader.epoch(0, source=source)
+    found, progress, interrupts = [], [0], 0
+    while True:
+        try:
+            batch = epoch.next()
+        except KeyboardInterrupt:
+            interrupts += 1
+            assert epoch.progress()[0] == progress[-1]  # what the caller lacks is no progress
+            continue
+        if batch is None:
+            break
+        found.append(batch.indices.tolist())
+        progress.append(epoch.progress()[0])
+    assert found == wanted and interrupts >= 1
+    assert progress == [0, 1, 3, 4]
+
+
+def test_a_keyboard_interrupt_in_the_source_is_raised_at_once(sample, reader):
+    def order():
+        yield [0]
+        yield [1]
+        raise KeyboardInterrupt
+
+    epoch = Native(sample / "val", prefetch_factor=4, reader=reader).loader.epoch(
+        0, source=order().__next__
+    )
+    with pytest.raises(KeyboardInterrupt):
+        epoch.next()
+    assert epoch.next().indices.tolist() == [0]
+    assert epoch.next().indices.tolist() == [1]
+    with pytest.raises(KeyboardInterrupt):
+        epoch.next()
+    assert epoch.next() is None
+
+
+def test_a_signal_handlers_own_exception_comes_out(slow_folder):
+    class Preempted(Exception):
+        pass
+
+    def handler(number, frame):
+        raise Preempted
+
+    native = Native(slow_folder, **SLOW)
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        thread = threading.Thread(
+            target=lambda: (native.wait_until_consumed(), os.kill(os.getpid(), signal.SIGUSR1))
+        )
+        thread.start()
+        with pytest.raises(Preempted):
+            native.loader.epoch(0).next()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_timeout_loses_no_batch(slow_folder, reader):
+    epoch = Native(slow_folder, timeout=0.01, reader=reader, **SLOW).loader.epoch(0)
+    found = []
+    with pytest.raises(LoadTimeout, match="timeout"):
+        epoch.next()
+    while len(found) < 2:
+        try:
+            found.append(epoch.next().indices.tolist())
+        except LoadTimeout:
+            pass
+    assert found == [[0, 1], [2, 3]] and epoch.next() is None
+
+
+def test_other_threads_run_while_next_waits(slow_folder):
+    """The batch is there only after this thread has said so."""
+    native = Native(slow_folder, **SLOW)
+    epoch = native.loader.epoch(0)
+    batches = []
+    thread = threading.Thread(target=lambda: batches.append(epoch.next()))
+    thread.start()
+    native.wait_until_consumed()
+    assert native.loader.stats()["deliver"]["count"] == 0 and not batches
+    thread.join()
+    assert batches[0].size == 2
+
+
+def test_a_second_consumer_is_refused(slow_folder):
+    native = Native(slow_folder, **SLOW)
+    epoch, other = native.loader.epoch(0), native.loader.epoch(1)
+    thread = threading.Thread(target=epoch.next)
+    thread.start()
+    native.wait_until_consumed()
+    for call in (epoch.next, other.next, epoch.progress, lambda: native.loader.epoch(2)):
+        with pytest.raises(RuntimeError, match="one thread at a time"):
+            call()
+    thread.join()
+    assert epoch.next().indices.tolist() == [2, 3]
+
+
+def test_stop_ends_the_wait_of_another_thread(slow_folder, reader):
+    native = Native(slow_folder, reader=reader, **SLOW)
+    epoch = native.loader.epoch(0)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(epoch.next()))
+    thread.start()
+    native.wait_until_consumed()
+    native.loader.stop()
+    thread.join()
+    assert found == [None] and epoch.next() is None
+
+
+def test_the_consumer_may_be_another_thread_each_time(sample):
+    epoch = Native(sample / "val", batch_size=16).loader.epoch(0)
+    found = []
+    while not found or found[-1] is not None:
+        thread = threading.Thread(target=lambda: found.append(epoch.next()))
+        thread.start()
+        thread.join()
+    whole = Native(sample / "val", batch_size=16).batches()
+    for batch, (expected, _) in zip(found[:-1], whole, strict=True):
+        assert torch.equal(tensors(batch)[0], expected)
+
+
+def test_the_interpreter_ends_while_a_thread_is_in_next(slow_folder, reader):
+    """A daemon's wait ends with None, before there is no interpreter to return to."""
+    printed = run_python(
+        """
+import sys, threading
+from native import *
+native = Native(sys.argv[1], reader=sys.argv[2], batch_size=2, num_workers=1)
+epoch = native.loader.epoch(0)
+def consume():
+    batch = epoch.next()
+    sys.stdout.write(f"{batch}, {epoch.next()}\\n")
+    sys.stdout.flush()
+threading.Thread(target=consume, daemon=True).start()
+native.wait_until_consumed()
+""",
+        slow_folder,
+        reader,
+    )
+    assert printed == "None, None\n"
+
+
+@pytest.mark.parametrize("left", ["epoch", "everything"])
+def test_whatever_is_left_at_the_end_is_no_trouble(sample, reader, left):
+    run_python(
+        """
+import builtins, sys
+from native import *
+native = Native(sys.argv[1], reader=sys.argv[2])
+epoch = native.loader.epoch(0)
+batch = epoch.next()
+images, labels = tensors(epoch.next())
+if sys.argv[3] == "everything":
+    builtins.left = native, epoch, batch, images
+else:
+    builtins.left = globals()[sys.argv[3]]
+""",
+        sample / "val",
+        reader,
+        left,
+    )
+
+
+def test_a_forked_child_is_told(sample, reader):
+    printed = run_python(
+        """
+import os, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of fork() itself
+from native import *
+native = Native(sys.argv[1], reader=sys.argv[2])
+epoch = native.loader.epoch(0)
+images, _ = tensors(epoch.next())
+batch = epoch.next()
+child = os.fork()
+if child == 0:
+    try:
+        epoch.next()
+    except RuntimeError as error:
+        print("child:", error)
+    native.loader.stop()
+    del epoch, native, batch, images
+    fresh = Native(sys.argv[1], reader=sys.argv[2])
+    print("fresh:", len(fresh.batches()))
+    sys.exit(0)  # with all exit hooks
+assert os.waitpid(child, 0)[1] == 0
+print("parent:", len(list(drain(epoch))))
+""",
+        sample / "val",
+        reader,
+    )
+    lines = dict(line.split(": ", 1) for line in printed.splitlines())
+    assert "fork" in lines["child"]
+    whole = len(Native(sample / "val").batches())
+    assert (int(lines["fresh"]), int(lines["parent"])) == (whole, whole - 2)
+
+
+def test_a_fork_during_a_wait_leaves_the_child_free(slow_folder):
+    run_python(
+        """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from native import *
+native = Native(sys.argv[1], batch_size=2, num_workers=1)
+epoch = native.loader.epoch(0)
+thread = threading.Thread(target=epoch.next)
+thread.start()
+native.wait_until_consumed()
+child = os.fork()
+if child == 0:
+    try:
+        epoch.next()
+    except RuntimeError as error:
+        sys.exit("fork" not in str(error))
+    sys.exit(2)
+assert os.waitpid(child, 0)[1] == 0
+thread.join()
+""",
+        slow_folder,
+    )

@@ -1,0 +1,270 @@
+"""The data module under real Trainers, in this process."""
+
+import importlib
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_imagenet
+import torch
+from PIL import Image
+from tiny_imagenet import MEAN, STD, TRAIN, VAL
+
+pl = pytest.importorskip("lightning.pytorch")
+pytest.importorskip("pytorch_lightning")
+
+import torchvision.transforms.v2.functional as F  # noqa: E402
+from lightning_runs import PACKAGES, QUIET, data_module, fit, recorder  # noqa: E402
+from torchvision import transforms  # noqa: E402
+
+import ringfeed  # noqa: E402
+from ringfeed.lightning import ImageNetDataModule  # noqa: E402
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "lightning_imagenet"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
+
+
+@pytest.fixture(autouse=True)
+def no_global_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+
+
+def files(batches: list) -> list[int]:
+    return [index for batch in batches for index in batch[3]]
+
+
+def test_gives_batches_of_the_documented_shapes_after_setup(root: Path) -> None:
+    module = data_module(root, batch_size=16)
+    module.setup("fit")
+    assert len(module.train_dataset) == TRAIN
+    assert len(module.val_dataset) == VAL
+    loader = module.train_dataloader()
+    assert isinstance(loader, ringfeed.DataLoader)
+    images, labels = next(iter(loader))
+    assert images.shape == (16, 3, 224, 224) and images.dtype == torch.float32
+    assert labels.shape == (16,) and labels.dtype == torch.int64
+    assert [len(batch[1]) for batch in module.val_dataloader()] == [VAL]
+    assert len(loader) == 3 and len(data_module(root).hparams) == 15
+
+
+def test_training_images_are_torchvisions_random_resized_crop_and_flip(root: Path) -> None:
+    module = data_module(root, seed=3)
+    module.setup("fit")
+    loader = module.train_dataloader()
+    images = torch.cat([batch[0] for batch in loader])
+    draws = loader.draws(0)
+    assert sorted(draws["index"]) == list(range(TRAIN))
+    assert 0 < draws["hflip"].sum() < TRAIN
+    areas = draws["height"] * draws["width"] / (32 * 40)
+    assert areas.min() < 0.4 and areas.max() > 0.7
+    for image, draw in zip(images, draws):
+        path, _ = module.train_dataset.samples[draw["index"]]
+        box = [int(draw[name]) for name in ("top", "left", "height", "width")]
+        expected = F.resized_crop(Image.open(path), *box, [224, 224])
+        if draw["hflip"]:
+            expected = F.hflip(expected)
+        expected = F.normalize(transforms.ToTensor()(expected), MEAN.tolist(), STD.tolist())
+        assert torch.equal(image, expected)
+
+
+def test_validation_images_are_torchvisions_resize_and_center_crop(root: Path) -> None:
+    module = data_module(root)
+    module.setup("validate")
+    recipe = transforms.Compose(
+        [
+            transforms.Resize(256),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN.tolist(), STD.tolist()),
+        ]
+    )
+    images = torch.cat([batch[0] for batch in module.val_dataloader()])
+    paths = sorted((root / "val").rglob("*.png"))
+    assert torch.equal(images, torch.stack([recipe(Image.open(path)) for path in paths]))
+
+
+def test_custom_transforms_and_options_reach_the_loaders(root: Path) -> None:
+    small = transforms.Compose([transforms.RandomResizedCrop(32), transforms.PILToTensor()])
+    module = data_module(root, train_transform=small, dtype="uint8", channels_last=True)
+    module.setup("fit")
+    images, _ = next(iter(module.train_dataloader()))
+    assert images.shape == (6, 3, 32, 32) and images.dtype == torch.uint8
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    module = data_module(
+        root, seed=5, timeout=7, reader="pool", in_order=False, drop_last=True, batch_size=10
+    )
+    module.setup("fit")
+    train, val = module.train_dataloader(), module.val_dataloader()
+    assert (train.seed, train.timeout, train.reader) == (5, 7, "pool")
+    assert not train.in_order and val.in_order
+    assert len(train) == 4 and len(val) == 1
+
+
+def test_setup_builds_what_its_stage_needs_and_keeps_what_is_there(root: Path) -> None:
+    module = data_module(root)
+    with pytest.raises(RuntimeError, match=r"setup\('fit'\)"):
+        module.train_dataloader()
+    module.setup("test")
+    assert module.train_dataset is None
+    val = module.val_dataset
+    module.setup("fit")
+    train = module.train_dataset
+    module.setup("fit")
+    module.setup(None)
+    assert module.val_dataset is val and module.train_dataset is train
+
+
+def test_missing_folders_are_named_with_what_is_there_instead(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        data_module(tmp_path / "imagenet").setup("fit")
+    assert str(tmp_path / "imagenet") in str(error.value)
+    (tmp_path / "ILSVRC").mkdir()
+    with pytest.raises(FileNotFoundError) as error:
+        data_module(tmp_path).setup("fit")
+    assert str(tmp_path / "train") in str(error.value) and "ILSVRC/" in str(error.value)
+    shutil.copytree(root / "train", tmp_path / "train")
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "flat.JPEG").touch()
+    with pytest.raises(FileNotFoundError, match="folder per class.*val.*flat.JPEG"):
+        data_module(tmp_path).setup("fit")
+
+
+def test_classes_missing_from_one_split_are_refused(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "val" / "n01")
+    with pytest.raises(ValueError, match="2 and 1 classes.*'n01' in train"):
+        data_module(tmp_path).setup("fit")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_epochs_hold_every_image_once_in_the_loaders_order(root: Path, package: str) -> None:
+    run = fit(root, package, data={"seed": 11})
+    first, second = (files([b for b in run.train_batches if b[0] == e]) for e in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(TRAIN))
+    module = data_module(root, seed=11)
+    module.setup("fit")
+    loader = module.train_dataloader()
+    assert first == loader.draws(0)["index"].tolist()
+    assert second == loader.draws(1)["index"].tolist()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_validation_begins_at_the_first_image(root: Path, package: str) -> None:
+    run = fit(
+        root,
+        package,
+        data={"batch_size": 4},
+        limit_val_batches=1.0,
+        num_sanity_val_steps=1,
+        val_check_interval=0.5,
+    )
+    sanity, validations = run.val_batches[:1], run.val_batches[1:]
+    assert files(sanity) == list(range(4))
+    assert files(validations) == 4 * list(range(VAL))
+
+
+def test_limited_validations_begin_at_the_first_image(root: Path) -> None:
+    run = fit(root, data={"batch_size": 4}, limit_val_batches=2, num_sanity_val_steps=0)
+    assert files(run.val_batches) == 2 * list(range(8))
+
+
+def test_limited_epochs_begin_at_their_first_batch(root: Path) -> None:
+    full = fit(root, data={"seed": 11})
+    limited = fit(root, data={"seed": 11}, limit_train_batches=3)
+    assert limited.train_batches == [b for b in full.train_batches if b[1] < 3]
+
+
+def test_overfit_batches_repeats_the_first_images(root: Path) -> None:
+    run = fit(root, overfit_batches=2, limit_val_batches=1.0, num_sanity_val_steps=0)
+    assert files(run.train_batches) == 2 * list(range(12))
+    assert files(run.val_batches) == 2 * list(range(VAL))
+
+
+def test_reloaded_loaders_go_on_with_the_next_epoch(root: Path) -> None:
+    kept = fit(root, data={"seed": 11})
+    reloaded = fit(root, data={"seed": 11}, reload_dataloaders_every_n_epochs=1)
+    assert reloaded.train_batches == kept.train_batches
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_validate_test_and_predict_see_every_validation_image_once(
+    root: Path, package: str
+) -> None:
+    lightning = importlib.import_module(package)
+    model, module = recorder(lightning), data_module(root, batch_size=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = lightning.Trainer(**QUIET, enable_checkpointing=False)
+        trainer.validate(model, module, verbose=False)
+        trainer.test(model, module, verbose=False)
+        predicted = trainer.predict(model, module)
+    assert files(model.val_batches) == 2 * list(range(VAL))
+    assert [index for batch in predicted for index in batch] == list(range(VAL))
+
+
+def test_a_checkpoint_is_plain_and_gives_the_module_back(root: Path, tmp_path: Path) -> None:
+    module = data_module(root, batch_size=7, val_transform=transforms.ToTensor(), dtype="float16")
+    trainer = pl.Trainer(
+        **QUIET, default_root_dir=tmp_path, max_epochs=1, limit_train_batches=1, limit_val_batches=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(recorder(pl), module)
+    path = tmp_path / "module.ckpt"
+    trainer.save_checkpoint(path)
+    saved = torch.load(path, weights_only=True)["datamodule_hyper_parameters"]
+    assert saved["data_root"] == str(root) and saved["dtype"] == "float16"
+    again = ImageNetDataModule.load_from_checkpoint(path, num_workers=1)
+    assert again.hparams == {**module.hparams, "num_workers": 1}
+
+
+@pytest.mark.parametrize("config", ["local.yaml", "fsx.yaml"])
+def test_the_example_runs_from_its_configs(
+    config: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jsonargparse")
+    monkeypatch.syspath_prepend(EXAMPLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    train = importlib.import_module("train")
+    monkeypatch.setattr(
+        train.torchvision.models, "get_model", lambda *_, num_classes, **__: Pooled(num_classes)
+    )
+    seen: dict[str, float] = {}
+    monkeypatch.setattr(
+        train.Throughput,
+        "on_train_end",
+        lambda self, trainer, _: seen.update(trainer.logged_metrics),
+        raising=False,
+    )
+    small = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.devices=1"]
+    plain = ["--trainer.accelerator=cpu", "--trainer.strategy=auto", "--trainer.precision=32"]
+    data = [f"--data.data_root={root}", "--data.batch_size=8", "--data.num_workers=2"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cli = train.LightningCLI(
+            train.Classifier,
+            train.ImageNetDataModule,
+            trainer_defaults={"callbacks": [train.Throughput()]},
+            args=["fit", f"--config={EXAMPLE / 'configs' / config}", *small, *plain, *data],
+        )
+    assert cli.trainer.global_step == 3
+    assert seen["images/s"] > 0 and seen["data_ms"] >= 0
+    assert np.isfinite(float(cli.trainer.callback_metrics["val_loss"]))
+
+
+class Pooled(torch.nn.Module):
+    """Stands for a ResNet where only the feeding matters."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(3, num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layer(images.mean((2, 3)))

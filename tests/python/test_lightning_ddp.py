@@ -1,0 +1,91 @@
+"""The data module on two processes: Lightning's DistributedSampler over gloo."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_imagenet
+from tiny_imagenet import TRAIN, VAL
+from torch.utils.data import DistributedSampler
+
+pytest.importorskip("lightning.pytorch")
+
+from lightning_runs import fit  # noqa: E402
+
+BATCHES = 4  # of each rank: 21 images, 6 at a time
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
+
+
+@pytest.fixture(scope="module")
+def results(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    other = folder / "other"
+    shutil.copytree(root, other)
+    next((other / "train" / "n01").iterdir()).unlink()
+    script = Path(__file__).with_name("lightning_runs.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name in ("PL_GLOBAL_SEED", "RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        environment.pop(name, None)
+    subprocess.run(
+        [sys.executable, script, "ranks", root, other, folder],
+        env=environment,
+        timeout=300,
+        check=True,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ranks(results: Path) -> list[dict[str, Any]]:
+    return [json.loads((results / f"rank={rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_every_image_comes_once_in_the_distributed_samplers_order(ranks: list) -> None:
+    for rank, found in enumerate(ranks):
+        for epoch in (0, 1):
+            sampler = DistributedSampler(range(TRAIN), num_replicas=2, rank=rank, seed=0)
+            sampler.set_epoch(epoch)
+            got = [index for batch in found["fit"] if batch[0] == epoch for index in batch[3]]
+            assert got == list(sampler)
+
+
+def test_resumed_ranks_get_the_batches_that_were_left(ranks: list) -> None:
+    for found in ranks:
+        assert found["step=2"] == found["fit"][2:]
+        assert found["epoch=0"] == found["fit"][BATCHES:]
+
+
+def test_validation_is_shared_and_prediction_sees_every_image_once(ranks: list) -> None:
+    validated = [index for found in ranks for batch in found["validate"] for index in batch[3]]
+    assert sorted(validated) == list(range(VAL))
+    assert sorted(ranks[0]["predict"] + ranks[1]["predict"]) == list(range(VAL))
+
+
+def test_ranks_that_see_other_files_are_told_on_every_rank(ranks: list) -> None:
+    for found in ranks:
+        message = found["other"]
+        assert "RuntimeError" in message and "train" in message
+        assert f"{TRAIN} images on rank 0, {TRAIN - 1} on rank 1" in message
+    assert "RuntimeError: rank 1 has no dataset" in ranks[0]["missing"]
+    assert "FileNotFoundError" in ranks[1]["missing"]
+
+
+def test_another_number_of_ranks_goes_on_between_epochs_only(
+    root: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+    saved = results / "checkpoints"
+    with pytest.raises(ValueError, match="2 ranks"):
+        fit(root, ckpt_path=saved / "step=2.ckpt")
+    rest = fit(root, ckpt_path=saved / "epoch=0.ckpt").train_batches
+    assert [batch[0] for batch in rest] == [1] * 7
+    assert sorted(index for batch in rest for index in batch[3]) == list(range(TRAIN))

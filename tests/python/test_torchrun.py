@@ -1,0 +1,117 @@
+"""Plain torch under torchrun: shares, padding, and states that move between numbers of ranks."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rank_runs
+import tiny_imagenet
+import torch
+from rank_runs import BATCH_SIZE
+from tiny_imagenet import TRAIN
+
+pytest.importorskip("torchvision")
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "torch_train.py"
+COUNT = TRAIN + 1  # neither 2 nor 3 ranks divide it
+MODES = ("sampler", "rank")
+
+
+def torchrun(ranks: int, script: Path, *arguments: object) -> str:
+    """What the processes printed. Anything but success fails the test."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*command, f"--nproc-per-node={ranks}", script, *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tiny_imagenet.make(tmp_path_factory.mktemp("imagenet")) / "train"
+    (root / "n02" / "last.png").hardlink_to(root / "n02" / "041.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Any]]:
+    """By number of ranks, what each rank found. 2 and 3 of them ran everything; the key -3 is
+    3 ranks that went on from the state of 2."""
+    results = tmp_path_factory.mktemp("results")
+    script = Path(rank_runs.__file__)
+    torchrun(2, script, folder, results / "2")
+    torchrun(3, script, folder, results / "-3", results / "2.states")
+    states = torch.load(results / "2.states", weights_only=True)
+    one = {mode: rank_runs.run(folder, mode, 0, 1, None) for mode in MODES}
+    rest = {mode: rank_runs.run(folder, mode, 0, 1, states[mode]) for mode in MODES}
+    read = {
+        ranks: [json.loads((results / f"{ranks}.rank{r}").read_text()) for r in range(abs(ranks))]
+        for ranks in (2, -3)
+    }
+    return {**read, 1: [one], -1: [rest]}
+
+
+def positions(ranks: list[Any], mode: str, part: str, start: int = 0) -> dict[int, tuple]:
+    """Label and digest by place in the global order, which is dealt in turn from `start` on."""
+    return {
+        start + k * len(ranks) + rank: tuple(sample)
+        for rank, parts in enumerate(ranks)
+        for k, sample in enumerate(parts[mode][part])
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_ranks_share_what_one_rank_has(found: dict, mode: str) -> None:
+    whole = positions(found[1], mode, "epoch 0")
+    assert sorted(label for label, _ in whole.values()) == list(range(COUNT))
+    shared = positions(found[2], mode, "epoch 0")
+    assert sorted(shared) == list(range(COUNT + 1))
+    # DistributedSampler's padding, ringfeed's too: the first sample again, in a crop of its own.
+    assert shared.pop(COUNT)[0] == whole[0][0]
+    assert shared == whole
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_a_state_of_two_ranks_goes_on_with_another_number(
+    found: dict, mode: str, ranks: int
+) -> None:
+    whole = {**positions(found[1], mode, "head")}
+    whole.update(positions(found[1], mode, "rest", start=2 * BATCH_SIZE))
+    done = positions(found[2], mode, "head")
+    assert sorted(done) == list(range(2 * 2 * BATCH_SIZE))
+    rest = positions(found[-ranks], mode, "rest", start=len(done))
+    left = COUNT - len(done)
+    assert sorted(rest) == list(range(len(done), len(done) + -(-left // ranks) * ranks))
+    for padding in range(COUNT, max(rest) + 1):
+        rest.pop(padding)
+    assert {**done, **rest} == whole
+
+
+def test_the_example_trains_on_two_ranks_and_goes_on_with_one(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = tmp_path / "last.pt"
+    arguments = [folder.parent, "--arch=shufflenet_v2_x0_5", "--batch-size=8", "--num-workers=1"]
+    arguments += [f"--checkpoint={checkpoint}"]
+    assert "done after 2 steps, in epoch 0" in torchrun(2, EXAMPLE, *arguments, "--max-steps=2")
+    state = torch.load(checkpoint, weights_only=True)["loader"]
+    assert (state["epoch"], state["positions"]) == (0, 2 * 2 * 8)
+    # One rank has 11 images left: two batches, and the rest of the steps are of epoch 1.
+    monkeypatch.setattr("sys.argv", [str(EXAMPLE), *map(str, arguments), "--max-steps=3"])
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    assert "done after 3 steps, in epoch 1" in capsys.readouterr().out

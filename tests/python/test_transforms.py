@@ -1,0 +1,476 @@
+"""What compile_transform accepts gives torchvision's bits; what it cannot reproduce it refuses."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+import PIL
+import ringfeed
+from PIL import Image
+from ringfeed.errors import UnsupportedTransform
+from ringfeed.transforms import compile_transform
+from torch import nn
+from torchvision import transforms as v1
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode, v2
+from torchvision_reference import MEAN, PILLOW13, STD, TAILS, differing, finish, load
+
+F32, F16, BF16 = torch.float32, torch.float16, torch.bfloat16
+
+
+def compiled(transform, dtype=None, channels_last=False, pillow="13"):
+    return compile_transform(transform, dtype=dtype, channels_last=channels_last, pillow=pillow)
+
+
+def batch(paths, transform, **options):
+    """All the files as one batch of ringfeed's."""
+    dataset = ringfeed.ImageList(paths, [0] * len(paths), transform)
+    with ringfeed.DataLoader(dataset, batch_size=len(paths), num_workers=1, **options) as loader:
+        ((images, _),) = loader
+        return images
+
+
+def assert_equals_torchvision(paths, transform, dtype=None, **options):
+    images = batch(paths, transform, dtype=dtype, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchvision's, of antialias=False
+        expected = [finish(load(path), [transform], dtype) for path in paths]
+    assert differing(images, torch.stack(expected)) == 0
+
+
+@pytest.fixture(scope="session")
+def every_value(tmp_path_factory):
+    """A 16x16 file that has each of the 256 values in each channel."""
+    rng = np.random.default_rng(1)
+    pixels = np.stack([rng.permutation(256).reshape(16, 16) for _ in range(3)], -1)
+    path = tmp_path_factory.mktemp("values") / "values.png"
+    Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory):
+    """Files of several shapes, one of them very tall and one small."""
+    folder, rng = tmp_path_factory.mktemp("shapes"), np.random.default_rng(2)
+    paths = []
+    for width, height in [(150, 100), (100, 151), (64, 64), (40, 160), (9, 7)]:
+        waves = np.add.outer(np.arange(height) * 3, np.arange(width) * 5)[..., None] * (1, 2, 3)
+        pixels = (waves + rng.integers(0, 60, (height, width, 3))) % 256
+        paths.append(str(folder / f"{width}x{height}.png"))
+        Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
+    return paths
+
+
+CONVERSIONS = {
+    "v1.ToTensor": [v1.ToTensor()],
+    "v1.PILToTensor, v1.Convert": [v1.PILToTensor(), v1.ConvertImageDtype(F32)],
+    "v1.PILToTensor, v2.Convert": [v1.PILToTensor(), v2.ConvertImageDtype(F32)],
+    "v2.PILToTensor, v1.Convert": [v2.PILToTensor(), v1.ConvertImageDtype(F32)],
+    "v2.PILToTensor, v2.ToDtype": [v2.PILToTensor(), v2.ToDtype(F32, scale=True)],
+    "v2.ToImage, v2.ToDtype": [v2.ToImage(), v2.ToDtype(F32, scale=True)],
+    "v2.ToImage, v2.Convert": [v2.ToImage(), v2.ConvertImageDtype(F32)],
+    "v2.ToImage, v1.Convert": [v2.ToImage(), v1.ConvertImageDtype(F32)],
+    "v2.ToDtype by type": [
+        v2.ToImage(),
+        v2.ToDtype({tv_tensors.Image: F32, torch.Tensor: F16, "others": None}, scale=True),
+    ],
+    "v2.ToDtype of a pure tensor": [
+        v2.ToImage(),
+        v2.ToPureTensor(),
+        v2.ToDtype({tv_tensors.Image: F16, torch.Tensor: F32}, scale=True),
+    ],
+    "v2.ToDtype of others": [v2.ToImage(), v2.ToDtype({"others": F32}, scale=True)],
+    "no-ops": [
+        v2.RGB(),
+        nn.Identity(),
+        v2.PILToTensor(),
+        v2.ToImage(),
+        v2.ToDtype(torch.uint8, scale=True),
+        v2.ToDtype({"others": None}),
+        v2.ToDtype(F32, scale=True),
+        v2.ToDtype(F32),
+        v1.ConvertImageDtype(F32),
+        v2.RGB(),
+        v2.ToPureTensor(),
+    ],
+}
+CONVERSIONS = {name: [v1.CenterCrop(16), *steps] for name, steps in CONVERSIONS.items()}
+NORMALIZE = {
+    "v1": v1.Normalize(MEAN, STD),
+    "v2": v2.Normalize(MEAN, STD, inplace=True),
+    "one number": v1.Normalize(0.5, 0.25),
+    "one number in a list": v2.Normalize([0.5], [0.25]),
+    "tensors": v1.Normalize(torch.tensor(MEAN), torch.tensor(STD)),
+    "double": v2.Normalize([0.1, 1 / 3, -2], [1e-3, 1 / 7, -3]),
+}
+
+
+@pytest.mark.parametrize("steps", CONVERSIONS.values(), ids=CONVERSIONS)
+def test_every_value_converts_as_in_torchvision(every_value, steps):
+    assert_equals_torchvision([every_value], v1.Compose(steps))
+
+
+@pytest.mark.parametrize("steps", CONVERSIONS.values(), ids=CONVERSIONS)
+def test_every_value_normalizes_as_in_torchvision(every_value, steps):
+    assert_equals_torchvision([every_value], v1.Compose([*steps, NORMALIZE["v1"]]))
+    assert_equals_torchvision([every_value], v2.Compose([*steps, NORMALIZE["v2"]]))
+
+
+@pytest.mark.parametrize("step", NORMALIZE.values(), ids=NORMALIZE)
+def test_every_form_of_mean_and_std_gives_torchvisions_values(every_value, step):
+    assert_equals_torchvision([every_value], v1.Compose([v1.CenterCrop(16), v1.ToTensor(), step]))
+
+
+@pytest.mark.parametrize("dtype", [F16, BF16])
+@pytest.mark.parametrize("steps", CONVERSIONS.values(), ids=CONVERSIONS)
+def test_half_precision_asked_of_the_loader_is_the_float32_result_rounded(
+    every_value, steps, dtype
+):
+    transform = v1.Compose([*steps, NORMALIZE["v1"]])
+    assert_equals_torchvision([every_value], transform, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [F16, BF16])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        lambda dtype: [v1.PILToTensor(), v1.ConvertImageDtype(dtype)],
+        lambda dtype: [v2.ToImage(), v2.ToDtype(dtype, scale=True)],
+        lambda dtype: [v2.ToImage(), v2.ConvertImageDtype(dtype)],
+        lambda dtype: [v1.ToTensor(), v2.ToDtype(dtype)],
+        lambda dtype: [v1.ToTensor(), NORMALIZE["v1"], v1.ConvertImageDtype(dtype)],
+        lambda dtype: [*TAILS["v2"], v2.ToDtype(dtype, scale=True)],
+        lambda dtype: [*TAILS["v2"], v2.ToDtype(dtype), v2.ToDtype(dtype)],
+    ],
+)
+def test_half_precision_that_the_transform_yields_is_torchvisions(every_value, steps, dtype):
+    transform = v1.Compose([v1.CenterCrop(16), *steps(dtype)])
+    assert compiled(transform).dtype == dtype
+    assert_equals_torchvision([every_value], transform)
+
+
+@pytest.mark.parametrize("tail", [[v1.PILToTensor()], [v2.PILToTensor()], [v2.ToImage()]])
+def test_without_conversion_the_bytes_come_as_they_are(every_value, tail):
+    transform = v1.Compose([v1.CenterCrop(16), *tail])
+    assert compiled(transform).dtype == torch.uint8
+    assert_equals_torchvision([every_value], transform)
+
+
+GEOMETRIES = {
+    "Resize, CenterCrop": [v1.Resize(48), v1.CenterCrop(40)],
+    "v2.Resize, v2.CenterCrop": [v2.Resize(48), v2.CenterCrop(40)],
+    "Resize([n]), CenterCrop([n])": [v1.Resize([48]), v1.CenterCrop([40])],
+    "crop of a pair": [v1.Resize(48), v1.CenterCrop((33, 20))],
+    "crop larger than the image": [v2.Resize(20), v2.CenterCrop((24, 200))],
+    "resize to a pair": [v1.Resize((31, 57))],
+    "v2.Resize to a pair": [v2.Resize([57, 31])],
+    "resize to a pair, crop": [v1.Resize((50, 60)), v1.CenterCrop((20, 59))],
+    "crop alone": [v1.CenterCrop(50)],
+    "crop alone of a pair": [v2.CenterCrop((20, 61))],
+    "flip always": [v1.Resize(48), v1.CenterCrop(40), v1.RandomHorizontalFlip(1.0)],
+    "v2.flip always": [v2.Resize((30, 50)), v2.RandomHorizontalFlip(1.0)],
+    "flip never": [v1.RandomHorizontalFlip(0.0), v1.CenterCrop(8), v2.RandomHorizontalFlip(0)],
+    "antialias=False": [v1.Resize(48, antialias=False), v1.CenterCrop(40)],
+    "v2 antialias=None": [v2.Resize((20, 30), antialias=None)],
+    "bilinear by name": [v2.Resize((20, 30), interpolation="bilinear")],
+    "bilinear of Pillow": [v1.Resize((20, 30), interpolation=Image.BILINEAR)],
+    "v2 bilinear of Pillow": [v2.Resize((20, 30), interpolation=Image.BILINEAR)],
+    "bilinear by enum": [v2.Resize((20, 30), interpolation=InterpolationMode.BILINEAR)],
+}
+
+
+@pytest.mark.parametrize("steps", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_fixed_geometry_gives_torchvisions_pixels(shapes, steps):
+    assert_equals_torchvision(shapes, v1.Compose([*steps, *TAILS["v1"]]))
+    assert_equals_torchvision(shapes, v2.Compose([*steps, *TAILS["uint8"]]))
+
+
+# With one ratio and the whole area there is one box to draw where its sides are whole numbers.
+@pytest.mark.parametrize("version", [v1, v2])
+@pytest.mark.parametrize("size", [40, [40], (33, 50)])
+def test_a_crop_without_choice_gives_torchvisions_pixels(shapes, version, size):
+    path = shapes[0]
+    crop = version.RandomResizedCrop(size, scale=(1, 1), ratio=[1.5, 1.5], antialias=None)
+    assert_equals_torchvision([path], version.Compose([crop, *TAILS["v1"]]))
+
+
+class RenamedResize(v1.Resize):
+    def __init__(self):
+        super().__init__(48)
+
+    def extra_repr(self):
+        return "of mine"
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        nn.Sequential(v1.Resize(48), v1.CenterCrop(40), *TAILS["v2"]),
+        v2.Compose([v1.Compose([v1.Resize(48), v1.CenterCrop(40)]), nn.Sequential(*TAILS["v2"])]),
+        v1.Compose([RenamedResize(), v1.CenterCrop(40), *TAILS["v2"]]),
+    ],
+    ids=["Sequential", "nested", "subclass that only names its arguments"],
+)
+def test_containers_and_harmless_subclasses_are_looked_into(shapes, transform):
+    assert_equals_torchvision(shapes, transform)
+
+
+def test_channels_last_has_the_same_values(shapes):
+    transform = v1.Compose([v1.Resize(48), v1.CenterCrop((30, 40)), *TAILS["v1"]])
+    plain, last = (batch(shapes, transform, channels_last=way) for way in (False, True))
+    assert last.is_contiguous(memory_format=torch.channels_last) and plain.is_contiguous()
+    assert differing(last, plain) == 0
+
+
+def test_the_pillow_rule_is_the_one_named(tmp_path):
+    rng = np.random.default_rng(3)
+    path = str(tmp_path / "tall.png")
+    Image.fromarray(rng.integers(0, 256, (300, 60, 3), np.uint8)).save(path)
+    transform = v1.Compose([v1.Resize((50, 50)), v1.ToTensor()])
+    before, after = (batch([path], transform, pillow=name) for name in ("12.3", "13.0.0"))
+    assert differing(before, after) > 0
+    expected = finish(load(path), [transform])[None]
+    assert differing(after if PILLOW13 else before, expected) == 0
+    assert differing(batch([path], transform), expected) == 0
+
+
+@pytest.mark.parametrize(
+    "installed, named",
+    [("9.5.0", False), ("12.3.0", False), ("13.0.0", True), ("13.1.0.dev0", True), ("20.1", True)],
+)
+def test_the_installed_pillow_decides_where_none_is_named(monkeypatch, installed, named):
+    monkeypatch.setattr(PIL, "__version__", installed)
+    transform = v1.Compose([v1.CenterCrop(16), v1.ToTensor()])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = compiled(transform, pillow=None).text
+        assert text == compiled(transform, pillow=installed).text
+    assert ("pillow>=13" in text) == named
+
+
+def test_pillow_simd_is_warned_of_unless_a_version_is_named(monkeypatch):
+    monkeypatch.setattr(PIL, "__version__", "9.5.0.post2")
+    transform = v1.Compose([v1.CenterCrop(16), v1.ToTensor()])
+    with pytest.warns(UserWarning, match=r"pillow-simd.*Pillow 9\.5\.0"):
+        assert "pillow<13" in compiled(transform, pillow=None).text
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled(transform, pillow="9.5")
+
+
+@pytest.mark.parametrize("pillow", ["", "new", "13x", 13, 12.3, "v13"])
+def test_a_pillow_that_is_no_version_is_refused(pillow):
+    with pytest.raises(ValueError, match="pillow must be a version"):
+        compiled(v1.Compose([v1.CenterCrop(16), v1.ToTensor()]), pillow=pillow)
+
+
+# The state keeps them: another text means that tensors may differ.
+@pytest.mark.parametrize(
+    "transform, options, text",
+    [
+        (
+            v1.Compose([v1.RandomResizedCrop(224), v1.RandomHorizontalFlip(), *TAILS["v1"]]),
+            dict(dtype=F16, channels_last=True, pillow="12"),
+            "random_resized_crop(224x224, scale=0.08..1.0, ratio=0.75..1.3333333333333333) "
+            "hflip(0.5) to_tensor normalize(mean=(0.485, 0.456, 0.406), "
+            "std=(0.229, 0.224, 0.225)) float16 channels_last pillow<13",
+        ),
+        (
+            v2.Compose([v2.Resize(256), v2.CenterCrop(224), *TAILS["v2"]]),
+            dict(),
+            "resize(256) center_crop(224x224) to_dtype normalize(mean=(0.485, 0.456, 0.406), "
+            "std=(0.229, 0.224, 0.225)) float32 contiguous pillow>=13",
+        ),
+        (
+            v1.Compose([v1.Resize((20, 30)), v1.PILToTensor()]),
+            dict(),
+            "resize(20x30) none uint8 contiguous pillow>=13",
+        ),
+    ],
+)
+def test_the_text_says_all_of_it_in_one_line(transform, options, text):
+    assert compiled(transform, **options).text == text
+
+
+class OwnForward(v1.Resize):
+    def forward(self, img):
+        return img
+
+
+class OwnCall(v1.ToTensor):
+    def __call__(self, pic):
+        return super().__call__(pic) * 2
+
+
+class OwnTransform(v2.CenterCrop):
+    def transform(self, inpt, params):
+        return inpt
+
+
+class OwnParams(v1.RandomResizedCrop):
+    @staticmethod
+    def get_params(img, scale, ratio):
+        return 0, 0, 1, 1
+
+
+class OwnMakeParams(v2.RandomResizedCrop):
+    def make_params(self, flat_inputs):
+        return dict(top=0, left=0, height=1, width=1)
+
+
+class OwnCompose(v1.Compose):
+    def __call__(self, img):
+        return self.transforms[0](img)
+
+
+def patched():
+    step = v1.Resize(8)
+    step.forward = lambda image: image
+    return step
+
+
+def hooked():
+    step = v1.Resize(8)
+    step.register_forward_hook(lambda *_: None)
+    return step
+
+
+CROP, FLIP, END = v1.RandomResizedCrop(8), v1.RandomHorizontalFlip(), v1.ToTensor()
+REFUSED = {
+    "AutoAugment": ([CROP, v1.AutoAugment(), END], r"step 2, AutoAugment.*cannot do this.*Leave"),
+    "v2.RandAugment": ([CROP, v2.RandAugment(), END], r"step 2, RandAugment"),
+    "ColorJitter": ([CROP, v1.ColorJitter(0.1), END], r"step 2, ColorJitter\(brightness=\(0\.9"),
+    "RandomErasing": ([CROP, END, v1.RandomErasing()], r"step 3, RandomErasing"),
+    "Grayscale": ([CROP, v1.Grayscale(3), END], r"step 2, Grayscale"),
+    "Lambda": ([CROP, v1.Lambda(lambda x: x), END], r"step 2, Lambda"),
+    "RandomCrop": ([v1.Resize(9), v1.RandomCrop(8), END], r"step 2, RandomCrop"),
+    "RandomApply": ([CROP, v1.RandomApply([FLIP]), END], r"step 2, RandomApply"),
+    "a function": ([CROP, END, len], r"step 3, <built-in function len>"),
+    "nested": ([v2.Compose([CROP, v1.Compose([v1.Pad(1)])]), END], r"step 1\.2\.1, Pad"),
+    "ToTensor before the crop": ([END, CROP], r"step 2, RandomResizedCrop.*after ToTensor.*move"),
+    "ToImage before Resize": (
+        [v2.ToImage(), v2.Resize((8, 8)), v2.ToDtype(F32, scale=True)],
+        r"step 2, Resize.*after ToImage.*move it before ToImage",
+    ),
+    "PILToTensor before CenterCrop": (
+        [v1.Resize(9), v1.PILToTensor(), v1.CenterCrop(8)],
+        r"step 3, CenterCrop.*after PILToTensor",
+    ),
+    "flip before the crop": ([FLIP, CROP, END], r"step 2.*after RandomHorizontalFlip: move"),
+    "flip after ToTensor": ([CROP, END, FLIP], r"step 3, RandomHorizontalFlip.*after ToTensor: mov"),
+    "two flips": ([CROP, FLIP, FLIP, END], r"step 3.*second flip"),
+    "p": ([CROP, v1.RandomHorizontalFlip(1.5), END], r"step 2.*p must be in \[0, 1\]"),
+    "two random crops": ([CROP, CROP, END], r"step 2, RandomResizedCrop.*keep one"),
+    "Resize after a random crop": ([CROP, v1.Resize(9), END], r"step 2, Resize.*resizes once"),
+    "CenterCrop after a random crop": ([CROP, v1.CenterCrop(4), END], r"step 2, CenterCrop"),
+    "random crop after Resize": ([v1.Resize(9), CROP, END], r"step 2, RandomResizedCrop"),
+    "two Resizes": ([v1.Resize(9), v1.Resize(8), END], r"step 2, Resize"),
+    "Resize after CenterCrop": ([v1.CenterCrop(9), v1.Resize(8), END], r"step 2, Resize"),
+    "two CenterCrops": ([v1.CenterCrop(9), v1.CenterCrop(8), END], r"step 2.*crops once"),
+    "bicubic": (
+        [v1.Resize((8, 8), interpolation=InterpolationMode.BICUBIC), END],
+        r"step 1, Resize.*bilinearly only: use InterpolationMode.BILINEAR",
+    ),
+    "nearest by name": ([v2.RandomResizedCrop(8, interpolation="nearest"), END], r"step 1.*bilin"),
+    "box of Pillow": ([v2.Resize(8, interpolation=Image.BOX), END], r"step 1.*bilinearly"),
+    "max_size": ([v1.Resize(8, max_size=9), v1.CenterCrop(8), END], r"step 1, Resize.*max_size"),
+    "max_size alone": ([v2.Resize(None, max_size=9), v1.CenterCrop(8), END], r"step 1.*max_size"),
+    "scale of nothing": ([v1.RandomResizedCrop(8, scale=(0, 1)), END], r"step 1.*scale must be"),
+    "size of nothing": ([v1.Resize(0), v1.CenterCrop(8), END], r"step 1, Resize.*at least 1"),
+    "no width": ([v1.CenterCrop((8, 0)), END], r"step 1, CenterCrop.*at least 1"),
+    "huge": ([v1.CenterCrop(10_000), END], r"center_crop\(10000x10000\).*8192"),
+    "no size": ([END], r"different shapes.*add RandomResizedCrop\(224\)"),
+    "Resize without a crop": ([v1.Resize(256), END], r"different shapes"),
+    "no tensor": ([CROP, FLIP], r"ends with a PIL image: add ToTensor"),
+    "two ToTensors": ([CROP, END, END], r"step 3, ToTensor.*leave this one out"),
+    "v2.PILToTensor after ToImage": ([CROP, v2.ToImage(), v2.PILToTensor()], r"step 3"),
+    "Normalize before conversion": (
+        [CROP, v1.PILToTensor(), NORMALIZE["v1"]],
+        r"step 3, Normalize.*needs float values: put ToTensor",
+    ),
+    "Normalize of a PIL image": ([CROP, NORMALIZE["v2"], END], r"step 2, Normalize.*float"),
+    "two Normalizes": ([CROP, END, NORMALIZE["v1"], NORMALIZE["v2"]], r"step 4.*put both into one"),
+    "std of 0": ([CROP, END, v1.Normalize(MEAN, (1, 0, 1))], r"step 3.*std must not be 0"),
+    "std that rounds to 0": ([CROP, END, v1.Normalize(MEAN, (1, 1e-99, 1))], r"std must not be 0"),
+    "mean of infinity": ([CROP, END, v1.Normalize((0, 0, float("inf")), STD)], r"step 3.*finite"),
+    "mean of four channels": ([CROP, END, v1.Normalize([0] * 4, STD)], r"step 3.*R, G and B"),
+    "Normalize in half precision": (
+        [CROP, v2.ToImage(), v2.ToDtype(F16, scale=True), v2.Normalize(MEAN, STD)],
+        r"step 4, Normalize.*torch.float16.*use DataLoader\(dtype=torch.float16\)",
+    ),
+    "half precision before Normalize": (
+        [CROP, END, v1.ConvertImageDtype(BF16), NORMALIZE["v1"]],
+        r"step 4, Normalize.*DataLoader\(dtype=torch.bfloat16\)",
+    ),
+    "back from half precision": (
+        [CROP, END, v2.ToDtype(F16), v2.ToDtype(F32)],
+        r"step 4, ToDtype.*torch.float16 to torch.float32",
+    ),
+    "float to bytes": ([CROP, END, v1.ConvertImageDtype(torch.uint8)], r"step 3.*does not convert"),
+    "float64": ([CROP, v2.ToImage(), v2.ToDtype(torch.float64, scale=True)], r"step 3.*float64"),
+    "int64": ([CROP, v1.PILToTensor(), v1.ConvertImageDtype(torch.int64)], r"step 3.*int64"),
+    "unscaled floats": ([CROP, v2.ToImage(), v2.ToDtype(F32)], r"step 3, ToDtype.*scale=True"),
+    "ToDtype of a PIL image": ([CROP, v2.ToDtype(F32), END], r"step 2.*put ToImage\(\) before"),
+    "ToDtype without the type": (
+        [CROP, v2.ToImage(), v2.ToDtype({torch.Tensor: F32}, scale=True)],
+        r"step 3, ToDtype.*no entry for Image",
+    ),
+    "own forward": ([OwnForward((8, 8)), END], r"step 1, OwnForward.*its own forward"),
+    "own __call__": ([CROP, OwnCall()], r"step 2,.*its own __call__"),
+    "own transform": ([OwnTransform(8), END], r"step 1, OwnTransform.*its own transform"),
+    "own get_params": ([OwnParams(8), END], r"step 1, OwnParams.*its own get_params"),
+    "own make_params": ([OwnMakeParams(8), END], r"step 1, OwnMakeParams.*its own make_params"),
+    "own Compose": ([OwnCompose([CROP, END])], r"step 1, OwnCompose.*its own __call__"),
+    "patched forward": ([patched(), END], r"step 1, Resize.*its own forward"),
+    "hooks": ([hooked(), END], r"step 1, Resize.*hooks"),
+}
+
+
+@pytest.mark.parametrize("steps, message", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_reproduced_is_refused_by_name(steps, message):
+    with pytest.raises(UnsupportedTransform, match=message) as refusal:
+        compiled(v1.Compose(steps))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "transform, message",
+    [
+        (None, "the dataset has no transform"),
+        (v1.ColorJitter(), r"the transform, ColorJitter"),
+        (v1.ToTensor(), "different shapes"),
+        (len, r"the transform, <built-in function len>"),
+    ],
+)
+def test_a_transform_that_is_no_compose_is_refused_as_such(transform, message):
+    with pytest.raises(UnsupportedTransform, match=message):
+        compiled(transform)
+
+
+def test_to_tensor_is_refused_under_another_default_dtype():
+    torch.set_default_dtype(torch.float64)
+    try:
+        with pytest.raises(UnsupportedTransform, match="ToTensor.*yields torch.float64"):
+            compiled(v1.Compose([CROP, END]))
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "tail, dtype, message",
+    [
+        ([v1.PILToTensor()], F32, r"yields torch.uint8: add ToDtype\(torch.float32, scale=True\)"),
+        ([v1.PILToTensor()], F16, r"yields torch.uint8"),
+        (TAILS["v1"], torch.uint8, r"yields torch.float32: .* are possible"),
+        (TAILS["v1"], torch.float64, r"dtype=torch.float64"),
+        ([*TAILS["v1"], v2.ToDtype(F16)], F32, r"yields torch.float16: leave dtype out"),
+        ([*TAILS["v1"], v2.ToDtype(F16)], BF16, r"yields torch.float16"),
+    ],
+)
+def test_a_dtype_that_cannot_be_had_exactly_is_refused(tail, dtype, message):
+    with pytest.raises(UnsupportedTransform, match=message):
+        compiled(v1.Compose([CROP, *tail]), dtype=dtype)
