@@ -1,7 +1,12 @@
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "checksum.h"
 #include "commands.h"
+#include "data/index.h"
 #include "options.h"
 #include "output.h"
 
@@ -26,7 +31,29 @@ void print_report(const ImageFolder& dataset) {
   print_text(table.str());
 }
 
-Json report_json(const ImageFolder& dataset) {
+/// How many files torchvision would list and decode, and ringfeed lists and does not decode.
+std::optional<std::string> undecodable(const ImageFolder& dataset) {
+  std::map<std::string, std::size_t> counts;
+  std::size_t all = 0;
+  std::string path;
+  for (std::size_t i = 0; i < dataset.size(); ++i) {
+    dataset.index().relative_path(i, path);
+    std::string extension = path.substr(path.rfind('.'));
+    for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (extension == ".jpg" || extension == ".jpeg" || extension == ".png") continue;
+    ++counts[extension];
+    ++all;
+  }
+  if (all == 0) return std::nullopt;
+  std::string each;
+  for (const auto& [extension, count] : counts) {
+    each += (each.empty() ? "" : ", ") + std::to_string(count) + " " + extension;
+  }
+  return std::to_string(all) + " listed files are named as no JPEG or PNG (" + each +
+         "); what is neither fails to decode: convert or remove it";
+}
+
+Json report_json(const ImageFolder& dataset, const std::vector<std::string>& warnings) {
   const ScanReport& report = dataset.report();
   return {{"root", dataset.root()},
           {"entries", dataset.size()},
@@ -36,13 +63,18 @@ Json report_json(const ImageFolder& dataset) {
           {"from_cache", report.from_cache},
           {"fingerprint", format_checksum(dataset.fingerprint())},
           {"memory_bytes", dataset.memory_bytes()},
-          {"warnings", report.warnings}};
+          {"warnings", warnings}};
 }
 
 int scan(const ScanFlags& flags, bool json) {
   const ImageFolder dataset = flags.dataset.open();
+  std::vector<std::string> warnings = dataset.report().warnings;
+  if (const auto warning = undecodable(dataset)) {
+    complain("warning: " + *warning);
+    warnings.push_back(*warning);
+  }
   if (json) {
-    Json document = report_json(dataset);
+    Json document = report_json(dataset, warnings);
     if (flags.samples) {
       Json& samples = document["samples"] = Json::array();
       for (std::size_t i = 0; i < dataset.size(); ++i) {

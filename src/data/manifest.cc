@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <random>
 #include <string_view>
 #include <utility>
 
@@ -149,8 +150,12 @@ int save_manifest(const std::filesystem::path& file, const std::string& real_roo
   header.index_bytes = index.size;
   header.checksum = checksum(header, text, index);
 
-  std::string temporary = file.string() + ".XXXXXX";
-  const FileDescriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
+  // As readable as the umask allows, which mkstemp would not ask: in a shared cache directory
+  // everybody may load what root has listed (nobody another user's, see foreign()).
+  std::random_device random;
+  const std::string temporary =
+      file.string() + "." + std::to_string(random()) + std::to_string(random());
+  const FileDescriptor fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!fd) return errno;
   if (!write_and_sync(fd.get(), header, text, index) ||
       rename(temporary.c_str(), file.c_str()) != 0) {

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "data/manifest.h"
@@ -36,11 +37,13 @@ FileDescriptor open_root(const std::string& root) {
 /// One opening of one tree, with what its report will say.
 class Opening {
  public:
-  Opening(std::string root, const ScanOptions& options, Clock now)
+  Opening(std::string root, const ScanOptions& options, Clock now,
+          std::chrono::milliseconds longest_wait)
       : root_(std::move(root)),
         fd_(open_root(root_)),
         threads_(options.threads == 0 ? default_threads : options.threads),
-        now_(now) {}
+        now_(now),
+        longest_wait_(longest_wait) {}
 
   Index run(const ScanOptions& options) {
     if (!options.use_cache) return scan(nullptr);
@@ -103,15 +106,24 @@ class Opening {
     return std::nullopt;
   }
 
-  /// Whoever had to wait goes on without the lock: it loads what the holder wrote, and where that
-  /// one could write nothing, all who waited scan together and not one after another.
+  /// flock() itself waits without end, so it is asked again and again. Whoever had to wait goes on
+  /// without the lock: it loads what the holder wrote, and where that one could write nothing, all
+  /// who waited scan together and not one after another.
   FileDescriptor take_lock(const std::filesystem::path& file) {
     const std::string name = file.string() + ".lock";
     FileDescriptor lock(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!lock) return lock;  // the directory is not writable: saving will say so
     if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
-    while (errno == EWOULDBLOCK || errno == EINTR) {
-      if (flock(lock.get(), LOCK_EX) == 0) break;
+    const auto limit = std::chrono::steady_clock::now() + longest_wait_;
+    while (errno == EWOULDBLOCK) {
+      if (std::chrono::steady_clock::now() >= limit) {
+        warn("another process has held " + name + " for " +
+             std::to_string(longest_wait_.count() / 1000) +
+             " s; listing the folder without waiting for it");
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) break;
     }
     return FileDescriptor();
   }
@@ -135,6 +147,7 @@ class Opening {
   const FileDescriptor fd_;
   const int threads_;
   const Clock now_;
+  const std::chrono::milliseconds longest_wait_;
   std::string real_root_;
   ScanReport report_;
 };
@@ -178,12 +191,13 @@ std::filesystem::path manifest_file(const std::filesystem::path& cache,
 }
 
 std::shared_ptr<const Index> open_index(const std::filesystem::path& root,
-                                        const ScanOptions& options, Clock now) {
+                                        const ScanOptions& options, Clock now,
+                                        std::chrono::milliseconds longest_wait) {
   if (options.threads < 0 || options.threads > 1024) {
     throw std::invalid_argument("ScanOptions: threads must be in [0, 1024]");
   }
   const auto start = std::chrono::steady_clock::now();
-  Opening opening(root.string(), options, now);
+  Opening opening(root.string(), options, now, longest_wait);
   auto index = std::make_shared<Index>(opening.run(options));
   if (!options.allow_empty_classes) refuse_empty_classes(*index);
   ScanReport report = opening.take_report();

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "augment/fixed_math.h"
@@ -124,6 +125,45 @@ TEST_CASE("resize and centre crop round and pad as torchvision does") {
                             false};
     CHECK(draw_geometry(plan, c.height, c.width, make_key(0, 0), 0) == expected);
   }
+}
+
+TEST_CASE("an exact size stretches, no size leaves the image as it is") {
+  TransformPlan plan = center_plan(0, 5, 6);
+  std::get<ResizeCenterCrop>(plan.geometry).resize_height = 7;
+  std::get<ResizeCenterCrop>(plan.geometry).resize_width = 3;
+  plan.validate();
+  CHECK(draw_geometry(plan, 100, 200, make_key(0, 0), 0) ==
+        Geometry{0, 0, 100, 200, 7, 3, 1, -1, 5, 6, false});
+
+  plan = center_plan(0, 5, 6);
+  plan.validate();
+  CHECK(draw_geometry(plan, 4, 20, make_key(0, 0), 0) ==
+        Geometry{0, 0, 4, 20, 4, 20, 0, 7, 5, 6, false});
+}
+
+TEST_CASE("sizes that contradict each other are refused") {
+  const auto refused = [](int resize, int height, int width) {
+    TransformPlan plan = center_plan(resize, 8, 8);
+    std::get<ResizeCenterCrop>(plan.geometry).resize_height = height;
+    std::get<ResizeCenterCrop>(plan.geometry).resize_width = width;
+    try {
+      plan.validate();
+    } catch (const std::invalid_argument&) {
+      return true;
+    }
+    return false;
+  };
+  CHECK_FALSE(refused(256, 0, 0));
+  CHECK_FALSE(refused(0, 0, 0));
+  CHECK_FALSE(refused(0, 8192, 1));
+  CHECK(refused(-1, 0, 0));
+  CHECK(refused(8193, 0, 0));
+  CHECK(refused(256, 10, 10));
+  CHECK(refused(256, 10, 0));
+  CHECK(refused(0, 10, 0));
+  CHECK(refused(0, 0, 10));
+  CHECK(refused(0, -1, 10));
+  CHECK(refused(0, 10, 8193));
 }
 
 TEST_CASE("an image whose resized side no int holds saturates") {

@@ -43,6 +43,16 @@ def test_cache_dir_that_cannot_be_made_is_a_warning(cli, folder, tmp_path):
     assert done.err.startswith("ringfeed: warning: ")
 
 
+def test_files_that_only_torchvision_decodes_are_counted(cli, small_folder):
+    for name in ("1.bmp", "2.BMP", "3.webp", "4.PNG"):
+        (small_folder / "class_0" / name).write_bytes(b"")
+    done = cli("scan", small_folder, "--json")
+    assert done.code == 0
+    (warning,) = done.json["warnings"]
+    assert warning.startswith("3 listed files") and "(2 .bmp, 1 .webp)" in warning
+    assert warning in done.err
+
+
 def test_an_empty_class_is_refused_unless_allowed(cli, small_folder):
     (small_folder / "nothing").mkdir()
     refused = cli("scan", small_folder)

@@ -1,9 +1,13 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +20,7 @@
 
 #include "data/manifest.h"
 #include "data/tree.h"
+#include "file_descriptor.h"
 #include "support/temp_dir.h"
 
 namespace {
@@ -221,6 +226,30 @@ TEST_CASE("a manifest that cannot be written is a warning and leaves nothing beh
     left += entry.path() != fixture.manifest() && entry.path().extension() != ".lock";
   }
   CHECK(left == 0);
+}
+
+TEST_CASE("a manifest may be read by whom the umask lets") {
+  for (const mode_t mask : {0022u, 0077u}) {
+    const Fixture fixture;
+    const mode_t before = umask(mask);
+    fixture.open();
+    umask(before);
+    CHECK((fs::status(fixture.manifest()).permissions() & fs::perms::mask) ==
+          fs::perms(0644 & ~mask));
+  }
+}
+
+TEST_CASE("a lock that is never released is waited for to a limit, and named") {
+  const Fixture fixture;
+  const std::string name = fixture.manifest().string() + ".lock";
+  const ringfeed::FileDescriptor lock(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  REQUIRE(flock(lock.get(), LOCK_EX) == 0);
+  const auto index = open_index(fixture.root.path(), with_cache(fixture.cache.path()), later,
+                                std::chrono::milliseconds(30));
+  CHECK(index->size() == 3);
+  REQUIRE(index->report().warnings.size() == 1);
+  CHECK(index->report().warnings[0].find(name) != std::string::npos);
+  CHECK(fixture.open()->report().from_cache);  // what it listed was kept all the same
 }
 
 TEST_CASE("empty classes are judged anew at each start from a manifest") {
