@@ -1,4 +1,4 @@
-"""Trains a torchvision ResNet with plain torch, on one process or many, and goes on where it stopped.
+"""Trains a torchvision ResNet with plain torch on one process or many, and goes on where it was.
 
     python examples/torch_train.py DATA --arch resnet18 --max-steps 20
     torchrun --nproc-per-node 8 examples/torch_train.py DATA --checkpoint last.pt
@@ -29,7 +29,7 @@ import ringfeed
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--arch", default="resnet50", help="any classification model of torchvision")
+    parser.add_argument("--arch", default="resnet50", help="any classifier of torchvision")
     parser.add_argument("--epochs", type=int, default=90)
     parser.add_argument("--batch-size", type=int, default=256, help="of each process")
     parser.add_argument("--num-workers", type=int, default=0, help="0: the cores of this rank")
@@ -72,11 +72,11 @@ def main() -> None:
             ]
         ),
     )
-    sampler = DistributedSampler(dataset) if distributed else None
+    # Also for one process, so that a checkpoint's place in the order means the same there.
+    sampler = DistributedSampler(dataset, num_replicas=world_size, rank=rank)
     loader = ringfeed.DataLoader(
         dataset,
         batch_size=args.batch_size,
-        shuffle=sampler is None,
         sampler=sampler,
         num_workers=args.num_workers,
         pin_memory=device.type == "cuda",
@@ -117,9 +117,10 @@ def main() -> None:
             images_seen += len(labels) * world_size
             if rank == 0 and steps % 10 == 0:
                 seconds = time.perf_counter() - begin
+                rate, waiting = images_seen / seconds, waited / seconds
                 print(
-                    f"epoch {epoch} step {steps} loss {loss.item():.3f}"
-                    f" {images_seen / seconds:.0f} images/s, {waited / seconds:.0%} waiting for data",
+                    f"epoch {epoch} step {steps} loss {loss.item():.3f}: {rate:.0f} images/s,"
+                    f" {waiting:.0%} of the time waiting for data",
                     flush=True,
                 )
             if args.checkpoint and steps % args.checkpoint_steps == 0:

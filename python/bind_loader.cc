@@ -39,7 +39,7 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
                  int batch_size, int num_workers, int prefetch_factor, bool shuffle, bool drop_last,
                  bool in_order, std::uint64_t seed, int rank, int world_size,
                  const std::string& uneven, nb::handle indices, const std::string& reader,
-                 std::size_t memory_limit, double timeout, nb::handle pinned) {
+                 std::size_t memory_limit, double timeout, bool load_truncated, nb::handle pinned) {
   LoaderOptions options;
   options.batch_size = batch_size;
   options.num_workers = num_workers;
@@ -63,6 +63,7 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
       {{"auto", ReaderKind::automatic}, {"ring", ReaderKind::ring}, {"pool", ReaderKind::pool}});
   options.memory_limit = memory_limit;
   options.timeout = nanoseconds(timeout);
+  options.limits.load_truncated = load_truncated;
   new (self) BoundLoader{LoaderHandle::make(dataset, plan, std::move(options),
                                             pinned.is_none() ? nullptr : hold(nb::borrow(pinned)))};
 }
@@ -193,7 +194,8 @@ void bind_loader(nb::module_& module) {
            nb::arg("shuffle"), nb::arg("drop_last"), nb::arg("in_order"), nb::arg("seed"),
            nb::arg("rank") = 0, nb::arg("world_size") = 1, nb::arg("uneven") = "pad",
            nb::arg("indices") = nb::none(), nb::arg("reader") = "auto", nb::arg("memory_limit") = 0,
-           nb::arg("timeout") = 0.0, nb::arg("pinned") = nb::none())
+           nb::arg("timeout") = 0.0, nb::arg("load_truncated") = false,
+           nb::arg("pinned") = nb::none())
       .def("epoch", begin_epoch, nb::arg("epoch"), nb::arg("positions") = 0,
            nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none())
       .def("draws", draws, nb::arg("epoch"), nb::arg("order") = nb::none())

@@ -29,14 +29,17 @@ class Announced {
 
   // Consumer thread.
 
-  void push(std::shared_ptr<const PlannedBatch> batch) {
+  /// True: the reader thread has run dry and wants to know.
+  bool push(std::shared_ptr<const PlannedBatch> batch) {
     std::lock_guard lock(mutex_);
     pushed_.push_back(std::move(batch));
+    return std::exchange(dry_, false);
   }
-  /// None will follow.
-  void close() noexcept {
+  /// None will follow. Returns what push() does.
+  bool close() noexcept {
     std::lock_guard lock(mutex_);
     closed_ = true;
+    return std::exchange(dry_, false);
   }
 
   // Reader thread.
@@ -48,7 +51,8 @@ class Announced {
     batch_ = 0;
     std::lock_guard lock(mutex_);
     taken_.swap(pushed_);
-    return !taken_.empty();
+    dry_ = taken_.empty();
+    return !dry_;
   }
   /// The next sample in order.
   Next pop() noexcept {
@@ -66,9 +70,10 @@ class Announced {
   }
 
  private:
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<const PlannedBatch>> pushed_;  // guarded by mutex_
-  bool closed_ = false;                                      // likewise
+  std::mutex mutex_;  // guards the next three
+  std::vector<std::shared_ptr<const PlannedBatch>> pushed_;
+  bool closed_ = false;
+  bool dry_ = false;
 
   // Reader thread.
   std::vector<std::shared_ptr<const PlannedBatch>> taken_;

@@ -29,7 +29,7 @@ Run::Run(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder 
       progress_(start, static_cast<std::size_t>(pipeline->options.prefetch_factor)) {}
 
 /// Announces the order's next batch or its end, if the window has room: beyond the open batches,
-/// as many samples as may be under way at once, and one batch at least. False: nothing to be told.
+/// as many samples as may be under way at once, and one batch at least. False: nothing announced.
 bool Run::pull() {
   const std::size_t most = static_cast<std::size_t>(pipeline->options.depth) * samples_per_slot;
   if (!order_ || planned_samples_ >= most) return false;
@@ -45,7 +45,7 @@ bool Run::pull() {
   }
   order_ = nullptr;
   channel.close(announced_);
-  announced.close();
+  if (announced.close()) pipeline->notify();
   return true;
 }
 
@@ -54,7 +54,7 @@ void Run::announce(std::uint64_t index, std::vector<data::Sample> samples) {
   planned_.push_back(
       std::make_shared<const PlannedBatch>(PlannedBatch{announced_, index, std::move(samples)}));
   try {
-    announced.push(planned_.back());
+    if (announced.push(planned_.back())) pipeline->notify();
   } catch (...) {
     planned_.pop_back();
     throw;
@@ -91,13 +91,13 @@ bool Run::open() {
   return true;
 }
 
-/// Pulls and opens what the windows have room for. Throws what the allocator throws.
+/// Opens and pulls what the windows have room for, by turns: what has been pulled is on its way
+/// while a slow source thinks. Throws what the allocator throws.
 void Run::fill() {
   for (;;) {
-    const bool pulled = pull();
     const bool opened = open();
-    if (!pulled && !opened) return;
-    pipeline->notify();
+    if (opened) pipeline->notify();
+    if (!pull() && !opened) return;
   }
 }
 

@@ -3,6 +3,7 @@
 //   cpp_train DATA_ROOT [EPOCHS [SEED]]
 //
 // Images are cut to 64 x 64, so that the ten classes of the sample set take seconds on two cores.
+#include <ATen/Parallel.h>
 #include <torch/cuda.h>
 #include <torch/nn.h>
 #include <torch/optim/adamw.h>
@@ -73,6 +74,8 @@ void train(const std::string& data_root, std::uint64_t epochs, std::uint64_t see
               data.train_dataset().size(), data.val_dataset().size(), classes);
 
   const torch::Device device(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU);
+  // More threads would wait for each other by spinning, on the cores that decode.
+  at::set_num_threads(1);
   nn::Sequential network = make_network(static_cast<std::int64_t>(classes));
   network->to(device);
   torch::optim::AdamW optimizer(network->parameters(), torch::optim::AdamWOptions(5e-3));

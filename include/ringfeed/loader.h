@@ -64,6 +64,7 @@ int usable_cores();
 /// taken as many batches.
 struct Progress {
   /// Places of the epoch's global order that all ranks together have consumed, from the front.
+  /// Padding is not counted: the loader's own order ends at its length.
   std::uint64_t positions = 0;
   /// With in_order = false: batches of this rank taken beyond that, counted from there; ascending.
   /// They mean something for the same batch_size and world_size only.
@@ -74,8 +75,9 @@ struct Progress {
 
 /// An order made elsewhere, such as by a weighted sampler: the dataset entries of the next batch of
 /// this rank, or nothing at the end. Called on the consumer thread from within next(), up to a
-/// window of read-ahead before the batch is taken. What it throws ends the order: next() passes
-/// it on once, after the batches before it.
+/// window of read-ahead before the batch is taken: prefetch_factor batches, and as many more as
+/// make depth x 8 samples. What it throws ends the order: next() passes it on once, after the
+/// batches before it. Released on the consumer thread, at its end or with the Epoch.
 using BatchSource = std::function<std::optional<std::vector<std::uint32_t>>()>;
 
 /// The random choices for one sample. A RandomResizedCrop cuts this box from the image; for

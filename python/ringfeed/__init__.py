@@ -25,9 +25,11 @@ from ._ringfeed import __version__
 from .datasets import ImageFolder, ImageList
 from .errors import LoadError, LoadTimeout, UnsupportedTransform
 from .loader import DataLoader
+from .prefetch import DevicePrefetcher
 
 __all__ = [
     "DataLoader",
+    "DevicePrefetcher",
     "ImageFolder",
     "ImageList",
     "LoadError",

@@ -117,6 +117,7 @@ class Loader:
         reader: Literal["auto", "ring", "pool"] = "auto",
         memory_limit: int = 0,
         timeout: float = 0,
+        load_truncated: bool = False,
         pinned: Callable[[int], tuple[Any, int]] | None = None,
     ) -> None:
         """`timeout` in seconds, 0 for ever. `pinned(bytes)` returns an object that owns that much

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,8 +38,15 @@ def core_options(loader: DataLoader, *, batch_size: int, seed: int, pinned: bool
         reader=loader.reader,
         memory_limit=loader.memory_limit or 0,
         timeout=loader.timeout,
+        load_truncated=_load_truncated(),
         pinned=tensors.page_locked if pinned else None,
     )
+
+
+def _load_truncated() -> bool:
+    """Pillow's switch, which scripts set where a dataset has damaged files."""
+    image_file = sys.modules.get("PIL.ImageFile")
+    return image_file is not None and bool(image_file.LOAD_TRUNCATED_IMAGES)
 
 
 def core_loader(resolved: Resolved, options: dict[str, Any]) -> _ringfeed.Loader:

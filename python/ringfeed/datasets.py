@@ -186,7 +186,7 @@ class ImageFolder(_Files):
     def _make_index(self) -> _ringfeed.Dataset:
         try:
             return _ringfeed.Dataset.open(
-                os.path.expanduser(os.fspath(self.root)),
+                os.fspath(self.root),
                 allow_empty_classes=self.allow_empty,
                 use_cache=self.use_cache,
                 cache_dir=None if self.cache_dir is None else os.fspath(self.cache_dir),

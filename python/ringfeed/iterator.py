@@ -41,7 +41,7 @@ class LoaderIterator:
                 raise StopIteration
             if self._run is None:
                 self._run, self._recipe, self._target_transform, self._pinned = begin(
-                    self._loader, stacklevel=3
+                    self._loader
                 )
                 now = time.thread_time_ns()
                 self._loader._meter.begun(now - began)

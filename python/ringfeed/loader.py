@@ -195,6 +195,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def _get_iterator(self) -> LoaderIterator:  # type: ignore[override]
         return LoaderIterator(self)
 
+    def check_worker_number_rationality(self) -> None:
+        """torch warns here of too many processes: these are threads."""
+
     @property
     def _iterator(self) -> LoaderIterator | None:  # type: ignore[override]
         """The persistent iterator, held weakly: it holds the loader, and in a cycle both would keep
@@ -218,6 +221,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         if self._kept is not None and self._kept[0] == key:
             return self._kept[1]
         self._drop_kept()
+        # Without persistent_workers each epoch pays for new threads and fresh memory: 0.5 ms of CPU
+        # here, and until the first batch 160 ms more at most (64 photos, 2 busy cores).
         native = core_loader(resolved, options)
         if self.persistent_workers:
             self._kept = key, native

@@ -201,10 +201,11 @@ class Pull:
     """
 
     def __init__(
-        self, batches: Iterable[Any], length: int, entries: NDArray[np.uint32] | None
+        self, batches: Iterator[Any], length: int, entries: NDArray[np.uint32] | None
     ) -> None:
         """`length`: of the caller's dataset. `entries`: of a Subset, where its samples are."""
-        self._batches = iter(batches)
+        self._batches = batches  # never iter() of it: some samplers begin anew at that
+        self._peeked: Any = None
         self._length = length
         self._entries = entries
         self._checksum = 0
@@ -240,11 +241,8 @@ class Pull:
 
     def peek(self) -> int | None:
         """Size of the first batch, which stays the next; None: there is no batch."""
-        first = next(self._batches, None)
-        if first is None:
-            return None
-        self._batches = itertools.chain([first], self._batches)
-        return len(_places(first, self._length))
+        self._peeked = next(self._batches, None)
+        return None if self._peeked is None else len(_places(self._peeked, self._length))
 
     def __call__(self) -> NDArray[np.uint32] | None:
         batch = self._take()
@@ -254,7 +252,9 @@ class Pull:
         return batch.astype(np.uint32) if self._entries is None else self._entries[batch]
 
     def _take(self) -> NDArray[np.int64] | None:
-        batch = next(self._batches, None)
+        batch, self._peeked = self._peeked, None
+        if batch is None:
+            batch = next(self._batches, None)
         return None if batch is None else self._note(_places(batch, self._length))
 
     def _note(self, places: NDArray[np.int64]) -> NDArray[np.int64]:

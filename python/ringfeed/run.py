@@ -127,14 +127,14 @@ def drop_aside(native: _ringfeed.Loader | None, process: int) -> None:
 class _Plan:
     """Where a run's samples come from."""
 
-    batch_size: int
+    batch_size: int | None
+    """What memory is measured out for; None: the first batch's size. Larger ones take more."""
     expected: int | None
-    empty: bool
     pull: Pull | None = None
     checked: bool = False
 
 
-def begin(loader: DataLoader, stacklevel: int) -> tuple[Run, Recipe, Any, bool]:
+def begin(loader: DataLoader) -> tuple[Run, Recipe, Any, bool]:
     """Starts the epoch that is next: the run, the recipe, the target_transform, pinned or not.
 
     What the loader's attributes say at this moment counts. Random numbers are drawn as torch's
@@ -144,14 +144,16 @@ def begin(loader: DataLoader, stacklevel: int) -> tuple[Run, Recipe, Any, bool]:
     resolved = loader._resolved()
     loader._listen()
     start = loader._epochs.next
-    pinned = tensors.should_pin(loader.pin_memory, loader.pin_memory_device, stacklevel + 1)
+    pinned = tensors.should_pin(loader.pin_memory, loader.pin_memory_device)
     plan = (_own if loader._own else _foreign)(loader, start, resolved)
     seed = loader._settle_seed(draw_seed(loader.generator))
     if loader.generator is None and loader._own and isinstance(loader.sampler, ShuffledOrder):
         draw_seed(None)
     native = None
-    if not plan.empty:
-        options = core_options(loader, batch_size=plan.batch_size, seed=seed, pinned=pinned)
+    # Only now: torch too reads a sampler after it has drawn the base seed.
+    first = plan.pull.peek() if plan.pull is not None else plan.expected
+    if first:
+        options = core_options(loader, batch_size=plan.batch_size or first, seed=seed, pinned=pinned)
         native = loader._core(resolved, options)
     run = Run(
         start,
@@ -176,7 +178,7 @@ def _own(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
     batch_size = loader.batch_size or 1
     share = order.share_of(resolved.length - start.positions, loader._shares()[1])
     batches = order.count_batches(share, batch_size, loader.drop_last)
-    return _Plan(batch_size, _without(batches, start), empty=not batches)
+    return _Plan(batch_size, _without(batches, start))
 
 
 def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
@@ -196,7 +198,7 @@ def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
         expected = _batches_in(len(left), given)
         pull = Pull(batches, length, entries)
     elif plain and consumed:
-        indices = iter(sampler)
+        indices = (index for index in sampler)  # an iterator whatever the sampler's iter() gives
         pull = Pull(order.batches_of(indices, given), length, entries)
         pull.skip_samples(consumed, indices)
         total = order.size_of(sampler)
@@ -209,11 +211,9 @@ def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
         expected = None if total is None else max(0, total - skipped)
     if not dealt:
         _check_repeated(pull, start, consumed, rank)
-    first = pull.peek()
     return _Plan(
-        _batch_size(given, first),
+        _batch_size(given),
         None if expected is None else _without(expected, start),
-        empty=first is None,
         pull=pull,
         checked=not order.can_deal(sampler) or not plain,
     )
@@ -224,12 +224,9 @@ def _without(batches: int, start: Position) -> int:
     return batches - sum(number < batches for number in start.beyond)
 
 
-def _batch_size(batch_sampler: Any, first: int | None) -> int:
-    """What memory is measured out for; larger batches take more."""
-    if batch_sampler is None:
-        return 1
-    size = getattr(batch_sampler, "batch_size", None)
-    return size if isinstance(size, int) and size > 0 else first or 1
+def _batch_size(batch_sampler: Any) -> int | None:
+    size = 1 if batch_sampler is None else getattr(batch_sampler, "batch_size", None)
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def _batches_in(samples: int, batch_sampler: BatchSampler | None) -> int:

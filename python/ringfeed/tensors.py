@@ -20,11 +20,11 @@ def page_locked(size: int) -> tuple[torch.Tensor, int]:
     return memory, memory.data_ptr()
 
 
-def should_pin(pin_memory: bool, pin_memory_device: str, stacklevel: int) -> bool:
+def should_pin(pin_memory: bool, pin_memory_device: str) -> bool:
     """Whether batches are made in page-locked memory; warns as torch's iterators do."""
     if not pin_memory:
         return False
-    stacklevel += 1
+    stacklevel = 4  # this, begin(), __next__(), who called it
     if pin_memory_device:
         warnings.warn(
             "pin_memory_device is deprecated, the current accelerator will be used as the device,"

@@ -3,9 +3,10 @@
 namespace ringfeed::decode {
 
 Failure truncated_file(std::string_view format) {
-  return {true, "truncated " + std::string(format) +
-                    ": the bytes end before the image does; fetch the file again, or set "
-                    "load_truncated to accept it as Pillow's LOAD_TRUNCATED_IMAGES does"};
+  return {true,
+          "truncated " + std::string(format) +
+              ": the bytes end before the image does; fetch the file again, or set "
+              "load_truncated (from Python: PIL.ImageFile.LOAD_TRUNCATED_IMAGES) to accept it"};
 }
 
 Failure broken_file(std::string_view format, std::string_view why) {

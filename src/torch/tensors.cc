@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <array>
@@ -25,8 +24,6 @@ class TensorAllocator final : public BatchAllocator {
   explicit TensorAllocator(bool pinned) : pinned_(pinned) {}
 
   BatchMemory allocate(std::size_t bytes) override {
-    // The mode in which a batch is taken is to decide, not that of a next() some batches before.
-    const c10::InferenceMode normal(false);
     at::Tensor tensor = at::empty({static_cast<std::int64_t>(bytes)},
                                   at::TensorOptions(at::kByte).pinned_memory(pinned_));
     auto* const data = static_cast<std::byte*>(tensor.data_ptr());

@@ -136,6 +136,13 @@ TEST_CASE("owners are dropped on other threads while new blocks are asked for") 
   }
 }
 
+TEST_CASE("the footprint of an allocation is the memory that comes") {
+  const auto allocator = make_huge_page_allocator(1);
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, huge_page, huge_page + 1}) {
+    CHECK(allocator->footprint(bytes) == allocator->allocate(bytes).bytes);
+  }
+}
+
 TEST_CASE("a forked child drops and asks for blocks without touching the parent's") {
   const auto allocator = make_huge_page_allocator(2);
   BatchMemory memory = allocator->allocate(huge_page);

@@ -99,6 +99,47 @@ TEST_CASE("the ranks together visit each position once, and each sample but for 
   }
 }
 
+TEST_CASE(
+    "from any position on, any number of ranks finish the epoch by the rules of a whole one") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 200; ++round) {
+    const std::size_t total = random() % 100;
+    OrderOptions options;
+    options.seed = random();
+    const EpochOrder whole(total, {}, options);
+    options.start = random() % (total + 10);
+    options.world_size = 1 + static_cast<int>(random() % 7);
+    const auto ranks = static_cast<std::size_t>(options.world_size);
+    const std::size_t left = total - std::min<std::size_t>(total, options.start);
+    for (const Uneven uneven : {Uneven::pad, Uneven::drop, Uneven::keep}) {
+      CAPTURE(total);
+      CAPTURE(ranks);
+      CAPTURE(options.start);
+      CAPTURE(static_cast<int>(uneven));
+      options.uneven = uneven;
+      std::set<std::uint64_t> positions;
+      for (options.rank = 0; options.rank < options.world_size; ++options.rank) {
+        const EpochOrder order(total, {}, options);
+        CHECK(order.size() == EpochOrder::share(total, options));
+        for (std::size_t k = 0; k < order.size(); ++k) {
+          const Sample sample = order[k];
+          REQUIRE(sample.position ==
+                  options.start + k * ranks + static_cast<std::size_t>(options.rank));
+          REQUIRE(sample.padding == (sample.position >= total));
+          REQUIRE(sample.index == whole[sample.position % total].index);
+          positions.insert(sample.position);
+        }
+      }
+      CHECK(positions.size() == (uneven == Uneven::pad    ? (left + ranks - 1) / ranks * ranks
+                                 : uneven == Uneven::drop ? left / ranks * ranks
+                                                          : left));
+      CHECK((positions.empty() || *positions.begin() == options.start));
+    }
+  }
+}
+
 TEST_CASE("the order is a permutation that seed and epoch decide and ranks share") {
   const auto order_of = [](std::uint64_t seed, std::uint64_t epoch) {
     OrderOptions options;

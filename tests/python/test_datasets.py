@@ -30,7 +30,7 @@ def own_cache(tmp_path_factory, monkeypatch):
 def plant(root, items):
     """Makes a tree: "a/b/" is a folder, "a -> b" a link, anything else an empty file."""
     for item in items:
-        name, _, target = (item if isinstance(item, bytes) else os.fsencode(item)).partition(b" -> ")
+        name, _, target = os.fsencode(item).partition(b" -> ")
         path = os.path.join(os.fsencode(root), name)
         if name.endswith(b"/"):
             os.makedirs(path, exist_ok=True)
@@ -47,7 +47,8 @@ def plant(root, items):
 def photos(tmp_path):
     """A folder of two classes with three and two images that tell themselves apart."""
     root = tmp_path / "photos"
-    for number, name in enumerate(["cat/a.png", "cat/b.png", "cat/c.png", "dog/d.png", "dog/e.png"]):
+    names = ["cat/a.png", "cat/b.png", "cat/c.png", "dog/d.png", "dog/e.png"]
+    for number, name in enumerate(names):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (9, 8), (number * 40, 1, 2)).save(root / name)
     return str(root)
@@ -64,11 +65,12 @@ TREES = {
     + [f"a/6.{e}" for e in ("tif", "tiff", "webp", "ppm", "pgm", "bmp", "gif", "jpgg")],
     "orders": ["b/2.jpg", "b/10.jpg", "B/1.jpg", "b/s/1.jpg", "b/s-1/1.jpg", "b/s.1/1.jpg"]
     + ["b/S/1.jpg", "b/s/t/u/1.jpg", ".hidden/1.jpg", "a b/ c.jpg", "é/1.jpg", "e\u0301/1.jpg"],
-    "not UTF-8": [b"\xff/1.jpg", b"\x80/1.jpg", b"a/\xc3.jpg", b"a/\xc3\xa9.jpg", b"a/\xed\xa0\x80.jpg"]
-    + [b"\xee\x80\x80/1.jpg", b"\xf0\x9f\x90\x88/1.jpg", b"a/\xf0\x9f\x90\x88.jpg"],
+    "not UTF-8": [b"\xff/1.jpg", b"\x80/1.jpg", b"a/\xc3.jpg", b"a/\xc3\xa9.jpg"]
+    + [b"a/\xed\xa0\x80.jpg", b"\xee\x80\x80/1.jpg", b"\xf0\x9f\x90\x88/1.jpg"]
+    + [b"a/\xf0\x9f\x90\x88.jpg"],
     "links": ["a/1.jpg", "top.jpg", "a/2.jpg -> ../top.jpg", "a/3.jpg -> nowhere", "b -> a"]
     + ["c/sub -> ../a", "d -> top.jpg", "c/dir.jpg/1.jpg"],
-    "names of lists": ["a/-.jpg", "a/'.jpg", 'a/".jpg', "a/\n.jpg", "a/\\.jpg", "a/%s.jpg", "a/*.jpg"],
+    "punctuation": ["a/-.jpg", "a/'.jpg", 'a/".jpg', "a/\n.jpg", "a/\\.jpg", "a/%s.jpg", "a/*.jpg"],
     "deep and empty": ["a/b/c/d/1.jpg", "a/b/", "z/y/x/1.jpg", "file.jpg"],
 }
 
@@ -346,7 +348,8 @@ def test_random_splits_are_read(photos):
 
 
 @pytest.mark.parametrize(
-    "indices, error", [([5], IndexError), ([-6], IndexError), ([0.5], TypeError), ([[0]], TypeError)]
+    "indices, error",
+    [([5], IndexError), ([-6], IndexError), ([0.5], TypeError), ([[0]], TypeError)],
 )
 def test_a_subset_of_what_is_not_there_is_refused(photos, indices, error):
     with pytest.raises(error, match="Subset"):

@@ -126,10 +126,11 @@ def test_validation_tensors_equal_torchvisions(sample, reader):
     dataset = torchvision.datasets.ImageFolder(sample / "val", python_transform("val", "float32"))
     batches = cpp_batches(sample / "val", "val", "float32", "nchw", 16, 0, 0, reader=reader)
     assert [label for batch in batches for label in batch.labels] == dataset.targets
-    images = (i for batch in batches for i in np.frombuffer(batch.images, np.float32).reshape(
-        batch.shape))
-    for number, (ours, (theirs, _)) in enumerate(zip(images, dataset, strict=True)):
-        assert np.array_equal(ours, theirs.numpy()), dataset.samples[number]
+    ours = [np.frombuffer(batch.images, np.float32).reshape(batch.shape) for batch in batches]
+    for image, (theirs, _), source in zip(
+        np.concatenate(ours), dataset, dataset.samples, strict=True
+    ):
+        assert np.array_equal(image, theirs.numpy()), source
 
 
 def test_the_training_example_learns(sample):

@@ -1,4 +1,4 @@
-"""A run that goes on from a checkpoint gets the batches that the uninterrupted one would have had."""
+"""A run resumed from a checkpoint gets the batches that the uninterrupted one would have had."""
 
 import subprocess
 import sys

@@ -52,8 +52,9 @@ def test_images_and_labels_equal_torchvisions(sample, reader):
     plan = _ringfeed.Plan.resize_center_crop(
         256, 224, 224, hflip=0, channels_last=False, pillow13=PILLOW13, **NORMALIZE
     )
-    batches = Native(sample / "val", plan, batch_size=16, reader=reader).batches()
-    assert [len(labels) for _, labels in batches[:-1]] == [16] * (len(expected) // 16)
+    batches = Native(sample / "val", plan, batch_size=24, reader=reader).batches()
+    whole, rest = divmod(len(expected), 24)
+    assert [len(labels) for _, labels in batches] == [24] * whole + [rest] * (rest > 0)
     images = torch.cat([images for images, _ in batches])
     labels = torch.cat([labels for _, labels in batches])
     assert labels.dtype == torch.int64

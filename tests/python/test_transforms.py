@@ -76,12 +76,12 @@ CONVERSIONS = {
     "v2.ToImage, v1.Convert": [v2.ToImage(), v1.ConvertImageDtype(F32)],
     "v2.ToDtype by type": [
         v2.ToImage(),
-        v2.ToDtype({tv_tensors.Image: F32, torch.Tensor: F16, "others": None}, scale=True),
+        v2.ToDtype({tv_tensors.Image: F32, "others": F16}, scale=True),
     ],
     "v2.ToDtype of a pure tensor": [
         v2.ToImage(),
         v2.ToPureTensor(),
-        v2.ToDtype({tv_tensors.Image: F16, torch.Tensor: F32}, scale=True),
+        v2.ToDtype({tv_tensors.Image: F16, "others": F32}, scale=True),
     ],
     "v2.ToDtype of others": [v2.ToImage(), v2.ToDtype({"others": F32}, scale=True)],
     "no-ops": [
@@ -361,7 +361,7 @@ REFUSED = {
         r"step 3, CenterCrop.*after PILToTensor",
     ),
     "flip before the crop": ([FLIP, CROP, END], r"step 2.*after RandomHorizontalFlip: move"),
-    "flip after ToTensor": ([CROP, END, FLIP], r"step 3, RandomHorizontalFlip.*after ToTensor: mov"),
+    "flip after ToTensor": ([CROP, END, FLIP], r"step 3, RandomHorizontal.*after ToTensor: move"),
     "two flips": ([CROP, FLIP, FLIP, END], r"step 3.*second flip"),
     "p": ([CROP, v1.RandomHorizontalFlip(1.5), END], r"step 2.*p must be in \[0, 1\]"),
     "two random crops": ([CROP, CROP, END], r"step 2, RandomResizedCrop.*keep one"),

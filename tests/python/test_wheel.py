@@ -23,6 +23,8 @@ import torch
 import torchvision
 
 CARRIED = re.compile(r"lib(uring|jpeg|turbojpeg|png16|png|hwy|xxhash)\b")
+# What stands on PYTHONPATH would count as installed, and hide what is.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 GLIBC_AND_GCC = re.compile(
     r"(ld-linux[\w-]*|lib(c|m|dl|pthread|rt|gcc_s|stdc\+\+))\.so\.[\d.]+"
 )
@@ -55,7 +57,8 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
+    install = [*pip, "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, env=ENVIRONMENT, check=True)
     packages = next(folder.glob("lib/python*/site-packages"))
     borrowed = {Path(module.__file__).parents[1] for module in (numpy, PIL, torch, torchvision)}
     (packages / "borrowed.pth").write_text("\n".join(map(str, borrowed)))
@@ -76,6 +79,7 @@ def narrowed(names, tmp_path, command):
     done = subprocess.run(
         [*namespace, "bash", "-c", NARROW, "bash", LIBRARIES, tmp_path, *command],
         input="".join(f"{name}\n" for name in names),
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
     )
@@ -140,13 +144,14 @@ def test_the_module_maps_its_own_libraries_beside_those_of_pillow_and_torchvisio
 
 @pytest.mark.parametrize("place", ["environment", "target"])
 def test_the_installed_command_finds_its_program(clean, wheel, place, tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = dict(ENVIRONMENT)
     if place == "environment":
         command = [clean / "bin/ringfeed"]
     else:
         subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
              "--no-deps", "--no-index", "--target", tmp_path, wheel],
+            env=ENVIRONMENT,
             check=True,
         )  # fmt: skip
         command = [tmp_path / "bin/ringfeed"]

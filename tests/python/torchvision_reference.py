@@ -37,7 +37,7 @@ def finish(image, tail, dtype=None):
 
 
 def replay(path, row, size, tail, dtype=None):
-    """RandomResizedCrop(size) and RandomHorizontalFlip with one row of loader.draws, then `tail`."""
+    """RandomResizedCrop(size) and RandomHorizontalFlip as a row of loader.draws says; `tail`."""
     box = (int(row[name]) for name in ("top", "left", "height", "width"))
     image = f.resized_crop(load(path), *box, list(size), antialias=True)
     return finish(f.hflip(image) if row["hflip"] else image, tail, dtype)

@@ -1,0 +1,203 @@
+"""DataLoader's arguments against torch's own."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import random
+import warnings
+
+import lightning.pytorch.utilities.data as lightning_data
+import pytest
+import torch
+import torch.utils.data
+from lightning.pytorch.overrides.distributed import _IndexBatchSamplerWrapper
+from lightning.pytorch.trainer.states import RunningStage
+from small_images import make, order_of
+from torch.utils.data import (
+    BatchSampler,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    default_collate,
+    default_convert,
+)
+
+from ringfeed import _ringfeed
+from ringfeed.loader import DataLoader
+
+Torch = torch.utils.data.DataLoader
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("images"), 11)
+
+
+def outcome(kind, *args, **kwargs):
+    """What the constructor says: a length, or an error."""
+    try:
+        return len(kind(*args, **kwargs))
+    except Exception as error:
+        return type(error), str(error)
+
+
+def test_names_order_and_defaults_are_torch_s():
+    ours = list(inspect.signature(DataLoader.__init__).parameters.values())
+    theirs = list(inspect.signature(Torch.__init__).parameters.values())
+    assert [(p.name, p.default, p.kind) for p in ours[: len(theirs)]] == [
+        (p.name, p.default, p.kind) for p in theirs
+    ]
+    assert [p.name for p in ours[len(theirs) :]] == [
+        *("seed", "rank", "world_size", "on_error", "memory_limit", "reader", "direct_io"),
+        *("dtype", "channels_last", "pillow"),
+    ]
+    assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
+
+
+def test_lengths_and_errors_are_torch_s(images):
+    values = {
+        "batch_size": [1, 4, 0, -1, None, True, 2.5],
+        "shuffle": [None, False, True],
+        "sampler": [None, SequentialSampler(images), [3, 1, 2]],
+        "batch_sampler": [None, BatchSampler([5, 4, 3], 2, False), [[1, 2], [3]]],
+        "drop_last": [False, True, "yes"],
+        "timeout": [0, 5, -1],
+        "prefetch_factor": [None, 3, -1],
+        "num_workers": [2, -1],
+        "persistent_workers": [False, True],
+    }
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    grid = list(itertools.product(*values.values()))
+    seen = set()
+    for chosen in random.Random(seed).sample(grid, 3000):
+        kwargs = dict(zip(values, chosen))
+        expected = outcome(Torch, images, **kwargs)
+        assert outcome(DataLoader, images, **kwargs) == expected, kwargs
+        seen.add(expected if isinstance(expected, tuple) else "length")
+    assert len(seen) > 8
+
+
+def test_shuffling_nothing_raises_as_in_torch(tmp_path):
+    empty = make(tmp_path, 0)
+    assert outcome(DataLoader, empty, shuffle=True) == outcome(Torch, empty, shuffle=True)
+    assert list(DataLoader(empty, 4)) == list(Torch(empty, 4)) == []
+
+
+def test_errors_that_need_worker_processes_are_not_raised(images):
+    loader = DataLoader(images, 4, num_workers=0, prefetch_factor=3, persistent_workers=True)
+    assert loader.num_workers == _ringfeed.usable_cores()
+    assert DataLoader(images, num_workers=None).prefetch_factor == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DataLoader(images, num_workers=500)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "text"),
+    [
+        ({"prefetch_factor": 0}, ValueError, "prefetch_factor must be at least 1"),
+        ({"multiprocessing_context": "spawn"}, ValueError, "starts no process"),
+        ({"collate_fn": list}, ValueError, "collate_fn=list cannot be called"),
+        ({"collate_fn": default_convert}, ValueError, "does not go with a batch_size"),
+        ({"collate_fn": default_collate, "batch_size": None}, ValueError, "batch_size=None"),
+        ({"rank": 1}, ValueError, "without world_size="),
+        ({"world_size": 2}, ValueError, "without rank="),
+        ({"rank": 2, "world_size": 2}, ValueError, r"not in \[0, 2\)"),
+        ({"rank": 0, "world_size": 0}, ValueError, "at least 1"),
+        ({"on_error": "skip"}, ValueError, "not there yet"),
+        ({"on_error": "stop"}, ValueError, "must be"),
+        ({"direct_io": True}, ValueError, "not there yet"),
+        ({"reader": "mmap"}, ValueError, "reader must be"),
+        ({"memory_limit": 0}, ValueError, "number of bytes"),
+        ({"seed": -1}, ValueError, "seed must be in"),
+        ({"seed": "1"}, TypeError, ""),
+    ],
+)
+def test_what_cannot_apply_is_refused_with_the_reason(images, kwargs, error, text):
+    with pytest.raises(error, match=text):
+        DataLoader(images, **kwargs)
+
+
+def test_an_iterable_dataset_is_refused_by_name():
+    class Endless(IterableDataset):
+        def __iter__(self):
+            return iter(())
+
+    with pytest.raises(TypeError, match="Endless, an IterableDataset"):
+        DataLoader(Endless())
+
+
+def test_two_shardings_are_refused(images):
+    sampler = DistributedSampler(images, num_replicas=2, rank=0)
+    text = "already sharded by rank=; drop it or pass Trainer(use_distributed_sampler=False)"
+    for kwargs in {"sampler": sampler}, {"batch_sampler": BatchSampler(sampler, 2, False)}:
+        with pytest.raises(ValueError) as error:
+            DataLoader(images, rank=0, world_size=2, **kwargs)
+        assert str(error.value) == text
+
+
+def test_too_small_a_memory_limit_is_refused_at_the_first_next(images):
+    batches = iter(DataLoader(images, 4, memory_limit=1000))
+    with pytest.raises(ValueError, match="memory_limit = 1000 is too small"):
+        next(batches)
+
+
+def test_it_can_be_subscripted(images):
+    assert issubclass(DataLoader, Torch)
+    assert len(DataLoader[int](images, 4)) == 3
+
+
+OWN = {"seed": 7, "memory_limit": 1 << 40, "reader": "pool", "dtype": torch.float16}
+OWN |= {"channels_last": True, "pillow": "12"}
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_lightning_makes_the_loader_again_from_its_attributes(images, shuffle):
+    loader = DataLoader(
+        images, 4, shuffle=shuffle, num_workers=2, timeout=9, drop_last=True, in_order=False, **OWN
+    )
+    # Handed back as Fabric does: still no sampler of the caller's.
+    again = lightning_data._update_dataloader(loader, loader.sampler)
+    for name in (*OWN, "batch_size", "num_workers", "timeout", "drop_last", "in_order"):
+        assert getattr(again, name) == getattr(loader, name), name
+    assert order_of(DataLoader(images, 4, shuffle=shuffle, drop_last=True, **OWN)) == sorted(
+        order_of(again), key=order_of(loader).index
+    )
+    assert isinstance(again.sampler, RandomSampler) == shuffle
+
+
+def test_lightning_injects_a_distributed_sampler(images):
+    loader = DataLoader(images, 4, shuffle=True, **OWN)
+    sampler = DistributedSampler(images, num_replicas=2, rank=1, seed=3)
+    again = lightning_data._update_dataloader(loader, sampler)
+    assert again.sampler is sampler and again.seed == 7
+    assert order_of(again) == list(sampler)
+    with pytest.raises(ValueError, match="already sharded"):
+        lightning_data._update_dataloader(DataLoader(images, rank=0, world_size=2), sampler)
+
+
+def test_lightning_overfits_in_sequential_order(images):
+    loader = DataLoader(images, 4, shuffle=True)
+    again = lightning_data._update_dataloader(loader, SequentialSampler(images))
+    assert order_of(again) == list(range(11))
+
+
+@pytest.mark.parametrize("within_hook", [False, True])
+def test_lightning_sees_the_indices_that_it_predicts(images, within_hook):
+    def make_loader():
+        return DataLoader(images, batch_size=4, drop_last=True, num_workers=2)
+
+    if within_hook:
+        from lightning.fabric.utilities.data import _replace_dunder_methods
+
+        with _replace_dunder_methods(Torch, "dataset"), _replace_dunder_methods(BatchSampler):
+            loader = make_loader()
+    else:
+        loader = make_loader()
+    again = lightning_data._update_dataloader(loader, loader.sampler, RunningStage.PREDICTING)
+    assert isinstance(again.batch_sampler, _IndexBatchSamplerWrapper)
+    assert order_of(again) == list(range(11))
+    assert again.batch_sampler.seen_batch_indices == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]

@@ -1,0 +1,165 @@
+"""DevicePrefetcher, with streams that only note what is asked of them: no GPU is needed."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import pytest
+import torch
+
+from ringfeed import prefetch
+from ringfeed.prefetch import DevicePrefetcher
+
+
+class FakeSide:
+    """Stands for a CUDA stream: says in which order copies and hand-overs come."""
+
+    log: list[str] = []
+
+    def __init__(self, device):
+        FakeSide.log = []
+
+    def copy(self, batch):
+        self.log.append(f"copy {int(batch[0])}")
+        return prefetch._map(lambda t: t.clone(), batch), int(batch[0])
+
+    def hand_over(self, batch, done):
+        assert int(batch[0]) == done
+        self.log.append(f"hand over {done}")
+
+
+class Numbers:
+    """A loader of `count` batches with a state; batch `bad` raises."""
+
+    def __init__(self, count, bad=None, interrupted=None):
+        self.count, self.bad, self.interrupted = count, bad, interrupted
+        self.taken = self.began = 0
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        return Numbers.Iterator(self)
+
+    class Iterator:
+        def __init__(self, owner):
+            self.owner, self.at = owner, 0
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            owner = self.owner
+            if self.at == owner.interrupted:
+                owner.interrupted = None
+                raise KeyboardInterrupt
+            if self.at == 0:
+                owner.began += 1
+            if self.at == owner.count:
+                raise StopIteration
+            self.at += 1
+            owner.taken = self.at
+            if self.at - 1 == owner.bad:
+                raise OSError("bad file")
+            return [torch.tensor([self.at - 1])]
+
+    def set_epoch(self, epoch):
+        self.taken = 0
+
+    def state_dict(self):
+        return {"taken": self.taken}
+
+    def load_state_dict(self, state):
+        self.taken = state["taken"]
+
+
+@pytest.fixture(autouse=True)
+def fake_side(monkeypatch):
+    monkeypatch.setattr(prefetch, "Side", FakeSide)
+
+
+def numbers(batches):
+    return [int(batch[0]) for batch in batches]
+
+
+def test_one_batch_is_copied_ahead_of_the_one_handed_over():
+    batches = iter(DevicePrefetcher(Numbers(3), "cuda"))
+    assert int(next(batches)[0]) == 0
+    assert FakeSide.log == ["copy 0", "copy 1", "hand over 0"]
+    assert numbers(batches) == [1, 2]
+    assert FakeSide.log[3:] == ["copy 2", "hand over 1", "hand over 2"]
+    with pytest.raises(StopIteration):
+        next(batches)
+
+
+def test_iter_alone_begins_nothing():
+    loader = Numbers(3)
+    iter(DevicePrefetcher(loader, "cuda"))
+    assert loader.began == 0
+
+
+def test_state_counts_what_was_given_and_not_what_is_ahead():
+    loader = Numbers(3)
+    ahead = DevicePrefetcher(loader, "cuda")
+    states = [ahead.state_dict()["taken"]]
+    for _ in ahead:
+        states.append(ahead.state_dict()["taken"])
+    assert states == [0, 1, 2, 3]
+
+
+def test_state_of_an_abandoned_iterator_stays_until_the_loader_moves():
+    loader = Numbers(5)
+    ahead = DevicePrefetcher(loader, "cuda")
+    batches = iter(ahead)
+    next(batches), next(batches)
+    del batches
+    iter(ahead)
+    assert ahead.state_dict() == {"taken": 2} and loader.state_dict() == {"taken": 3}
+    loader.taken = 0  # as a sampler's set_epoch() does
+    assert ahead.state_dict() == {"taken": 0}
+    ahead.load_state_dict({"taken": 4})
+    assert ahead.state_dict() == {"taken": 4}
+
+
+def test_an_error_comes_at_its_batch_and_the_rest_follows():
+    ahead = DevicePrefetcher(Numbers(4, bad=2), "cuda")
+    batches = iter(ahead)
+    assert [int(next(batches)[0]), int(next(batches)[0])] == [0, 1]
+    with pytest.raises(OSError, match="bad file"):
+        next(batches)
+    assert ahead.state_dict() == {"taken": 3}
+    assert numbers(batches) == [3]
+
+
+def test_an_interrupt_loses_no_batch():
+    ahead = DevicePrefetcher(Numbers(4, interrupted=2), "cuda")
+    batches = iter(ahead)
+    seen = [int(next(batches)[0])]
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert ahead.state_dict() == {"taken": 1}
+    assert seen + numbers(batches) == [0, 1, 2, 3]
+
+
+def test_an_empty_loader_ends_at_once():
+    assert numbers(DevicePrefetcher(Numbers(0), "cuda")) == []
+
+
+def test_on_the_cpu_the_loader_s_own_batches_pass_through():
+    loader = Numbers(2)
+    ahead = DevicePrefetcher(loader, "cpu")
+    assert isinstance(iter(ahead), Numbers.Iterator)
+    assert len(ahead) == 2
+    assert numbers(ahead) == [0, 1]
+    assert ahead.state_dict() == {"taken": 2}
+    ahead.set_epoch(3)
+    assert ahead.state_dict() == {"taken": 0}
+
+
+def test_nested_batches_keep_their_shape():
+    Pair = namedtuple("Pair", "a b")
+    t = torch.ones(1)
+    batch = {"x": [t, (t, "name")], "y": Pair(t, 3)}
+    doubled = prefetch._map(lambda v: v * 2, batch)
+    assert int(doubled["x"][1][0]) == 2 and doubled["x"][1][1] == "name"
+    assert int(doubled["y"].a) == 2 and doubled["y"].b == 3
