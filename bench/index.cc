@@ -45,7 +45,7 @@ Bytes imagenet() {
   IndexBuilder builder;
   for (std::uint32_t c = 0; c < class_count; ++c) builder.add_class(class_name(c));
   for (std::uint32_t c = 0; c < class_count; ++c) {
-    builder.add_directory(class_name(c), c);
+    builder.add_directory(builder.add_prefix(class_name(c) + "/"), c);
     const std::uint64_t end = image_count * (c + 1) / class_count;
     for (std::uint64_t i = image_count * c / class_count; i < end; ++i) {
       builder.add_entry(class_name(c) + "_" + std::to_string(i % 100'000) + ".JPEG");
