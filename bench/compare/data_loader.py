@@ -8,18 +8,21 @@ Both get the same object: a torchvision ImageFolder with RandomResizedCrop(224),
 RandomHorizontalFlip, ToTensor and Normalize, in a Subset that lists every file --copies times, so
 that an epoch gives every one of DataLoader's workers several batches. Every run is a process of its
 own; the sides take turns, DataLoader with each number of workers in --workers. A run
+for speed imports, makes the loader, takes the time from iter() to the first batch, ends that epoch
+uncounted and then takes --epochs whole ones: images a second, CPU seconds of the process tree, CPU
+time of the consumer's thread inside __next__ (waiting is none). A run for memory takes one epoch
+with a pause in the middle, in which the loader gets as far ahead as it may, as it does where
+training is the slower side; all the while its process tree is sampled, and the largest sum kept.
 
-1. imports, makes the loader, and takes the time from iter() to the first batch;
-2. ends that epoch, while the PSS of its process tree is sampled and the largest kept;
-3. takes --epochs whole epochs: images a second, CPU seconds of the process tree, and the CPU time
-   of the consumer's thread inside __next__ (waiting is none).
+Memory is what that adds to a process that only imports torch, so torchvision, Pillow and the
+package itself count on both sides. PSS leaves out the finished batches that wait between
+DataLoader's processes, because nothing maps them; "with shared memory" adds what /dev/shm holds.
 
 Files and libraries are in memory from an earlier run that is not counted. The consumer does nothing
-with a batch and holds one while it waits for the next, as a loop does. DataLoader runs with persistent_workers=True, which spares it a start an epoch, and
-otherwise as it comes. Memory is what a run adds to a process that only imports torch, so
-torchvision, Pillow and the package itself count on both sides. Figures are medians over the
-repeats, with the least and the most; ratios are of medians, and but for memory against whichever
-number of workers serves DataLoader best.
+with a batch and holds one while it waits for the next, as a loop does. DataLoader runs with
+persistent_workers=True, which spares it a start an epoch, and otherwise as it comes. Figures are
+medians over the repeats, with the least and the most; ratios are of medians, and but for memory
+against whichever number of workers serves DataLoader best.
 """
 
 from __future__ import annotations
@@ -29,7 +32,6 @@ import json
 import os
 import platform
 import re
-import select
 import statistics
 import subprocess
 import sys
@@ -37,6 +39,7 @@ import time
 import warnings
 from pathlib import Path
 
+PAUSE = 3.0  # seconds; every window is full by then
 # The last is promised for batches of 256.
 TARGETS = {
     "images a second": (2.6, "at least"),
@@ -75,15 +78,24 @@ def cpu_seconds(root):
     return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK")
 
 
-def pss_bytes(root):
-    total = 0
+def shared_memory():
+    """Bytes in /dev/shm, deleted files that are still open included."""
+    state = os.statvfs("/dev/shm")
+    return (state.f_blocks - state.f_bfree) * state.f_frsize
+
+
+def memory(root):
+    """(PSS of a process tree, the same with all that lies in /dev/shm)"""
+    pss = shared = 0
     for pid in process_tree(root):
         try:
             text = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += int(re.search(r"^Pss:\s+(\d+) kB", text, re.M)[1]) * 1024
-    return total
+        sizes = dict(re.findall(r"^(Pss\w*):\s+(\d+) kB", text, re.M))
+        pss += int(sizes["Pss"]) * 1024
+        shared += int(sizes["Pss_Shmem"]) * 1024
+    return pss, pss - shared + shared_memory()
 
 
 def say(**message):
@@ -93,7 +105,7 @@ def say(**message):
 def run_base():
     import torch  # noqa: F401
 
-    say(state="ready", pss=pss_bytes(os.getpid()))
+    say(pss=memory(os.getpid())[0])
 
 
 def make_loader(spec):
@@ -122,24 +134,23 @@ def make_loader(spec):
     )
 
 
-def run_side(spec):
-    # More workers than cores are part of the comparison.
-    warnings.filterwarnings("ignore", "This DataLoader will create")
-    loader = make_loader(spec)
+def run_for_memory(loader):
+    for number, (images, labels) in enumerate(loader):
+        if number == len(loader) // 2:
+            time.sleep(PAUSE)
+
+
+def run_for_speed(loader, epochs):
     start = time.perf_counter()
     batches = iter(loader)
-    images, _ = next(batches)
-    say(state="first", first_batch_seconds=time.perf_counter() - start)
-    for images, _ in batches:
+    batch = next(batches)
+    first = time.perf_counter() - start
+    for batch in batches:
         pass
-    del images, batches
-    say(state="warm")
-    sys.stdin.readline()  # the parent has stopped sampling
-
     count = delivered = 0
     inside = 0.0
     cpu, start = cpu_seconds(os.getpid()), time.perf_counter()
-    for _ in range(spec["epochs"]):
+    for _ in range(epochs):
         batches = iter(loader)
         while True:
             before = time.thread_time()
@@ -151,44 +162,49 @@ def run_side(spec):
             count += 1
             delivered += len(batch[1])
     seconds = time.perf_counter() - start
-    result = {
-        "images_per_second": delivered / seconds,
-        "cpu_seconds_per_1000": 1000 * (cpu_seconds(os.getpid()) - cpu) / delivered,
-        "next_cpu_ms": 1000 * inside / count,
-    }
-    if spec["side"] == "ringfeed":
-        result["stats"] = loader.stats()
-    say(state="done", **result)
+    say(
+        first_batch_seconds=first,
+        images_per_second=delivered / seconds,
+        cpu_seconds_per_1000=1000 * (cpu_seconds(os.getpid()) - cpu) / delivered,
+        next_cpu_ms=1000 * inside / count,
+    )
+
+
+def run_child(spec):
+    # More workers than cores are part of the comparison.
+    warnings.filterwarnings("ignore", "This DataLoader will create")
+    if spec["side"] == "base":
+        run_base()
+    elif spec["sampled"]:
+        run_for_memory(make_loader(spec))
+    else:
+        loader = make_loader(spec)
+        run_for_speed(loader, spec["epochs"])
+        if spec["side"] == "ringfeed":
+            print(loader.stats(), file=sys.stderr)
 
 
 # --- the comparison --------------------------------------------------------------------------
 
 
-def run(spec):
-    """What the child said, and the largest PSS of its tree from the first batch until it was warm."""
+def run(**spec):
+    """What the child said; of a sampled one the largest `pss` and `with_shared_memory` instead."""
     command = [sys.executable, __file__, "--child", json.dumps(spec)]
-    result, pending, sampling = {}, b"", False
+    before = shared_memory()
+    largest = [0, 0]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
-        while True:
-            if select.select([child.stdout], [], [], 0.1)[0]:
-                chunk = child.stdout.read(65536)
-                if not chunk:
-                    break
-                *lines, pending = (pending + chunk).split(b"\n")
-                for line in lines:
-                    message = json.loads(line)
-                    state = message.pop("state")
-                    sampling = state == "first"
-                    if state == "warm":
-                        child.stdin.write(b"\n")
-                    result.update(message)
-            if sampling:
-                result["pss"] = max(result.get("pss", 0), pss_bytes(child.pid))
+        while spec["sampled"] and child.poll() is None:
+            pss, total = memory(child.pid)
+            largest = [max(largest[0], pss), max(largest[1], total - before)]
+            time.sleep(0.05)
+        output, errors = child.communicate()
     if child.returncode != 0:
-        raise SystemExit(f"failed ({child.returncode}): {spec}")
-    return result
+        raise SystemExit(f"failed ({child.returncode}): {spec}\n{errors}")
+    if spec["sampled"]:
+        return dict(zip(("pss", "with_shared_memory"), largest))
+    return {**json.loads(output), "stats": errors.strip()}
 
 
 def spread(values):
@@ -211,25 +227,27 @@ def compare(args):
         "epochs": args.epochs,
     }  # fmt: skip
     for side in ("ringfeed", "torch"):  # files and code into memory
-        run({**common, "side": side, "workers": 2, "copies": 1, "epochs": 1})
-    base = [run({"side": "base"})["pss"] for _ in range(3)]
+        run(**{**common, "side": side, "workers": 2, "copies": 1, "epochs": 1, "sampled": False})
+    base = [run(side="base", sampled=False)["pss"] for _ in range(3)]
     runs = {name: [] for name in sides}
     for repeat in range(args.repeats):
         order = list(sides)
-        for name in order[repeat % len(order):] + order[: repeat % len(order)]:
-            result = run({**common, **sides[name]})
-            result["added_pss"] = result["pss"] - statistics.median(base)
+        for name in order[repeat % len(order) :] + order[: repeat % len(order)]:
+            result = run(**common, **sides[name], sampled=False)
+            sampled = run(**common, **sides[name], sampled=True)
+            for key, value in sampled.items():
+                result[key] = value - statistics.median(base)
             runs[name].append(result)
             print(
                 f"{repeat + 1:3} {name:22}{result['images_per_second']:7.0f} images/s, "
-                f"{result['added_pss'] / 1e6:6.0f} MB, first batch "
+                f"{result['pss'] / 1e6:6.0f} MB, first batch "
                 f"{result['first_batch_seconds']:.2f} s",
                 file=sys.stderr,
                 flush=True,
             )
     metrics = (
-        "images_per_second", "cpu_seconds_per_1000", "added_pss", "first_batch_seconds",
-        "next_cpu_ms",
+        "images_per_second", "cpu_seconds_per_1000", "pss", "with_shared_memory",
+        "first_batch_seconds", "next_cpu_ms",
     )  # fmt: skip
     table = {
         name: {metric: spread([r[metric] for r in results]) for metric in metrics}
@@ -249,7 +267,7 @@ def ratios(table, workers):
             (
                 ours["images_per_second"]
                 / max(values["images_per_second"]["median"] for values in theirs),
-                ours["added_pss"] / most["added_pss"]["median"],
+                ours["pss"] / most["pss"]["median"],
                 ours["first_batch_seconds"]
                 / min(values["first_batch_seconds"]["median"] for values in theirs),
                 ours["next_cpu_ms"],
@@ -274,7 +292,7 @@ def main():
     parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        run_base() if args.child["side"] == "base" else run_side(args.child)
+        run_child(args.child)
         return
     if not args.root:
         parser.error("the folder is missing")
@@ -288,16 +306,17 @@ def main():
                           "stats": stats}, indent=1))  # fmt: skip
     else:
         cores = len(os.sched_getaffinity(0))
-        print(f"{cpu_model()}, {cores} cores; batch {args.batch_size}, {args.repeats} x {args.epochs} "
-              f"epochs; a process that only imports torch: "
+        print(f"{cpu_model()}, {cores} cores; batch {args.batch_size}, {args.repeats} x "
+              f"{args.epochs} epochs; a process that only imports torch: "
               f"{statistics.median(base) / 1e6:.0f} MB")  # fmt: skip
         rows = (
             ("images_per_second", 1, "images/s", 0),
             ("cpu_seconds_per_1000", 1, "CPU s per 1,000", 2),
-            ("added_pss", 1e-6, "MB added", 0),
+            ("pss", 1e-6, "MB added (PSS)", 0),
+            ("with_shared_memory", 1e-6, "with shared memory", 0),
             ("first_batch_seconds", 1, "s to first batch", 2),
         )
-        print(f"{'':24}" + "".join(f"{title:>24}" for _, _, title, _ in rows))
+        print(f"{'':24}" + "".join(f"{title:>22}" for _, _, title, _ in rows))
         for name, values in table.items():
             cells = ""
             for metric, scale, _, digits in rows:
@@ -305,8 +324,9 @@ def main():
                 text = f"{mid:.{digits}f}"
                 if args.repeats > 1:
                     text += f" [{low:.{digits}f} to {high:.{digits}f}]"
-                cells += f"{text:>24}"
+                cells += f"{text:>22}"
             print(f"{name:24}{cells}")
+        print(stats)
         for name, figure in figures.items():
             bound, word = TARGETS[name]
             unit = "" if name.startswith("CPU") else " x"
