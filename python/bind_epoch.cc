@@ -28,7 +28,7 @@ std::optional<BoundBatch> next(EpochHandle& self) {
   return BoundBatch{std::move(*batch), self.pinned()};
 }
 
-std::pair<std::uint64_t, std::vector<std::uint64_t>> progress(EpochHandle& self) {
+std::pair<std::uint64_t, std::vector<std::uint64_t>> progress(const EpochHandle& self) {
   Progress progress = self.progress();
   return {progress.positions, std::move(progress.beyond)};
 }
@@ -63,6 +63,7 @@ int traverse_epoch(PyObject* self, visitproc visit, void* arg) {
 }
 
 int clear_epoch(PyObject* self) {
+  if (!nb::inst_ready(self)) return 0;
   if (const Source* source = nb::inst_ptr<EpochHandle>(self)->source()) {
     clear(source->batch);
     clear(source->error);

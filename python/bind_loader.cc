@@ -175,6 +175,7 @@ int traverse_loader(PyObject* self, visitproc visit, void* arg) {
 }
 
 int clear_loader(PyObject* self) {
+  if (!nb::inst_ready(self)) return 0;
   clear(nb::inst_ptr<BoundLoader>(self)->handle->pinned());
   return 0;
 }

@@ -51,24 +51,30 @@ std::optional<Batch> EpochHandle::next() {
   const LoaderHandle::Consumer consumer(*loader_);
   if (!kept_) {
     if (exiting()) return std::nullopt;
-    before_kept_ = epoch_->progress();
+    before_ = epoch_->progress();
     try {
-      const WithoutGil without_gil;
-      kept_ = epoch_->next();
-    } catch (const PythonError& error) {
-      loader_->signals()->reported(error);
+      kept_ = take();
+    } catch (...) {
+      before_.reset();
       throw;
     }
-    if (!kept_) return std::nullopt;
   }
   // Raised now, not by the interpreter once it has the batch in hand and nowhere to put it.
-  loader_->signals()->check();
+  if (kept_) loader_->signals()->check();
+  before_.reset();
   return std::exchange(kept_, std::nullopt);
 }
 
-Progress EpochHandle::progress() {
-  const LoaderHandle::Consumer consumer(*loader_);
-  return kept_ ? before_kept_ : epoch_->progress();
+std::optional<Batch> EpochHandle::take() {
+  try {
+    const WithoutGil without_gil;
+    return epoch_->next();
+  } catch (const PythonError& error) {
+    loader_->signals()->reported(error);
+    throw;
+  }
 }
+
+Progress EpochHandle::progress() const { return before_ ? *before_ : epoch_->progress(); }
 
 }  // namespace ringfeed::python

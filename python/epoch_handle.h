@@ -24,21 +24,24 @@ class EpochHandle {
               const Progress& start, nb::handle batch);
 
   std::optional<Batch> next();
-  /// Of the batches that next() has returned.
-  Progress progress();
+  /// Of the batches that next() has returned. Also while it waits, because signal handlers save
+  /// states (Lightning's does when its job is preempted).
+  Progress progress() const;
   bool pinned() const noexcept { return loader_->pinned() != nullptr; }
   nb::handle owner() const noexcept { return owner_; }
   /// Null without a sampler.
   const Source* source() const noexcept { return source_.get(); }
 
  private:
+  std::optional<Batch> take();
+
   nb::object owner_;
   std::shared_ptr<LoaderHandle> loader_;
   std::shared_ptr<Source> source_;
   std::optional<Epoch> epoch_;
   // What the core gave just before a signal handler raised: for the next call.
   std::optional<Batch> kept_;
-  Progress before_kept_;
+  std::optional<Progress> before_;  // within next(), and while there is a batch kept
 };
 
 }  // namespace ringfeed::python

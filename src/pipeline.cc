@@ -89,7 +89,13 @@ void Pipeline::begin(std::shared_ptr<Run> run) {
     run->channel.cancel();
     return;
   }
-  if (!reader_thread_.joinable()) start();
+  if (!reader_thread_.joinable()) {
+    try {
+      start();
+    } catch (const std::system_error& error) {  // no ring, where it was asked for, or no thread
+      throw LoadError({Stage::setup, error.code().value(), {}, error.what()});
+    }
+  }
   std::shared_ptr<Run> last;
   {
     std::lock_guard current(current_mutex_);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns the wheel that pip built into one that carries its libraries (tools/wheel.sh calls this).
 
-    python tools/repair_wheel.py build/dist/wheel/ringfeed-*.whl dist
+    python tools/repair_wheel.py build/dist/ringfeed-*.whl dist
 
 auditwheel copies the libraries in and points the module at them. Three things it leaves open:
 

@@ -2,7 +2,8 @@
 
     python train.py fit --config configs/local.yaml --data.data_root /data/imagenet
     python train.py fit --data.data_root sample --data.batch_size 32 --data.num_workers 2 \\
-        --model.arch resnet18 --trainer.max_epochs 1 --trainer.limit_train_batches 10
+        --model.arch resnet18 --model.num_classes 10 --model.lr 0.01 \\
+        --trainer.max_epochs 1 --trainer.limit_train_batches 10
     python train.py validate --data.data_root /data/imagenet --ckpt_path last.ckpt
     python train.py fit --help
 """

@@ -55,7 +55,8 @@ class ImageFolder {
   /// root/class/…/name, as torchvision's `samples` gives it.
   std::string path(std::size_t index) const;
   const std::string& root() const noexcept;
-  /// Hash of classes, names, labels and order, the root left out: equal on every machine that sees the same tree.
+  /// Hash of classes, names, labels and order, the root left out: equal on every machine that sees
+  /// the same tree.
   std::uint64_t fingerprint() const noexcept;
   /// Bytes the index holds in memory.
   std::size_t memory_bytes() const noexcept;

@@ -106,7 +106,8 @@ class Epoch {
 
   /// The next batch, or nothing at the end of the epoch or after Loader::stop(). Throws LoadError
   /// for the first failed sample of the batch whose turn it is; that batch counts as consumed and
-  /// next() may go on. Throws TimeoutError naming the files outstanding after `timeout`, and
+  /// next() may go on. Where the threads cannot start, LoadError of stage setup, and no batch is
+  /// consumed. Throws TimeoutError naming the files outstanding after `timeout`, and
   /// std::logic_error in a forked child or once another epoch of the loader has begun.
   std::optional<Batch> next();
 

@@ -152,7 +152,8 @@ class Epoch:
         errors.LoadTimeout, what `source` raised, RuntimeError where two threads call at once, in a
         forked child, or once another epoch of the loader has begun."""
     def progress(self) -> tuple[int, list[int]]:
-        """Progress: (positions, beyond)."""
+        """Progress: (positions, beyond) after the batches that next() has returned. Any time, also
+        from a signal handler while next() waits."""
 
 @final
 class Batch:

@@ -18,8 +18,8 @@ class LoaderIterator:
     """Yields [images, labels]. Nothing is read, and no epoch begins, before its first next().
 
     One thread at a time. After an error that names a file, or a timeout, next() may go on: with the
-    batch after the failed one, or with the batch that was waited for. A KeyboardInterrupt loses
-    nothing.
+    batch after the failed one, or with the batch that was waited for. A KeyboardInterrupt that ends
+    a wait loses nothing.
     """
 
     def __init__(self, loader: DataLoader) -> None:

@@ -11,7 +11,7 @@ namespace ringfeed::io {
 FileDescriptor open_root(const std::string& path) {
   const char* directory = path.empty() ? "." : path.c_str();
   FileDescriptor root(::open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root) throw LoadError({Stage::open, errno, directory, "cannot open the images' folder"});
+  if (!root) throw LoadError({Stage::setup, errno, directory, "cannot open the images' folder"});
   return root;
 }
 

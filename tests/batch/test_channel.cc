@@ -40,12 +40,13 @@ struct Fixture {
       batch.height = batch.width = 1;
       batch.dtype = DType::uint8;
       batch.labels.resize(sizes[opened]);
-      batch.memory.data = pixels.data();
+      batch.memory.data = memory_of(opened);
       batch.memory.owner = owner;
       channel.open(std::move(batch));
     }
     return opened - before;
   }
+  std::byte* memory_of(std::size_t number) { return pixels.data() + number % 16 * 64; }
   void spawn(Position position);
 
   std::vector<std::size_t> sizes;
@@ -108,7 +109,7 @@ TEST_CASE("batches may differ in size: each is delivered when its own samples ar
     for (std::size_t i = 0; i < f.sizes[number]; ++i) {
       CHECK_FALSE(f.channel.take(at_once));
       f.spawn({number, i});
-      CHECK(f.placed.back().second.pixels() == f.pixels.data() + 3 * i);
+      CHECK(f.placed.back().second.pixels() == f.memory_of(number) + 3 * i);
       f.placed.back().second.finish();
     }
     const auto delivery = f.channel.take(at_once);

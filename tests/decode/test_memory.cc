@@ -113,6 +113,18 @@ TEST_CASE("the stated memory covers a resize to less than the crop") {
         decode::Decoder::memory_bound(plan, limits));
 }
 
+TEST_CASE("the stated memory covers an exact size and no resize") {
+  DecodeLimits limits;
+  limits.max_decoder_bytes = 0;
+  TransformPlan plan = TransformPlan::imagenet_val();
+  const auto sizes = {std::array{65500, 2700}, {65499, 2699}, {2700, 65500}, {2699, 65499}};
+  for (const auto& [height, width] : {std::array{1, 1}, {1, 300}, {300, 1}, {8192, 8192}, {0, 0}}) {
+    plan.geometry = ResizeCenterCrop{
+        .resize = 0, .height = 48, .width = 300, .resize_height = height, .resize_width = width};
+    CHECK(resize_peak(plan, sizes) <= decode::Decoder::memory_bound(plan, limits));
+  }
+}
+
 TEST_CASE("the resize's rows never take more than the largest image needs") {
   TransformPlan plan = TransformPlan::imagenet_train();
   plan.geometry = RandomResizedCrop{.height = 8, .width = 224, .scale_min = 1, .ratio_min = 1e-3};

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine_test.h"
+#include "ringfeed/error.h"
 
 namespace ringfeed::io {
 namespace {

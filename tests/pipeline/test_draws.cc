@@ -309,5 +309,5 @@ TEST_CASE("of several files without a size the first in the order is named") {
 }
 
 TEST_CASE("a folder that is gone is named") {
-  CHECK(failure(listing({"/nonexistent/data/1.jpg"})) == "open 2 data");
+  CHECK(failure(listing({"/nonexistent/data/1.jpg"})) == "setup 2 data");
 }

@@ -97,6 +97,23 @@ def test_a_signal_handlers_own_exception_comes_out(slow_folder):
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_a_signal_handler_learns_the_progress_before_the_batch_waited_for(slow_folder):
+    native = Native(slow_folder, **SLOW)
+    epoch = native.loader.epoch(0)
+    told = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: told.append(epoch.progress()))
+    try:
+        thread = threading.Thread(
+            target=lambda: (native.wait_until_consumed(), os.kill(os.getpid(), signal.SIGUSR1))
+        )
+        thread.start()
+        epoch.next()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert told == [(0, [])] and epoch.progress() == (2, [])
+
+
 def test_a_timeout_loses_no_batch(slow_folder, reader):
     epoch = Native(slow_folder, timeout=0.01, reader=reader, **SLOW).loader.epoch(0)
     found = []
@@ -129,9 +146,10 @@ def test_a_second_consumer_is_refused(slow_folder):
     thread = threading.Thread(target=epoch.next)
     thread.start()
     native.wait_until_consumed()
-    for call in (epoch.next, other.next, epoch.progress, lambda: native.loader.epoch(2)):
+    for call in (epoch.next, other.next, lambda: native.loader.epoch(2)):
         with pytest.raises(RuntimeError, match="one thread at a time"):
             call()
+    assert epoch.progress() == other.progress() == (0, [])
     thread.join()
     assert epoch.next().indices.tolist() == [2, 3]
 

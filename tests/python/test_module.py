@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import itertools
 import os
 import pickle
+import resource
 
 import numpy as np
 import PIL
@@ -179,7 +182,6 @@ def test_what_a_source_may_not_give_is_named(four, batch, error, words):
 
 
 def test_a_source_that_owns_the_epoch_is_no_leak(four):
-    import gc
     import weakref
 
     class Iterator:
@@ -219,6 +221,30 @@ def test_a_missing_file_has_the_systems_errno(four):
         native.loader.epoch(0).next()
     assert (caught.value.errno, caught.value.stage) == (2, "open")
     assert caught.value.strerror == os.strerror(2)
+
+
+def test_a_start_that_fails_is_a_setup_error_and_may_be_tried_again(four, reader):
+    native = Native(four, reader=reader)
+    epoch = native.loader.epoch(0)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    # The folder can still be opened, and the ring's descriptors cannot.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + (reader == "ring"), limits[1]))
+    try:
+        with pytest.raises(LoadError) as caught:
+            epoch.next()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert (caught.value.errno, caught.value.stage) == (errno.EMFILE, "setup")
+    assert epoch.next().size == 4 and epoch.next() is None
+
+
+def test_what_was_never_initialised_is_collected():
+    bare = [_ringfeed.Loader.__new__(_ringfeed.Loader)]
+    bare.append(bare)
+    del bare
+    gc.collect()
 
 
 def test_errors_survive_pickling():
