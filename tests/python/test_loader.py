@@ -17,10 +17,12 @@ import pytest
 import torch
 import torch.utils.data
 import torchvision
+from native import run_python
 from small_images import CROP, PLAIN, make, order_of
 from torch.utils.data import Subset
 
 from ringfeed import tensors
+from ringfeed.datasets import ImageList
 from ringfeed.errors import LoadError
 from ringfeed.loader import DataLoader
 
@@ -239,6 +241,18 @@ def test_transforms_changed_meanwhile_count_from_the_next_iterator_on(folder):
     )
     assert not torch.equal(next(iter(loader))[0], before)
     equal(next(iter(loader)), next(iter(Torch(images, 4))))
+
+
+def test_a_subset_changed_meanwhile_counts_from_the_next_iterator_on(images, folder):
+    part = Subset(Subset(images, range(9)), [0, 1, 2])
+    loader = DataLoader(part, 3)
+    assert order_of(loader) == [0, 1, 2]
+    part.indices = [5, 6, 7]
+    assert order_of(loader) == [5, 6, 7]
+    part.dataset.indices = range(9, 18)
+    assert order_of(loader) == [14, 15, 16]
+    part.dataset.dataset = ImageList([path for path, _ in images.samples], [9] * COUNT, CROP)
+    assert order_of(loader) == [9, 9, 9]
 
 
 def test_pin_memory_without_an_accelerator_warns_as_torch_at_the_first_next(images):
