@@ -329,6 +329,19 @@ def test_it_goes_to_a_spawned_process(images):
     assert eval(done.stdout) == order_of(batches)
 
 
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_script_ends_with_loader_and_iterator_in_its_globals(images, folder, persistent):
+    script = f"""
+from pathlib import Path
+from small_images import make
+from ringfeed import DataLoader
+loader = DataLoader(make(Path({str(folder)!r}), {COUNT}), 4, persistent_workers={persistent})
+batches = iter(loader)
+next(batches)
+"""
+    assert run_python(script) == ""
+
+
 def test_stats_and_close_from_another_thread(images):
     loader = DataLoader(images, 1)
     batches = iter(loader)
