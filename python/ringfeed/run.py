@@ -150,7 +150,9 @@ def begin(loader: DataLoader) -> tuple[Run, Recipe, Any, bool]:
     start = loader._epochs.next
     pinned = tensors.should_pin(loader.pin_memory, loader.pin_memory_device)
     plan = (_own if loader._own else _foreign)(loader, start, resolved)
-    seed = loader._settle_seed(draw_seed(loader.generator))
+    # Persistent workers keep the base seed they were started with.
+    base_seed = None if loader._kept is not None else draw_seed(loader.generator)
+    seed = loader._settle_seed(base_seed)
     if loader.generator is None and loader._own and isinstance(loader.sampler, ShuffledOrder):
         draw_seed(None)
     native = None

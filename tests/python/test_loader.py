@@ -190,11 +190,12 @@ def test_out_of_order_gives_the_same_batches(images):
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_torch_s_random_stream_is_what_it_is_with_torch_s_loader(plain, shuffle):
+@pytest.mark.parametrize("workers", [{}, {"num_workers": 1, "persistent_workers": True}])
+def test_torch_s_random_stream_is_what_it_is_with_torch_s_loader(plain, shuffle, workers):
     states = []
     for kind in (Torch, DataLoader):
         torch.manual_seed(5)
-        loader = kind(plain, 4, shuffle=shuffle)
+        loader = kind(plain, 4, shuffle=shuffle, **workers)
         for _ in range(2):
             list(loader)
         next(iter(loader))
