@@ -26,10 +26,10 @@ print(images.shape, images.dtype, labels.shape, labels.dtype)'
 printf '%s\n' "$lines" | sed 's/^/>>> /'
 python -c "$lines"
 
-title "A short training: ResNet-18, 12 batches of 32"
+title "A short training: ResNet-18, 8 batches of 32"
 python train.py fit --data.data_root "$sample" --data.batch_size 32 --data.num_workers 2 \
   --model.arch resnet18 --model.num_classes 10 --model.lr 0.01 --trainer.max_epochs 1 \
-  --trainer.limit_train_batches 12 --trainer.limit_val_batches 2 --trainer.logger false \
+  --trainer.limit_train_batches 8 --trainer.limit_val_batches 2 --trainer.logger false \
   --trainer.enable_checkpointing false --trainer.num_sanity_val_steps 0
 cd ../..
 

@@ -17,7 +17,8 @@ check() {
 }
 check train_pipeline .venv/bin/python bench/compare/train_pipeline.py photos/train --at-least 3.2
 check data_loader .venv/bin/python bench/compare/data_loader.py photos/train --check
-check data_loader_64 .venv/bin/python bench/compare/data_loader.py photos/train --batch-size 64
+check data_loader_256 \
+  .venv/bin/python bench/compare/data_loader.py photos/train --batch-size 256 --copies 16
 for reader in ring pool; do
   check "memory_$reader" \
     .venv/bin/python bench/compare/memory.py photos/train -- --reader "$reader"
