@@ -21,6 +21,7 @@
 #include "data/manifest.h"
 #include "data/open_index.h"
 #include "data/sampler.h"
+#include "file_descriptor.h"
 
 namespace {
 
@@ -58,7 +59,7 @@ Bytes imagenet() {
 void prepare(const fs::path& root, const fs::path& cache) {
   std::vector<Watched> watched;
   for (std::uint32_t c = 0; c < class_count; ++c) fs::create_directories(root / class_name(c));
-  const Descriptor fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const ringfeed::FileDescriptor fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   watched.push_back({"", stamp_of(fd.get(), "")});
   for (std::uint32_t c = 0; c < class_count; ++c) {
     watched.push_back({class_name(c), stamp_of(fd.get(), class_name(c))});

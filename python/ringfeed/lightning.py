@@ -222,7 +222,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
     def _open(self, split: str) -> None:
         if getattr(self, f"{split}_dataset") is not None:
             return
-        folder = _check_split(self.hparams.data_root, split)
+        # A shell does not see what a YAML file says.
+        folder = _check_split(os.path.expanduser(self.hparams.data_root), split)
         transform = getattr(self, f"{split}_transform")
         if transform is None:
             transform = _train_recipe() if split == "train" else _val_recipe()

@@ -116,7 +116,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self._forget()
         arguments.refuse_multiprocessing(multiprocessing_context)
         arguments.refuse_iterable(dataset)
-        handed_back = order.is_own(sampler, dataset) and not shuffle and batch_sampler is None
+        handed_back = order.is_own(sampler, dataset, (rank, world_size))
+        handed_back = handed_back and not shuffle and batch_sampler is None
         super().__init__(
             dataset,
             batch_size,

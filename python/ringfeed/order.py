@@ -88,9 +88,14 @@ class SequentialOrder(_OwnOrder, SequentialSampler):
         SequentialSampler.__init__(self, data_source)
 
 
-def is_own(sampler: object, dataset: object) -> bool:
-    """Whether `sampler` stands for the core's order of `dataset`, as Lightning hands it back."""
-    return isinstance(sampler, _OwnOrder) and sampler.data_source is dataset  # type: ignore
+def is_own(sampler: object, dataset: object, shares: tuple[int | None, int | None]) -> bool:
+    """Whether `sampler` stands for the core's order of `dataset`, as Lightning hands it back.
+
+    `shares`: rank and world size, which its length must be of.
+    """
+    if not isinstance(sampler, _OwnOrder) or (sampler.rank, sampler.world_size) != shares:
+        return False
+    return sampler.data_source is dataset  # type: ignore[attr-defined]
 
 
 def samplers_of(sampler: Any, batch_sampler: Any) -> list[Any]:

@@ -17,7 +17,8 @@ from .transforms import Recipe, compile_transform
 @dataclass(frozen=True, eq=False)
 class Resolved:
     """A dataset as the core reads it. Replacing `transform`, `target_transform` or `samples` of the
-    dataset is noticed at the next iterator's first next(); changing them in place is not."""
+    dataset, or `indices` of a Subset, is noticed at the next iterator's first next(); changing them
+    in place is not."""
 
     stamp: tuple[Any, ...]
     source: Source
@@ -51,13 +52,14 @@ def resolve_dataset(
     pillow: str | None,
 ) -> Resolved:
     """`before` where nothing has changed: torchvision's lists of ImageNet take seconds to read."""
-    base = dataset
+    base, nested = dataset, []
     while isinstance(base, Subset):
+        nested += base.dataset, base.indices
         base = base.dataset
     names = ("transform", "target_transform", "samples")
     try:
         parts = tuple(vars(base).get(name) for name in names)
-        stamp = (dataset, len(dataset), *parts, dtype, channels_last, pillow)
+        stamp = (dataset, len(dataset), *nested, *parts, dtype, channels_last, pillow)
     except TypeError:  # no attributes or no length: for resolve() to refuse
         stamp = ()
     if before is not None and stamp and _same(before.stamp, stamp):
@@ -71,4 +73,6 @@ def resolve_dataset(
 
 def _same(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
     plain = (int, str, torch.dtype)
-    return all(b is n or (isinstance(n, plain) and b == n) for b, n in zip(before, now))
+    return len(before) == len(now) and all(
+        b is n or (isinstance(n, plain) and b == n) for b, n in zip(before, now)
+    )

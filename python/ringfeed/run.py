@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -108,6 +109,7 @@ class Run:
             self._last_position = self.position()
             self._last_stats = self.stats()
         native, self._native, self._epoch = self._native, None, None
+        self._pull = None  # and with it what the sampler's iterator holds
         if not self.finished and not self._persistent:
             drop_aside(native, self._process)
 
@@ -117,10 +119,12 @@ def drop_aside(native: _ringfeed.Loader | None, process: int) -> None:
     thread's that nobody waits for. In a forked child there is nothing to end."""
     if native is None or os.getpid() != process:
         return
+    if sys.is_finalizing():
+        return  # all loaders are stopped, and Python 3.11 would wait for ever for a thread to start
     try:
         threading.Thread(target=native.stop, name="ringfeed-stop", daemon=True).start()
     except RuntimeError:
-        pass  # the interpreter is ending, and stops all loaders itself
+        pass  # no thread can be had: the loader's own end stops it
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,9 @@ def begin(loader: DataLoader) -> tuple[Run, Recipe, Any, bool]:
     start = loader._epochs.next
     pinned = tensors.should_pin(loader.pin_memory, loader.pin_memory_device)
     plan = (_own if loader._own else _foreign)(loader, start, resolved)
-    seed = loader._settle_seed(draw_seed(loader.generator))
+    # Persistent workers keep the base seed they were started with.
+    base_seed = None if loader._kept is not None else draw_seed(loader.generator)
+    seed = loader._settle_seed(base_seed)
     if loader.generator is None and loader._own and isinstance(loader.sampler, ShuffledOrder):
         draw_seed(None)
     native = None

@@ -308,7 +308,10 @@ class _Compiler:
 
     def _convert_image_dtype(self, step: _Step) -> None:
         # v1 divides by 255, v2 multiplies by 1/255: other bits in half of the values.
+        before = self.dtype
         self._convert(step, step.transform.dtype, "to_dtype" if step.v2 else "to_tensor")
+        if not step.v2 and before == torch.uint8 != self.dtype:
+            self.tv_tensor = False  # v1's arithmetic loses the type, its Tensor.to keeps it
 
     def _to_dtype(self, step: _Step) -> None:
         dtype = step.transform.dtype
@@ -352,6 +355,7 @@ class _Compiler:
             )
         if self.mean_std is not None:
             step.refuse("a second Normalize: put both into one")
+        self.tv_tensor &= step.v2
         self.mean_std = _channels(step, "mean"), _channels(step, "std")
         if 0.0 in self.mean_std[1]:
             step.refuse("std must not be 0")
@@ -450,8 +454,11 @@ def _pair(step: _Step) -> tuple[int, int]:
 
 def _channels(step: _Step, name: str) -> list[float]:
     """mean or std as torchvision takes it: a value a channel, or one for all."""
-    values = torch.as_tensor(getattr(step.transform, name), dtype=torch.float32).flatten().tolist()
-    if len(values) not in (1, 3) or not np.isfinite(values).all():
+    found = torch.as_tensor(getattr(step.transform, name), dtype=torch.float32)
+    values = found.flatten().tolist()
+    # Others of torchvision's shapes would be spread over rows or columns.
+    by_channel = found.ndim < 2 or found.shape == (len(values), 1, 1)
+    if len(values) not in (1, 3) or not by_channel or not np.isfinite(values).all():
         step.refuse(f"{name} must be one finite number for each of the channels R, G and B")
     return values * (3 // len(values))
 

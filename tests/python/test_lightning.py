@@ -120,6 +120,15 @@ def test_setup_builds_what_its_stage_needs_and_keeps_what_is_there(root: Path) -
     assert module.val_dataset is val and module.train_dataset is train
 
 
+def test_data_root_may_begin_with_the_home_folder(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(root.parent))
+    module = data_module(f"~/{root.name}")
+    module.setup("fit")
+    assert len(module.train_dataset) == TRAIN
+
+
 def test_missing_folders_are_named_with_what_is_there_instead(root: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         data_module(tmp_path / "imagenet").setup("fit")

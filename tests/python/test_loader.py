@@ -17,10 +17,12 @@ import pytest
 import torch
 import torch.utils.data
 import torchvision
+from native import run_python
 from small_images import CROP, PLAIN, make, order_of
 from torch.utils.data import Subset
 
 from ringfeed import tensors
+from ringfeed.datasets import ImageList
 from ringfeed.errors import LoadError
 from ringfeed.loader import DataLoader
 
@@ -188,11 +190,12 @@ def test_out_of_order_gives_the_same_batches(images):
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_torch_s_random_stream_is_what_it_is_with_torch_s_loader(plain, shuffle):
+@pytest.mark.parametrize("workers", [{}, {"num_workers": 1, "persistent_workers": True}])
+def test_torch_s_random_stream_is_what_it_is_with_torch_s_loader(plain, shuffle, workers):
     states = []
     for kind in (Torch, DataLoader):
         torch.manual_seed(5)
-        loader = kind(plain, 4, shuffle=shuffle)
+        loader = kind(plain, 4, shuffle=shuffle, **workers)
         for _ in range(2):
             list(loader)
         next(iter(loader))
@@ -239,6 +242,18 @@ def test_transforms_changed_meanwhile_count_from_the_next_iterator_on(folder):
     )
     assert not torch.equal(next(iter(loader))[0], before)
     equal(next(iter(loader)), next(iter(Torch(images, 4))))
+
+
+def test_a_subset_changed_meanwhile_counts_from_the_next_iterator_on(images, folder):
+    part = Subset(Subset(images, range(9)), [0, 1, 2])
+    loader = DataLoader(part, 3)
+    assert order_of(loader) == [0, 1, 2]
+    part.indices = [5, 6, 7]
+    assert order_of(loader) == [5, 6, 7]
+    part.dataset.indices = range(9, 18)
+    assert order_of(loader) == [14, 15, 16]
+    part.dataset.dataset = ImageList([path for path, _ in images.samples], [9] * COUNT, CROP)
+    assert order_of(loader) == [9, 9, 9]
 
 
 def test_pin_memory_without_an_accelerator_warns_as_torch_at_the_first_next(images):
@@ -313,6 +328,19 @@ def test_it_goes_to_a_spawned_process(images):
         cwd=Path(__file__).parent,
     )
     assert eval(done.stdout) == order_of(batches)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_script_ends_with_loader_and_iterator_in_its_globals(images, folder, persistent):
+    script = f"""
+from pathlib import Path
+from small_images import make
+from ringfeed import DataLoader
+loader = DataLoader(make(Path({str(folder)!r}), {COUNT}), 4, persistent_workers={persistent})
+batches = iter(loader)
+next(batches)
+"""
+    assert run_python(script) == ""
 
 
 def test_stats_and_close_from_another_thread(images):

@@ -193,6 +193,12 @@ def test_ranks_share_the_order_and_the_pixels_of_one_process(images, shuffle, wo
                 assert torch.equal(pixels, padded[at][1])
 
 
+def test_the_sampler_of_a_loader_with_other_shares_is_one_like_any_other(images):
+    sampler = DataLoader(images, 4).sampler
+    loader = DataLoader(images, 4, sampler=sampler, rank=1, world_size=2)
+    assert order_of(loader) == list(range(COUNT)) and len(loader) == 6
+
+
 def test_seeds_of_several_processes(images, monkeypatch):
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
 

@@ -83,6 +83,11 @@ CONVERSIONS = {
         v2.ToPureTensor(),
         v2.ToDtype({tv_tensors.Image: F16, "others": F32}, scale=True),
     ],
+    "v2.ToDtype of what v1.Convert makes": [
+        v2.ToImage(),
+        v1.ConvertImageDtype(F32),
+        v2.ToDtype({tv_tensors.Image: F16, "others": None}),
+    ],
     "v2.ToDtype of others": [v2.ToImage(), v2.ToDtype({"others": F32}, scale=True)],
     "no-ops": [
         v2.RGB(),
@@ -105,6 +110,9 @@ NORMALIZE = {
     "one number": v1.Normalize(0.5, 0.25),
     "one number in a list": v2.Normalize([0.5], [0.25]),
     "tensors": v1.Normalize(torch.tensor(MEAN), torch.tensor(STD)),
+    "tensors of shape [3, 1, 1]": v1.Normalize(
+        torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
+    ),
     "double": v2.Normalize([0.1, 1 / 3, -2], [1e-3, 1 / 7, -3]),
 }
 
@@ -144,6 +152,13 @@ def test_half_precision_asked_of_the_loader_is_the_float32_result_rounded(
         lambda dtype: [v1.ToTensor(), v2.ToDtype(dtype)],
         lambda dtype: [v1.ToTensor(), NORMALIZE["v1"], v1.ConvertImageDtype(dtype)],
         lambda dtype: [*TAILS["v2"], v2.ToDtype(dtype, scale=True)],
+        lambda dtype: [*TAILS["v2"], v2.ToDtype({tv_tensors.Image: dtype, "others": None})],
+        lambda dtype: [
+            v2.ToImage(),
+            v2.ToDtype(F32, scale=True),
+            v1.Normalize(MEAN, STD),
+            v2.ToDtype({tv_tensors.Image: None, "others": dtype}),
+        ],
         lambda dtype: [*TAILS["v2"], v2.ToDtype(dtype), v2.ToDtype(dtype)],
     ],
 )
@@ -398,6 +413,11 @@ REFUSED = {
     "std that rounds to 0": ([CROP, END, v1.Normalize(MEAN, (1, 1e-99, 1))], r"std must not be 0"),
     "mean of infinity": ([CROP, END, v1.Normalize((0, 0, float("inf")), STD)], r"step 3.*finite"),
     "mean of four channels": ([CROP, END, v1.Normalize([0] * 4, STD)], r"step 3.*R, G and B"),
+    "mean by column": ([CROP, END, v1.Normalize(torch.tensor([MEAN]), 1)], r"step 3.*R, G and B"),
+    "std by row": (
+        [CROP, END, v1.Normalize(0, torch.tensor(STD).view(3, 1))],
+        r"step 3.*std must be one finite number",
+    ),
     "Normalize in half precision": (
         [CROP, v2.ToImage(), v2.ToDtype(F16, scale=True), v2.Normalize(MEAN, STD)],
         r"step 4, Normalize.*torch.float16.*use DataLoader\(dtype=torch.float16\)",
