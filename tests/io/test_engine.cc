@@ -172,7 +172,7 @@ TEST_CASE("a root that does not exist is refused by name") {
       make(kind, 2, "/nonexistent/data");
       FAIL("made an engine without its root");
     } catch (const LoadError& error) {
-      CHECK(error.error().stage == Stage::open);
+      CHECK(error.error().stage == Stage::setup);
       CHECK(error.error().code == ENOENT);
       CHECK(error.error().path == "/nonexistent/data");
     }

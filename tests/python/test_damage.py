@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 import ringfeed
-from PIL import Image
+from PIL import Image, ImageFile
 from torchvision import transforms as v1
 from torchvision.datasets.folder import pil_loader
 
@@ -130,7 +130,7 @@ def test_each_bad_file_costs_its_own_batch_only(whole, tmp_path, reader):
         assert isinstance(pillow(path), Exception)
         assert isinstance(result, ringfeed.LoadError)
         assert (result.stage, result.errno) == bad[path]
-        assert result.filename == path and path in str(result)
+        assert result.filename == path and path.replace("\n", "\\n") in str(result)
 
 
 def test_a_directory_in_a_list_is_refused(tmp_path, reader):
@@ -173,3 +173,11 @@ def test_the_first_bad_file_of_a_batch_is_named_and_the_next_batch_is_whole(whol
         assert torch.equal(images, torch.stack([pillow(str(whole))] * 3))
         with pytest.raises(StopIteration):
             next(batches)
+
+
+def test_pillow_s_switch_for_truncated_images_is_honoured(whole, tmp_path, monkeypatch, reader):
+    cut = tmp_path / "cut.JPEG"
+    cut.write_bytes(whole.read_bytes()[:-300])
+    assert isinstance(ringfeeds([str(cut)], reader=reader)[0], ringfeed.LoadError)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    assert torch.equal(ringfeeds([str(cut)], reader=reader)[0], pillow(str(cut)))

@@ -18,6 +18,14 @@ from ringfeed import LoadTimeout
 SLOW = {"batch_size": 2, "num_workers": 1}
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """A shell's background job begins with SIGINT ignored, and Python leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_ends_the_wait_and_loses_no_batch(slow_folder, reader):
     native = Native(slow_folder, reader=reader, **SLOW)
     epoch = native.loader.epoch(0)
