@@ -99,11 +99,12 @@ std::size_t resolve(LoaderOptions& options, const TransformPlan& plan, const Ima
   require(options.read_ahead_bytes >= least,
           "read_ahead_bytes must be at least " + std::to_string(least));
   const std::size_t bound = fixed + options.read_ahead_bytes;
-  require(options.memory_limit == 0 || options.memory_limit >= bound,
-          "memory_limit = " + std::to_string(options.memory_limit) +
-              " is too small: these options need at least " + std::to_string(fixed + least) +
-              " bytes; lower batch_size, prefetch_factor, num_workers, max_file_bytes, "
-              "read_ahead_bytes or limits.max_decoder_bytes");
+  require(
+      options.memory_limit == 0 || options.memory_limit >= bound,
+      "memory_limit = " + std::to_string(options.memory_limit) +
+          " is too small: these options need at least " + std::to_string(fixed + least) +
+          " bytes; lower num_workers, batch_size or prefetch_factor (in C++ also max_file_bytes, "
+          "read_ahead_bytes or limits.max_decoder_bytes)");
   return bound;
 }
 

@@ -16,7 +16,7 @@ from . import _ringfeed
 
 
 def resolve_workers(num_workers: int | None) -> int:
-    """Decode threads; None or 0: the cores this process may use. Negative ones are torch's to refuse."""
+    """Decode threads; None or 0: the cores this process may use. Torch refuses negative ones."""
     return num_workers or _ringfeed.usable_cores()
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
 from . import _ringfeed, arguments, order
-from .core import core_loader, draws_of
+from .core import core_loader, core_options, draws_of
 from .iterator import LoaderIterator
 from .order import SequentialOrder, ShuffledOrder
 from .resolved import Resolved, resolve_dataset
@@ -155,7 +155,12 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         if sampler is None:
             self._replace_sampler(bool(shuffle))
         self._epochs = Epochs(self._samplers())
-        self._resolved()
+        resolved = self._resolved()
+        if memory_limit is not None and self.batch_size is not None and resolved.length:
+            # Too small a limit is refused here and not in the first next(). Starts nothing.
+            core_loader(
+                resolved, core_options(self, batch_size=self.batch_size, seed=0, pinned=False)
+            )
 
     def _replace_sampler(self, shuffle: bool) -> None:
         """Puts a sampler that passes set_epoch() on in the place of the one that torch made.

@@ -23,8 +23,8 @@ _ACCEPTED = (
     "ToTensor, or PILToTensor / ToImage with ToDtype / ConvertImageDtype; then Normalize"
 )
 _ELSEWHERE = (
-    f"{_ACCEPTED}. Leave this step out and apply it to the batches that the loader yields, or "
-    "load this dataset with torch.utils.data.DataLoader"
+    f"{_ACCEPTED}. Leave this step out and apply it to each image of the finished batch (to a "
+    "whole batch torchvision draws once), or load this dataset with torch.utils.data.DataLoader"
 )
 _DTYPES = {
     torch.float32: "float32",
