@@ -138,6 +138,8 @@ def main() -> None:
         Classifier,
         ImageNetDataModule,
         seed_everything_default=0,
+        # Without a logger config.yaml is written here, and a second run would refuse to.
+        save_config_kwargs={"overwrite": True},
         trainer_defaults={"callbacks": [Throughput()], "log_every_n_steps": 10},
     )
 
