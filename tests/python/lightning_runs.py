@@ -115,7 +115,7 @@ def on_two_ranks(root: Path, other: Path, results: Path) -> None:
     """What only a distributed run can show. Lightning starts the second process; each writes
     rank=N.json. `other` is a set that differs from `root`."""
     import lightning.pytorch as pl
-    from torch.distributed import get_rank
+    from torch.distributed import destroy_process_group, get_rank
 
     two: dict[str, Any] = {"devices": 2, "strategy": "ddp"}
     saved = results / "checkpoints"
@@ -134,6 +134,9 @@ def on_two_ranks(root: Path, other: Path, results: Path) -> None:
         except (RuntimeError, OSError) as error:
             found[name] = f"{type(error).__name__}: {error}"
     (results / f"rank={get_rank()}.json").write_text(json.dumps(found))
+    # A gloo thread that still holds a tensor of the last collective asks Python for its GIL; where
+    # the interpreter is ending by then, that ends the process by SIGABRT.
+    destroy_process_group()
 
 
 if __name__ == "__main__":
