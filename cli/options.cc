@@ -27,7 +27,7 @@ void DatasetFlags::add(CLI::App& command) {
 
 ImageFolder DatasetFlags::open() const {
   ScanOptions options;
-  options.allow_empty_classes = allow_empty;
+  options.allow_empty = allow_empty;
   options.use_cache = !no_cache;
   options.cache_dir = cache_dir;
   options.threads = threads;

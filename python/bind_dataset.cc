@@ -1,6 +1,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,19 +11,23 @@
 #include "convert.h"
 #include "gil.h"
 #include "ringfeed/dataset.h"
+#include "signals.h"
 
 namespace ringfeed::python {
 namespace {
 
 namespace nb = nanobind;
 
-ImageFolder open_folder(nb::handle root, bool allow_empty_classes, bool use_cache,
-                        nb::handle cache_dir) {
+ImageFolder open_folder(nb::handle root, bool allow_empty, bool use_cache, nb::handle cache_dir) {
   const std::string folder = fs_encode(root);
   ScanOptions options;
-  options.allow_empty_classes = allow_empty_classes;
+  options.allow_empty = allow_empty;
   options.use_cache = use_cache;
   if (!cache_dir.is_none()) options.cache_dir = fs_encode(cache_dir);
+  options.while_waiting = [signals = std::make_shared<Signals>()] {
+    const nb::gil_scoped_acquire gil;
+    signals->check();
+  };
   const WithoutGil without_gil;
   return ImageFolder::open(folder, options);
 }
@@ -62,7 +67,7 @@ nb::object labels_of(const ImageFolder& dataset) {
 void bind_dataset(nb::module_& module) {
   nb::class_<ImageFolder>(module, "Dataset", nb::is_final())
       .def_static("open", open_folder, nb::arg("root"), nb::kw_only(),
-                  nb::arg("allow_empty_classes") = false, nb::arg("use_cache") = true,
+                  nb::arg("allow_empty") = false, nb::arg("use_cache") = true,
                   nb::arg("cache_dir") = nb::none())
       .def_static("from_samples", from_samples, nb::arg("root"), nb::arg("classes"),
                   nb::arg("paths"), nb::arg("labels"))

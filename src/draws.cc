@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <exception>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -36,6 +38,8 @@ constexpr std::size_t first_bytes = 64 << 10;
 // Files read at once. Each is a round trip or two to the storage and hardly any work.
 constexpr int threads_per_worker = 8;
 constexpr int most_threads = 64;
+
+using Clock = std::chrono::steady_clock;
 
 template <class Call>
 auto retry_interrupted(Call call) {
@@ -118,12 +122,12 @@ class Sizes {
     others.reserve(most);
     try {
       while (others.size() + 1 < std::min(most, files_.size())) {
-        others.push_back(start_thread("rf-sizes", [this] { work(); }));
+        others.push_back(start_thread("rf-sizes", [this] { work({}); }));
       }
     } catch (const std::exception&) {
       // Slower with those there are.
     }
-    work();
+    work(pipeline_.options.while_waiting);
     for (std::thread& thread : others) thread.join();
     if (broken_) std::rethrow_exception(broken_);
     if (error_) throw LoadError(std::move(*error_));
@@ -131,11 +135,18 @@ class Sizes {
   }
 
  private:
-  void work() noexcept {
+  void work(const std::function<void()>& while_waiting) noexcept {
     try {
       SizeReader reader(pipeline_, root_);
-      // Files are taken in order, so all before a failed one have been taken too.
-      for (std::size_t i; (i = next_++) < first_failed_;) {
+      auto next_call = Clock::now();
+      for (;;) {
+        if (while_waiting && Clock::now() >= next_call) {
+          while_waiting();
+          next_call = Clock::now() + std::chrono::milliseconds(100);
+        }
+        // Files are taken in order, so all before a failed one have been taken too.
+        const std::size_t i = next_++;
+        if (i >= first_failed_) return;
         if (auto size = reader.read(files_[i])) {
           sizes_[i] = *size;
         } else {

@@ -25,6 +25,11 @@ constexpr std::chrono::seconds drain_limit{5};
 // grow. (Waking for each while a file waits to grow cost 0.20 system calls an image, not 0.14.)
 constexpr std::size_t refill = 32;
 constexpr std::size_t refill_hungry = 8;
+// Samples started before the ring is entered: cached files are read in there, and a decoder without
+// work waits for the first of them.
+constexpr std::size_t spawned_at_once = 32;
+// While decoders wait for reads and the window is narrow, the reader thread looks how long.
+constexpr std::chrono::microseconds nap{200};
 
 ReaderKind reader_kind(ReaderKind asked) {
   const char* variable = std::getenv("RINGFEED_READER");
@@ -130,6 +135,9 @@ void Pipeline::reader_main(std::promise<void>& started) {
       read_.record(report.latency, report.bytes, report.failed);
     };
     reader_ = std::make_unique<io::Reader>(*engine_, *credits_, std::move(reader));
+    // Tiny files could fill the bytes with more samples than any latency needs.
+    const auto depth = static_cast<std::size_t>(options.depth);
+    window_.emplace(depth, depth * samples_per_slot, decoders_->workers());
   } catch (...) {
     reader_.reset();
     engine_.reset();
@@ -200,7 +208,8 @@ void Pipeline::loop() {
     }
     reader_->serve(sequences_.oldest());
     for (const auto& run : runs_) run->channel.resume_placed();
-    spawn_samples();
+    const bool watching = !stopping && watch_window();
+    const bool more = spawn_samples();
     update_gauges();
     if (stopping && scope_.size() == 0) break;
 
@@ -209,7 +218,8 @@ void Pipeline::loop() {
     for (const auto& run : runs_) held += run->channel.waiting();
     const std::size_t wake_after =
         stopping ? 1 : scope_.wake_after(held, reader_->hungry() ? refill_hungry : refill);
-    engine_->poll(inbox_.prepare_to_sleep(wake_after), completions_);
+    engine_->poll(!more && !watching && inbox_.prepare_to_sleep(wake_after), completions_);
+    if (watching && !more && completions_.empty()) std::this_thread::sleep_for(nap);
     for (const auto& completion : completions_) reader_->complete(completion);
   }
   // Both own runs, and those the pipeline.
@@ -217,21 +227,32 @@ void Pipeline::loop() {
   calls_.clear();
 }
 
-void Pipeline::spawn_samples() {
+/// Opens the window if it is time. True: decoders wait for reads, or are about to, and it may soon
+/// be.
+bool Pipeline::watch_window() {
+  if (window_->open()) return false;
+  window_->note(ReadAheadWindow::Clock::now(), decoders_->idle_time(decode::Pool::Idle::starved));
+  return !window_->open() && reader_->in_flight() > 0 && encoded_ready_.load(relaxed) == 0 &&
+         decoders_->queued() == 0;
+}
+
+/// True: there may be more to start at once.
+bool Pipeline::spawn_samples() {
   // All but the current run are over; they go when no sample of theirs waits for a place.
-  if (runs_.empty() || stopping_) return;
+  if (runs_.empty() || stopping_) return false;
   const std::shared_ptr<Run> run = runs_.back();
   std::erase_if(runs_,
                 [&](const auto& other) { return other != run && other->channel.waiting() == 0; });
-  // Tiny files could fill the bytes with more samples than any latency needs.
-  const std::size_t most_samples = static_cast<std::size_t>(options.depth) * samples_per_slot;
-  while (!run->channel.cancelled() && scope_.size() < most_samples && reader_->can_start() &&
+  std::size_t spawned = 0;
+  while (!run->channel.cancelled() && scope_.size() < window_->size() && reader_->can_start() &&
          run->announced.ready()) {
+    if (spawned++ == spawned_at_once) return true;
     io::Units units = credits_->try_acquire(reader_->guess());
-    if (!units) return;
+    if (!units) break;
     scope_.spawn(
         load_sample(*this, run, run->announced.pop(), InFlight(sequences_, std::move(units))));
   }
+  return false;
 }
 
 void Pipeline::update_gauges() {
@@ -324,8 +345,9 @@ Stats Pipeline::stats() const {
     stats.workers = decoders_->workers();
     stats.decode_queue = decoders_->queued();
     stats.steals = decoders_->steals();
-    stats.starved_seconds = decoders_->idle_seconds(decode::Pool::Idle::starved);
-    stats.blocked_seconds = decoders_->idle_seconds(decode::Pool::Idle::blocked);
+    using Seconds = std::chrono::duration<double>;
+    stats.starved_seconds = Seconds(decoders_->idle_time(decode::Pool::Idle::starved)).count();
+    stats.blocked_seconds = Seconds(decoders_->idle_time(decode::Pool::Idle::blocked)).count();
   }
   return stats;
 }

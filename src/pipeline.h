@@ -24,6 +24,7 @@
 #include "decode/pool.h"
 #include "io/credits.h"
 #include "io/reader.h"
+#include "read_ahead_window.h"
 #include "recorder.h"
 #include "ringfeed/loader.h"
 #include "sequence_tracker.h"
@@ -85,7 +86,8 @@ class Pipeline {
   void make_engine();
   void note_engine();
   void loop();
-  void spawn_samples();
+  bool watch_window();
+  bool spawn_samples();
   void update_gauges();
 
   const std::size_t memory_bound_;
@@ -101,6 +103,7 @@ class Pipeline {
   std::unique_ptr<io::Engine> engine_;
   std::unique_ptr<io::Credits> credits_;
   std::unique_ptr<io::Reader> reader_;
+  std::optional<ReadAheadWindow> window_;
   std::unique_ptr<decode::Pool> decoders_;
   coro::FramePool frames_;
   coro::Inbox inbox_;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -16,13 +17,16 @@ class Index;
 }
 
 struct ScanOptions {
-  bool allow_empty_classes = false;
+  bool allow_empty = false;
   /// Manifest cache: a second start on an unchanged tree lists nothing.
   bool use_cache = true;
   /// Empty: $RINGFEED_CACHE_DIR, else $XDG_CACHE_HOME/ringfeed, else ~/.cache/ringfeed.
   std::filesystem::path cache_dir;
   /// Directories listed at once; 0: 16 (a listing is a network round trip, not CPU).
   int threads = 0;
+  /// Called at least every 100 ms on the thread that called open(). May throw: open() drops what it
+  /// has not listed yet and passes it on.
+  std::function<void()> while_waiting{};
 };
 
 struct ScanReport {

@@ -26,7 +26,7 @@ class Dataset:
     def open(
         root: str,
         *,
-        allow_empty_classes: bool = False,
+        allow_empty: bool = False,
         use_cache: bool = True,
         cache_dir: str | None = None,
     ) -> Dataset:

@@ -14,9 +14,20 @@ from torch.utils.data import (
 
 from . import _ringfeed
 
+MOST_WORKERS = 1024  # the core's limit, met here so that the constructor says so
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+
 
 def resolve_workers(num_workers: int | None) -> int:
     """Decode threads; None or 0: the cores this process may use. Torch refuses negative ones."""
+    if num_workers and _whole("num_workers", num_workers) > MOST_WORKERS:
+        raise ValueError(f"num_workers must be at most {MOST_WORKERS}, not {num_workers}")
     return num_workers or _ringfeed.usable_cores()
 
 
@@ -67,7 +78,7 @@ def check_own(
             f"prefetch_factor must be at least 1, not {prefetch_factor}: it counts the batches "
             "that may be ready ahead"
         )
-    if seed is not None and not 0 <= operator.index(seed) < 1 << 64:
+    if seed is not None and not 0 <= _whole("seed", seed) < 1 << 64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     check_shares(rank, world_size)
     if on_error != "raise":
@@ -77,7 +88,7 @@ def check_own(
             if later
             else f'on_error must be "raise", not {on_error!r}'
         )
-    if memory_limit is not None and operator.index(memory_limit) <= 0:
+    if memory_limit is not None and _whole("memory_limit, in bytes,", memory_limit) <= 0:
         raise ValueError(f"memory_limit must be a number of bytes, or None, not {memory_limit}")
     if reader not in ("auto", "ring", "pool"):
         raise ValueError(f'reader must be "auto", "ring" or "pool", not {reader!r}')
@@ -91,9 +102,9 @@ def check_shares(rank: int | None, world_size: int | None) -> None:
         raise ValueError(f"{given}= is given without {missing}=: give both or neither")
     if rank is None or world_size is None:
         return
-    if operator.index(world_size) < 1:
+    if _whole("world_size", world_size) < 1:
         raise ValueError(f"world_size must be at least 1, not {world_size}")
-    if not 0 <= operator.index(rank) < world_size:
+    if not 0 <= _whole("rank", rank) < world_size:
         raise ValueError(f"rank must be in [0, world_size), and {rank} is not in [0, {world_size})")
 
 

@@ -187,7 +187,7 @@ class ImageFolder(_Files):
         try:
             return _ringfeed.Dataset.open(
                 os.fspath(self.root),
-                allow_empty_classes=self.allow_empty,
+                allow_empty=self.allow_empty,
                 use_cache=self.use_cache,
                 cache_dir=None if self.cache_dir is None else os.fspath(self.cache_dir),
             )

@@ -26,6 +26,8 @@ class DevicePrefetcher:
     def __init__(self, loader: Any, device: torch.device | str | int) -> None:
         self.loader = loader
         self.device = torch.device(device)
+        if self.device.type not in ("cpu", "cuda"):
+            raise ValueError(f'device must be "cpu" or a CUDA device, not {str(self.device)!r}')
         self._given: tuple[dict[str, Any], dict[str, Any]] | None = None
         """The loader's state before it gave the batch ahead, and after."""
 
@@ -71,6 +73,11 @@ class Side:
     """A CUDA stream beside the one that computes."""
 
     def __init__(self, device: torch.device) -> None:
+        if not torch.cuda.is_available():
+            raise RuntimeError(
+                f"DevicePrefetcher cannot copy to {str(device)!r}: torch sees no CUDA device here. "
+                'Use device="cpu", which passes batches through'
+            )
         self._device = device
         self._stream = torch.cuda.Stream(device)
 

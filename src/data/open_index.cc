@@ -42,6 +42,7 @@ class Opening {
       : root_(std::move(root)),
         fd_(open_root(root_)),
         threads_(options.threads == 0 ? default_threads : options.threads),
+        while_waiting_(options.while_waiting),
         now_(now),
         longest_wait_(longest_wait) {}
 
@@ -91,7 +92,7 @@ class Opening {
     std::string why = "is unreadable, damaged or of another version";
     if (state == ManifestState::foreign) why = "could have been written by another user";
     if (state == ManifestState::loaded && manifest.real_root == real_root_) {
-      const Watched* changed = first_changed(fd_.get(), manifest.watched, threads_);
+      const Watched* changed = first_changed(fd_.get(), manifest.watched, threads_, while_waiting_);
       if (changed != nullptr) {
         why = "is out of date (" +
               (changed->path.empty() ? std::string("the root") : changed->path) + " has changed)";
@@ -123,13 +124,14 @@ class Opening {
         break;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (while_waiting_) while_waiting_();
       if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) break;
     }
     return FileDescriptor();
   }
 
   Index scan(const std::filesystem::path* file) {
-    Tree tree = scan_tree(fd_.get(), root_, threads_, now_);
+    Tree tree = scan_tree(fd_.get(), root_, threads_, now_, while_waiting_);
     report_.directories_listed = tree.directories_listed;
     if (file != nullptr && tree.settled) {
       const int code = save_manifest(*file, real_root_, tree.watched, tree.index);
@@ -146,6 +148,7 @@ class Opening {
   const std::string root_;
   const FileDescriptor fd_;
   const int threads_;
+  const std::function<void()>& while_waiting_;
   const Clock now_;
   const std::chrono::milliseconds longest_wait_;
   std::string real_root_;
@@ -164,7 +167,7 @@ void refuse_empty_classes(const Index& index) {
   throw LoadError(Error{Stage::scan, 0, index.root(),
                         "no image found for the classes " + names +
                             "; images end in .jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff or "
-                            ".webp; allow_empty_classes accepts such classes"});
+                            ".webp; allow_empty accepts such classes"});
 }
 
 }  // namespace
@@ -199,7 +202,7 @@ std::shared_ptr<const Index> open_index(const std::filesystem::path& root,
   const auto start = std::chrono::steady_clock::now();
   Opening opening(root.string(), options, now, longest_wait);
   auto index = std::make_shared<Index>(opening.run(options));
-  if (!options.allow_empty_classes) refuse_empty_classes(*index);
+  if (!options.allow_empty) refuse_empty_classes(*index);
   ScanReport report = opening.take_report();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   index->set_report(std::move(report));

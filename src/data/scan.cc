@@ -54,7 +54,7 @@ class Scan {
  public:
   Scan(int root, const std::string& shown, Clock now) : root_(root), shown_(shown), now_(now) {}
 
-  Tree run(int threads) {
+  Tree run(int threads, const std::function<void()>& while_waiting) {
     const Listing listing = list("");
     const AncestorPtr ancestor = descend(nullptr, listing, shown_);
     std::vector<std::string> classes;
@@ -75,7 +75,8 @@ class Scan {
       first.push_back({classes[c], static_cast<std::uint32_t>(c), ancestor});
     }
     WorkQueue<ToList> queue(std::move(first));
-    queue.run(threads, [&](ToList directory) { visit(std::move(directory), queue); });
+    queue.run(
+        threads, [&](ToList directory) { visit(std::move(directory), queue); }, while_waiting);
     // Threads finish in any order; the same tree is to give the same manifest.
     std::sort(tree_.watched.begin(), tree_.watched.end(),
               [](const Watched& a, const Watched& b) { return a.path < b.path; });
@@ -159,18 +160,21 @@ class Scan {
 
 }  // namespace
 
-Tree scan_tree(int root, const std::string& shown, int threads, Clock now) {
-  return Scan(root, shown, now).run(threads);
+Tree scan_tree(int root, const std::string& shown, int threads, Clock now,
+               const std::function<void()>& while_waiting) {
+  return Scan(root, shown, now).run(threads, while_waiting);
 }
 
-const Watched* first_changed(int root, const std::vector<Watched>& watched, int threads) {
+const Watched* first_changed(int root, const std::vector<Watched>& watched, int threads,
+                             const std::function<void()>& while_waiting) {
   std::vector<const Watched*> items;
   for (const Watched& item : watched) items.push_back(&item);
   std::atomic<const Watched*> changed = nullptr;
   WorkQueue<const Watched*> queue(std::move(items));
-  queue.run(threads, [&](const Watched* item) {
+  const auto check = [&](const Watched* item) {
     if (changed.load() == nullptr && stamp_of(root, item->path) != item->stamp) changed.store(item);
-  });
+  };
+  queue.run(threads, check, while_waiting);
   return changed.load();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,12 @@ using Clock = std::int64_t (*)();  ///< nanoseconds since 1970
 /// Lists the tree below the open directory `root`, shown to the user as `shown`, as
 /// torchvision.datasets.ImageFolder does. Classes without images are kept. Throws LoadError (stage
 /// scan): no class, a directory that cannot be listed, a link back into its own ancestors.
-Tree scan_tree(int root, const std::string& shown, int threads, Clock now);
+/// Calls `while_waiting`, if any, as ScanOptions says.
+Tree scan_tree(int root, const std::string& shown, int threads, Clock now,
+               const std::function<void()>& while_waiting);
 
 /// The first of `watched` that is no longer as it was, or nothing. Stats, lists nothing.
-const Watched* first_changed(int root, const std::vector<Watched>& watched, int threads);
+const Watched* first_changed(int root, const std::vector<Watched>& watched, int threads,
+                             const std::function<void()>& while_waiting);
 
 }  // namespace ringfeed::data

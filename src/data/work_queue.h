@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <cstddef>
@@ -33,10 +34,12 @@ class WorkQueue {
 
   /// Returns once every item is done, or rethrows the first exception, what is queued then being
   /// dropped. Fewer threads do where the system grants no more; std::system_error where it grants
-  /// none.
-  void run(int threads, const std::function<void(T)>& work) {
+  /// none. Calls `while_waiting`, which may throw like `work`, every 100 ms on this thread.
+  void run(int threads, const std::function<void(T)>& work,
+           const std::function<void()>& while_waiting) {
     std::vector<std::thread> pool;
     start(pool, threads, work);
+    if (while_waiting) wait(while_waiting);
     for (std::thread& thread : pool) thread.join();
     if (failure_) std::rethrow_exception(failure_);
   }
@@ -60,6 +63,25 @@ class WorkQueue {
     if (pool.empty() && refused) std::rethrow_exception(refused);
   }
 
+  void wait(const std::function<void()>& while_waiting) {
+    std::unique_lock lock(mutex_);
+    while (!done_.wait_for(lock, std::chrono::milliseconds(100),
+                           [this] { return items_.empty() && busy_ == 0; })) {
+      lock.unlock();
+      std::exception_ptr failure;
+      try {
+        while_waiting();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      lock.lock();
+      if (!failure) continue;
+      if (!failure_) failure_ = failure;
+      items_.clear();
+      return;
+    }
+  }
+
   void serve(const std::function<void(T)>& work) {
     std::unique_lock lock(mutex_);
     for (;;) {
@@ -81,11 +103,12 @@ class WorkQueue {
       if (failure_) items_.clear();
     }
     changed_.notify_all();
+    done_.notify_one();
   }
 
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<T> items_;         // guarded by mutex_
+  std::condition_variable changed_, done_;  // the threads wait for one, run() for the other
+  std::deque<T> items_;                     // guarded by mutex_
   int busy_ = 0;                // guarded: items being worked on, which may yet add more
   std::exception_ptr failure_;  // guarded
 };

@@ -82,10 +82,10 @@ void Pool::set_idle_reason(Idle reason) noexcept {
   idle_reason_ = reason;
 }
 
-double Pool::idle_seconds(Idle reason) const noexcept {
+Pool::Clock::duration Pool::idle_time(Idle reason) const noexcept {
   std::lock_guard lock(mutex_);
   book_idle_time();
-  return std::chrono::duration<double>(idle_time_[static_cast<std::size_t>(reason)]).count();
+  return idle_time_[static_cast<std::size_t>(reason)];
 }
 
 bool Pool::wait_for_job() {

@@ -56,7 +56,7 @@ class Pool {
   /// Why a worker without a job has none, from now on; the time it idles is booked to that.
   enum class Idle : std::uint8_t { finished, starved, blocked };
   void set_idle_reason(Idle reason) noexcept;
-  double idle_seconds(Idle reason) const noexcept;
+  std::chrono::steady_clock::duration idle_time(Idle reason) const noexcept;
 
   int workers() const noexcept { return static_cast<int>(threads_.size()); }
   std::uint64_t queued() const noexcept;

@@ -14,6 +14,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -252,11 +253,26 @@ TEST_CASE("a lock that is never released is waited for to a limit, and named") {
   CHECK(fixture.open()->report().from_cache);  // what it listed was kept all the same
 }
 
+TEST_CASE("the wait for another process's lock can be broken off") {
+  const Fixture fixture;
+  const std::string name = fixture.manifest().string() + ".lock";
+  const ringfeed::FileDescriptor lock(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  REQUIRE(flock(lock.get(), LOCK_EX) == 0);
+  ScanOptions options = with_cache(fixture.cache.path());
+  int asked = 0;
+  options.while_waiting = [&] {
+    if (++asked == 3) throw std::runtime_error("enough");
+  };
+  CHECK_THROWS_WITH_AS(open_index(fixture.root.path(), options, later), "enough",
+                       std::runtime_error);
+  CHECK_FALSE(fs::exists(fixture.manifest()));
+}
+
 TEST_CASE("empty classes are judged anew at each start from a manifest") {
   const Fixture fixture;
   fs::create_directories(fixture.root / "empty");
   ScanOptions strict = with_cache(fixture.cache.path()), lenient = strict;
-  lenient.allow_empty_classes = true;
+  lenient.allow_empty = true;
   CHECK(scan_error(fixture.root.path(), strict).find("empty") != std::string::npos);
   const auto index = open_index(fixture.root.path(), lenient, later);
   CHECK(index->report().from_cache);

@@ -100,7 +100,7 @@ TEST_CASE("classes without images are errors by name unless allowed") {
   CHECK(contains(scan_error(root.path()), "dog, emu"));
 
   ringfeed::ScanOptions options = without_cache();
-  options.allow_empty_classes = true;
+  options.allow_empty = true;
   const auto folder = ImageFolder::open(root.path(), options);
   CHECK(folder.size() == 1);
   CHECK(folder.classes().size() == 3);

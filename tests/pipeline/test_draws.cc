@@ -308,6 +308,18 @@ TEST_CASE("of several files without a size the first in the order is named") {
   }
 }
 
+TEST_CASE("draws can be broken off between files") {
+  auto options = small_options();
+  int asked = 0;
+  options.while_waiting = [&] {
+    if (++asked == 1) throw std::runtime_error("enough");
+  };
+  const ImageFolder folder = odd().folder();
+  Loader loader(folder, plans()[0], options);
+  CHECK_THROWS_WITH_AS(loader.draws(0), "enough", std::runtime_error);
+  CHECK(loader.draws(0).size() == folder.size());
+}
+
 TEST_CASE("a folder that is gone is named") {
   CHECK(failure(listing({"/nonexistent/data/1.jpg"})) == "setup 2 data");
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -392,6 +393,28 @@ TEST_CASE("on a file system that hangs the timeout names the files and stopping 
   loader.stop();
   CHECK_FALSE(epoch.next());
   // The loader is destroyed with its reads still held; they end in memory that is never freed.
+}
+
+TEST_CASE("all of the depth is used where reads do not come back at once") {
+  constexpr int depth = 300;  // the window begins with fewer
+  SampleFolder files(1, depth);
+  std::optional<HeldOpens> opens(std::in_place, files.root() / "c00");
+  if (!opens->works()) {
+    MESSAGE("SKIPPED, fanotify permission events need root");
+    return;
+  }
+  auto options = small_options(ReaderKind::pool);  // the ring's own thread would be held
+  options.num_workers = 1;
+  options.depth = depth;
+  options.timeout = std::chrono::milliseconds(50);
+  Loader loader(open(files.root()), small_plan(), options);
+  Epoch epoch = loader.epoch(0);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (loader.stats().files_in_flight < depth && std::chrono::steady_clock::now() < limit) {
+    CHECK_THROWS_AS((void)epoch.next(), TimeoutError);
+  }
+  CHECK(loader.stats().files_in_flight == depth);
+  opens.reset();
 }
 
 TEST_CASE("in a forked child next() throws and destructors return") {

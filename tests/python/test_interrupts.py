@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import _thread
+import fcntl
 import itertools
 import operator
 import os
+import shutil
 import signal
 import threading
 
@@ -13,7 +15,7 @@ import pytest
 import torch
 from native import Native, run_python, tensors
 
-from ringfeed import LoadTimeout
+from ringfeed import LoadTimeout, _ringfeed
 
 SLOW = {"batch_size": 2, "num_workers": 1}
 
@@ -41,6 +43,22 @@ def test_ctrl_c_ends_the_wait_and_loses_no_batch(slow_folder, reader):
     thread.join()
     assert native.loader.stats()["deliver"]["count"] == 0  # it did not wait for the batch
     assert [b.indices.tolist() for b in iter(epoch.next, None)] == [[0, 1], [2, 3]]
+
+
+def test_ctrl_c_ends_a_scan(sample, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(sample / "val", folder)
+    scan = {"cache_dir": os.fspath(tmp_path / "cache")}
+    _ringfeed.Dataset.open(os.fspath(folder), **scan)
+    (folder / "another").mkdir()  # the manifest is out of date
+    (lock,) = (tmp_path / "cache").glob("*.lock")
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as a process that scans; it is waited for
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            _ringfeed.Dataset.open(os.fspath(folder), **scan)
+        timer.join()
 
 
 def test_a_signal_that_comes_with_the_batch_loses_none(sample, reader):

@@ -114,7 +114,10 @@ def test_errors_that_need_worker_processes_are_not_raised(images):
         ({"reader": "mmap"}, ValueError, "reader must be"),
         ({"memory_limit": 0}, ValueError, "number of bytes"),
         ({"seed": -1}, ValueError, "seed must be in"),
-        ({"seed": "1"}, TypeError, ""),
+        ({"seed": "1"}, TypeError, "seed must be a whole number, not '1'"),
+        ({"memory_limit": "1GB"}, TypeError, "memory_limit, in bytes, must be a whole number"),
+        ({"rank": 0.5, "world_size": 2}, TypeError, "rank must be a whole number"),
+        ({"num_workers": 1025}, ValueError, "num_workers must be at most 1024"),
     ],
 )
 def test_what_cannot_apply_is_refused_with_the_reason(images, kwargs, error, text):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ringfeed import prefetch
-from ringfeed.prefetch import DevicePrefetcher
+from ringfeed.prefetch import DevicePrefetcher, Side
 
 
 class FakeSide:
@@ -163,3 +163,11 @@ def test_nested_batches_keep_their_shape():
     doubled = prefetch._map(lambda v: v * 2, batch)
     assert int(doubled["x"][1][0]) == 2 and doubled["x"][1][1] == "name"
     assert int(doubled["y"].a) == 2 and doubled["y"].b == 3
+
+
+def test_a_device_that_cannot_be_used_is_named():
+    with pytest.raises(ValueError, match="not 'meta'"):
+        DevicePrefetcher([], "meta")
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="cannot copy to 'cuda:1': torch sees no CUDA device"):
+            Side(torch.device("cuda:1"))

@@ -1,0 +1,40 @@
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <stdexcept>
+
+#include "data/work_queue.h"
+
+using ringfeed::data::WorkQueue;
+
+TEST_CASE("the caller is asked while items are worked on, and not without need") {
+  WorkQueue<int> queue({1});
+  std::atomic<int> asked = 0;
+  queue.run(
+      2,
+      [&](int item) {
+        if (item == 1) queue.push(2);
+        while (asked < 2) asked.wait(asked);  // an item that takes as long as that
+      },
+      [&] {
+        ++asked;
+        asked.notify_all();
+      });
+  CHECK(asked >= 2);
+}
+
+TEST_CASE("what the caller throws ends the run, once the items in work are done") {
+  for (const int threads : {1, 4}) {
+    WorkQueue<int> queue({0, 1, 2});
+    std::atomic<int> began = 0, finished = 0;
+    const auto work = [&](int item) {
+      ++began;
+      queue.push(item);  // by itself it would never end
+      ++finished;
+    };
+    const auto refuse = [] { throw std::runtime_error("enough"); };
+    CHECK_THROWS_WITH_AS(queue.run(threads, work, refuse), "enough", std::runtime_error);
+    CHECK(began > 0);
+    CHECK(finished == began);
+  }
+}
