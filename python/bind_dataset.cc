@@ -24,10 +24,7 @@ ImageFolder open_folder(nb::handle root, bool allow_empty, bool use_cache, nb::h
   options.allow_empty = allow_empty;
   options.use_cache = use_cache;
   if (!cache_dir.is_none()) options.cache_dir = fs_encode(cache_dir);
-  options.while_waiting = [signals = std::make_shared<Signals>()] {
-    const nb::gil_scoped_acquire gil;
-    signals->check();
-  };
+  options.while_waiting = check_while_waiting(std::make_shared<Signals>());
   const WithoutGil without_gil;
   return ImageFolder::open(folder, options);
 }

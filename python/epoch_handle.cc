@@ -72,6 +72,8 @@ std::optional<Batch> EpochHandle::take() {
   } catch (const PythonError& error) {
     loader_->signals()->reported(error);
     throw;
+  } catch (const InterpreterEnds&) {
+    return std::nullopt;
   }
 }
 

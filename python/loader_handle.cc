@@ -28,10 +28,7 @@ std::shared_ptr<LoaderHandle> LoaderHandle::make(ImageFolder dataset, TransformP
   handle->dataset_size_ = dataset.size();
   if (pinned != nullptr) options.allocator = make_pinned_allocator(pinned, handle->signals_);
   handle->pinned_ = std::move(pinned);
-  options.while_waiting = [signals = handle->signals_] {
-    const nb::gil_scoped_acquire gil;
-    signals->check();
-  };
+  options.while_waiting = check_while_waiting(handle->signals_);
   {
     const WithoutGil without_gil;
     handle->loader_.emplace(std::move(dataset), std::move(plan), std::move(options));

@@ -1,5 +1,9 @@
 #include "signals.h"
 
+#include <utility>
+
+#include "gil.h"
+
 namespace ringfeed::python {
 
 void Signals::check() {
@@ -20,6 +24,14 @@ PythonError Signals::caught(const nb::python_error& error) {
 
 void Signals::reported(const PythonError& error) noexcept {
   if (error.matches(PyExc_KeyboardInterrupt)) interrupted_ = false;
+}
+
+std::function<void()> check_while_waiting(std::shared_ptr<Signals> signals) {
+  return [signals = std::move(signals)] {
+    const nb::gil_scoped_acquire gil;
+    if (exiting()) throw InterpreterEnds();
+    signals->check();
+  };
 }
 
 }  // namespace ringfeed::python

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <stdexcept>
+
 #include "object_ref.h"
 
 namespace ringfeed::python {
@@ -18,5 +22,15 @@ class Signals {
  private:
   bool interrupted_ = false;
 };
+
+/// Ends a wait that would outlast the interpreter.
+class InterpreterEnds : public std::runtime_error {
+ public:
+  InterpreterEnds() : std::runtime_error("the interpreter ends") {}
+};
+
+/// For the core to call, without the GIL, while it waits: looks for signals, and throws
+/// InterpreterEnds where stop_all_loaders() waits for this thread.
+std::function<void()> check_while_waiting(std::shared_ptr<Signals> signals);
 
 }  // namespace ringfeed::python

@@ -211,6 +211,7 @@ void Pipeline::loop() {
     const bool watching = !stopping && watch_window();
     const bool more = spawn_samples();
     update_gauges();
+    reads_out_ = reader_->in_flight() > 0;
     if (stopping && scope_.size() == 0) break;
 
     completions_.clear();
@@ -231,9 +232,14 @@ void Pipeline::loop() {
 /// be.
 bool Pipeline::watch_window() {
   if (window_->open()) return false;
-  window_->note(ReadAheadWindow::Clock::now(), decoders_->idle_time(decode::Pool::Idle::starved));
-  return !window_->open() && reader_->in_flight() > 0 && encoded_ready_.load(relaxed) == 0 &&
-         decoders_->queued() == 0;
+  // Blocked counts too while a read is out: where samples wait for a place, it may be that read's
+  // sample that their batch waits for.
+  using Idle = decode::Pool::Idle;
+  const auto idle = decoders_->idle_time(Idle::starved) + decoders_->idle_time(Idle::blocked);
+  window_->note(ReadAheadWindow::Clock::now(),
+                reads_out_ ? idle - idle_noted_ : ReadAheadWindow::Clock::duration{0});
+  idle_noted_ = idle;
+  return !window_->open() && reader_->in_flight() > 0 && decoders_->queued() == 0;
 }
 
 /// True: there may be more to start at once.

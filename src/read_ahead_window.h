@@ -26,13 +26,12 @@ class ReadAheadWindow {
   std::size_t size() const noexcept { return size_; }
   bool open() const noexcept { return size_ == most_; }
 
-  /// `starved`: how long the decoders have waited for reads up to `now`, all of them together.
-  void note(Clock::time_point now, Clock::duration starved) noexcept {
+  /// `waited`: how long the decoders have waited for reads since the last call, all of them
+  /// together.
+  void note(Clock::time_point now, Clock::duration waited) noexcept {
     if (open()) return;
-    debt_ = std::max(Clock::duration{0}, debt_ - (now - noted_) / 100) +
-            (starved - starved_) / workers_;
+    debt_ = std::max(Clock::duration{0}, debt_ - (now - noted_) / 100) + waited / workers_;
     noted_ = now;
-    starved_ = starved;
     if (debt_ > patience) size_ = most_;
   }
 
@@ -42,7 +41,7 @@ class ReadAheadWindow {
   const int workers_;
   const std::size_t most_;
   std::size_t size_;
-  Clock::duration debt_{0}, starved_{0};
+  Clock::duration debt_{0};
   Clock::time_point noted_{};
 };
 

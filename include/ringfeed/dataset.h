@@ -24,8 +24,9 @@ struct ScanOptions {
   std::filesystem::path cache_dir;
   /// Directories listed at once; 0: 16 (a listing is a network round trip, not CPU).
   int threads = 0;
-  /// Called at least every 100 ms on the thread that called open(). May throw: open() drops what it
-  /// has not listed yet and passes it on.
+  /// Called about every 100 ms on the thread that called open(), while directories are listed or
+  /// another process's listing is waited for. May throw: open() drops what it has not listed yet and
+  /// passes it on.
   std::function<void()> while_waiting{};
 };
 

@@ -73,7 +73,7 @@ def check_own(
     direct_io: bool,
 ) -> None:
     """Raises ValueError or TypeError, naming the argument."""
-    if prefetch_factor is not None and prefetch_factor < 1:
+    if prefetch_factor is not None and _whole("prefetch_factor", prefetch_factor) < 1:
         raise ValueError(
             f"prefetch_factor must be at least 1, not {prefetch_factor}: it counts the batches "
             "that may be ready ahead"

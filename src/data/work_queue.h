@@ -27,6 +27,7 @@ class WorkQueue {
   void push(T item) {
     {
       const std::lock_guard lock(mutex_);
+      if (failure_) return;
       items_.push_back(std::move(item));
     }
     changed_.notify_one();

@@ -7,7 +7,7 @@
 
 using ringfeed::data::WorkQueue;
 
-TEST_CASE("the caller is asked while items are worked on, and not without need") {
+TEST_CASE("the caller is asked while items are worked on") {
   WorkQueue<int> queue({1});
   std::atomic<int> asked = 0;
   queue.run(

@@ -417,6 +417,32 @@ TEST_CASE("all of the depth is used where reads do not come back at once") {
   opens.reset();
 }
 
+TEST_CASE("all of the depth is used where one slow read keeps the others from their places") {
+  constexpr int others = 299;
+  SampleFolder files(1, others);
+  files.write("b/first.jpg", make_jpeg(40, 30, 1));
+  std::optional<HeldOpens> opens(std::in_place, files.root() / "b");
+  if (!opens->works()) {
+    MESSAGE("SKIPPED, fanotify permission events need root");
+    return;
+  }
+  auto options = small_options(ReaderKind::pool);
+  options.num_workers = 1;
+  options.depth = 1 + others;
+  options.shuffle = false;
+  options.timeout = std::chrono::milliseconds(50);
+  Loader loader(open(files.root()), small_plan(), options);
+  Epoch epoch = loader.epoch(0);
+  const auto open_places = static_cast<std::uint64_t>(2 * options.batch_size - 1);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (loader.stats().encoded_ready < others - open_places &&
+         std::chrono::steady_clock::now() < limit) {
+    CHECK_THROWS_AS((void)epoch.next(), TimeoutError);
+  }
+  CHECK(loader.stats().encoded_ready == others - open_places);
+  opens.reset();
+}
+
 TEST_CASE("in a forked child next() throws and destructors return") {
   Loader loader(open(folder().root()), small_plan(), small_options());
   Epoch epoch = loader.epoch(0);

@@ -55,10 +55,32 @@ def test_ctrl_c_ends_a_scan(sample, tmp_path):
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # as a process that scans; it is waited for
         timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
         with pytest.raises(KeyboardInterrupt):
+            timer.start()
             _ringfeed.Dataset.open(os.fspath(folder), **scan)
         timer.join()
+
+
+def test_the_interpreter_ends_while_a_thread_scans(sample, tmp_path):
+    run_python(
+        """
+import fcntl, os, sys, threading, time
+from pathlib import Path
+from ringfeed import _ringfeed
+folder, cache = sys.argv[1:]
+_ringfeed.Dataset.open(folder, cache_dir=cache)
+for manifest in Path(cache).glob("*.manifest"):
+    manifest.unlink()
+(lock,) = Path(cache).glob("*.lock")
+fcntl.flock(os.open(lock, os.O_RDWR), fcntl.LOCK_EX)
+scan = lambda: _ringfeed.Dataset.open(folder, cache_dir=cache)
+threading.excepthook = lambda _: None
+threading.Thread(target=scan, daemon=True).start()
+time.sleep(0.2)
+""",
+        sample / "val",
+        tmp_path / "cache",
+    )
 
 
 def test_a_signal_that_comes_with_the_batch_loses_none(sample, reader):
