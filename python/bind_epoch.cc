@@ -22,9 +22,10 @@ struct BoundBatch {
   bool labels_taken = false;
 };
 
-std::optional<BoundBatch> next(EpochHandle& self) {
+std::optional<BoundBatch> next(EpochHandle& self, bool keep) {
   std::optional<Batch> batch = self.next();
   if (!batch) return std::nullopt;
+  if (!keep) self.accept();
   return BoundBatch{std::move(*batch), self.pinned()};
 }
 
@@ -38,8 +39,11 @@ nb::object images(BoundBatch& self) {
     throw std::runtime_error("images() has been called: the caller owns them");
   }
   if (!self.pinned) return images_capsule(self.batch);
-  const BatchMemory memory = std::exchange(self.batch.memory, {});
-  return take(*static_cast<HeldObject*>(memory.owner.get()));
+  BatchMemory memory = std::exchange(self.batch.memory, {});
+  nb::object object = nb::borrow(static_cast<HeldObject*>(memory.owner.get())->object);
+  memory = {};
+  drop_retired();  // the caller's is the only reference now, unless the batch is still on offer
+  return object;
 }
 
 nb::object labels(BoundBatch& self) {
@@ -81,7 +85,8 @@ PyType_Slot epoch_slots[] = {
 
 void bind_epoch(nb::module_& module) {
   nb::class_<EpochHandle>(module, "Epoch", nb::is_final(), nb::type_slots(epoch_slots))
-      .def("next", next)
+      .def("next", next, nb::kw_only(), nb::arg("keep") = false)
+      .def("accept", &EpochHandle::accept)
       .def("progress", progress);
   nb::class_<BoundBatch>(module, "Batch", nb::is_final())
       .def_prop_ro("size", [](const BoundBatch& self) { return self.batch.size(); })

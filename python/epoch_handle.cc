@@ -49,20 +49,26 @@ EpochHandle::EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader,
 
 std::optional<Batch> EpochHandle::next() {
   const LoaderHandle::Consumer consumer(*loader_);
-  if (!kept_) {
+  if (!offered_) {
     if (exiting()) return std::nullopt;
     before_ = epoch_->progress();
     try {
-      kept_ = take();
+      offered_ = take();
     } catch (...) {
       before_.reset();
       throw;
     }
+    if (!offered_) before_.reset();
   }
-  // Raised now, not by the interpreter once it has the batch in hand and nowhere to put it.
-  if (kept_) loader_->signals()->check();
+  if (offered_) loader_->signals()->check();  // now, before anybody works on the batch
+  return offered_;
+}
+
+void EpochHandle::accept() noexcept {
+  if (!offered_) return;
+  offered_.reset();
   before_.reset();
-  return std::exchange(kept_, std::nullopt);
+  drop_retired();  // with it page-locked memory's reference beside that which images() gave
 }
 
 std::optional<Batch> EpochHandle::take() {

@@ -17,15 +17,20 @@ struct Source {
 };
 
 /// A core epoch as Python sees it. Every member is called with the GIL; next() lets go of it.
+///
+/// The interpreter may raise KeyboardInterrupt after any call, with the result in nobody's hands.
+/// So a batch counts as taken only once the caller, who has stored it, says so.
 class EpochHandle {
  public:
   /// `owner` is the Python object of `loader`. `batch`: Source's, or None.
   EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader, std::uint64_t epoch,
               const Progress& start, nb::handle batch);
 
+  /// The next batch; until accept() the same again, sharing its memory.
   std::optional<Batch> next();
-  /// Of the batches that next() has returned. Also while it waits, because signal handlers save
-  /// states (Lightning's does when its job is preempted).
+  void accept() noexcept;
+  /// Of the batches accepted. Also while next() waits, because signal handlers save states
+  /// (Lightning's does when its job is preempted).
   Progress progress() const;
   bool pinned() const noexcept { return loader_->pinned() != nullptr; }
   nb::handle owner() const noexcept { return owner_; }
@@ -39,9 +44,8 @@ class EpochHandle {
   std::shared_ptr<LoaderHandle> loader_;
   std::shared_ptr<Source> source_;
   std::optional<Epoch> epoch_;
-  // What the core gave just before a signal handler raised: for the next call.
-  std::optional<Batch> kept_;
-  std::optional<Progress> before_;  // within next(), and while there is a batch kept
+  std::optional<Batch> offered_;    // what the core gave, until it is accepted
+  std::optional<Progress> before_;  // within next(), and while there is a batch offered
 };
 
 }  // namespace ringfeed::python

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import tensors
 from .run import Run, begin
 
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ class LoaderIterator:
     """Yields [images, labels]. Nothing is read, and no epoch begins, before its first next().
 
     One thread at a time. After an error that names a file, or a timeout, next() may go on: with the
-    batch after the failed one, or with the batch that was waited for. A KeyboardInterrupt that ends
-    a wait loses nothing.
+    batch after the failed one, or with the batch that was waited for. A KeyboardInterrupt out of
+    next() loses nothing, whenever it comes; it may have target_transform called again.
     """
 
     def __init__(self, loader: DataLoader) -> None:
@@ -40,20 +39,25 @@ class LoaderIterator:
             if self._ended:
                 raise StopIteration
             if self._run is None:
-                self._run, self._recipe, self._target_transform, self._pinned = begin(
-                    self._loader
-                )
+                self._run = begin(self._loader)
+            run = self._run
+            if not run.announced:
+                self._loader._runs.add(run)
+                self._loader._epochs.begin(run)
+                run.announced = True
                 now = time.thread_time_ns()
                 self._loader._meter.begun(now - began)
                 began = now
-            batch = self._run.next()
-            if batch is None:
+            result = run.next()
+            if result is None:
                 self._ended = True
                 self._release()
                 raise StopIteration
-            make = tensors.batch if self._loader._auto_collation else tensors.sample
-            result = make(batch, self._recipe, self._target_transform, self._pinned)
         self._loader._meter.delivered(time.thread_time_ns() - began)
+        # No call from here to the caller's hands: only in and after calls does Python raise what a
+        # signal handler raised.
+        run.taken += 1
+        run.made = None
         return result
 
     def _reset(self, loader: DataLoader, first_iter: bool = False) -> None:

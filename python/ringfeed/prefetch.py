@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 Batch = Any
+_NOTHING = object()
+
+
+@dataclass
+class _Place:
+    """How far the caller is, while the loader is a batch ahead of him."""
+
+    given: Any
+    """The loader's state after the batch that next() gave last."""
+    loader: Any
+    """Its state when that next() returned."""
+    moving: bool = False
+    """A next() has not returned: the loader may be further on."""
+
+
+@dataclass
+class _Copied:
+    """A batch on its way to the device, or the error in its place."""
+
+    batch: Batch
+    done: Any
+    error: Exception | None
+    state: Any
+    """The loader's, after this batch."""
 
 
 class DevicePrefetcher:
@@ -18,9 +43,9 @@ class DevicePrefetcher:
     batch is ready for the stream that is current at next(). On the CPU it passes batches through.
 
     `loader`: a ringfeed.DataLoader, or any iterable of tensors in lists, tuples and dicts. An error
-    of the loader is raised at the batch it belongs to, and next() may go on. state_dict() counts
-    the batches that next() has given, not the one copied ahead. One thread at a time; two iterators
-    at once only if no state is asked for.
+    of the loader is raised at the batch it belongs to, and next() may go on, as after a
+    KeyboardInterrupt. state_dict() counts the batches that next() has given, not the one copied
+    ahead. One thread at a time; two iterators at once only if no state is asked for.
     """
 
     def __init__(self, loader: Any, device: torch.device | str | int) -> None:
@@ -28,8 +53,7 @@ class DevicePrefetcher:
         self.device = torch.device(device)
         if self.device.type not in ("cpu", "cuda"):
             raise ValueError(f'device must be "cpu" or a CUDA device, not {str(self.device)!r}')
-        self._given: tuple[dict[str, Any], dict[str, Any]] | None = None
-        """The loader's state before it gave the batch ahead, and after."""
+        self._place: _Place | None = None
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -49,17 +73,17 @@ class DevicePrefetcher:
         return getattr(self.loader, "batch_sampler", None)
 
     def set_epoch(self, epoch: int) -> None:
-        self._given = None
+        self._place = None
         self.loader.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """The loader's, as it was after the batch that next() gave last."""
-        now = self.loader.state_dict()
-        # Another "after": a sampler's set_epoch(), or an iterator of the loader's own.
-        return self._given[0] if self._given is not None and self._given[1] == now else now
+        now, place = self.loader.state_dict(), self._place
+        # Another state than expected: a sampler's set_epoch(), or an iterator of the loader's own.
+        return place.given if place is not None and (place.moving or place.loader == now) else now
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._given = None
+        self._place = None
         self.loader.load_state_dict(state)
 
     def stats(self) -> Any:
@@ -98,41 +122,59 @@ class Side:
 
 
 class _Ahead(Iterator[Batch]):
-    """One batch ahead of the caller. Like a loader's iterator it begins at its first next()."""
+    """One batch ahead of the caller. Like a loader's iterator it begins at its first next().
+
+    Every step is kept until the next one is done, for a KeyboardInterrupt between them.
+    """
 
     def __init__(self, owner: DevicePrefetcher, side: Side) -> None:
         self._owner = owner
         self._side = side
         self._batches = iter(owner.loader)
         self._stateful = hasattr(owner.loader, "state_dict")
-        self._next: tuple[Batch, Any] | Exception | None = None
+        self._place: _Place | None = None
+        self._fetched: Batch = _NOTHING
+        self._copied: list[_Copied] = []
 
     def __next__(self) -> Batch:
-        if self._next is None:
-            self._next = self._fetch()
-        found = self._next
-        if isinstance(found, StopIteration):
-            raise StopIteration
-        before = self._state()
-        if isinstance(found, Exception):
-            self._next = None
-            self._owner._given = None
-            raise found
-        self._next = self._fetch()  # a KeyboardInterrupt leaves `found` for the next call
-        if before is not None:
-            self._owner._given = before, self._state()
-        self._side.hand_over(*found)
-        return found[0]
+        place = self._place
+        if place is None:
+            now = self._state()
+            place = self._place = self._owner._place = _Place(now, now)
+        place.moving = True
+        if not self._copied:
+            self._fetch()
+        found = self._copied[0]
+        if found.error is not None:
+            place.given, place.loader, place.moving = found.state, found.state, False
+            if not isinstance(found.error, StopIteration):
+                self._copied = []
+            raise found.error
+        if len(self._copied) == 1:
+            self._fetch()
+        self._side.hand_over(found.batch, found.done)
+        # No call from here on: the batch is given.
+        place.given, place.loader, place.moving = found.state, self._copied[-1].state, False
+        self._copied = self._copied[1:]
+        return found.batch
+
+    def _fetch(self) -> None:
+        error: Exception | None = None
+        if self._fetched is _NOTHING:
+            try:
+                # Not next(): a KeyboardInterrupt raised as it returns would lose what it gave.
+                for self._fetched in self._batches:
+                    break
+                else:
+                    error = StopIteration()
+            except Exception as raised:  # for the call whose turn it is
+                error = raised
+        batch, done = (None, None) if error is not None else self._side.copy(self._fetched)
+        self._copied = [*self._copied, _Copied(batch, done, error, self._state())]
+        self._fetched = _NOTHING
 
     def _state(self) -> Any:
         return self._owner.loader.state_dict() if self._stateful else None
-
-    def _fetch(self) -> tuple[Batch, Any] | Exception:
-        try:
-            batch = next(self._batches)
-        except Exception as error:  # StopIteration too: for the call whose turn it is
-            return error
-        return self._side.copy(batch)
 
 
 def _map(function: Any, batch: Batch) -> Batch:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,20 +19,39 @@ from .errors import LoadError
 from .order import Pull, ShuffledOrder
 from .resolved import Resolved
 from .state import Position
-from .transforms import Recipe
 
 if TYPE_CHECKING:
     from .loader import DataLoader
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A batch that is ready for the caller."""
+
+    result: list[Any]
+    before: tuple[int, list[int]]
+    """The core's progress without it."""
+
+
 class Run:
-    """An epoch of the core, from its first next() on."""
+    """An epoch of the core, from its first next() on.
+
+    Python may raise KeyboardInterrupt after any call. So a batch stays here, and out of position(),
+    until the caller of next() has nothing left to do but to return it, and sets `made` to None.
+    """
+
+    announced = False
+    """Whether the loader knows that this is its latest."""
+    made: _Made | None = None
+    taken = 0
+    """Batches, the failed ones too."""
 
     def __init__(
         self,
         start: Position,
         native: _ringfeed.Loader | None,
         pull: Pull | None,
+        make: Callable[[_ringfeed.Batch], list[Any]],
         *,
         expected: int | None,
         shares: tuple[int, int],
@@ -49,42 +69,51 @@ class Run:
             else native.epoch(start.epoch, start.positions, start.beyond, pull)
         )
         self._pull = pull
+        self._make = make
         self._expected = expected
         self._rank, self._world_size = shares
         self._checked = checked
         self._persistent = persistent
-        self._taken = 0
         self._ended = native is None
         self._last_position = start
         self._last_stats: dict[str, Any] = {}
         self._process = os.getpid()
 
-    def next(self) -> _ringfeed.Batch | None:
-        """The next batch; None at the end and after stop(). A failed batch counts as taken."""
+    def next(self) -> list[Any] | None:
+        """What is made of the next batch, and again as long as `made` is set. None at the end and
+        after stop(). A failed batch counts as taken."""
         if self._epoch is None:
             return None
-        try:
-            batch = self._epoch.next()
-        except LoadError as error:
-            self._taken += error.stage != "setup"
-            raise
-        if batch is not None:
-            self._taken += 1
-        elif self._pull is not None and self._pull.ended:
-            self._ended = True
-        return batch
+        if self.made is None:
+            try:
+                batch = self._epoch.next(keep=True)
+            except LoadError as error:
+                self.taken += error.stage != "setup"
+                raise
+            if batch is None:
+                self._ended = self._ended or (self._pull is not None and self._pull.ended)
+                return None
+            try:
+                self.made = _Made(self._make(batch), self._epoch.progress())
+            except Exception:  # target_transform's
+                self._epoch.accept()
+                self.taken += 1
+                raise
+        self._epoch.accept()
+        return self.made.result
 
     @property
     def finished(self) -> bool:
         """Whether all has been taken. Known with the last batch where the order has a length:
         Lightning asks for the state there, and never for the end."""
-        return self._ended or (self._expected is not None and self._taken >= self._expected)
+        return self._ended or (self._expected is not None and self.taken >= self._expected)
 
     def position(self) -> Position:
         """What has been taken so far. On the thread of next()."""
         if self._epoch is None:
             return self._last_position
-        positions, beyond = self._epoch.progress()
+        made = self.made
+        positions, beyond = self._epoch.progress() if made is None else made.before
         position = replace(self.start, positions=positions, beyond=tuple(beyond), rank=self._rank)
         if self._pull is None or not self._checked:
             return replace(position, checksum=None)
@@ -109,6 +138,7 @@ class Run:
             self._last_position = self.position()
             self._last_stats = self.stats()
         native, self._native, self._epoch = self._native, None, None
+        self.made = None
         self._pull = None  # and with it what the sampler's iterator holds
         if not self.finished and not self._persistent:
             drop_aside(native, self._process)
@@ -138,8 +168,8 @@ class _Plan:
     checked: bool = False
 
 
-def begin(loader: DataLoader) -> tuple[Run, Recipe, Any, bool]:
-    """Starts the epoch that is next: the run, the recipe, the target_transform, pinned or not.
+def begin(loader: DataLoader) -> Run:
+    """Starts the epoch that is next. It is not the loader's latest yet.
 
     What the loader's attributes say at this moment counts. Random numbers are drawn as torch's
     iterators draw them: a base seed, then, under shuffle without a generator, RandomSampler's. (With
@@ -161,18 +191,22 @@ def begin(loader: DataLoader) -> tuple[Run, Recipe, Any, bool]:
     if first:
         options = core_options(loader, batch_size=plan.batch_size or first, seed=seed, pinned=pinned)
         native = loader._core(resolved, options)
-    run = Run(
+    make = partial(
+        tensors.batch if loader._auto_collation else tensors.sample,
+        recipe=resolved.recipe,
+        target_transform=resolved.source.target_transform,
+        pinned=pinned,
+    )
+    return Run(
         start,
         native,
         plan.pull,
+        make,
         expected=plan.expected,
         shares=loader._shares(),
         checked=plan.checked,
         persistent=loader.persistent_workers,
     )
-    loader._epochs.begin(run)
-    loader._runs.add(run)
-    return run, resolved.recipe, resolved.source.target_transform, pinned
 
 
 def draw_seed(generator: torch.Generator | None) -> int:
@@ -190,10 +224,10 @@ def _own(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
 def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
     rank, world_size = loader._shares()
     length, entries = resolved.length, resolved.source.indices
-    given = loader.batch_sampler
+    given: Any = loader.batch_sampler
     # torch's own BatchSampler can be made anew over what is left of its sampler.
     plain = given is None or type(given) is BatchSampler
-    sampler = given.sampler if plain and given is not None else loader.sampler
+    sampler: Any = given.sampler if plain and given is not None else loader.sampler
     dealt = start.positions > 0 and plain and order.can_deal(sampler)
     consumed = start.positions // world_size
     batches: Iterator[Any]

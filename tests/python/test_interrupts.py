@@ -7,6 +7,7 @@ import fcntl
 import itertools
 import operator
 import os
+import random
 import shutil
 import signal
 import threading
@@ -14,8 +15,9 @@ import threading
 import pytest
 import torch
 from native import Native, run_python, tensors
+from small_images import PLAIN, make, order_of
 
-from ringfeed import LoadTimeout, _ringfeed
+from ringfeed import DataLoader, LoadTimeout, _ringfeed
 
 SLOW = {"batch_size": 2, "num_workers": 1}
 
@@ -104,6 +106,68 @@ def test_a_signal_that_comes_with_the_batch_loses_none(sample, reader):
         progress.append(epoch.progress()[0])
     assert found == wanted and interrupts >= 1
     assert progress == [0, 1, 3, 4]
+
+
+def test_a_batch_is_offered_until_it_is_accepted(sample, reader):
+    epoch = Native(sample / "val", batch_size=2, reader=reader).loader.epoch(0)
+    first, again = epoch.next(keep=True), epoch.next(keep=True)
+    assert first.indices.tolist() == again.indices.tolist() == [0, 1]
+    assert torch.equal(tensors(first)[0], tensors(again)[0])
+    assert epoch.progress()[0] == 0
+    epoch.accept()
+    epoch.accept()
+    assert epoch.progress()[0] == 2
+    assert epoch.next().indices.tolist() == [2, 3] and epoch.progress()[0] == 4
+
+
+def test_an_interrupt_at_any_moment_of_next_loses_no_batch(tmp_path, reader):
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    delays = random.Random(seed)
+    images = make(tmp_path, 64, PLAIN)
+    loader = DataLoader(images, 2, num_workers=1, reader=reader, seed=0)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    interrupts = 0
+    try:
+        for epoch in range(20):
+            batches, seen, ended = iter(loader), [], False
+            while not ended:
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, delays.uniform(1e-5, 2e-3))
+                    for batch in batches:
+                        seen.append(batch)
+                    ended = True
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except KeyboardInterrupt:
+                    interrupts += 1
+                    state = loader.state_dict()
+                    place = state["epoch"], state["positions"]
+                    at = epoch, 2 * len(seen)
+                    assert place == (at if len(seen) < len(loader) else (epoch + 1, 0))
+            assert order_of(seen) == list(range(len(images)))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupts > 20
+
+
+def test_an_interrupted_target_transform_is_called_again(tmp_path):
+    calls = []
+
+    def interrupt_once(label):
+        calls.append(label)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return label
+
+    images = make(tmp_path, 6, PLAIN, target_transform=interrupt_once)
+    loader = DataLoader(images, 2, num_workers=1)
+    batches = iter(loader)
+    seen = [next(batches)]
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert loader.state_dict()["positions"] == 2
+    assert order_of([*seen, *batches]) == list(range(6)) and calls == [0, 1, 2, 2, 3, 4, 5]
 
 
 def test_a_keyboard_interrupt_in_the_source_is_raised_at_once(sample, reader):

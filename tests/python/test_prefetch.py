@@ -141,6 +141,39 @@ def test_an_interrupt_loses_no_batch():
     assert seen + numbers(batches) == [0, 1, 2, 3]
 
 
+def interrupted_after(calls, function):
+    """`function` that takes one of `calls` each time, and with the last raises KeyboardInterrupt."""
+
+    def call(*arguments):
+        result = function(*arguments)
+        calls.pop()
+        if not calls:
+            raise KeyboardInterrupt
+        return result
+
+    return call
+
+
+@pytest.mark.parametrize("step", range(1, 12))
+def test_an_interrupt_between_any_two_steps_loses_no_batch(monkeypatch, step):
+    loader = Numbers(3)
+    ahead = DevicePrefetcher(loader, "cuda")
+    calls = list(range(step))
+    for owner, name in ((FakeSide, "copy"), (FakeSide, "hand_over"), (loader, "state_dict")):
+        monkeypatch.setattr(owner, name, interrupted_after(calls, getattr(owner, name)))
+    batches, seen, interrupts = iter(ahead), [], 0
+    while True:
+        try:
+            for batch in batches:
+                seen.append(int(batch[0]))
+            break
+        except KeyboardInterrupt:
+            interrupts += 1
+            calls.extend(range(1000))
+            assert ahead.state_dict() == {"taken": len(seen)}
+    assert (seen, interrupts) == ([0, 1, 2], 1)
+
+
 def test_an_empty_loader_ends_at_once():
     assert numbers(DevicePrefetcher(Numbers(0), "cuda")) == []
 
