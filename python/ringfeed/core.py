@@ -89,7 +89,7 @@ def _plain_sampler(loader: DataLoader) -> tuple[Any, BatchSampler | None]:
     if batches is None or type(batches) is BatchSampler:
         sampler = loader.sampler if batches is None else batches.sampler
         if type(sampler) in (DistributedSampler, SequentialSampler):
-            return sampler, batches  # type: ignore[return-value]
+            return sampler, batches
     raise ValueError(
         f"draws() cannot know the order of {order.describe(loader.sampler, batches, False)}: to ask "
         "it would begin one of its epochs and use up its random numbers. It knows ringfeed's own "

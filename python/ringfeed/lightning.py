@@ -163,7 +163,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         super().__init__()
         # A Path among the hyperparameters would make the checkpoint one that torch.load refuses.
         data_root = os.fspath(data_root)
-        dtype = None if dtype is None else str(dtype).removeprefix("torch.")
+        # Under its own name, by which save_hyperparameters() finds it.
+        dtype = None if dtype is None else str(dtype).removeprefix("torch.")  # type: ignore[assignment]
         self.save_hyperparameters(ignore=["train_transform", "val_transform"])
         self.train_transform = train_transform
         self.val_transform = val_transform
@@ -231,6 +232,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
 
     def _compare_classes(self) -> None:
         """Labels are places in the list of classes: a class more or less shifts them."""
+        assert self.train_dataset is not None and self.val_dataset is not None
         train, val = set(self.train_dataset.classes), set(self.val_dataset.classes)
         if train != val:
             differing = sorted(train ^ val)

@@ -168,10 +168,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         Also where there is a batch_sampler: Lightning looks for set_epoch() here. By object's
         __setattr__, because torch and Lightning each watch their own.
         """
+        dataset: Any = self.dataset  # which has a length, though torch's Dataset need not
         own: Any = (
-            ShuffledOrder(self.dataset, self.generator, self.rank, self.world_size)
+            ShuffledOrder(dataset, self.generator, self.rank, self.world_size)
             if shuffle
-            else SequentialOrder(self.dataset, self.rank, self.world_size)
+            else SequentialOrder(dataset, self.rank, self.world_size)
         )
         object.__setattr__(self, "sampler", own)
         if self._own and self.batch_size is not None:
@@ -204,8 +205,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def check_worker_number_rationality(self) -> None:
         """torch warns here of too many processes: these are threads."""
 
-    @property
-    def _iterator(self) -> LoaderIterator | None:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def _iterator(self) -> LoaderIterator | None:
         """The persistent iterator, held weakly: it holds the loader, and in a cycle both would keep
         threads and buffers until a garbage collection. Threads and buffers are kept here."""
         return None if self._iterator_ref is None else self._iterator_ref()

@@ -51,7 +51,7 @@ class _OwnOrder:
         # Only for who pulls it himself, such as Lightning when it predicts: a loader does not.
         if self.world_size is None:
             return super().__iter__()  # type: ignore[misc]
-        dealt = DistributedSampler(
+        dealt: DistributedSampler[Any] = DistributedSampler(
             self.data_source,  # type: ignore[attr-defined]
             num_replicas=self.world_size,
             rank=self.rank,
@@ -136,7 +136,7 @@ def dealt_from(sampler: DistributedSampler, start: int) -> list[int]:
     return [order[p % len(order)] for p in range(first, first + share * ranks, ranks)]
 
 
-def can_deal(sampler: DistributedSampler | None) -> bool:
+def can_deal(sampler: object) -> bool:
     """Whether dealt_from() knows its order: subclasses may have another."""
     return type(sampler) is DistributedSampler
 
@@ -145,7 +145,7 @@ def batches_of(indices: Iterator[Any], like: BatchSampler | None) -> Iterator[li
     """As the BatchSampler `like` makes them; None: one by one."""
     if like is None:
         return ([index] for index in indices)
-    return iter(BatchSampler(indices, like.batch_size, like.drop_last))  # type: ignore[arg-type]
+    return iter(BatchSampler(indices, like.batch_size, like.drop_last))
 
 
 def shares_of(sampler: DistributedSampler | None) -> tuple[int, int]:
@@ -264,7 +264,7 @@ class Pull:
 
     def _note(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         self._samples += len(places)
-        self._checksum = zlib.crc32(places, self._checksum)
+        self._checksum = zlib.crc32(places.data, self._checksum)
         self._marks.append((self._samples, self._checksum))
         return places
 

@@ -34,7 +34,7 @@ class Resolved:
         """Of classes, names and order; of a Subset its indices too."""
         whole = f"{self.source.native.fingerprint:016x}"
         indices = self.source.indices
-        return whole if indices is None else f"{whole}-{zlib.crc32(indices):08x}"
+        return whole if indices is None else f"{whole}-{zlib.crc32(indices.data):08x}"
 
     @cached_property
     def description(self) -> str:
@@ -52,7 +52,8 @@ def resolve_dataset(
     pillow: str | None,
 ) -> Resolved:
     """`before` where nothing has changed: torchvision's lists of ImageNet take seconds to read."""
-    base, nested = dataset, []
+    base: Any = dataset
+    nested: list[Any] = []
     while isinstance(base, Subset):
         nested += base.dataset, base.indices
         base = base.dataset
