@@ -5,27 +5,19 @@ What is accepted gives torchvision's values bit for bit; all else is refused by 
 
 from __future__ import annotations
 
-import operator
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
 
 from . import _ringfeed
 from .errors import UnsupportedTransform
+from .transform_steps import ELSEWHERE, Step, steps
 
-_ACCEPTED = (
-    "ringfeed does RandomResizedCrop, or Resize and CenterCrop; then RandomHorizontalFlip; then "
-    "ToTensor, or PILToTensor / ToImage with ToDtype / ConvertImageDtype; then Normalize"
-)
-_ELSEWHERE = (
-    f"{_ACCEPTED}. Leave this step out and apply it to each image of the finished batch (to a "
-    "whole batch torchvision draws once), or load this dataset with torch.utils.data.DataLoader"
-)
 _DTYPES = {
     torch.float32: "float32",
     torch.float16: "float16",
@@ -33,22 +25,6 @@ _DTYPES = {
     torch.uint8: "uint8",
 }
 _HALVES = (torch.float16, torch.bfloat16)
-
-# What decides what a transform does to an image; a subclass may override anything else.
-_BEHAVIOUR = (
-    "__call__",
-    "forward",
-    "transform",
-    "_transform",
-    "make_params",
-    "_get_params",
-    "get_params",
-    "check_inputs",
-    "_call_kernel",
-    "_needs_transform_list",
-    "_transformed_types",
-)
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -78,7 +54,7 @@ def compile_transform(
         )
     pillow13 = _is_pillow13(pillow)
     compiler = _Compiler()
-    for step in _steps(transform):
+    for step in steps(transform, compiler.HANDLERS):
         compiler.add(step)
     return compiler.finish(dtype, channels_last, pillow13)
 
@@ -101,69 +77,6 @@ def _is_pillow13(pillow: str | None) -> bool:
     if match is None:
         raise ValueError(f'pillow must be a version such as "12" or "13.0", not {pillow!r}')
     return int(match[1]) >= 13
-
-
-@dataclass(frozen=True)
-class _Step:
-    transform: Any
-    place: str
-    kind: str | None
-    """The torchvision class it is, or is a subclass of; None: no known one."""
-    v2: bool = False
-
-    def refuse(self, why: str) -> NoReturn:
-        raise UnsupportedTransform(f"{self}: {why}")
-
-    def __str__(self) -> str:
-        return f"{self.place}, {' '.join(repr(self.transform).split())}"
-
-
-def _steps(transform: Any) -> Iterator[_Step]:
-    """Every step, those within Compose and Sequential too."""
-    classes = _known_classes()
-
-    def walk(node: Any, place: str) -> Iterator[_Step]:
-        base = next((c for c in type(node).__mro__ if c in classes), None)
-        name, v2 = classes[base] if base is not None else (None, False)
-        step = _Step(node, f"step {place}" if place else "the transform", name, v2)
-        if base is not None:
-            _check_behaviour(step, base)
-        if name in ("Compose", "Sequential"):
-            children = node.transforms if name == "Compose" else list(node)
-            for number, child in enumerate(children, start=1):
-                yield from walk(child, f"{place}.{number}" if place else str(number))
-        else:
-            yield step
-
-    return walk(transform, "")
-
-
-def _known_classes() -> dict[type, tuple[str, bool]]:
-    """Class -> its name and whether it is of v2."""
-    # Here, not above: whoever has such a transform has imported torchvision, others need not.
-    from torchvision import transforms as v1
-    from torchvision.transforms import v2
-
-    classes: dict[type, tuple[str, bool]] = {
-        torch.nn.Sequential: ("Sequential", False),
-        torch.nn.Identity: ("Identity", False),
-    }
-    for module in (v1, v2):
-        for name in ("Compose", *_Compiler.HANDLERS):
-            if hasattr(module, name):
-                classes[getattr(module, name)] = name, module is v2
-    return classes
-
-
-def _check_behaviour(step: _Step, base: type) -> None:
-    kind = type(step.transform)
-    for name in _BEHAVIOUR:
-        own = getattr(kind, name, None) is not getattr(base, name, None)
-        if own or name in vars(step.transform):
-            step.refuse(f"it has its own {name}, which ringfeed cannot carry out. {_ELSEWHERE}")
-    for hooks in ("_forward_hooks", "_forward_pre_hooks"):
-        if getattr(step.transform, hooks, None):
-            step.refuse("it has forward hooks, which ringfeed cannot run; remove them")
 
 
 @dataclass
@@ -216,18 +129,18 @@ class _Compiler:
         self.flavour = "none"
         self.mean_std: tuple[list[float], list[float]] | None = None
 
-    def add(self, step: _Step) -> None:
+    def add(self, step: Step) -> None:
         if step.kind is None:
-            step.refuse(f"ringfeed cannot do this. {_ELSEWHERE}")
+            step.refuse(f"ringfeed cannot do this. {ELSEWHERE}")
         self.HANDLERS[step.kind](self, step)
 
-    def _nothing(self, step: _Step) -> None:
+    def _nothing(self, step: Step) -> None:
         """For images that are RGB, and values that stay as they are."""
 
-    def _to_pure_tensor(self, step: _Step) -> None:
+    def _to_pure_tensor(self, step: Step) -> None:
         self.tv_tensor = False
 
-    def _before_geometry(self, step: _Step) -> None:
+    def _before_geometry(self, step: Step) -> None:
         if self.tensor is not None:
             step.refuse(
                 f"it comes after {self.tensor}, and torchvision resizes a tensor otherwise than a "
@@ -236,14 +149,14 @@ class _Compiler:
         if self.flip:
             step.refuse("it comes after RandomHorizontalFlip: move it before")
 
-    def _check_interpolation(self, step: _Step) -> None:
+    def _check_interpolation(self, step: Step) -> None:
         interpolation = step.transform.interpolation
         # An InterpolationMode, its name, or Pillow's number. antialias= does not matter: Pillow
         # always antialiases, as torchvision's documentation says.
         if getattr(interpolation, "value", interpolation) not in ("bilinear", 2):
             step.refuse("ringfeed resizes bilinearly only: use InterpolationMode.BILINEAR")
 
-    def _random_resized_crop(self, step: _Step) -> None:
+    def _random_resized_crop(self, step: Step) -> None:
         self._before_geometry(step)
         self._check_interpolation(step)
         if self.geometry is not None:
@@ -254,27 +167,27 @@ class _Compiler:
         for name, (low, high) in (("scale", scale), ("ratio", ratio)):
             if not 0 < low <= high < float("inf"):
                 step.refuse(f"{name} must be a range (min, max) with 0 < min <= max")
-        self.geometry = _Crop(_pair(step), scale, ratio)
+        self.geometry = _Crop(step.pair(), scale, ratio)
 
-    def _resize(self, step: _Step) -> None:
+    def _resize(self, step: Step) -> None:
         self._before_geometry(step)
         self._check_interpolation(step)
         if self.geometry is not None:
             step.refuse(f"it comes after {self.geometry}: ringfeed resizes once, then crops")
         if step.transform.max_size is not None:
             step.refuse("ringfeed has no max_size: give size alone, and CenterCrop after it")
-        size = _sizes(step)
+        size = step.sizes()
         self.geometry = _Resize(size[0] if len(size) == 1 else (size[0], size[1]), None)
 
-    def _center_crop(self, step: _Step) -> None:
+    def _center_crop(self, step: Step) -> None:
         self._before_geometry(step)
         if self.geometry is None:
             self.geometry = _Resize(None, None)
         if isinstance(self.geometry, _Crop) or self.geometry.crop is not None:
             step.refuse(f"it comes after {self.geometry}: ringfeed crops once")
-        self.geometry.crop = _pair(step)
+        self.geometry.crop = step.pair()
 
-    def _random_horizontal_flip(self, step: _Step) -> None:
+    def _random_horizontal_flip(self, step: Step) -> None:
         if self.tensor is not None:
             step.refuse(f"it comes after {self.tensor}: move it before, the values are the same")
         if self.flip:
@@ -283,13 +196,13 @@ class _Compiler:
         if not 0 <= self.flip <= 1:
             step.refuse("p must be in [0, 1]")
 
-    def _make_tensor(self, step: _Step) -> None:
+    def _make_tensor(self, step: Step) -> None:
         if self.tensor is not None:
             step.refuse(f"{self.tensor} has made a tensor already: leave this one out")
         assert step.kind is not None
         self.tensor = step.kind
 
-    def _to_tensor(self, step: _Step) -> None:
+    def _to_tensor(self, step: Step) -> None:
         self._make_tensor(step)
         if torch.get_default_dtype() != torch.float32:
             step.refuse(
@@ -298,22 +211,22 @@ class _Compiler:
             )
         self.dtype, self.flavour = torch.float32, "to_tensor"
 
-    def _pil_to_tensor(self, step: _Step) -> None:
+    def _pil_to_tensor(self, step: Step) -> None:
         self._make_tensor(step)
 
-    def _to_image(self, step: _Step) -> None:
+    def _to_image(self, step: Step) -> None:
         if self.tensor is None:
             self._make_tensor(step)
         self.tv_tensor = True
 
-    def _convert_image_dtype(self, step: _Step) -> None:
+    def _convert_image_dtype(self, step: Step) -> None:
         # v1 divides by 255, v2 multiplies by 1/255: other bits in half of the values.
         before = self.dtype
         self._convert(step, step.transform.dtype, "to_dtype" if step.v2 else "to_tensor")
         if not step.v2 and before == torch.uint8 != self.dtype:
             self.tv_tensor = False  # v1's arithmetic loses the type, its Tensor.to keeps it
 
-    def _to_dtype(self, step: _Step) -> None:
+    def _to_dtype(self, step: Step) -> None:
         dtype = step.transform.dtype
         if isinstance(dtype, dict):
             from torchvision import tv_tensors
@@ -324,7 +237,7 @@ class _Compiler:
             dtype = dtype[key] if key in dtype else dtype["others"]
         self._convert(step, dtype, "to_dtype" if step.transform.scale else None)
 
-    def _convert(self, step: _Step, dtype: torch.dtype | None, flavour: str | None) -> None:
+    def _convert(self, step: Step, dtype: torch.dtype | None, flavour: str | None) -> None:
         if self.tensor is None:
             step.refuse("it converts tensors, and this is still a PIL image: put ToImage() before")
         if dtype is None or dtype == self.dtype:
@@ -342,7 +255,7 @@ class _Compiler:
             )
         self.dtype = dtype
 
-    def _normalize(self, step: _Step) -> None:
+    def _normalize(self, step: Step) -> None:
         if self.dtype == torch.uint8:
             step.refuse(
                 "it needs float values: put ToTensor(), or ToImage() and "
@@ -356,11 +269,11 @@ class _Compiler:
         if self.mean_std is not None:
             step.refuse("a second Normalize: put both into one")
         self.tv_tensor &= step.v2
-        self.mean_std = _channels(step, "mean"), _channels(step, "std")
+        self.mean_std = step.channels("mean"), step.channels("std")
         if 0.0 in self.mean_std[1]:
             step.refuse("std must not be 0")
 
-    HANDLERS: dict[str, Callable[[_Compiler, _Step], None]] = {
+    HANDLERS: dict[str, Callable[[_Compiler, Step], None]] = {
         "RandomResizedCrop": _random_resized_crop,
         "Resize": _resize,
         "CenterCrop": _center_crop,
@@ -434,33 +347,6 @@ class _Compiler:
                 + (f"{hint} are possible" if self.dtype == torch.float32 else "leave dtype out")
             )
         return dtype
-
-
-def _sizes(step: _Step) -> list[int]:
-    size = step.transform.size
-    try:
-        sizes = [operator.index(s) for s in (size if hasattr(size, "__len__") else [size])]
-    except TypeError:
-        step.refuse(f"size must be whole numbers, not {size!r}")
-    if min(sizes) < 1:
-        step.refuse("size must be at least 1")
-    return sizes
-
-
-def _pair(step: _Step) -> tuple[int, int]:
-    sizes = _sizes(step)
-    return sizes[0], sizes[-1]
-
-
-def _channels(step: _Step, name: str) -> list[float]:
-    """mean or std as torchvision takes it: a value a channel, or one for all."""
-    found = torch.as_tensor(getattr(step.transform, name), dtype=torch.float32)
-    values = found.flatten().tolist()
-    # Others of torchvision's shapes would be spread over rows or columns.
-    by_channel = found.ndim < 2 or found.shape == (len(values), 1, 1)
-    if len(values) not in (1, 3) or not by_channel or not np.isfinite(values).all():
-        step.refuse(f"{name} must be one finite number for each of the channels R, G and B")
-    return values * (3 // len(values))
 
 
 def _short(values: list[float]) -> str:

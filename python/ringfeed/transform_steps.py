@@ -1,0 +1,128 @@
+"""A torchvision transform, v1 or v2, as a row of steps whose classes ringfeed knows."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+from .errors import UnsupportedTransform
+
+_ACCEPTED = (
+    "ringfeed does RandomResizedCrop, or Resize and CenterCrop; then RandomHorizontalFlip; then "
+    "ToTensor, or PILToTensor / ToImage with ToDtype / ConvertImageDtype; then Normalize"
+)
+# What to do about a step that ringfeed cannot carry out.
+ELSEWHERE = (
+    f"{_ACCEPTED}. Leave this step out and apply it to each image of the finished batch (to a "
+    "whole batch torchvision draws once), or load this dataset with torch.utils.data.DataLoader"
+)
+
+# What decides what a transform does to an image; a subclass may override anything else.
+_BEHAVIOUR = (
+    "__call__",
+    "forward",
+    "transform",
+    "_transform",
+    "make_params",
+    "_get_params",
+    "get_params",
+    "check_inputs",
+    "_call_kernel",
+    "_needs_transform_list",
+    "_transformed_types",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    transform: Any
+    place: str
+    kind: str | None
+    """The torchvision class it is, or is a subclass of; None: no known one."""
+    v2: bool = False
+
+    def refuse(self, why: str) -> NoReturn:
+        raise UnsupportedTransform(f"{self}: {why}")
+
+    def __str__(self) -> str:
+        return f"{self.place}, {' '.join(repr(self.transform).split())}"
+
+    def sizes(self) -> list[int]:
+        """Its `size`: one number or two."""
+        size = self.transform.size
+        try:
+            sizes = [operator.index(s) for s in (size if hasattr(size, "__len__") else [size])]
+        except TypeError:
+            self.refuse(f"size must be whole numbers, not {size!r}")
+        if min(sizes) < 1:
+            self.refuse("size must be at least 1")
+        return sizes
+
+    def pair(self) -> tuple[int, int]:
+        """Its `size` as height and width."""
+        sizes = self.sizes()
+        return sizes[0], sizes[-1]
+
+    def channels(self, name: str) -> list[float]:
+        """mean or std as torchvision takes it: a value a channel, or one for all."""
+        found = torch.as_tensor(getattr(self.transform, name), dtype=torch.float32)
+        values = found.flatten().tolist()
+        # Others of torchvision's shapes would be spread over rows or columns.
+        by_channel = found.ndim < 2 or found.shape == (len(values), 1, 1)
+        if len(values) not in (1, 3) or not by_channel or not np.isfinite(values).all():
+            self.refuse(f"{name} must be one finite number for each of the channels R, G and B")
+        return values * (3 // len(values))
+
+
+def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
+    """Every step, those within Compose and Sequential too. `kinds`: torchvision's names of the
+    classes that are known besides."""
+    classes = _known_classes(kinds)
+
+    def walk(node: Any, place: str) -> Iterator[Step]:
+        base = next((c for c in type(node).__mro__ if c in classes), None)
+        name, v2 = classes[base] if base is not None else (None, False)
+        step = Step(node, f"step {place}" if place else "the transform", name, v2)
+        if base is not None:
+            _check_behaviour(step, base)
+        if name in ("Compose", "Sequential"):
+            children = node.transforms if name == "Compose" else list(node)
+            for number, child in enumerate(children, start=1):
+                yield from walk(child, f"{place}.{number}" if place else str(number))
+        else:
+            yield step
+
+    return walk(transform, "")
+
+
+def _known_classes(kinds: Iterable[str]) -> dict[type, tuple[str, bool]]:
+    """Class -> its name and whether it is of v2."""
+    # Here, not above: whoever has such a transform has imported torchvision, others need not.
+    from torchvision import transforms as v1
+    from torchvision.transforms import v2
+
+    classes: dict[type, tuple[str, bool]] = {
+        torch.nn.Sequential: ("Sequential", False),
+        torch.nn.Identity: ("Identity", False),
+    }
+    for module in (v1, v2):
+        for name in ("Compose", *kinds):
+            if hasattr(module, name):
+                classes[getattr(module, name)] = name, module is v2
+    return classes
+
+
+def _check_behaviour(step: Step, base: type) -> None:
+    kind = type(step.transform)
+    for name in _BEHAVIOUR:
+        own = getattr(kind, name, None) is not getattr(base, name, None)
+        if own or name in vars(step.transform):
+            step.refuse(f"it has its own {name}, which ringfeed cannot carry out. {ELSEWHERE}")
+    for hooks in ("_forward_hooks", "_forward_pre_hooks"):
+        if getattr(step.transform, hooks, None):
+            step.refuse("it has forward hooks, which ringfeed cannot run; remove them")
