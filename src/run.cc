@@ -178,10 +178,12 @@ void Run::time_out() {
   if (outstanding) {
     for (const auto& line : *outstanding) files += "\n  " + line;
   }
+  const std::string& root = pipeline->dataset.root();
   throw TimeoutError("no batch within the timeout; " +
-                     (!outstanding     ? "the reading thread itself hangs in the file system"
-                      : !files.empty() ? "reads outstanding:" + files
-                                       : "no read is outstanding: decoding is slow"));
+                     (!outstanding    ? "the reading thread itself hangs in the file system"
+                      : files.empty() ? "no read is outstanding: decoding is slow"
+                      : root.empty()  ? "reads outstanding:" + files
+                                      : "reads outstanding in " + root + ":" + files));
 }
 
 void Run::supersede() noexcept {

@@ -387,6 +387,7 @@ TEST_CASE("on a file system that hangs the timeout names the files and stopping 
   } catch (const TimeoutError& error) {
     message = error.what();
   }
+  CHECK(message.find("in " + files.root().string()) != std::string::npos);
   for (int i = 0; i < 3; ++i) {
     CHECK(message.find(files.file(0, i).filename().string()) != std::string::npos);
   }
