@@ -23,7 +23,13 @@ struct BoundBatch {
 };
 
 std::optional<BoundBatch> next(EpochHandle& self, bool keep) {
-  std::optional<Batch> batch = self.next();
+  std::optional<Batch> batch;
+  try {
+    batch = self.next();
+  } catch (const LoadError&) {
+    if (!keep) self.accept();
+    throw;
+  }
   if (!batch) return std::nullopt;
   if (!keep) self.accept();
   return BoundBatch{std::move(*batch), self.pinned()};

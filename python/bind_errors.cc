@@ -28,7 +28,7 @@ std::string_view without_struct(std::string_view message) {
   return message;
 }
 
-void translate(const std::exception_ptr& exception, void*) {
+void translate(const std::exception_ptr& exception, void*) try {
   try {
     std::rethrow_exception(exception);
   } catch (const PythonError& error) {
@@ -43,6 +43,8 @@ void translate(const std::exception_ptr& exception, void*) {
   } catch (const std::invalid_argument& error) {
     raise(PyExc_ValueError, decode_text(without_struct(error.what())));
   }
+} catch (nb::python_error& error) {
+  error.restore();  // a KeyboardInterrupt while one of the above was made
 }
 
 }  // namespace

@@ -9,24 +9,34 @@
 namespace ringfeed::python {
 namespace {
 
+/// After an interrupt that did not hit the sampler itself: ringfeed's Pull says so.
+bool may_be_asked_again(const Source& source, const nb::python_error& error) {
+  if (!error.matches(PyExc_KeyboardInterrupt) || source.batch->object == nullptr) return false;
+  const nb::object failed = nb::getattr(nb::handle(source.batch->object), "failed", nb::none());
+  return failed.is(nb::bool_(false));
+}
+
 /// Calls the sampler on the consumer's thread, which is without the GIL then.
 BatchSource wrap(std::shared_ptr<Source> source, std::shared_ptr<Signals> signals,
                  std::size_t dataset_size) {
   return [source = std::move(source), signals = std::move(signals),
           dataset_size]() -> std::optional<std::vector<std::uint32_t>> {
     const nb::gil_scoped_acquire gil;
-    if (source->batch->object == nullptr) return std::nullopt;  // the garbage collector has it
-    try {
-      const nb::object batch = nb::borrow(source->batch->object)();
-      if (batch.is_none()) return std::nullopt;
-      std::vector<std::uint32_t> entries =
-          checked_entries(batch, dataset_size, "a batch of the sampler");
-      if (entries.empty()) throw nb::value_error("a batch of the sampler is empty");
-      return entries;
-    } catch (const nb::python_error& error) {
-      PythonError caught = signals->caught(error);
-      source->error = caught.value();
-      throw caught;
+    for (;;) {
+      if (source->batch->object == nullptr) return std::nullopt;  // the garbage collector has it
+      try {
+        const nb::object batch = nb::borrow(source->batch->object)();
+        if (batch.is_none()) return std::nullopt;
+        std::vector<std::uint32_t> entries =
+            checked_entries(batch, dataset_size, "a batch of the sampler");
+        if (entries.empty()) throw nb::value_error("a batch of the sampler is empty");
+        return entries;
+      } catch (const nb::python_error& error) {
+        PythonError caught = signals->caught(error);  // and raised as soon as the window is full
+        if (may_be_asked_again(*source, error)) continue;
+        source->error = caught.value();
+        throw caught;
+      }
     }
   };
 }
@@ -49,11 +59,19 @@ EpochHandle::EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader,
 
 std::optional<Batch> EpochHandle::next() {
   const LoaderHandle::Consumer consumer(*loader_);
+  if (failed_) throw LoadError(*failed_);
   if (!offered_) {
     if (exiting()) return std::nullopt;
     before_ = epoch_->progress();
     try {
       offered_ = take();
+    } catch (const LoadError& error) {
+      if (error.error().stage == Stage::setup) {
+        before_.reset();
+      } else {
+        failed_ = error;
+      }
+      throw;
     } catch (...) {
       before_.reset();
       throw;
@@ -65,8 +83,9 @@ std::optional<Batch> EpochHandle::next() {
 }
 
 void EpochHandle::accept() noexcept {
-  if (!offered_) return;
+  if (!offered_ && !failed_) return;
   offered_.reset();
+  failed_.reset();
   before_.reset();
   drop_retired();  // with it page-locked memory's reference beside that which images() gave
 }

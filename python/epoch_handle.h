@@ -26,7 +26,8 @@ class EpochHandle {
   EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader, std::uint64_t epoch,
               const Progress& start, nb::handle batch);
 
-  /// The next batch; until accept() the same again, sharing its memory.
+  /// The next batch, or the LoadError of one that failed; until accept() the same again, a batch
+  /// sharing its memory.
   std::optional<Batch> next();
   void accept() noexcept;
   /// Of the batches accepted. Also while next() waits, because signal handlers save states
@@ -44,8 +45,10 @@ class EpochHandle {
   std::shared_ptr<LoaderHandle> loader_;
   std::shared_ptr<Source> source_;
   std::optional<Epoch> epoch_;
-  std::optional<Batch> offered_;    // what the core gave, until it is accepted
-  std::optional<Progress> before_;  // within next(), and while there is a batch offered
+  // What the core gave, until it is accepted.
+  std::optional<Batch> offered_;
+  std::optional<LoadError> failed_;
+  std::optional<Progress> before_;  // within next(), and while there is one of these
 };
 
 }  // namespace ringfeed::python

@@ -17,8 +17,12 @@ class LoaderIterator:
     """Yields [images, labels]. Nothing is read, and no epoch begins, before its first next().
 
     One thread at a time. After an error that names a file, or a timeout, next() may go on: with the
-    batch after the failed one, or with the batch that was waited for. A KeyboardInterrupt out of
-    next() loses nothing, whenever it comes; it may have target_transform called again.
+    batch after the failed one, or with the batch that was waited for.
+
+    In a `for` loop a KeyboardInterrupt loses nothing, whenever it comes: another `for` over the same
+    iterator goes on, and the loader's state counts the batches that the first has seen. (Python may
+    interrupt next(iterator) as it returns, with the batch in nobody's hands.) It may have
+    target_transform called again. An interrupted sampler of the caller's may not be able to go on.
     """
 
     def __init__(self, loader: DataLoader) -> None:
@@ -48,17 +52,23 @@ class LoaderIterator:
                 now = time.thread_time_ns()
                 self._loader._meter.begun(now - began)
                 began = now
-            result = run.next()
-            if result is None:
+            made = run.next()
+            if made is None:
                 self._ended = True
                 self._release()
                 raise StopIteration
-        self._loader._meter.delivered(time.thread_time_ns() - began)
+        if made.error is None:
+            self._loader._meter.delivered(time.thread_time_ns() - began)
         # No call from here to the caller's hands: only in and after calls does Python raise what a
         # signal handler raised.
-        run.taken += 1
         run.made = None
-        return result
+        run.taken += made.counts
+        if made.error is not None:
+            try:
+                raise made.error
+            finally:
+                del made  # the error refers to this frame
+        return made.result
 
     def _reset(self, loader: DataLoader, first_iter: bool = False) -> None:
         """torch's: persistent_workers use one iterator again and again."""

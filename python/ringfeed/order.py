@@ -22,6 +22,8 @@ from torch.utils.data import (
     SequentialSampler,
 )
 
+_NOTHING = object()
+
 
 class _OwnOrder:
     """Says that ringfeed's core makes the order, and carries set_epoch() to the loader.
@@ -148,6 +150,15 @@ def batches_of(indices: Iterator[Any], like: BatchSampler | None) -> Iterator[li
     return iter(BatchSampler(indices, like.batch_size, like.drop_last))
 
 
+def slices_of(samples: list[int], like: BatchSampler | None) -> Iterator[list[int]]:
+    """As the BatchSampler `like` makes them of a list; None: one by one. In C alone: in Python's code
+    a KeyboardInterrupt could end it."""
+    size, drop_last = (1, False) if like is None else (like.batch_size, like.drop_last)
+    end = len(samples) - len(samples) % size if drop_last else len(samples)
+    bounds = range(0, end, size), range(size, end + size, size)
+    return map(samples.__getitem__, map(slice, *bounds))
+
+
 def shares_of(sampler: DistributedSampler | None) -> tuple[int, int]:
     """rank and world size of the samples that a foreign sampler gives."""
     if sampler is not None:
@@ -209,21 +220,23 @@ class Pull:
         self, batches: Iterator[Any], length: int, entries: NDArray[np.uint32] | None
     ) -> None:
         """`length`: of the caller's dataset. `entries`: of a Subset, where its samples are."""
-        self._batches = batches  # never iter() of it: some samplers begin anew at that
-        self._peeked: Any = None
+        # Never iter() of them: some samplers begin anew at that.
+        self._batches = map(next, itertools.repeat(batches))
+        self._fetched: Any = _NOTHING
         self._length = length
         self._entries = entries
-        self._checksum = 0
-        self._samples = 0
-        self._marks = deque([(0, 0)])  # (samples, checksum) after the batches not consumed
+        self._mark = 0, 0
+        """How many samples have been given, and their checksum."""
+        self._marks = deque([self._mark])  # after the batches not consumed
         self.ended = False
+        self.failed = False
 
     def skip_batches(self, samples: int) -> int:
         """Goes past what an earlier run consumed: how many batches. ValueError within a batch."""
         skipped = 0
-        while self._samples < samples and self._take() is not None:
+        while self._mark[0] < samples and self() is not None:
             skipped += 1
-        if self._samples > samples:
+        if self._mark[0] > samples:
             raise ValueError(
                 f"the state was taken after {samples} samples, which is within a batch of this "
                 "batch_sampler: resume with the batch sizes that were saved"
@@ -234,42 +247,60 @@ class Pull:
     def skip_samples(self, samples: int, indices: Iterator[Any]) -> None:
         """The same for `indices` of which the batches have yet to be made."""
         if samples:
-            self._note(_places(list(itertools.islice(indices, samples)), self._length))
+            skipped = _places(list(itertools.islice(indices, samples)), self._length)
+            self._mark = self._mark_after(skipped)
         self._check_skipped(samples)
 
     def _check_skipped(self, samples: int) -> None:
-        if self._samples < samples:
+        if self._mark[0] < samples:
             raise ValueError(
-                f"the sampler ends after {self._samples} samples, before the {samples} that "
+                f"the sampler ends after {self._mark[0]} samples, before the {samples} that "
                 "the state counts: it is not the order that was saved"
             )
 
     def peek(self) -> int | None:
         """Size of the first batch, which stays the next; None: there is no batch."""
-        self._peeked = next(self._batches, None)
-        return None if self._peeked is None else len(_places(self._peeked, self._length))
+        self._fetch()
+        return None if self.ended else len(_places(self._fetched, self._length))
 
     def __call__(self) -> NDArray[np.uint32] | None:
-        batch = self._take()
-        if batch is None:
-            self.ended = True
+        """Where it raises KeyboardInterrupt and not `failed`, it can be called again."""
+        self._keep_mark()
+        self._fetch()
+        if self.ended:
             return None
-        return batch.astype(np.uint32) if self._entries is None else self._entries[batch]
+        places = _places(self._fetched, self._length)
+        entries = places.astype(np.uint32) if self._entries is None else self._entries[places]
+        mark = self._mark_after(places)
+        # No call from here on, so that all of it is done or nothing.
+        self._mark = mark
+        self._fetched = _NOTHING
+        return entries
 
-    def _take(self) -> NDArray[np.int64] | None:
-        batch, self._peeked = self._peeked, None
-        if batch is None:
-            batch = next(self._batches, None)
-        return None if batch is None else self._note(_places(batch, self._length))
+    def _fetch(self) -> None:
+        """The sampler's next batch to `_fetched`, if there is none."""
+        if self._fetched is not _NOTHING:
+            return
+        try:
+            # Not next(): a KeyboardInterrupt raised as it returns would lose what it gave.
+            for self._fetched in self._batches:
+                return
+            self.ended = True
+        except BaseException:
+            self.failed = True
+            raise
 
-    def _note(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        self._samples += len(places)
-        self._checksum = zlib.crc32(places.data, self._checksum)
-        self._marks.append((self._samples, self._checksum))
-        return places
+    def _mark_after(self, places: NDArray[np.int64]) -> tuple[int, int]:
+        samples, checksum = self._mark
+        return samples + len(places), zlib.crc32(places.data, checksum)
+
+    def _keep_mark(self) -> None:
+        if self._marks[-1] is not self._mark:
+            self._marks.append(self._mark)
 
     def checksum_after(self, samples: int) -> int:
         """Of the first `samples` of them; earlier ones are forgotten."""
+        self._keep_mark()
         while len(self._marks) > 1 and self._marks[1][0] <= samples:
             self._marks.popleft()
         return self._marks[0][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,11 @@ class _Place:
 
     given: Any
     """The loader's state after the batch that next() gave last."""
-    loader: Any
-    """Its state when that next() returned."""
-    moving: bool = False
-    """A next() has not returned: the loader may be further on."""
+    ahead: list[Any]
+    """The loader's own, since then."""
+    fetched: Batch = _NOTHING
+    """A batch of the loader's that is not copied yet, or the error in its place. The loader is past
+    it, and `ahead` does not say so yet."""
 
 
 @dataclass
@@ -43,9 +45,10 @@ class DevicePrefetcher:
     batch is ready for the stream that is current at next(). On the CPU it passes batches through.
 
     `loader`: a ringfeed.DataLoader, or any iterable of tensors in lists, tuples and dicts. An error
-    of the loader is raised at the batch it belongs to, and next() may go on, as after a
-    KeyboardInterrupt. state_dict() counts the batches that next() has given, not the one copied
-    ahead. One thread at a time; two iterators at once only if no state is asked for.
+    of the loader is raised at the batch it belongs to, and next() may go on; so may another `for`
+    over the same iterator after a KeyboardInterrupt. state_dict() counts the batches that next()
+    has given, not the one copied ahead. One thread at a time; two iterators at once only if no
+    state is asked for.
     """
 
     def __init__(self, loader: Any, device: torch.device | str | int) -> None:
@@ -73,14 +76,14 @@ class DevicePrefetcher:
         return getattr(self.loader, "batch_sampler", None)
 
     def set_epoch(self, epoch: int) -> None:
-        self._place = None
         self.loader.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """The loader's, as it was after the batch that next() gave last."""
         now, place = self.loader.state_dict(), self._place
-        # Another state than expected: a sampler's set_epoch(), or an iterator of the loader's own.
-        return place.given if place is not None and (place.moving or place.loader == now) else now
+        if place is not None and (place.fetched is not _NOTHING or now in place.ahead):
+            return place.given
+        return now  # moved by set_epoch(), or by an iterator of its own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._place = None
@@ -130,48 +133,61 @@ class _Ahead(Iterator[Batch]):
     def __init__(self, owner: DevicePrefetcher, side: Side) -> None:
         self._owner = owner
         self._side = side
-        self._batches = iter(owner.loader)
+        # Never iter() of it: some iterators begin anew at that.
+        self._batches = map(next, itertools.repeat(iter(owner.loader)))
         self._stateful = hasattr(owner.loader, "state_dict")
         self._place: _Place | None = None
-        self._fetched: Batch = _NOTHING
         self._copied: list[_Copied] = []
 
     def __next__(self) -> Batch:
         place = self._place
         if place is None:
             now = self._state()
-            place = self._place = self._owner._place = _Place(now, now)
-        place.moving = True
+            place = self._place = _Place(now, [now])
+        self._owner._place = place
         if not self._copied:
-            self._fetch()
+            self._fetch(place)
         found = self._copied[0]
         if found.error is not None:
-            place.given, place.loader, place.moving = found.state, found.state, False
-            if not isinstance(found.error, StopIteration):
-                self._copied = []
-            raise found.error
+            ended = isinstance(found.error, StopIteration)
+            ahead = [found.state]
+            # No call from here on: the error is given.
+            place.given, place.ahead = found.state, ahead
+            if ended:
+                raise StopIteration
+            self._copied = []
+            try:
+                raise found.error
+            finally:
+                del found  # the error refers to this frame
         if len(self._copied) == 1:
-            self._fetch()
+            self._fetch(place)
+        ahead = [self._copied[1].state]
         self._side.hand_over(found.batch, found.done)
         # No call from here on: the batch is given.
-        place.given, place.loader, place.moving = found.state, self._copied[-1].state, False
+        place.given, place.ahead = found.state, ahead
         self._copied = self._copied[1:]
         return found.batch
 
-    def _fetch(self) -> None:
-        error: Exception | None = None
-        if self._fetched is _NOTHING:
+    def _fetch(self, place: _Place) -> None:
+        """One batch more to `_copied`, or the error in its place."""
+        if place.fetched is _NOTHING:
             try:
                 # Not next(): a KeyboardInterrupt raised as it returns would lose what it gave.
-                for self._fetched in self._batches:
+                for place.fetched in self._batches:
                     break
                 else:
-                    error = StopIteration()
+                    place.fetched = StopIteration()
             except Exception as raised:  # for the call whose turn it is
-                error = raised
-        batch, done = (None, None) if error is not None else self._side.copy(self._fetched)
-        self._copied = [*self._copied, _Copied(batch, done, error, self._state())]
-        self._fetched = _NOTHING
+                place.fetched = raised
+        fetched = place.fetched
+        error = fetched if isinstance(fetched, Exception) else None
+        batch, done = (None, None) if error is not None else self._side.copy(fetched)
+        state = self._state()
+        copied = [*self._copied, _Copied(batch, done, error, state)]
+        ahead = [*place.ahead, state]
+        # No call from here on, so that all of it is done or nothing.
+        self._copied, place.ahead, place.fetched = copied, ahead, _NOTHING
 
     def _state(self) -> Any:
         return self._owner.loader.state_dict() if self._stateful else None

@@ -26,18 +26,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Made:
-    """A batch that is ready for the caller."""
+    """What next() is about to give its caller: a batch, or the error in its place."""
 
-    result: list[Any]
     before: tuple[int, list[int]]
     """The core's progress without it."""
+    result: Any = None
+    error: Exception | None = None
+    counts: bool = True
+    """Whether a batch is taken with it."""
 
 
 class Run:
     """An epoch of the core, from its first next() on.
 
-    Python may raise KeyboardInterrupt after any call. So a batch stays here, and out of position(),
-    until the caller of next() has nothing left to do but to return it, and sets `made` to None.
+    Python may raise KeyboardInterrupt after any call. So a batch or error stays here, and a batch
+    out of position(), until the caller of next() has nothing left to do but to return or raise it,
+    and sets `made` to None.
     """
 
     announced = False
@@ -53,12 +57,14 @@ class Run:
         pull: Pull | None,
         make: Callable[[_ringfeed.Batch], list[Any]],
         *,
+        calls_back: bool,
         expected: int | None,
         shares: tuple[int, int],
         checked: bool,
         persistent: bool,
     ) -> None:
-        """`native` None: there is nothing to load. `expected`: how many batches this run takes;
+        """`native` None: there is nothing to load. `calls_back`: `make` calls code of the user's,
+        and an error of that is the batch's. `expected`: how many batches this run takes;
         None: only the end tells. `checked`: the checksum of `pull` belongs into a state.
         `persistent`: the loader keeps `native` for the next run."""
         self.start = start
@@ -70,6 +76,7 @@ class Run:
         )
         self._pull = pull
         self._make = make
+        self._calls_back = calls_back
         self._expected = expected
         self._rank, self._world_size = shares
         self._checked = checked
@@ -79,28 +86,28 @@ class Run:
         self._last_stats: dict[str, Any] = {}
         self._process = os.getpid()
 
-    def next(self) -> list[Any] | None:
-        """What is made of the next batch, and again as long as `made` is set. None at the end and
-        after stop(). A failed batch counts as taken."""
+    def next(self) -> _Made | None:
+        """The next batch or error, and the same again as long as `made` is set. None at the end and
+        after stop()."""
         if self._epoch is None:
             return None
         if self.made is None:
+            before = self._epoch.progress()
+            batch = None
             try:
                 batch = self._epoch.next(keep=True)
+                if batch is None:
+                    self._ended = self._ended or (self._pull is not None and self._pull.ended)
+                    return None
+                self.made = _Made(before, self._make(batch))
             except LoadError as error:
-                self.taken += error.stage != "setup"
-                raise
-            if batch is None:
-                self._ended = self._ended or (self._pull is not None and self._pull.ended)
-                return None
-            try:
-                self.made = _Made(self._make(batch), self._epoch.progress())
-            except Exception:  # target_transform's
-                self._epoch.accept()
-                self.taken += 1
-                raise
-        self._epoch.accept()
-        return self.made.result
+                self.made = _Made(before, error=error, counts=error.stage != "setup")
+            except Exception as error:
+                counts = batch is not None and self._calls_back
+                self.made = _Made(before, error=error, counts=counts)
+        if self.made.counts:
+            self._epoch.accept()
+        return self.made
 
     @property
     def finished(self) -> bool:
@@ -202,6 +209,7 @@ def begin(loader: DataLoader) -> Run:
         native,
         plan.pull,
         make,
+        calls_back=resolved.source.target_transform is not None,
         expected=plan.expected,
         shares=loader._shares(),
         checked=plan.checked,
@@ -228,13 +236,13 @@ def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
     # torch's own BatchSampler can be made anew over what is left of its sampler.
     plain = given is None or type(given) is BatchSampler
     sampler: Any = given.sampler if plain and given is not None else loader.sampler
-    dealt = start.positions > 0 and plain and order.can_deal(sampler)
+    dealt = plain and order.can_deal(sampler)
     consumed = start.positions // world_size
     batches: Iterator[Any]
     expected: int | None
     if dealt:
         left = order.dealt_from(sampler, start.positions)
-        batches = order.batches_of(iter(left), given)
+        batches = order.slices_of(left, given)
         expected = _batches_in(len(left), given)
         pull = Pull(batches, length, entries)
     elif plain and consumed:

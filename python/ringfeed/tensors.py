@@ -50,7 +50,7 @@ def should_pin(pin_memory: bool, pin_memory_device: str) -> bool:
 
 def batch(found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool) -> list[Any]:
     """[images, labels], as torch's default_collate: images [size, 3, height, width], labels int64
-    [size] or what target_transform's results make. Once a batch: the caller owns the memory."""
+    [size] or what target_transform's results make. Once for each `found`, whose memory it shares."""
     images = _images(found, recipe)
     labels: Any = torch.from_dlpack(found.labels())
     if target_transform is not None:

@@ -7,17 +7,18 @@ import fcntl
 import itertools
 import operator
 import os
-import random
 import shutil
 import signal
+import sys
 import threading
 
 import pytest
 import torch
 from native import Native, run_python, tensors
 from small_images import PLAIN, make, order_of
+from torch.utils.data import DistributedSampler
 
-from ringfeed import DataLoader, LoadTimeout, _ringfeed
+from ringfeed import DataLoader, DevicePrefetcher, LoadError, LoadTimeout, _ringfeed, prefetch
 
 SLOW = {"batch_size": 2, "num_workers": 1}
 
@@ -120,35 +121,101 @@ def test_a_batch_is_offered_until_it_is_accepted(sample, reader):
     assert epoch.next().indices.tolist() == [2, 3] and epoch.progress()[0] == 4
 
 
-def test_an_interrupt_at_any_moment_of_next_loses_no_batch(tmp_path, reader):
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")
-    delays = random.Random(seed)
-    images = make(tmp_path, 64, PLAIN)
-    loader = DataLoader(images, 2, num_workers=1, reader=reader, seed=0)
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    interrupts = 0
-    try:
-        for epoch in range(20):
-            batches, seen, ended = iter(loader), [], False
-            while not ended:
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, delays.uniform(1e-5, 2e-3))
-                    for batch in batches:
-                        seen.append(batch)
-                    ended = True
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                except KeyboardInterrupt:
-                    interrupts += 1
-                    state = loader.state_dict()
-                    place = state["epoch"], state["positions"]
-                    at = epoch, 2 * len(seen)
-                    assert place == (at if len(seen) < len(loader) else (epoch + 1, 0))
-            assert order_of(seen) == list(range(len(images)))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert interrupts > 20
+class Interrupt:
+    """A profiler that raises KeyboardInterrupt at the `step`th moment at which Python may: when a
+    function begins, and when one written in C returns to Python. This file's frames do not count."""
+
+    def __init__(self, step):
+        self.left = step
+
+    def __call__(self, frame, event, argument):
+        if event in ("call", "c_return") and frame.f_code.co_filename != __file__:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt  # Python takes the profiler away
+
+
+class CopyNothing:
+    """Stands for a CUDA stream."""
+
+    def __init__(self, device):
+        pass
+
+    def copy(self, batch):
+        return batch, None
+
+    def hand_over(self, batch, done):
+        pass
+
+
+def refuse_two(label):
+    if label == 2:
+        raise ValueError("not this one")
+    return label
+
+
+MOMENTS = {
+    "shuffled": {"shuffle": True},
+    "one by one": {"batch_size": None},
+    "out of order": {"in_order": False},
+    "persistent workers": {"persistent_workers": True},
+    "distributed": {},
+    "a missing file": {},
+    "target_transform fails": {},
+    "prefetched": {},
+    "prefetched, a missing file": {},
+}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # within __del__
+@pytest.mark.parametrize("case", MOMENTS)
+def test_an_interrupt_at_any_moment_of_next_loses_no_batch(tmp_path, monkeypatch, case):
+    """The same run again and again, interrupted a step later each time."""
+    monkeypatch.setattr(prefetch, "Side", CopyNothing)
+    change = {"target_transform": refuse_two} if case == "target_transform fails" else {}
+    images = make(tmp_path, 6, PLAIN, **change)
+    if "a missing file" in case:
+        (tmp_path / "003.jpg").unlink()
+    options = {"batch_size": 2, "num_workers": 1, "seed": 0, **MOMENTS[case]}
+    samples = options["batch_size"] or 1
+
+    def run(profiler):
+        """What comes out, and how often it was interrupted."""
+        sampler = DistributedSampler(images, 1, 0) if case == "distributed" else None
+        loader = DataLoader(images, sampler=sampler, **options)
+        if "prefetched" in case:
+            loader = DevicePrefetcher(loader, "cuda")
+        batches, seen, interrupts, ended = iter(loader), [], 0, False
+        sys.setprofile(profiler)
+        while not ended:
+            try:
+                for batch in batches:
+                    seen.append(batch)
+                ended = True
+            except KeyboardInterrupt:
+                interrupts += 1
+                state = loader.state_dict()
+                place = state["epoch"], state["positions"] + samples * len(state["beyond"])
+                at = (0, samples * len(seen)) if samples * len(seen) < 6 else (1, 0)
+                assert place == at
+            except (LoadError, ValueError) as error:
+                seen.append(type(error))
+        sys.setprofile(None)
+        return [s if isinstance(s, type) else s[1] for s in seen], interrupts
+
+    expected, _ = run(None)
+    assert len(expected) == 6 // samples
+    for step in itertools.count(1):
+        profiler = Interrupt(step)
+        found, interrupts = run(profiler)
+        if profiler.left > 0:
+            break
+        assert interrupts <= 1
+        if options.get("in_order", True):
+            assert [str(f) for f in found] == [str(e) for e in expected], step
+        else:
+            assert sorted(map(str, found)) == sorted(map(str, expected)), step
+    assert step > 100
 
 
 def test_an_interrupted_target_transform_is_called_again(tmp_path):

@@ -121,6 +121,17 @@ def test_state_of_an_abandoned_iterator_stays_until_the_loader_moves():
     assert ahead.state_dict() == {"taken": 4}
 
 
+def test_state_counts_what_was_given_also_after_set_epoch_within_the_epoch(monkeypatch):
+    loader = Numbers(5)
+    monkeypatch.setattr(loader, "set_epoch", lambda epoch: None)  # the epoch that it is in
+    ahead = DevicePrefetcher(loader, "cuda")
+    states = []
+    for _ in ahead:
+        ahead.set_epoch(0)
+        states.append(ahead.state_dict()["taken"])
+    assert states == [1, 2, 3, 4, 5]
+
+
 def test_an_error_comes_at_its_batch_and_the_rest_follows():
     ahead = DevicePrefetcher(Numbers(4, bad=2), "cuda")
     batches = iter(ahead)
@@ -172,6 +183,17 @@ def test_an_interrupt_between_any_two_steps_loses_no_batch(monkeypatch, step):
             calls.extend(range(1000))
             assert ahead.state_dict() == {"taken": len(seen)}
     assert (seen, interrupts) == ([0, 1, 2], 1)
+
+
+def test_an_iterator_that_begins_anew_at_iter_is_read_once():
+    class Rewinding(Numbers.Iterator):
+        def __iter__(self):
+            self.at = 0
+            return self
+
+    loader = Numbers(3)
+    loader.__class__ = type("Loader", (Numbers,), {"__iter__": lambda self: Rewinding(self)})
+    assert numbers(DevicePrefetcher(loader, "cuda")) == [0, 1, 2]
 
 
 def test_an_empty_loader_ends_at_once():
