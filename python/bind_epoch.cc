@@ -23,15 +23,8 @@ struct BoundBatch {
 };
 
 std::optional<BoundBatch> next(EpochHandle& self, bool keep) {
-  std::optional<Batch> batch;
-  try {
-    batch = self.next();
-  } catch (const LoadError&) {
-    if (!keep) self.accept();
-    throw;
-  }
+  std::optional<Batch> batch = self.next(keep);
   if (!batch) return std::nullopt;
-  if (!keep) self.accept();
   return BoundBatch{std::move(*batch), self.pinned()};
 }
 
@@ -93,6 +86,7 @@ void bind_epoch(nb::module_& module) {
   nb::class_<EpochHandle>(module, "Epoch", nb::is_final(), nb::type_slots(epoch_slots))
       .def("next", next, nb::kw_only(), nb::arg("keep") = false)
       .def("accept", &EpochHandle::accept)
+      .def_prop_ro("offers", &EpochHandle::offers)
       .def("progress", progress);
   nb::class_<BoundBatch>(module, "Batch", nb::is_final())
       .def_prop_ro("size", [](const BoundBatch& self) { return self.batch.size(); })

@@ -22,7 +22,7 @@ BatchSource wrap(std::shared_ptr<Source> source, std::shared_ptr<Signals> signal
   return [source = std::move(source), signals = std::move(signals),
           dataset_size]() -> std::optional<std::vector<std::uint32_t>> {
     const nb::gil_scoped_acquire gil;
-    for (;;) {
+    for (int interrupts = 0;; ++interrupts) {
       if (source->batch->object == nullptr) return std::nullopt;  // the garbage collector has it
       try {
         const nb::object batch = nb::borrow(source->batch->object)();
@@ -33,7 +33,7 @@ BatchSource wrap(std::shared_ptr<Source> source, std::shared_ptr<Signals> signal
         return entries;
       } catch (const nb::python_error& error) {
         PythonError caught = signals->caught(error);  // and raised as soon as the window is full
-        if (may_be_asked_again(*source, error)) continue;
+        if (interrupts < 8 && may_be_asked_again(*source, error)) continue;
         source->error = caught.value();
         throw caught;
       }
@@ -57,35 +57,54 @@ EpochHandle::EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader,
                         : loader_->core().epoch(epoch, start));
 }
 
-std::optional<Batch> EpochHandle::next() {
+EpochHandle::~EpochHandle() {
+  failed_ = nullptr;
+  epoch_.reset();
+  source_.reset();
+  drop_retired();  // the sampler and its error, whose traceback may hold anything
+}
+
+std::optional<Batch> EpochHandle::next(bool keep) {
   const LoaderHandle::Consumer consumer(*loader_);
-  if (failed_) throw LoadError(*failed_);
-  if (!offered_) {
+  if (!offers()) {
     if (exiting()) return std::nullopt;
     before_ = epoch_->progress();
     try {
       offered_ = take();
-    } catch (const LoadError& error) {
-      if (error.error().stage == Stage::setup) {
-        before_.reset();
-      } else {
-        failed_ = error;
-      }
-      throw;
     } catch (...) {
-      before_.reset();
-      throw;
+      failed_ = kept(std::current_exception());
+      if (!failed_) {
+        before_.reset();
+        throw;
+      }
     }
-    if (!offered_) before_.reset();
+    if (!offers()) before_.reset();
   }
-  if (offered_) loader_->signals()->check();  // now, before anybody works on the batch
-  return offered_;
+  loader_->signals()->check();  // now, before anybody works on the batch
+  const std::exception_ptr failed = failed_;
+  std::optional<Batch> batch = offered_;
+  if (!keep) accept();
+  if (failed) std::rethrow_exception(failed);
+  return batch;
+}
+
+std::exception_ptr EpochHandle::kept(std::exception_ptr failure) const {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const LoadError& error) {
+    return error.error().stage == Stage::setup ? nullptr : failure;  // that can be tried again
+  } catch (const PythonError& error) {
+    const bool sampler = source_ != nullptr && source_->error == error.value();
+    return sampler && error.matches(PyExc_Exception) ? failure : nullptr;
+  } catch (...) {
+    return nullptr;
+  }
 }
 
 void EpochHandle::accept() noexcept {
-  if (!offered_ && !failed_) return;
+  if (!offers()) return;
   offered_.reset();
-  failed_.reset();
+  failed_ = nullptr;
   before_.reset();
   drop_retired();  // with it page-locked memory's reference beside that which images() gave
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <optional>
 
@@ -25,11 +26,15 @@ class EpochHandle {
   /// `owner` is the Python object of `loader`. `batch`: Source's, or None.
   EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader, std::uint64_t epoch,
               const Progress& start, nb::handle batch);
+  EpochHandle(EpochHandle&&) = default;
+  ~EpochHandle();
 
-  /// The next batch, or the LoadError of one that failed; until accept() the same again, a batch
-  /// sharing its memory.
-  std::optional<Batch> next();
+  /// The next batch, or the LoadError of one that failed, or what the sampler raised. With `keep`
+  /// the same again until accept(), a batch sharing its memory.
+  std::optional<Batch> next(bool keep);
   void accept() noexcept;
+  /// Whether there is something to accept.
+  bool offers() const noexcept { return offered_ || failed_ != nullptr; }
   /// Of the batches accepted. Also while next() waits, because signal handlers save states
   /// (Lightning's does when its job is preempted).
   Progress progress() const;
@@ -40,6 +45,8 @@ class EpochHandle {
 
  private:
   std::optional<Batch> take();
+  /// `failure` if the core tells of it only once, else null.
+  std::exception_ptr kept(std::exception_ptr failure) const;
 
   nb::object owner_;
   std::shared_ptr<LoaderHandle> loader_;
@@ -47,7 +54,7 @@ class EpochHandle {
   std::optional<Epoch> epoch_;
   // What the core gave, until it is accepted.
   std::optional<Batch> offered_;
-  std::optional<LoadError> failed_;
+  std::exception_ptr failed_;
   std::optional<Progress> before_;  // within next(), and while there is one of these
 };
 

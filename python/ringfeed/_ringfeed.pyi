@@ -149,12 +149,15 @@ class Epoch:
     def next(self, *, keep: bool = False) -> Batch | None:
         """Waits with the GIL released; signals are looked for every 100 ms, and a KeyboardInterrupt
         that ends the wait loses no batch. With `keep` one that comes later loses none either: until
-        accept() the next call gives the same batch, in the same memory, or raises its LoadError
-        again, and progress() is before it. None at the end and after stop(). Raises errors.LoadError,
-        errors.LoadTimeout, what `source` raised, RuntimeError where two threads call at once, in a
-        forked child, or once another epoch of the loader has begun."""
+        accept() the next call gives the same batch, in the same memory, or raises the same LoadError
+        or error of `source`, and progress() is before it. None at the end and after stop(). Raises
+        errors.LoadError, errors.LoadTimeout, what `source` raised, RuntimeError where two threads
+        call at once, in a forked child, or once another epoch of the loader has begun."""
     def accept(self) -> None:
-        """The batch that next(keep=True) gave, or failed to, is taken. On the thread of next()."""
+        """What next(keep=True) gave or raised is taken. On the thread of next()."""
+    @property
+    def offers(self) -> bool:
+        """Whether there is something to accept."""
     def progress(self) -> tuple[int, list[int]]:
         """Progress: (positions, beyond) after the batches that have been taken. Any time, also
         from a signal handler while next() waits."""

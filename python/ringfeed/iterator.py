@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .run import Run, begin
+from .run import Beginning, Run, begin, prepare
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -27,6 +27,7 @@ class LoaderIterator:
 
     def __init__(self, loader: DataLoader) -> None:
         self._loader = loader
+        self._beginning: Beginning | None = None
         self._run: Run | None = None
         self._ended = False
         self._profile_name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"
@@ -42,16 +43,10 @@ class LoaderIterator:
         with torch.autograd.profiler.record_function(self._profile_name):
             if self._ended:
                 raise StopIteration
-            if self._run is None:
-                self._run = begin(self._loader)
             run = self._run
-            if not run.announced:
-                self._loader._runs.add(run)
-                self._loader._epochs.begin(run)
-                run.announced = True
-                now = time.thread_time_ns()
-                self._loader._meter.begun(now - began)
-                began = now
+            if run is None or not run.announced:
+                run = self._begin()
+                began = time.thread_time_ns()
             made = run.next()
             if made is None:
                 self._ended = True
@@ -70,9 +65,30 @@ class LoaderIterator:
                 del made  # the error refers to this frame
         return made.result
 
+    def _begin(self) -> Run:
+        """Begins the next epoch. After a KeyboardInterrupt the next call goes on with it."""
+        began = time.thread_time_ns()
+        loader, run = self._loader, self._run
+        if run is None:
+            beginning = self._beginning
+            if beginning is None or beginning.start != loader._epochs.next:
+                self._beginning = beginning = prepare(loader)
+            try:
+                self._run = run = begin(loader, beginning)
+            except Exception:
+                self._beginning = None
+                raise
+            self._beginning = None
+        loader._runs.add(run)
+        loader._epochs.begin(run)
+        run.announced = True
+        loader._meter.begun(time.thread_time_ns() - began)
+        return run
+
     def _reset(self, loader: DataLoader, first_iter: bool = False) -> None:
         """torch's: persistent_workers use one iterator again and again."""
         self._release()
+        self._beginning = None
         self._run = None
         self._ended = False
 

@@ -135,7 +135,9 @@ def dealt_from(sampler: DistributedSampler, start: int) -> list[int]:
     ranks = sampler.num_replicas
     share = left // ranks if sampler.drop_last else -(-left // ranks)
     first = start + sampler.rank
-    return [order[p % len(order)] for p in range(first, first + share * ranks, ranks)]
+    dealt = order[first::ranks][:share]
+    padding = range(first + len(dealt) * ranks, first + share * ranks, ranks)
+    return dealt + [order[p % len(order)] for p in padding]
 
 
 def can_deal(sampler: object) -> bool:
@@ -144,15 +146,18 @@ def can_deal(sampler: object) -> bool:
 
 
 def batches_of(indices: Iterator[Any], like: BatchSampler | None) -> Iterator[list[Any]]:
-    """As the BatchSampler `like` makes them; None: one by one."""
+    """As the BatchSampler `like` makes them; None: one by one. In C alone: Python's code could be
+    ended by a KeyboardInterrupt."""
     if like is None:
-        return ([index] for index in indices)
-    return iter(BatchSampler(indices, like.batch_size, like.drop_last))
+        return map(list, zip(indices))
+    if like.drop_last:
+        return map(list, zip(*[indices] * like.batch_size))
+    parts = map(itertools.islice, itertools.repeat(indices), itertools.repeat(like.batch_size))
+    return itertools.takewhile(len, map(list, parts))
 
 
 def slices_of(samples: list[int], like: BatchSampler | None) -> Iterator[list[int]]:
-    """As the BatchSampler `like` makes them of a list; None: one by one. In C alone: in Python's code
-    a KeyboardInterrupt could end it."""
+    """The same of a list, without an iterator that could be interrupted halfway."""
     size, drop_last = (1, False) if like is None else (like.batch_size, like.drop_last)
     end = len(samples) - len(samples) % size if drop_last else len(samples)
     bounds = range(0, end, size), range(size, end + size, size)

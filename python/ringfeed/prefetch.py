@@ -188,6 +188,7 @@ class _Ahead(Iterator[Batch]):
         ahead = [*place.ahead, state]
         # No call from here on, so that all of it is done or nothing.
         self._copied, place.ahead, place.fetched = copied, ahead, _NOTHING
+        del fetched, error, copied  # an error refers to this frame
 
     def _state(self) -> Any:
         return self._owner.loader.state_dict() if self._stateful else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
+import itertools
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +35,8 @@ class _Made:
     error: Exception | None = None
     counts: bool = True
     """Whether a batch is taken with it."""
+    accepted: bool = True
+    """Whether the core need not offer it again."""
 
 
 class Run:
@@ -82,6 +85,7 @@ class Run:
         self._checked = checked
         self._persistent = persistent
         self._ended = native is None
+        self._stopped = False
         self._last_position = start
         self._last_stats: dict[str, Any] = {}
         self._process = os.getpid()
@@ -92,22 +96,29 @@ class Run:
         if self._epoch is None:
             return None
         if self.made is None:
-            before = self._epoch.progress()
-            batch = None
-            try:
-                batch = self._epoch.next(keep=True)
-                if batch is None:
-                    self._ended = self._ended or (self._pull is not None and self._pull.ended)
-                    return None
-                self.made = _Made(before, self._make(batch))
-            except LoadError as error:
-                self.made = _Made(before, error=error, counts=error.stage != "setup")
-            except Exception as error:
-                counts = batch is not None and self._calls_back
-                self.made = _Made(before, error=error, counts=counts)
-        if self.made.counts:
+            self.made = self._make_next()
+        made = self.made
+        if made is not None and made.accepted:
             self._epoch.accept()
-        return self.made
+        return made
+
+    def _make_next(self) -> _Made | None:
+        assert self._epoch is not None
+        before = self._epoch.progress()
+        batch = None
+        try:
+            batch = self._epoch.next(keep=True)
+            if batch is not None:
+                return _Made(before, self._make(batch))
+        except Exception as error:
+            if batch is not None:  # target_transform's, else a signal handler's: the batch stays
+                return _Made(before, None, error, self._calls_back, self._calls_back)
+            if self._epoch.offers:
+                return _Made(before, None, error, counts=isinstance(error, LoadError))
+            raise  # a timeout, say: the next call finds out for itself
+        pulled_all = self._pull is not None and self._pull.ended
+        self._ended = self._ended or (pulled_all and not self._stopped)
+        return None
 
     @property
     def finished(self) -> bool:
@@ -134,6 +145,7 @@ class Run:
 
     def stop(self) -> None:
         """Ends it; a next() that waits gets None. Any thread."""
+        self._stopped = True
         if (native := self._native) is not None:
             native.stop()
 
@@ -159,7 +171,8 @@ def drop_aside(native: _ringfeed.Loader | None, process: int) -> None:
     if sys.is_finalizing():
         return  # all loaders are stopped, and Python 3.11 would wait for ever for a thread to start
     try:
-        threading.Thread(target=native.stop, name="ringfeed-stop", daemon=True).start()
+        # Not threading.Thread, whose start() keeps for ever what a KeyboardInterrupt hits in it.
+        _thread.start_new_thread(native.stop, ())
     except RuntimeError:
         pass  # no thread can be had: the loader's own end stops it
 
@@ -175,12 +188,23 @@ class _Plan:
     checked: bool = False
 
 
-def begin(loader: DataLoader) -> Run:
-    """Starts the epoch that is next. It is not the loader's latest yet.
+@dataclass(frozen=True)
+class Beginning:
+    """What is settled of a run before the first index is read, which may be possible only once."""
 
-    What the loader's attributes say at this moment counts. Random numbers are drawn as torch's
-    iterators draw them: a base seed, then, under shuffle without a generator, RandomSampler's. (With
-    a generator RandomSampler draws a permutation from it: that one is not made.)
+    start: Position
+    resolved: Resolved
+    plan: _Plan
+    seed: int
+    pinned: bool
+
+
+def prepare(loader: DataLoader) -> Beginning:
+    """The epoch that is next: what the loader's attributes say at this moment counts.
+
+    Random numbers are drawn as torch's iterators draw them: a base seed, then, under shuffle without
+    a generator, RandomSampler's. (With a generator RandomSampler draws a permutation from it: that
+    one is not made.)
     """
     resolved = loader._resolved()
     loader._listen()
@@ -192,11 +216,18 @@ def begin(loader: DataLoader) -> Run:
     seed = loader._settle_seed(base_seed)
     if loader.generator is None and loader._own and isinstance(loader.sampler, ShuffledOrder):
         draw_seed(None)
+    return Beginning(start, resolved, plan, seed, pinned)
+
+
+def begin(loader: DataLoader, beginning: Beginning) -> Run:
+    """Starts it. It is not the loader's latest yet. After a KeyboardInterrupt call it again."""
+    resolved, plan, pinned = beginning.resolved, beginning.plan, beginning.pinned
     native = None
     # Only now: torch too reads a sampler after it has drawn the base seed.
     first = plan.pull.peek() if plan.pull is not None else plan.expected
     if first:
-        options = core_options(loader, batch_size=plan.batch_size or first, seed=seed, pinned=pinned)
+        size = plan.batch_size or first
+        options = core_options(loader, batch_size=size, seed=beginning.seed, pinned=pinned)
         native = loader._core(resolved, options)
     make = partial(
         tensors.batch if loader._auto_collation else tensors.sample,
@@ -205,7 +236,7 @@ def begin(loader: DataLoader) -> Run:
         pinned=pinned,
     )
     return Run(
-        start,
+        beginning.start,
         native,
         plan.pull,
         make,
@@ -246,13 +277,18 @@ def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
         expected = _batches_in(len(left), given)
         pull = Pull(batches, length, entries)
     elif plain and consumed:
-        indices = (index for index in sampler)  # an iterator whatever the sampler's iter() gives
+        indices = itertools.chain.from_iterable([sampler])  # its iter() only when it is read
         pull = Pull(order.batches_of(indices, given), length, entries)
         pull.skip_samples(consumed, indices)
         total = order.size_of(sampler)
         expected = None if total is None else _batches_in(max(0, total - consumed), given)
     else:
-        batches = order.batches_of(iter(sampler), None) if given is None else iter(given)
+        if given is None:
+            batches = order.batches_of(iter(sampler), None)
+        elif plain:
+            batches = order.batches_of(itertools.chain.from_iterable([sampler]), given)
+        else:
+            batches = iter(given)
         pull = Pull(batches, length, entries)
         skipped = pull.skip_batches(consumed)
         total = order.size_of(loader._index_sampler)

@@ -8,6 +8,7 @@ import itertools
 import os
 import pickle
 import resource
+import weakref
 
 import numpy as np
 import PIL
@@ -238,6 +239,23 @@ def test_a_start_that_fails_is_a_setup_error_and_may_be_tried_again(four, reader
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert (caught.value.errno, caught.value.stage) == (errno.EMFILE, "setup")
     assert epoch.next().size == 4 and epoch.next() is None
+
+
+def test_the_error_of_a_source_goes_with_its_epoch(four):
+    class Broken(Exception):
+        pass
+
+    def source():
+        raise Broken
+
+    native = Native(four)
+    epoch = native.loader.epoch(0, source=source)
+    with pytest.raises(Broken) as caught:
+        epoch.next()
+    gone = weakref.ref(caught.value)
+    del caught, epoch
+    gc.collect()
+    assert gone() is None
 
 
 def test_what_was_never_initialised_is_collected():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import weakref
 from collections import namedtuple
 
 import pytest
@@ -140,6 +143,20 @@ def test_an_error_comes_at_its_batch_and_the_rest_follows():
         next(batches)
     assert ahead.state_dict() == {"taken": 3}
     assert numbers(batches) == [3]
+
+
+def test_an_error_leaves_no_cycle_behind():
+    loader = Numbers(2, bad=0)
+    gone = weakref.ref(loader)
+    gc.disable()
+    try:
+        batches = iter(DevicePrefetcher(loader, "cuda"))
+        with contextlib.suppress(OSError):
+            next(batches)
+        del loader, batches
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_an_interrupt_loses_no_batch():

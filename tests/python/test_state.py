@@ -214,6 +214,17 @@ def test_a_batch_sampler_resumes_at_its_batches(images):
         next(iter(resumed))
 
 
+def test_close_within_an_epoch_keeps_its_place(images):
+    for options in ({"batch_size": 2}, {"batch_sampler": [[0, 1], [2, 3], [4, 5]]}):
+        loader = DataLoader(images, **options)
+        batches = iter(loader)
+        next(batches)
+        loader.close()
+        assert list(batches) == []
+        state = loader.state_dict()
+        assert (state["epoch"], state["positions"]) == (0, 2)
+
+
 @pytest.mark.parametrize("kind", ["own", "seeded"])
 def test_out_of_order_nothing_is_lost_or_repeated(images, kind):
     def make_loader(**options):
