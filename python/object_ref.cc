@@ -1,6 +1,7 @@
 #include "object_ref.h"
 
 #include <atomic>
+#include <utility>
 
 namespace ringfeed::python {
 namespace {
@@ -28,12 +29,8 @@ ObjectRef hold(nb::object object) {
   return {held.release(), retire};
 }
 
-nb::object take(HeldObject& held) noexcept {
-  return nb::steal(std::exchange(held.object, nullptr));
-}
-
 void clear(const ObjectRef& ref) noexcept {
-  if (ref != nullptr && ref->object != nullptr) take(*ref);
+  if (ref != nullptr) Py_XDECREF(std::exchange(ref->object, nullptr));
 }
 
 void drop_retired() noexcept {

@@ -11,7 +11,7 @@ namespace nb = nanobind;
 
 /// One reference to a Python object, held by C++.
 struct HeldObject {
-  PyObject* object;  ///< null once taken out
+  PyObject* object;  ///< null once cleared
   HeldObject* next = nullptr;
 };
 
@@ -22,8 +22,6 @@ using ObjectRef = std::shared_ptr<HeldObject>;
 
 /// With the GIL.
 ObjectRef hold(nb::object object);
-/// The object, leaving nothing behind. With the GIL.
-nb::object take(HeldObject& held) noexcept;
 /// What a type's tp_clear does with one that its tp_traverse visits: one of its owners alone may.
 void clear(const ObjectRef& ref) noexcept;
 /// Lets go of what was dropped since the last call. With the GIL.

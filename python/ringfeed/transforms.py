@@ -26,6 +26,7 @@ _DTYPES = {
 }
 _HALVES = (torch.float16, torch.bfloat16)
 
+
 @dataclass(frozen=True)
 class Recipe:
     """A transform as the core carries it out."""
