@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The second half of bench/make_photos.sh: photographs of unpacked Debian packages to a set.
 
-    make_photos.py UNPACKED DIR     (UNPACKED/<package>/usr/..., as dpkg-deb -x leaves it)
+make_photos.py UNPACKED DIR     (UNPACKED/<package>/usr/..., as dpkg-deb -x leaves it)
 """
 
 import argparse
@@ -11,12 +11,25 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-from photo_set import Item, Look, describe, fingerprint, is_made, make  # noqa: E402
+from photo_set import Item, Look, describe, fingerprint, is_made, make
 
 SYNSETS = (
-    "n01440764", "n01443537", "n01484850", "n01491361", "n01494475", "n01496331", "n01498041",
-    "n01514668", "n01514859", "n01518878", "n01530575", "n01531178", "n01532829", "n01534433",
-    "n01537544", "n01558993",
+    "n01440764",
+    "n01443537",
+    "n01484850",
+    "n01491361",
+    "n01494475",
+    "n01496331",
+    "n01498041",
+    "n01514668",
+    "n01514859",
+    "n01518878",
+    "n01530575",
+    "n01531178",
+    "n01532829",
+    "n01534433",
+    "n01537544",
+    "n01558993",
 )
 TRAIN, VAL, LARGE = 384, 64, 24
 
@@ -28,14 +41,41 @@ SKLEARN = "python3-sklearn/usr/lib/python3/dist-packages/sklearn/datasets/images
 # Drawings, abstract patterns and photos of nothing but blur.
 NO_PHOTOS = ("umang", "analogpattern", "Infinite-Sea", "Painting-Colors", "Fossa")
 PLASMA = (
-    "FallenLeaf", "Path", "EveningGlow", "Kite", "ColorfulCups", "OneStandsOut", "BytheWater",
-    "summer_1am", "ColdRipple", "Volna",
+    "FallenLeaf",
+    "Path",
+    "EveningGlow",
+    "Kite",
+    "ColorfulCups",
+    "OneStandsOut",
+    "BytheWater",
+    "summer_1am",
+    "ColdRipple",
+    "Volna",
 )
 SMALL = (
-    [f"{OPENCV}/{name}.jpg" for name in
-     ("fruits", "baboon", "leuvenA", "aloeL", "board", "home", "building", "butterfly")]
-    + [f"{SKIMAGE}/{name}" for name in
-       ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")]
+    [
+        f"{OPENCV}/{name}.jpg"
+        for name in (
+            "fruits",
+            "baboon",
+            "leuvenA",
+            "aloeL",
+            "board",
+            "home",
+            "building",
+            "butterfly",
+        )
+    ]
+    + [
+        f"{SKIMAGE}/{name}"
+        for name in (
+            "coffee.png",
+            "astronaut.png",
+            "chelsea.png",
+            "rocket.jpg",
+            "motorcycle_left.png",
+        )
+    ]
     + [f"{SKLEARN}/china.jpg", f"{SKLEARN}/flower.jpg"]
 )
 
@@ -66,7 +106,7 @@ def find_photos(unpacked):
     ):
         large += [p for p in unpacked.glob(pattern) if not p.is_symlink()]
     for name in PLASMA:
-        sizes = [p for p in (unpacked / WALLPAPERS / name / "contents/images").glob("*.jpg")]
+        sizes = list((unpacked / WALLPAPERS / name / "contents/images").glob("*.jpg"))
         large.append(max(sizes, key=lambda p: (p.stat().st_size, p.name)))
     large = [p for p in large if not p.name.startswith(NO_PHOTOS)]
     small = [unpacked / name for name in SMALL]
@@ -88,7 +128,7 @@ def items(large, small):
             name = f"{synset}_{i + 1}" if split == "train" else f"ILSVRC2012_val_{i + 1:08d}"
             # Each class has its own photographs; one file in five comes from the small ones.
             own = small if i // len(SYNSETS) % 5 == 4 else large
-            photos = own[i % len(SYNSETS)::len(SYNSETS)] or own[i % len(own):][:1]
+            photos = own[i % len(SYNSETS) :: len(SYNSETS)] or own[i % len(own) :][:1]
             look = from_small if own is small else from_large
             result.append(Item(f"{split}/{synset}/{name}.JPEG", tuple(photos), look))
     huge = tuple(p for p in large if "lomiri" in p or "plasma" in p)
@@ -114,8 +154,10 @@ def main():
         licences.mkdir(exist_ok=True)
         for copyright in args.unpacked.glob("*/usr/share/doc/*/copyright"):
             shutil.copyfile(copyright, licences / f"{copyright.parent.name}.copyright")
-        print(f"made the set in {time.perf_counter() - start:.0f} s "
-              f"from {len(large)} large and {len(small)} small photographs")
+        print(
+            f"made the set in {time.perf_counter() - start:.0f} s "
+            f"from {len(large)} large and {len(small)} small photographs"
+        )
     print(describe(args.dir))
 
 

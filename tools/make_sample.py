@@ -75,9 +75,7 @@ def items(train, val):
         for synset, (_, photos) in CLASSES.items():
             for i in range(per_class):
                 number += 1
-                name = (
-                    f"{synset}_{i + 1}" if split == "train" else f"ILSVRC2012_val_{number:08d}"
-                )
+                name = f"{synset}_{i + 1}" if split == "train" else f"ILSVRC2012_val_{number:08d}"
                 kind, extra = "plain", {}
                 if number % 50 == 7:
                     kind = "progressive"

@@ -24,8 +24,16 @@ from PIL import __version__ as pillow_version
 
 # ImageNet's most frequent sizes, about as often as they occur there.
 SIZES = {
-    (500, 375): 45, (375, 500): 14, (500, 333): 16, (333, 500): 7, (500, 400): 3, (400, 300): 4,
-    (500, 500): 3, (640, 480): 4, (300, 225): 2, (500, 281): 2,
+    (500, 375): 45,
+    (375, 500): 14,
+    (500, 333): 16,
+    (333, 500): 7,
+    (500, 400): 3,
+    (400, 300): 4,
+    (500, 500): 3,
+    (640, 480): 4,
+    (300, 225): 2,
+    (500, 281): 2,
 }
 SUBSAMPLING = {"4:2:0": 72, "4:4:4": 24, "4:2:2": 4}
 # Kinds a decoder meets rarely; everything else is "plain" (baseline YCbCr).
@@ -151,9 +159,14 @@ def make_item(task):
         check.convert("RGB")
     size = path.stat().st_size
     return {
-        "path": item.path, "width": picture.width, "height": picture.height, "kind": item.kind,
-        "quality": quality if item.kind != "png" else None, "subsampling": subsampling,
-        "bytes": size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "path": item.path,
+        "width": picture.width,
+        "height": picture.height,
+        "kind": item.kind,
+        "quality": quality if item.kind != "png" else None,
+        "subsampling": subsampling,
+        "bytes": size,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
 
 

@@ -5,9 +5,9 @@
 
 auditwheel copies the libraries in and points the module at them. Three things it leaves open:
 
-- The command. From a folder of scripts no relative path leads to the libraries, so the program moves
-  into the package and a script that executes it takes its place. (auditwheel's own such script asks
-  sysconfig where packages are, which is wrong after pip's --user and --target.)
+- The command. From a folder of scripts no relative path leads to the libraries, so the program
+  moves into the package and a script that executes it takes its place. (auditwheel's own script
+  asks sysconfig where packages are, which is wrong after pip's --user and --target.)
 - zlib. auditwheel's policy counts on the system for it; here it is carried like the others.
 - Licences. The texts of everything carried, linked or compiled in come from the Debian packages and
   Python distributions that it was taken from: a release is made on Debian.
@@ -65,7 +65,10 @@ def needed(path):
 def debian_package(library):
     """The package that a shared library came from."""
     real = library.resolve()
-    for name in (real, Path("/", real.relative_to("/usr")) if real.is_relative_to("/usr") else real):
+    for name in (
+        real,
+        Path("/", real.relative_to("/usr")) if real.is_relative_to("/usr") else real,
+    ):
         found = subprocess.run(["dpkg-query", "-S", name], capture_output=True, text=True)
         if found.returncode == 0:
             return found.stdout.split(":")[0]
@@ -126,10 +129,12 @@ def repair(wheel, out):
         ]
 
     arguments = ["auditwheel", "repair", "--plat", PLATFORM, "--strip", "-w", str(out), str(wheel)]
-    with mock.patch.object(WheelPolicies, "__init__", carry_zlib):
-        with mock.patch.object(sys, "argv", arguments):
-            if auditwheel.main.main():
-                raise SystemExit("repair_wheel: auditwheel failed")
+    with (
+        mock.patch.object(WheelPolicies, "__init__", carry_zlib),
+        mock.patch.object(sys, "argv", arguments),
+    ):
+        if auditwheel.main.main():
+            raise SystemExit("repair_wheel: auditwheel failed")
 
 
 def check(wheel):
@@ -140,7 +145,9 @@ def check(wheel):
         programs = list(elf_files(tree))
         for path in programs:
             for name, file in needed(path).items():
-                if not SYSTEM.fullmatch(name) and not (file and file.resolve().is_relative_to(tree)):
+                if not SYSTEM.fullmatch(name) and not (
+                    file and file.resolve().is_relative_to(tree)
+                ):
                     raise SystemExit(f"repair_wheel: {path.relative_to(tree)} still needs {name}")
         if not list(tree.glob("ringfeed/_ringfeed*.so")):
             raise SystemExit("repair_wheel: the wheel lacks the module")

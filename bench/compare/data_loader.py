@@ -135,7 +135,7 @@ def make_loader(spec):
 
 
 def run_for_memory(loader):
-    for number, (images, labels) in enumerate(loader):
+    for number, _ in enumerate(loader):
         if number == len(loader) // 2:
             time.sleep(PAUSE)
 
@@ -284,9 +284,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=2, help="counted ones of a run")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 4, 8])
-    parser.add_argument(
-        "--quick", action="store_true", help="a minute: one repeat of short epochs"
-    )
+    parser.add_argument("--quick", action="store_true", help="a minute: one repeat of short epochs")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
@@ -331,8 +329,11 @@ def main():
             bound, word = TARGETS[name]
             unit = "" if name.startswith("CPU") else " x"
             print(f"{name + ':':40}{figure:.2f}{unit} (target: {word} {bound:.2g})")
-    missed = [name for name, figure in figures.items()
-              if (figure < TARGETS[name][0]) == (TARGETS[name][1] == "at least")]
+    missed = [
+        name
+        for name, figure in figures.items()
+        if (figure < TARGETS[name][0]) == (TARGETS[name][1] == "at least")
+    ]
     if args.check and missed:
         raise SystemExit(f"missed: {', '.join(missed)}")
 

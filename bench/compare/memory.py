@@ -89,8 +89,11 @@ def main():
         print(json.dumps(report, indent=1))
     else:
         for name, value in report.items():
-            print(f"{name[:-6]:16}{value / 1e6:10.1f} MB" if name.endswith("_bytes")
-                  else f"{name:16}{value!s:>10}")
+            print(
+                f"{name[:-6]:16}{value / 1e6:10.1f} MB"
+                if name.endswith("_bytes")
+                else f"{name:16}{value!s:>10}"
+            )
     return 0 if report["within"] else 1
 
 

@@ -91,7 +91,7 @@ def _plain_sampler(loader: DataLoader) -> tuple[Any, BatchSampler | None]:
         if type(sampler) in (DistributedSampler, SequentialSampler):
             return sampler, batches
     raise ValueError(
-        f"draws() cannot know the order of {order.describe(loader.sampler, batches, False)}: to ask "
-        "it would begin one of its epochs and use up its random numbers. It knows ringfeed's own "
-        "order, a DistributedSampler's and a SequentialSampler's"
+        f"draws() cannot know the order of {order.describe(loader.sampler, batches, False)}: to "
+        "ask it would begin one of its epochs and use up its random numbers. It knows ringfeed's "
+        "own order, a DistributedSampler's and a SequentialSampler's"
     )

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NoReturn, TypeVar, Union, overload
+from typing import Any, Generic, TypeVar, Union, overload
 
 import numpy as np
 import torch.utils.data

@@ -18,9 +18,7 @@ class LoadError(OSError):
     detail: str
     """What is wrong, and what to do about it."""
 
-    def __init__(
-        self, message: str, stage: str, errno: int | None, path: str, detail: str
-    ) -> None:
+    def __init__(self, message: str, stage: str, errno: int | None, path: str, detail: str) -> None:
         super().__init__(errno or None, os.strerror(errno) if errno else None, path or None)
         self._message = message
         self.stage = stage

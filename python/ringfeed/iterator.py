@@ -19,10 +19,11 @@ class LoaderIterator:
     One thread at a time. After an error that names a file, or a timeout, next() may go on: with the
     batch after the failed one, or with the batch that was waited for.
 
-    In a `for` loop a KeyboardInterrupt loses nothing, whenever it comes: another `for` over the same
-    iterator goes on, and the loader's state counts the batches that the first has seen. (Python may
-    interrupt next(iterator) as it returns, with the batch in nobody's hands.) It may have
-    target_transform called again. An interrupted sampler of the caller's may not be able to go on.
+    In a `for` loop a KeyboardInterrupt loses nothing, whenever it comes: another `for` over the
+    same iterator goes on, and the loader's state counts the batches that the first has seen.
+    (Python may interrupt next(iterator) as it returns, with the batch in nobody's hands.) It may
+    have target_transform called again. An interrupted sampler of the caller's may not be able to go
+    on.
     """
 
     def __init__(self, loader: DataLoader) -> None:
@@ -102,4 +103,3 @@ class LoaderIterator:
 
     def __getstate__(self) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot be pickled; pickle the loader")
-

@@ -42,8 +42,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     - `prefetch_factor`: batches ready ahead in all, not for each worker; 2 if None.
     - `batch_size=None`: yields [image [3, H, W], label], one sample at a time; prefetch_factor is
       then for each worker.
-    - `shuffle` draws the order from (seed, epoch); a `sampler` or `batch_sampler` of the caller's is
-      read on the thread of next(), about a second's worth of batches ahead.
+    - `shuffle` draws the order from (seed, epoch); a `sampler` or `batch_sampler` of the caller's
+      is read on the thread of next(), about a second's worth of batches ahead.
     - `collate_fn` and `multiprocessing_context` are refused. `worker_init_fn` is not called: there
       is no worker process. `persistent_workers` keeps threads and buffers between epochs.
     - `pin_memory`: batches are made in page-locked memory where there is an accelerator.

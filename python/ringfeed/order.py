@@ -8,7 +8,7 @@ import operator
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator, Sized
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class _OwnOrder:
 
     It is what `loader.sampler` holds when the caller gave no sampler: its type and length are what
     Lightning looks at, and its set_epoch() is what Lightning calls. The loader asks it for news
-    (`calls`) instead of being told, so that it refers to no loader: copies, pickles and loaders made
-    again from a loader's attributes need nothing done to them.
+    (`calls`) instead of being told, so that it refers to no loader: copies, pickles and loaders
+    made again from a loader's attributes need nothing done to them.
     """
 
     def _init_share(self, rank: int | None, world_size: int | None) -> None:
@@ -288,7 +288,7 @@ class Pull:
             return
         try:
             # Not next(): a KeyboardInterrupt raised as it returns would lose what it gave.
-            for self._fetched in self._batches:
+            for self._fetched in self._batches:  # noqa: B020
                 return
             self.ended = True
         except BaseException:

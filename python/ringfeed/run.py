@@ -202,9 +202,9 @@ class Beginning:
 def prepare(loader: DataLoader) -> Beginning:
     """The epoch that is next: what the loader's attributes say at this moment counts.
 
-    Random numbers are drawn as torch's iterators draw them: a base seed, then, under shuffle without
-    a generator, RandomSampler's. (With a generator RandomSampler draws a permutation from it: that
-    one is not made.)
+    Random numbers are drawn as torch's iterators draw them: a base seed, then, under shuffle
+    without a generator, RandomSampler's. (With a generator RandomSampler draws a permutation from
+    it: that one is not made.)
     """
     resolved = loader._resolved()
     loader._listen()

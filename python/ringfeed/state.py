@@ -190,7 +190,7 @@ def _check_within(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -
     if state["world_size"] == mine.world_size:
         return
     change = f"the state was saved within an epoch on {state['world_size']} ranks, and now there "
-    change += f"is 1: " if mine.world_size == 1 else f"are {mine.world_size}: "
+    change += "is 1: " if mine.world_size == 1 else f"are {mine.world_size}: "
     if called_by_lightning():
         raise ValueError(
             change + "Lightning counts an epoch's batches itself and cannot go on. Resume with "

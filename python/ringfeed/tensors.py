@@ -50,7 +50,8 @@ def should_pin(pin_memory: bool, pin_memory_device: str) -> bool:
 
 def batch(found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool) -> list[Any]:
     """[images, labels], as torch's default_collate: images [size, 3, height, width], labels int64
-    [size] or what target_transform's results make. Once for each `found`, whose memory it shares."""
+    [size] or what target_transform's results make. Once for each `found`, whose memory it shares.
+    """
     images = _images(found, recipe)
     labels: Any = torch.from_dlpack(found.labels())
     if target_transform is not None:
@@ -58,7 +59,9 @@ def batch(found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned:
     return [images, pin(labels) if pinned else labels]
 
 
-def sample(found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool) -> list[Any]:
+def sample(
+    found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool
+) -> list[Any]:
     """[image, label], as torch's default_convert: an image [3, height, width] and an int, or what
     target_transform makes of it."""
     image = _images(found, recipe)[0]

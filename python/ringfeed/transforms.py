@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -274,7 +274,7 @@ class _Compiler:
         if 0.0 in self.mean_std[1]:
             step.refuse("std must not be 0")
 
-    HANDLERS: dict[str, Callable[[_Compiler, Step], None]] = {
+    HANDLERS: ClassVar[dict[str, Callable[[_Compiler, Step], None]]] = {
         "RandomResizedCrop": _random_resized_crop,
         "Resize": _resize,
         "CenterCrop": _center_crop,

@@ -103,8 +103,19 @@ def write(name, columns, rows):
 
 def random_crops():
     rng = random.Random(1)
-    fixed = [(1, 1), (1, 5000), (5000, 1), (2, 3), (3, 2), (7, 7), (500, 375), (375, 500),
-             (4000, 3000), (1, 2), (37, 20000)]
+    fixed = [
+        (1, 1),
+        (1, 5000),
+        (5000, 1),
+        (2, 3),
+        (3, 2),
+        (7, 7),
+        (500, 375),
+        (375, 500),
+        (4000, 3000),
+        (1, 2),
+        (37, 20000),
+    ]
     sizes = fixed + [(rng.randint(1, 1200), rng.randint(1, 1200)) for _ in range(150)]
     recipes = [((0.08, 1.0), (3 / 4, 4 / 3)), ((0.3, 0.3), (1.0, 1.0)), ((0.9, 1.0), (0.2, 6.0))]
     for scale, ratio in recipes:
@@ -123,8 +134,15 @@ def resize_and_center_crop():
     fixed = [(1, 1), (1, 5000), (5000, 1), (256, 256), (256, 300), (301, 256), (255, 257)]
     cases = [(h, w, 256, 224, 224) for h, w in fixed] + [(30, 41, 20, 33, 28), (9, 8, 8, 9, 9)]
     for _ in range(300):
-        cases.append((rng.randint(1, 900), rng.randint(1, 900), rng.randint(1, 400),
-                      rng.randint(1, 300), rng.randint(1, 300)))
+        cases.append(
+            (
+                rng.randint(1, 900),
+                rng.randint(1, 900),
+                rng.randint(1, 400),
+                rng.randint(1, 300),
+                rng.randint(1, 300),
+            )
+        )
     for height, width, size, out_height, out_width in cases:
         rh, rw = F._compute_resized_output_size((height, width), [size])
         # Pixels that name their row or column, from 1; the padding is 0.
@@ -138,9 +156,13 @@ def resize_and_center_crop():
         yield height, width, size, out_height, out_width, rh, rw, top, left
 
 
-write("random_crop.inc",
-      "scale, ratio, seed, epoch, position, height, width, top, left, h, w, flipped",
-      random_crops())
-write("center_crop.inc",
-      "height, width, resize, out_height, out_width, resized_height, resized_width, top, left",
-      resize_and_center_crop())
+write(
+    "random_crop.inc",
+    "scale, ratio, seed, epoch, position, height, width, top, left, h, w, flipped",
+    random_crops(),
+)
+write(
+    "center_crop.inc",
+    "height, width, resize, out_height, out_width, resized_height, resized_width, top, left",
+    resize_and_center_crop(),
+)

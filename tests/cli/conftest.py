@@ -37,7 +37,11 @@ def cli(cli_path, environment):
     def run(*args):
         done = subprocess.run(
             [cli_path, *map(str, args)],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=environment,
         )
         document = json.loads(done.stdout) if "--json" in args and done.stdout else None
         return SimpleNamespace(

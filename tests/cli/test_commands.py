@@ -134,7 +134,16 @@ def test_doctor_names_a_path_that_is_not_there(cli, tmp_path):
 def test_preview_writes_a_sheet_of_the_samples_asked_for(cli, folder, tmp_path, transform):
     sheet = tmp_path / "sheet.png"
     done = cli(
-        "preview", folder, "-o", sheet, "--count", 5, "--columns", 3, "--transform", transform,
+        "preview",
+        folder,
+        "-o",
+        sheet,
+        "--count",
+        5,
+        "--columns",
+        3,
+        "--transform",
+        transform,
         "--json",
     )
     assert done.code == 0, done.err

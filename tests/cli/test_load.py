@@ -117,13 +117,17 @@ def damage(kind, victim):
 def test_a_bad_file_is_named_once_with_its_stage(cli, small_folder, kind, reader):
     victim = small_folder / "class_0" / "1.jpg"
     damage(kind, victim)
-    done = cli("load", small_folder, "--json", "--batch-size", 1, "--no-shuffle", "--reader", reader)
+    done = cli(
+        "load", small_folder, "--json", "--batch-size", 1, "--no-shuffle", "--reader", reader
+    )
     assert done.code == 1
     (line,) = done.err.splitlines()
     assert line.startswith("ringfeed: ") and str(victim) in line
     (error,) = done.json["errors"]
     assert error["path"] == str(victim)
-    assert error["stage"] in ({"open", "read"} if kind in ("missing", "fifo") else {"read", "decode"})
+    assert error["stage"] in (
+        {"open", "read"} if kind in ("missing", "fifo") else {"read", "decode"}
+    )
     assert error["stage"] in line
     assert done.json["images"] == 1, "the batches before the bad one count"
 
@@ -156,7 +160,10 @@ def test_a_signal_ends_a_run_with_the_figures_so_far(cli_path, environment, fold
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [cli_path, "load", folder, "--epochs", "1000000", "--batch-size", "4"],
-        stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env=environment,
     )
     os.close(theirs)
     seen = b""

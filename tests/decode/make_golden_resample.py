@@ -72,8 +72,8 @@ def resize_hashes():
     from PIL import Image
 
     hashes = []
-    for kind, ih, iw, t, l, h, w, rh, rw, wt, wl, oh, ow, flip in cases():
-        image = Image.fromarray(synthetic_image(kind, ih, iw)).crop((l, t, l + w, t + h))
+    for kind, ih, iw, top, left, h, w, rh, rw, wt, wl, oh, ow, flip in cases():
+        image = Image.fromarray(synthetic_image(kind, ih, iw)).crop((left, top, left + w, top + h))
         image = image.resize((rw, rh), Image.BILINEAR).crop((wl, wt, wl + ow, wt + oh))
         if flip:
             image = image.transpose(Image.FLIP_LEFT_RIGHT)

@@ -11,8 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from native import Native
 from PIL import Image
+
+from native import Native
 
 torch.set_num_threads(1)  # OpenMP's threads wait by spinning, on cores that decode
 REPOSITORY = Path(__file__).resolve().parents[2]

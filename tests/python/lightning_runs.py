@@ -2,6 +2,7 @@
 a process of their own."""
 
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -10,8 +11,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import tiny_imagenet
 import torch
+
+import tiny_imagenet
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
 QUIET = {
@@ -127,7 +129,7 @@ def on_two_ranks(root: Path, other: Path, results: Path) -> None:
     trainer = pl.Trainer(**{**QUIET, **two}, enable_checkpointing=False)
     trainer.validate(model, data_module(root), verbose=False)
     found["validate"] = model.val_batches
-    found["predict"] = sum(trainer.predict(model, data_module(root)), [])
+    found["predict"] = list(itertools.chain(*trainer.predict(model, data_module(root))))
     for name, there in (("other", other), ("missing", other / "nowhere")):
         try:
             data_module(there if get_rank() else root).setup("fit")

@@ -28,9 +28,7 @@ def val_plan(size: int = 32, **changes: Any) -> _ringfeed.Plan:
 
 def train_plan(size: int = 32, **changes: Any) -> _ringfeed.Plan:
     options = {"hflip": 0.5, "channels_last": False, "pillow13": True, **NORMALIZE, **changes}
-    return _ringfeed.Plan.random_resized_crop(
-        size, size, (0.08, 1.0), (3 / 4, 4 / 3), **options
-    )
+    return _ringfeed.Plan.random_resized_crop(size, size, (0.08, 1.0), (3 / 4, 4 / 3), **options)
 
 
 class Native:

@@ -13,10 +13,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-import ringfeed
 from PIL import Image, ImageFile
 from torchvision import transforms as v1
 from torchvision.datasets.folder import pil_loader
+
+import ringfeed
 
 SEED = 77
 TRANSFORM = v1.Compose([v1.Resize((32, 32)), v1.PILToTensor()])

@@ -11,13 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
 
-import ringfeed
 from PIL import Image
-from ringfeed.datasets import resolve
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, random_split
 from torchvision import datasets as tv
 from torchvision import transforms as v1
 from torchvision.datasets.folder import pil_loader
+
+import ringfeed
+from ringfeed.datasets import resolve
 
 TO_TENSOR = v1.Compose([v1.CenterCrop(8), v1.ToTensor()])
 

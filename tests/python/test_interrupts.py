@@ -14,11 +14,11 @@ import threading
 
 import pytest
 import torch
-from native import Native, run_python, tensors
-from small_images import PLAIN, make, order_of
 from torch.utils.data import DistributedSampler
 
+from native import Native, run_python, tensors
 from ringfeed import DataLoader, DevicePrefetcher, LoadError, LoadTimeout, _ringfeed, prefetch
+from small_images import PLAIN, make, order_of
 
 SLOW = {"batch_size": 2, "num_workers": 1}
 
@@ -122,8 +122,9 @@ def test_a_batch_is_offered_until_it_is_accepted(sample, reader):
 
 
 class Interrupt:
-    """A profiler that raises KeyboardInterrupt at the `step`th moment at which Python may: when a
-    function begins, and when one written in C returns to Python. This file's frames do not count."""
+    """A profiler that raises KeyboardInterrupt at the `step`th moment at which Python may: when
+    a function begins, and when one written in C returns to Python. Frames of this file do not
+    count."""
 
     def __init__(self, step):
         self.left = step

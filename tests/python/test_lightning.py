@@ -7,20 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_imagenet
 import torch
 from PIL import Image
+
+import tiny_imagenet
 from tiny_imagenet import MEAN, STD, TRAIN, VAL
 
 pl = pytest.importorskip("lightning.pytorch")
 pytest.importorskip("pytorch_lightning")
 
-import torchvision.transforms.v2.functional as F  # noqa: E402
-from lightning_runs import PACKAGES, QUIET, data_module, fit, recorder  # noqa: E402
-from torchvision import transforms  # noqa: E402
+import torchvision.transforms.v2.functional as F
+from torchvision import transforms
 
-import ringfeed  # noqa: E402
-from ringfeed.lightning import ImageNetDataModule  # noqa: E402
+import ringfeed
+from lightning_runs import PACKAGES, QUIET, data_module, fit, recorder
+from ringfeed.lightning import ImageNetDataModule
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lightning_imagenet"
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.utils.data import DistributedSampler
+
 import tiny_imagenet
 from tiny_imagenet import TRAIN, VAL
-from torch.utils.data import DistributedSampler
 
 pytest.importorskip("lightning.pytorch")
 
-from lightning_runs import fit  # noqa: E402
+from lightning_runs import fit
 
 BATCHES = 4  # of each rank: 21 images, 6 at a time
 

@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny_imagenet
 import torch
+
+import tiny_imagenet
 
 pytest.importorskip("lightning.pytorch")
 pytest.importorskip("pytorch_lightning")
 
-from lightning_runs import PACKAGES, fit  # noqa: E402
+from lightning_runs import PACKAGES, fit
 
 BATCHES = 7  # an epoch: 42 images, 6 at a time
 
@@ -62,9 +63,7 @@ def test_with_max_steps_in_place_of_epochs(root: Path, tmp_path: Path) -> None:
 
 def test_with_validation_within_the_epoch(root: Path, tmp_path: Path) -> None:
     points = {"step=3": 3, "val-step=3": 3, "step=4": 4, "val-step=6": 6, "epoch=0": BATCHES}
-    resume_all(
-        root, tmp_path, points, PACKAGES[0], limit_val_batches=1.0, val_check_interval=0.5
-    )
+    resume_all(root, tmp_path, points, PACKAGES[0], limit_val_batches=1.0, val_check_interval=0.5)
 
 
 def test_with_reloaded_loaders(root: Path, tmp_path: Path) -> None:

@@ -17,14 +17,14 @@ import pytest
 import torch
 import torch.utils.data
 import torchvision
-from native import run_python
-from small_images import CROP, PLAIN, make, order_of
 from torch.utils.data import Subset
 
+from native import run_python
 from ringfeed import tensors
 from ringfeed.datasets import ImageList
 from ringfeed.errors import LoadError
 from ringfeed.loader import DataLoader
+from small_images import CROP, PLAIN, make, order_of
 
 Torch = torch.utils.data.DataLoader
 COUNT = 23
@@ -301,7 +301,9 @@ def test_stats_and_repr_say_what_there_is(images):
         assert part in repr(loader)
 
 
-@pytest.mark.parametrize("copier", [copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))])
+@pytest.mark.parametrize(
+    "copier", [copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))]
+)
 def test_a_copy_goes_on_where_the_loader_stands(images, copier):
     loader = DataLoader(images, 4, shuffle=True, generator=torch.Generator().manual_seed(3))
     batches = iter(loader)

@@ -14,7 +14,6 @@ import torch
 import torch.utils.data
 from lightning.pytorch.overrides.distributed import _IndexBatchSamplerWrapper
 from lightning.pytorch.trainer.states import RunningStage
-from small_images import make, order_of
 from torch.utils.data import (
     BatchSampler,
     DistributedSampler,
@@ -27,6 +26,7 @@ from torch.utils.data import (
 
 from ringfeed import _ringfeed
 from ringfeed.loader import DataLoader
+from small_images import make, order_of
 
 Torch = torch.utils.data.DataLoader
 

@@ -15,9 +15,9 @@ import PIL
 import pytest
 import torch
 import torchvision
-from native import NORMALIZE, Native, drain, tensors, train_plan, val_plan
 from torchvision import transforms
 
+from native import NORMALIZE, Native, drain, tensors, train_plan, val_plan
 from ringfeed import LoadError, LoadTimeout, _ringfeed
 
 PILLOW13 = int(PIL.__version__.split(".")[0]) >= 13

@@ -17,11 +17,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-import ringfeed
 from PIL import Image
 from torchvision import datasets as tv
 from torchvision import transforms as v1
 from torchvision.transforms import v2
+
+import ringfeed
 from torchvision_reference import (
     PILLOW13,
     TAILS,

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import weakref
 from collections import namedtuple
+from typing import ClassVar
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from ringfeed.prefetch import DevicePrefetcher, Side
 class FakeSide:
     """Stands for a CUDA stream: says in which order copies and hand-overs come."""
 
-    log: list[str] = []
+    log: ClassVar[list[str]] = []
 
     def __init__(self, device):
         FakeSide.log = []
@@ -170,7 +171,7 @@ def test_an_interrupt_loses_no_batch():
 
 
 def interrupted_after(calls, function):
-    """`function` that takes one of `calls` each time, and with the last raises KeyboardInterrupt."""
+    """`function` that takes one of `calls` each time; the last raises KeyboardInterrupt."""
 
     def call(*arguments):
         result = function(*arguments)
@@ -241,5 +242,7 @@ def test_a_device_that_cannot_be_used_is_named():
     with pytest.raises(ValueError, match="not 'meta'"):
         DevicePrefetcher([], "meta")
     if not torch.cuda.is_available():
-        with pytest.raises(RuntimeError, match="cannot copy to 'cuda:1': torch sees no CUDA device"):
+        with pytest.raises(
+            RuntimeError, match="cannot copy to 'cuda:1': torch sees no CUDA device"
+        ):
             Side(torch.device("cuda:1"))

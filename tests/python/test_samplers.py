@@ -8,7 +8,6 @@ import random
 import pytest
 import torch
 import torch.utils.data
-from small_images import PLAIN, make, order_of
 from torch.utils.data import (
     BatchSampler,
     DistributedSampler,
@@ -22,6 +21,7 @@ from torch.utils.data import (
 
 from ringfeed import order
 from ringfeed.loader import DataLoader
+from small_images import PLAIN, make, order_of
 
 Torch = torch.utils.data.DataLoader
 COUNT = 23

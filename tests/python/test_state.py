@@ -10,12 +10,16 @@ import warnings
 import pytest
 import torch
 import torch.utils.data
-from small_images import PLAIN, make, order_of
-from torch.utils.data import BatchSampler, DistributedSampler, RandomSampler, SequentialSampler
-from torch.utils.data import Subset
+from torch.utils.data import (
+    DistributedSampler,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+)
 
 from ringfeed import state as state_module
 from ringfeed.loader import DataLoader
+from small_images import PLAIN, make, order_of
 
 COUNT = 23
 
@@ -32,7 +36,11 @@ def images(folder):
 
 def content(batches):
     """Labels and pixels, sample by sample, whatever the batches."""
-    return [(int(i), pixels.numpy().tobytes()) for p, l in batches for pixels, i in zip(p, l)]
+    return [
+        (int(i), pixels.numpy().tobytes())
+        for images, labels in batches
+        for pixels, i in zip(images, labels)
+    ]
 
 
 def distributed(images, ranks=1, rank=0, **options):
@@ -56,9 +64,7 @@ KINDS = {
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_what_is_left_is_the_same_bytes_from_every_place(images, kind, drop_last):
     def make_loader():
-        return DataLoader(
-            images, batch_size=4, seed=3, drop_last=drop_last, **KINDS[kind](images)
-        )
+        return DataLoader(images, batch_size=4, seed=3, drop_last=drop_last, **KINDS[kind](images))
 
     loader = make_loader()
     epochs, states = [], []

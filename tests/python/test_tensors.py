@@ -10,8 +10,8 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from native import Native, run_python, tensors, val_plan
 
+from native import Native, run_python, tensors, val_plan
 from ringfeed import _ringfeed
 
 HELD = _ringfeed.held_bytes

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
 import rank_runs
 import tiny_imagenet
-import torch
 from rank_runs import BATCH_SIZE
 from tiny_imagenet import TRAIN
 

@@ -9,14 +9,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 import PIL
-import ringfeed
 from PIL import Image
-from ringfeed.errors import UnsupportedTransform
-from ringfeed.transforms import compile_transform
 from torch import nn
 from torchvision import transforms as v1
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
+
+import ringfeed
+from ringfeed.errors import UnsupportedTransform
+from ringfeed.transforms import compile_transform
 from torchvision_reference import MEAN, PILLOW13, STD, TAILS, differing, finish, load
 
 F32, F16, BF16 = torch.float32, torch.float16, torch.bfloat16

@@ -25,9 +25,7 @@ import torchvision
 CARRIED = re.compile(r"lib(uring|jpeg|turbojpeg|png16|png|hwy|xxhash)\b")
 # What stands on PYTHONPATH would count as installed, and hide what is.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-GLIBC_AND_GCC = re.compile(
-    r"(ld-linux[\w-]*|lib(c|m|dl|pthread|rt|gcc_s|stdc\+\+))\.so\.[\d.]+"
-)
+GLIBC_AND_GCC = re.compile(r"(ld-linux[\w-]*|lib(c|m|dl|pthread|rt|gcc_s|stdc\+\+))\.so\.[\d.]+")
 LIBRARIES = Path("/usr/lib", f"{os.uname().machine}-linux-gnu")
 
 # Replaces the folder $1 by a view of the names on standard input, in this mount namespace alone.
