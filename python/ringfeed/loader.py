@@ -15,13 +15,13 @@ import torch.utils.data
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from . import _ringfeed, arguments, order
-from .core import core_loader, core_options, draws_of
-from .iterator import LoaderIterator
-from .order import SequentialOrder, ShuffledOrder
-from .resolved import Resolved, resolve_dataset
-from .run import Run, draw_seed, drop_aside
-from .state import Epochs, Identity, from_state, to_state
+from . import _arguments, _order, _ringfeed
+from ._core import core_loader, core_options, draws_of
+from ._epoch_run import Run, draw_seed, drop_aside
+from ._iterator import LoaderIterator
+from ._order import SequentialOrder, ShuffledOrder
+from ._resolved import Resolved, resolve_dataset
+from ._state import Epochs, Identity, from_state, to_state
 from .stats import Meter, Stats
 
 T = TypeVar("T", covariant=True)
@@ -114,9 +114,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self._loaded_seed: int | None = None
         self._drawn_seed: int | None = None
         self._forget()
-        arguments.refuse_multiprocessing(multiprocessing_context)
-        arguments.refuse_iterable(dataset)
-        handed_back = order.is_own(sampler, dataset, (rank, world_size))
+        _arguments.refuse_multiprocessing(multiprocessing_context)
+        _arguments.refuse_iterable(dataset)
+        handed_back = _order.is_own(sampler, dataset, (rank, world_size))
         handed_back = handed_back and not shuffle and batch_sampler is None
         super().__init__(
             dataset,
@@ -124,7 +124,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             shuffle,
             sampler,
             batch_sampler,
-            arguments.resolve_workers(num_workers),
+            _arguments.resolve_workers(num_workers),
             collate_fn,
             pin_memory,
             drop_last,
@@ -137,8 +137,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             pin_memory_device=pin_memory_device,
             in_order=in_order,
         )
-        arguments.check_collate(self.collate_fn, self._auto_collation)
-        arguments.check_own(
+        _arguments.check_collate(self.collate_fn, self._auto_collation)
+        _arguments.check_own(
             prefetch_factor=prefetch_factor,
             seed=seed,
             rank=rank,
@@ -148,8 +148,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             reader=reader,
             direct_io=direct_io,
         )
-        arguments.refuse_two_shardings(
-            rank, order.distributed_sampler(self.sampler, self.batch_sampler)
+        _arguments.refuse_two_shardings(
+            rank, _order.distributed_sampler(self.sampler, self.batch_sampler)
         )
         self._own = handed_back or (sampler is None and batch_sampler is None)
         if sampler is None:
@@ -266,7 +266,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self._epochs.set(epoch)
 
     def _samplers(self) -> list[Any]:
-        return order.samplers_of(self.sampler, self.batch_sampler)
+        return _order.samplers_of(self.sampler, self.batch_sampler)
 
     def _listen(self) -> None:
         self._epochs.listen(self._samplers())
@@ -309,7 +309,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         if self._own:
             return True
         plain = self.batch_sampler is None or type(self.batch_sampler) is BatchSampler
-        return plain and order.can_deal(self._distributed())
+        return plain and _order.can_deal(self._distributed())
 
     def _identity(self) -> Identity:
         resolved = self._resolved()
@@ -319,11 +319,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             fingerprint=resolved.fingerprint,
             dataset=resolved.description,
             recipe=resolved.recipe.text,
-            order=order.describe(self.sampler, self.batch_sampler, self._own),
+            order=_order.describe(self.sampler, self.batch_sampler, self._own),
         )
 
     def _distributed(self) -> Any:
-        return order.distributed_sampler(self.sampler, self.batch_sampler)
+        return _order.distributed_sampler(self.sampler, self.batch_sampler)
 
     def _shares(self) -> tuple[int, int]:
         """rank and world_size: of ringfeed's own order, or of the positions a sampler's samples
@@ -332,7 +332,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             return self.rank, self.world_size
         if self._own:
             return 0, 1
-        return order.shares_of(self._distributed())
+        return _order.shares_of(self._distributed())
 
     def _settle_seed(self, base_seed: int | None = None) -> int:
         """`base_seed`: what the iterator has drawn, if there is one."""
@@ -340,7 +340,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             return self._loaded_seed
         if self.seed is not None:
             return operator.index(self.seed)
-        shared = order.shared_seed(self._distributed(), self.world_size)
+        shared = _order.shared_seed(self._distributed(), self.world_size)
         if shared is not None:
             return shared
         if self._drawn_seed is None:
@@ -381,7 +381,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             f"{self._resolved().description}",
             size,
             f"num_workers={self.num_workers}",
-            order.describe(self.sampler, self.batch_sampler, self._own),
+            _order.describe(self.sampler, self.batch_sampler, self._own),
             f"seed={seed}",
             f"epoch={place.epoch}",
             f"reader={self.reader!r}",
@@ -392,7 +392,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         state = dict(vars(self))
         for name in ("_cached", "_kept", "_meter", "_runs", "_iterator_ref"):
             del state[name]
-        if self.num_workers == arguments.resolve_workers(self._requested_workers):
+        if self.num_workers == _arguments.resolve_workers(self._requested_workers):
             state["num_workers"] = None  # each process knows its own cores
         return state
 
@@ -400,4 +400,4 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self._forget()
         vars(self).update(state)
         if state["num_workers"] is None:
-            self.num_workers = arguments.resolve_workers(self._requested_workers)
+            self.num_workers = _arguments.resolve_workers(self._requested_workers)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from . import _ringfeed
+from ._transform_steps import ELSEWHERE, Step, steps
 from .errors import UnsupportedTransform
-from .transform_steps import ELSEWHERE, Step, steps
 
 _DTYPES = {
     torch.float32: "float32",

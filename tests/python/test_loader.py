@@ -20,7 +20,7 @@ import torchvision
 from torch.utils.data import Subset
 
 from native import run_python
-from ringfeed import tensors
+from ringfeed import _tensors
 from ringfeed.datasets import ImageList
 from ringfeed.errors import LoadError
 from ringfeed.loader import DataLoader
@@ -274,13 +274,13 @@ def test_pin_memory_without_an_accelerator_warns_as_torch_at_the_first_next(imag
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_batches_made_in_pinned_memory(plain, monkeypatch, channels_last):
-    def page_locked(size):  # as tensors.page_locked(), where nothing can be locked
+    def page_locked(size):  # as _tensors.page_locked(), where nothing can be locked
         memory = torch.empty(size, dtype=torch.uint8)
         return memory, memory.data_ptr()
 
-    monkeypatch.setattr(tensors, "page_locked", page_locked)
-    monkeypatch.setattr(tensors, "should_pin", lambda *_: True)
-    monkeypatch.setattr(tensors, "pin", lambda labels: labels)
+    monkeypatch.setattr(_tensors, "page_locked", page_locked)
+    monkeypatch.setattr(_tensors, "should_pin", lambda *_: True)
+    monkeypatch.setattr(_tensors, "pin", lambda labels: labels)
     ours = DataLoader(plain, 5, pin_memory=True, channels_last=channels_last, dtype=torch.float16)
     for mine, (images, labels) in zip(ours, Torch(plain, 5), strict=True):
         equal(mine, [images.to(torch.float16), labels])

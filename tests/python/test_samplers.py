@@ -19,7 +19,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from ringfeed import order
+from ringfeed import _order
 from ringfeed.loader import DataLoader
 from small_images import PLAIN, make, order_of
 
@@ -237,12 +237,12 @@ def test_dealing_anew_agrees_with_the_distributed_sampler():
         begun = rng.randint(0, 50 // ranks) * ranks
         for rank in range(ranks):
             sampler = DistributedSampler(range(length), ranks, rank, **options)
-            assert order.dealt_from(sampler, begun) == list(sampler)[begun // ranks :]
+            assert _order.dealt_from(sampler, begun) == list(sampler)[begun // ranks :]
 
 
 def test_dealing_to_another_number_of_ranks_repeats_nothing():
     for ranks, begun in itertools.product([1, 2, 3, 5], [0, 4, 9, 20]):
         samplers = [DistributedSampler(range(23), ranks, rank) for rank in range(ranks)]
-        parts = [order.dealt_from(sampler, begun) for sampler in samplers]
+        parts = [_order.dealt_from(sampler, begun) for sampler in samplers]
         dealt = [part[k] for k in range(len(parts[0])) for part in parts]
         assert dealt[: 23 - begun] == list(DistributedSampler(range(23), 1, 0))[begun:]

@@ -17,7 +17,7 @@ from torch.utils.data import (
     Subset,
 )
 
-from ringfeed import state as state_module
+from ringfeed import _state
 from ringfeed.loader import DataLoader
 from small_images import PLAIN, make, order_of
 
@@ -282,7 +282,7 @@ def test_what_does_not_fit_is_refused_by_name(images, folder):
 
 
 def test_lightning_is_seen_on_the_stack_only_there():
-    assert not state_module.called_by_lightning()
+    assert not _state.called_by_lightning()
 
 
 def test_many_places_and_loaders_at_random(images):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .run import Beginning, Run, begin, prepare
+from ._epoch_run import Beginning, Run, begin, prepare
 
 if TYPE_CHECKING:
     from .loader import DataLoader

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .order import _OwnOrder
+from ._order import _OwnOrder
 
 if TYPE_CHECKING:
-    from .run import Run
+    from ._epoch_run import Run
 
 VERSION = 1
 

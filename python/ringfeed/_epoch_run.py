@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import BatchSampler
 
-from . import _ringfeed, order, tensors
-from .core import core_options
+from . import _order, _ringfeed, _tensors
+from ._core import core_options
+from ._order import Pull, ShuffledOrder
+from ._resolved import Resolved
+from ._state import Position
 from .errors import LoadError
-from .order import Pull, ShuffledOrder
-from .resolved import Resolved
-from .state import Position
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -209,7 +209,7 @@ def prepare(loader: DataLoader) -> Beginning:
     resolved = loader._resolved()
     loader._listen()
     start = loader._epochs.next
-    pinned = tensors.should_pin(loader.pin_memory, loader.pin_memory_device)
+    pinned = _tensors.should_pin(loader.pin_memory, loader.pin_memory_device)
     plan = (_own if loader._own else _foreign)(loader, start, resolved)
     # Persistent workers keep the base seed they were started with.
     base_seed = None if loader._kept is not None else draw_seed(loader.generator)
@@ -230,7 +230,7 @@ def begin(loader: DataLoader, beginning: Beginning) -> Run:
         options = core_options(loader, batch_size=size, seed=beginning.seed, pinned=pinned)
         native = loader._core(resolved, options)
     make = partial(
-        tensors.batch if loader._auto_collation else tensors.sample,
+        _tensors.batch if loader._auto_collation else _tensors.sample,
         recipe=resolved.recipe,
         target_transform=resolved.source.target_transform,
         pinned=pinned,
@@ -255,8 +255,8 @@ def draw_seed(generator: torch.Generator | None) -> int:
 
 def _own(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
     batch_size = loader.batch_size or 1
-    share = order.share_of(resolved.length - start.positions, loader._shares()[1])
-    batches = order.count_batches(share, batch_size, loader.drop_last)
+    share = _order.share_of(resolved.length - start.positions, loader._shares()[1])
+    batches = _order.count_batches(share, batch_size, loader.drop_last)
     return _Plan(batch_size, _without(batches, start))
 
 
@@ -267,31 +267,31 @@ def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
     # torch's own BatchSampler can be made anew over what is left of its sampler.
     plain = given is None or type(given) is BatchSampler
     sampler: Any = given.sampler if plain and given is not None else loader.sampler
-    dealt = plain and order.can_deal(sampler)
+    dealt = plain and _order.can_deal(sampler)
     consumed = start.positions // world_size
     batches: Iterator[Any]
     expected: int | None
     if dealt:
-        left = order.dealt_from(sampler, start.positions)
-        batches = order.slices_of(left, given)
+        left = _order.dealt_from(sampler, start.positions)
+        batches = _order.slices_of(left, given)
         expected = _batches_in(len(left), given)
         pull = Pull(batches, length, entries)
     elif plain and consumed:
         indices = itertools.chain.from_iterable([sampler])  # its iter() only when it is read
-        pull = Pull(order.batches_of(indices, given), length, entries)
+        pull = Pull(_order.batches_of(indices, given), length, entries)
         pull.skip_samples(consumed, indices)
-        total = order.size_of(sampler)
+        total = _order.size_of(sampler)
         expected = None if total is None else _batches_in(max(0, total - consumed), given)
     else:
         if given is None:
-            batches = order.batches_of(iter(sampler), None)
+            batches = _order.batches_of(iter(sampler), None)
         elif plain:
-            batches = order.batches_of(itertools.chain.from_iterable([sampler]), given)
+            batches = _order.batches_of(itertools.chain.from_iterable([sampler]), given)
         else:
             batches = iter(given)
         pull = Pull(batches, length, entries)
         skipped = pull.skip_batches(consumed)
-        total = order.size_of(loader._index_sampler)
+        total = _order.size_of(loader._index_sampler)
         expected = None if total is None else max(0, total - skipped)
     if not dealt:
         _check_repeated(pull, start, consumed, rank)
@@ -299,7 +299,7 @@ def _foreign(loader: DataLoader, start: Position, resolved: Resolved) -> _Plan:
         _batch_size(given),
         None if expected is None else _without(expected, start),
         pull=pull,
-        checked=not order.can_deal(sampler) or not plain,
+        checked=not _order.can_deal(sampler) or not plain,
     )
 
 
@@ -316,7 +316,7 @@ def _batch_size(batch_sampler: Any) -> int | None:
 def _batches_in(samples: int, batch_sampler: BatchSampler | None) -> int:
     if batch_sampler is None:
         return samples
-    return order.count_batches(samples, batch_sampler.batch_size, batch_sampler.drop_last)
+    return _order.count_batches(samples, batch_sampler.batch_size, batch_sampler.drop_last)
 
 
 def _check_repeated(pull: Pull, start: Position, consumed: int, rank: int) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DistributedSampler, SequentialSampler
 
-from . import _ringfeed, order, tensors
-from .order import ShuffledOrder
-from .resolved import Resolved
+from . import _order, _ringfeed, _tensors
+from ._order import ShuffledOrder
+from ._resolved import Resolved
 
 if TYPE_CHECKING:
     from .loader import DataLoader
@@ -39,7 +39,7 @@ def core_options(loader: DataLoader, *, batch_size: int, seed: int, pinned: bool
         memory_limit=loader.memory_limit or 0,
         timeout=loader.timeout,
         load_truncated=_load_truncated(),
-        pinned=tensors.page_locked if pinned else None,
+        pinned=_tensors.page_locked if pinned else None,
     )
 
 
@@ -68,10 +68,10 @@ def draws_of(loader: DataLoader, epoch: int) -> NDArray[np.void]:
         if batches is not None:
             batch_size, drop_last = batches.batch_size, batches.drop_last
         if type(sampler) is DistributedSampler:
-            sampler = order.at_epoch(sampler, epoch)
+            sampler = _order.at_epoch(sampler, epoch)
         places = np.fromiter(sampler, np.int64)
-    share = order.share_of(resolved.length, loader._shares()[1]) if places is None else len(places)
-    delivered = order.count_batches(share, batch_size, drop_last) * batch_size
+    share = _order.share_of(resolved.length, loader._shares()[1]) if places is None else len(places)
+    delivered = _order.count_batches(share, batch_size, drop_last) * batch_size
     seed = loader._settle_seed()
     native = core_loader(resolved, core_options(loader, batch_size=1, seed=seed, pinned=False))
     if delivered == 0:
@@ -91,7 +91,7 @@ def _plain_sampler(loader: DataLoader) -> tuple[Any, BatchSampler | None]:
         if type(sampler) in (DistributedSampler, SequentialSampler):
             return sampler, batches
     raise ValueError(
-        f"draws() cannot know the order of {order.describe(loader.sampler, batches, False)}: to "
+        f"draws() cannot know the order of {_order.describe(loader.sampler, batches, False)}: to "
         "ask it would begin one of its epochs and use up its random numbers. It knows ringfeed's "
         "own order, a DistributedSampler's and a SequentialSampler's"
     )
