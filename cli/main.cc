@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <exception>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 
 #include "commands.h"
 #include "output.h"
 #include "ringfeed/error.h"
+#include "ringfeed/version.h"
 
 namespace ringfeed::cli {
 namespace {
@@ -47,7 +49,7 @@ int run(const Chosen& chosen) {
 
 int main(int argc, char** argv) {
   CLI::App app{"Feeds image-classification training from a plain ImageFolder.", "ringfeed"};
-  app.set_version_flag("--version", "ringfeed " RINGFEED_VERSION);
+  app.set_version_flag("--version", "ringfeed " + std::string(version()));
   app.failure_message(usage_failure);
   app.require_subcommand(1);
   app.footer(

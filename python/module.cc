@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/string_view.h>
 #include <pthread.h>
 
 #include "bindings.h"
@@ -10,6 +11,7 @@
 #include "gil.h"
 #include "loader_handle.h"
 #include "object_ref.h"
+#include "ringfeed/version.h"
 
 namespace nb = nanobind;
 namespace py = ringfeed::python;
@@ -25,7 +27,7 @@ void after_fork_in_child() {
 }  // namespace
 
 NB_MODULE(_ringfeed, module) {
-  module.attr("__version__") = RINGFEED_VERSION;
+  module.attr("__version__") = ringfeed::version();
   module.def("usable_cores", ringfeed::usable_cores);
   module.def("held_bytes", [] {
     py::drop_retired();

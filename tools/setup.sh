@@ -92,7 +92,7 @@ fi
 
 mapfile -d '' sources < <(find include src cli python subprojects -type f \
   \( -name '*.h' -o -name '*.cc' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \
-     -o -name '*.wrap' -o -name meson.build \) \
+     -o -name '*.wrap' -o -name '*.in' -o -name meson.build \) \
   -not -path 'subprojects/*/*' -print0 2>/dev/null | LC_ALL=C sort -z)
 package=$(hash_of pyproject.toml meson.build meson.options "${sources[@]}")
 if ! stamp_is .venv/package.stamp "$package"; then
