@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
-from ._epoch_run import Beginning, Run, begin, prepare
+from ._epoch_run import BatchOffer, EpochRun
+from ._handover import Handover
+from ._request import EpochRequest
+from ._session import Session
 
-if TYPE_CHECKING:
-    from .loader import DataLoader
 
-
-class LoaderIterator:
+class LoaderIterator(Handover[list[Any]]):
     """Yields [images, labels]. Nothing is read, and no epoch begins, before its first next().
 
     One thread at a time. After an error that names a file, or a timeout, next() may go on: with the
@@ -26,80 +27,80 @@ class LoaderIterator:
     on.
     """
 
-    def __init__(self, loader: DataLoader) -> None:
-        self._loader = loader
-        self._beginning: Beginning | None = None
-        self._run: Run | None = None
+    _offers: tuple[BatchOffer, ...]
+
+    def __init__(
+        self,
+        session: Session,
+        make_request: Callable[[], EpochRequest],
+        length: Callable[[], int],
+    ) -> None:
+        """`make_request`: what the next epoch reads; it keeps the loader alive."""
+        self._session = session
+        self._make_request = make_request
+        self._length = length
+        self._request: EpochRequest | None = None
+        self._record: EpochRun | None = None
+        self._begun = False
         self._ended = False
         self._profile_name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"
 
-    def __iter__(self) -> LoaderIterator:
-        return self
-
     def __len__(self) -> int:
-        return len(self._loader)
+        return self._length()
 
-    def __next__(self) -> list[Any]:
-        began = time.thread_time_ns()
+    def _prepare(self) -> None:
+        started = time.thread_time_ns()
         with torch.autograd.profiler.record_function(self._profile_name):
             if self._ended:
                 raise StopIteration
-            run = self._run
-            if run is None or not run.announced:
+            run = self._record
+            if run is None or not self._begun:
                 run = self._begin()
-                began = time.thread_time_ns()
-            made = run.next()
-            if made is None:
-                self._ended = True
-                self._release()
-                raise StopIteration
-        if made.error is None:
-            self._loader._meter.delivered(time.thread_time_ns() - began)
-        # No call from here to the caller's hands: only in and after calls does Python raise what a
-        # signal handler raised.
-        run.made = None
-        run.taken += made.counts
-        if made.error is not None:
-            try:
-                raise made.error
-            finally:
-                del made  # the error refers to this frame
-        return made.result
+                started = time.thread_time_ns()
+            if not self._offers:
+                self._offers = run.make_offers()
+                if not self._offers:
+                    self._ended = True
+                    self._release()
+                    raise StopIteration
+            run.accept(self._offers[0])
+        if self._offers[0].error is None:
+            self._session.meter.delivered(time.thread_time_ns() - started)
 
-    def _begin(self) -> Run:
+    def _begin(self) -> EpochRun:
         """Begins the next epoch. After a KeyboardInterrupt the next call goes on with it."""
-        began = time.thread_time_ns()
-        loader, run = self._loader, self._run
+        started = time.thread_time_ns()
+        session, run = self._session, self._record
         if run is None:
-            beginning = self._beginning
-            if beginning is None or beginning.start != loader._epochs.next:
-                self._beginning = beginning = prepare(loader)
+            request = self._request
+            if request is None or request.start != session.epochs.next:
+                self._request = request = self._make_request()
             try:
-                self._run = run = begin(loader, beginning)
+                self._record = run = session.prepare(request)
             except Exception:
-                self._beginning = None
+                self._request = None
                 raise
-            self._beginning = None
-        loader._runs.add(run)
-        loader._epochs.begin(run)
-        run.announced = True
-        loader._meter.begun(time.thread_time_ns() - began)
+            self._request = None
+        session.begin(run)
+        self._begun = True
+        session.meter.begun(time.thread_time_ns() - started)
         return run
 
-    def _reset(self, loader: DataLoader, first_iter: bool = False) -> None:
-        """torch's: persistent_workers use one iterator again and again."""
+    def reset(self) -> None:
+        """The next next() begins an epoch: persistent_workers use one iterator again and again."""
         self._release()
-        self._beginning = None
-        self._run = None
+        self._request = None
+        self._record = None
+        self._begun = False
         self._ended = False
 
     def _release(self) -> None:
-        if self._run is not None:
-            self._run.release()
+        self._offers = ()
+        if self._record is not None:
+            self._record.release()
 
     def __del__(self) -> None:
-        if getattr(self, "_run", None) is not None:
-            self._release()
+        self._release()
 
     def __getstate__(self) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot be pickled; pickle the loader")

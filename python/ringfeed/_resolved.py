@@ -1,4 +1,4 @@
-"""What a loader makes of its dataset, kept while it stays the same."""
+"""What a loader reads of its dataset, kept while that stays the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Subset
 
 from .datasets import Source, resolve
@@ -28,6 +30,11 @@ class Resolved:
     def length(self) -> int:
         indices = self.source.indices
         return len(self.source.native) if indices is None else len(indices)
+
+    def entries(self, indices: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Where in the whole dataset the samples of these indices, none negative, are."""
+        chosen = self.source.indices
+        return indices.astype(np.uint32) if chosen is None else chosen[indices]
 
     @cached_property
     def fingerprint(self) -> str:

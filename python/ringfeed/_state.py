@@ -6,27 +6,24 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from ._order import _OwnOrder
-
-if TYPE_CHECKING:
-    from ._epoch_run import Run
+from ._samplers import OwnOrder
 
 VERSION = 1
 
 
 @dataclass(frozen=True)
-class Position:
-    """A place in an epoch. With `positions` 0 and nothing beyond: its beginning."""
+class Progress:
+    """How far an epoch has come. With `positions` 0 and nothing beyond it has not begun."""
 
     epoch: int = 0
     positions: int = 0
-    """Places of the global order that all ranks together have consumed, from the front."""
+    """Positions of the global order that all ranks together have consumed, from the front."""
     beyond: tuple[int, ...] = ()
-    """Batches delivered out of order after that, counted from there."""
+    """Numbers of the batches delivered out of order after that, counted from there."""
     checksum: int | None = None
-    """Of the indices that a foreign sampler gave this far on rank `rank`; None: not known."""
+    """Of the indices that a caller's sampler gave this far on rank `rank`; None: not known."""
     rank: int = 0
 
     @property
@@ -47,6 +44,17 @@ class Identity:
     order: str
 
 
+class EpochUnderWay(Protocol):
+    """The epoch run that began last, as Epochs sees it."""
+
+    start: Progress
+
+    @property
+    def finished(self) -> bool: ...
+    def progress(self) -> Progress: ...
+    def stats(self) -> dict[str, Any]: ...
+
+
 class Epochs:
     """Which epoch the next iterator begins, and how far the latest has come.
 
@@ -56,82 +64,89 @@ class Epochs:
     """
 
     def __init__(self, samplers: Iterable[Any]) -> None:
-        self._heard = [_said(sampler) for sampler in samplers]
-        epochs = [epoch for _, epoch in self._heard if epoch is not None]
-        self.next = Position(epochs[0] if epochs else 0)
-        self._told = False  # since the latest run began
-        self._run: Run | None = None
+        self._seen = [_epoch_of(sampler) for sampler in samplers]
+        epochs = [epoch for _, epoch in self._seen if epoch is not None]
+        self.next = Progress(epochs[0] if epochs else 0)
+        self._next_was_set = False  # since the latest run began
+        self._latest: EpochUnderWay | None = None
 
-    def listen(self, samplers: Iterable[Any]) -> None:
-        """Takes note of set_epoch() calls on the samplers.
+    def notice_set_epoch(self, samplers: Iterable[Any]) -> None:
+        """Looks for set_epoch() calls on the samplers.
 
-        Of a foreign sampler only `epoch` can be seen: a call that changes nothing goes unnoticed.
+        Of a caller's sampler only `epoch` can be seen: a call that changes nothing goes unnoticed.
         """
-        heard = [_said(sampler) for sampler in samplers]
-        for before, (calls, epoch) in zip(self._heard, heard):
+        seen = [_epoch_of(sampler) for sampler in samplers]
+        for before, (calls, epoch) in zip(self._seen, seen):
             if (calls, epoch) != before and epoch is not None:
                 self.set(epoch)
-        self._heard = heard
+        self._seen = seen
 
     def set(self, epoch: int) -> None:
-        run = self._run
-        if run is not None and not self._told and not run.finished and epoch == run.start.epoch:
-            # Said within the epoch: the run goes on and keeps its place in the state.
-            self.next = Position(epoch)
+        """The next iterator begins `epoch`."""
+        latest = None if self._next_was_set else self._latest
+        if latest is not None and not latest.finished and epoch == latest.start.epoch:
+            # Called within the epoch: the run goes on and keeps its place in the state.
+            self.next = Progress(epoch)
             return
         if epoch != self.next.epoch:
-            self.next = Position(epoch)
-        self._told = True
+            self.next = Progress(epoch)
+        self._next_was_set = True
 
-    def load(self, position: Position) -> None:
-        self.next = position
-        self._told = True
+    def load(self, progress: Progress) -> None:
+        """The next iterator goes on from `progress`."""
+        self.next = progress
+        self._next_was_set = True
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: EpochUnderWay) -> None:
         """`run` has begun at `next`."""
-        self._run = run
-        self._told = False
-        self.next = Position(run.start.epoch + 1)
+        self._latest = run
+        self._next_was_set = False
+        self.next = Progress(run.start.epoch + 1)
 
-    def position(self) -> Position:
+    def progress(self) -> Progress:
         """What a state says: a finished epoch is the beginning of the one that follows."""
-        if self._run is None or self._told or self._run.finished:
+        if self._latest is None or self._next_was_set or self._latest.finished:
             return self.next
-        return self._run.position()
+        return self._latest.progress()
 
     def stats(self) -> dict[str, Any]:
-        return {} if self._run is None else self._run.stats()
+        return {} if self._latest is None else self._latest.stats()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"next": self.position(), "_heard": self._heard, "_told": True, "_run": None}
+        return {
+            "next": self.progress(),
+            "_seen": self._seen,
+            "_next_was_set": True,
+            "_latest": None,
+        }
 
 
-def _said(sampler: Any) -> tuple[int, int | None]:
+def _epoch_of(sampler: Any) -> tuple[int, int | None]:
     """What set_epoch() has left behind: how often it was called, if known, and the epoch."""
     epoch = getattr(sampler, "epoch", None)
     if not isinstance(epoch, int):
         return 0, None
-    return sampler.calls if isinstance(sampler, _OwnOrder) else 0, epoch
+    return sampler.set_epoch_calls if isinstance(sampler, OwnOrder) else 0, epoch
 
 
 def to_state(
-    position: Position, identity: Identity, seed: int, sampler_epoch: int | None
+    progress: Progress, identity: Identity, seed: int, sampler_epoch: int | None
 ) -> dict[str, Any]:
     """Plain values only: torch.load(weights_only=True) reads it."""
     return {
         "version": VERSION,
         "seed": seed,
-        "epoch": position.epoch,
-        "positions": position.positions,
-        "beyond": list(position.beyond),
-        "rank": position.rank,
-        "checksum": position.checksum,
+        "epoch": progress.epoch,
+        "positions": progress.positions,
+        "beyond": list(progress.beyond),
+        "rank": progress.rank,
+        "checksum": progress.checksum,
         "sampler_epoch": sampler_epoch,
         **vars(identity),
     }
 
 
-def from_state(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> Position:
+def from_state(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> Progress:
     """Where `state` says to go on. Raises ValueError for what does not fit the loader.
 
     `can_reshard`: whether the order can be dealt to another number of ranks in mid-epoch.
@@ -149,16 +164,16 @@ def from_state(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> P
             f"  {mine.recipe}\nand until now they were made by\n  {state['recipe']}",
             stacklevel=3,
         )
-    position = Position(
+    progress = Progress(
         state["epoch"],
         state["positions"],
         tuple(state["beyond"]),
         state["checksum"],
         state["rank"],
     )
-    if position.within:
+    if progress.within:
         _check_within(state, mine, can_reshard)
-    return position
+    return progress
 
 
 def _check_shape(state: Mapping[str, Any], mine: Identity) -> None:
@@ -168,7 +183,7 @@ def _check_shape(state: Mapping[str, Any], mine: Identity) -> None:
         raise ValueError(
             f"the state has version {state['version']}, and this ringfeed reads version {VERSION}"
         )
-    expected = to_state(Position(), mine, 0, None)
+    expected = to_state(Progress(), mine, 0, None)
     missing = [key for key in expected if key not in state]
     if missing:
         raise ValueError(f"the state lacks {', '.join(missing)}")

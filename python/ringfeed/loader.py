@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
@@ -15,14 +14,16 @@ import torch.utils.data
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from . import _arguments, _order, _ringfeed
-from ._core import core_loader, core_options, draws_of
-from ._epoch_run import Run, draw_seed, drop_aside
+from . import _arguments, _ringfeed, _tensors
+from ._core import core_loader, load_truncated
 from ._iterator import LoaderIterator
-from ._order import SequentialOrder, ShuffledOrder
+from ._order import Order
+from ._request import EpochRequest, delivered_entries, epoch_batches
 from ._resolved import Resolved, resolve_dataset
+from ._samplers import SequentialOrder, ShuffledOrder, stands_for_own_order
+from ._session import Session
 from ._state import Epochs, Identity, from_state, to_state
-from .stats import Meter, Stats
+from .stats import Stats
 
 T = TypeVar("T", covariant=True)
 
@@ -113,11 +114,14 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self._requested_workers = num_workers
         self._loaded_seed: int | None = None
         self._drawn_seed: int | None = None
-        self._forget()
+        self._cached: Resolved | None = None
+        self._iterator_ref: weakref.ref[LoaderIterator] | None = None
+        self._session = Session(Epochs([]))  # torch's constructor sets _iterator, which needs one
         _arguments.refuse_multiprocessing(multiprocessing_context)
         _arguments.refuse_iterable(dataset)
-        handed_back = _order.is_own(sampler, dataset, (rank, world_size))
+        handed_back = stands_for_own_order(sampler, dataset, rank, world_size)
         handed_back = handed_back and not shuffle and batch_sampler is None
+        self._own_order = handed_back or (sampler is None and batch_sampler is None)
         super().__init__(
             dataset,
             batch_size,
@@ -148,19 +152,14 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             reader=reader,
             direct_io=direct_io,
         )
-        _arguments.refuse_two_shardings(
-            rank, _order.distributed_sampler(self.sampler, self.batch_sampler)
-        )
-        self._own = handed_back or (sampler is None and batch_sampler is None)
+        _arguments.refuse_two_shardings(rank, self._order.distributed)
         if sampler is None:
             self._replace_sampler(bool(shuffle))
-        self._epochs = Epochs(self._samplers())
+        self._session = Session(Epochs(self._order.samplers))
         resolved = self._resolved()
         if memory_limit is not None and self.batch_size is not None and resolved.length:
             # Too small a limit is refused here and not in the first next(). Starts nothing.
-            core_loader(
-                resolved, core_options(self, batch_size=self.batch_size, seed=0, pinned=False)
-            )
+            core_loader(resolved, self.batch_size, self._core_options(seed=0, pinned=False))
 
     def _replace_sampler(self, shuffle: bool) -> None:
         """Puts a sampler that passes set_epoch() on in the place of the one that torch made.
@@ -175,17 +174,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             else SequentialOrder(dataset, self.rank, self.world_size)
         )
         object.__setattr__(self, "sampler", own)
-        if self._own and self.batch_size is not None:
+        if self._own_order and self.batch_size is not None:
             batches = BatchSampler(own, self.batch_size, self.drop_last)
             object.__setattr__(self, "batch_sampler", batches)
-
-    def _forget(self) -> None:
-        """What belongs to this process and is not copied."""
-        self._cached: Resolved | None = None
-        self._kept: tuple[Any, _ringfeed.Loader] | None = None
-        self._meter = Meter()
-        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
-        self._iterator_ref: weakref.ref[LoaderIterator] | None = None
 
     # Iteration
 
@@ -196,11 +187,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             if self.persistent_workers:
                 self._iterator = iterator
         else:
-            iterator._reset(self)
+            iterator.reset()
         return iterator
 
     def _get_iterator(self) -> LoaderIterator:  # type: ignore[override]
-        return LoaderIterator(self)
+        return LoaderIterator(self._session, self._make_request, self.__len__)
 
     def check_worker_number_rationality(self) -> None:
         """torch warns here of too many processes: these are threads."""
@@ -215,31 +206,65 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def _iterator(self, iterator: LoaderIterator | None) -> None:
         self._iterator_ref = None if iterator is None else weakref.ref(iterator)
         if iterator is None:  # as Lightning ends workers
-            self._drop_kept()
+            self._session.drop_core()
 
-    def _drop_kept(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            drop_aside(kept[1], kept[0][0])
+    def _make_request(self) -> EpochRequest:
+        """What the next epoch reads: what the attributes say at this moment counts.
 
-    def _core(self, resolved: Resolved, options: dict[str, Any]) -> _ringfeed.Loader:
-        """A core loader; under persistent_workers the one before, if nothing has changed."""
-        key = (os.getpid(), resolved, options)
-        if self._kept is not None and self._kept[0] == key:
-            return self._kept[1]
-        self._drop_kept()
-        # Without persistent_workers each epoch pays for new threads and fresh memory: 0.5 ms of CPU
-        # here, and until the first batch 160 ms more at most (64 photos, 2 busy cores).
-        native = core_loader(resolved, options)
-        if self.persistent_workers:
-            self._kept = key, native
-        return native
+        Random numbers are drawn as torch's iterators draw them: a base seed, then, under shuffle
+        without a generator, RandomSampler's. (With a generator RandomSampler draws a permutation
+        from it: that one is not made.)
+        """
+        resolved, order = self._resolved(), self._order
+        start = self._up_to_date_epochs().next
+        pinned = _tensors.should_pin(self.pin_memory, self.pin_memory_device)
+        batches = epoch_batches(order, resolved, start, self.batch_size, self.drop_last)
+        # Persistent workers keep the base seed they were started with.
+        base_seed = None if self._session.keeps_core else _draw_seed(self.generator)
+        seed = self._settle_seed(base_seed)
+        if self.generator is None and order.shuffled:
+            _draw_seed(None)
+        rank, world_size = order.shares
+        return EpochRequest(
+            start,
+            resolved,
+            batches,
+            rank,
+            world_size,
+            core_options=self._core_options(seed, pinned),
+            pinned=pinned,
+            one_by_one=not self._auto_collation,
+            keep_core=self.persistent_workers,
+        )
+
+    def _core_options(self, seed: int, pinned: bool) -> dict[str, Any]:
+        """All of core_loader()'s, of which some hold for the core's own order alone."""
+        order = self._order
+        rank, world_size = order.shares
+        ahead = self.prefetch_factor or 2
+        if not self._auto_collation:
+            # Samples then, not batches: as many as torch's workers would have ready.
+            ahead = min(1024, ahead * self.num_workers)
+        return dict(
+            num_workers=self.num_workers,
+            prefetch_factor=ahead,
+            own_order=order.own,
+            shuffle=order.shuffled,
+            drop_last=order.own and self.drop_last,
+            in_order=self.in_order,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            reader=self.reader,
+            memory_limit=self.memory_limit or 0,
+            timeout=self.timeout,
+            load_truncated=load_truncated(),
+            pinned=_tensors.page_locked if pinned else None,
+        )
 
     def close(self) -> None:
         """Stops all threads; iterators end. Any thread. The loader can be iterated again."""
-        for run in list(self._runs):
-            run.stop()
-        self._kept = None
+        self._session.stop()
 
     def __enter__(self) -> DataLoader[T]:
         return self
@@ -247,38 +272,30 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if getattr(self, "_kept", None) is not None:
-            self._drop_kept()
-
     # Epochs and state
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch that the next iterator begins: of order, crops and flips. A place in it that
-        load_state_dict() set is kept if it is in the same epoch. Also told to the sampler."""
+        """The epoch that the next iterator begins: of order, crops and flips. Progress in it that
+        load_state_dict() set is kept if it is the same epoch. Calls the sampler's set_epoch()."""
         epoch = operator.index(epoch)
         if epoch < 0:
             raise ValueError(f"epoch must not be negative, not {epoch}")
-        for sampler in self._samplers():
+        for sampler in self._order.samplers:
             if callable(getattr(sampler, "set_epoch", None)):
                 sampler.set_epoch(epoch)
-        self._listen()
-        self._epochs.set(epoch)
+        self._up_to_date_epochs().set(epoch)
 
-    def _samplers(self) -> list[Any]:
-        return _order.samplers_of(self.sampler, self.batch_sampler)
-
-    def _listen(self) -> None:
-        self._epochs.listen(self._samplers())
+    def _up_to_date_epochs(self) -> Epochs:
+        """The session's, after a look for set_epoch() calls on the samplers."""
+        self._session.epochs.notice_set_epoch(self._order.samplers)
+        return self._session.epochs
 
     def state_dict(self) -> dict[str, Any]:
-        """The place after the batches taken so far, by the iterator that began last: plain ints,
-        strings and lists. After the last batch: the beginning of the next epoch. On the thread of
+        """What the iterator that began last has given so far, to go on from: plain ints, strings
+        and lists. After the last batch: the beginning of the next epoch. On the thread of
         next()."""
-        self._listen()
-        return to_state(
-            self._epochs.position(), self._identity(), self._settle_seed(), self._sampler_epoch()
-        )
+        progress = self._up_to_date_epochs().progress()
+        return to_state(progress, self._identity(), self._settle_seed(), self._order.sampler_epoch)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from `state` at the next iterator's first next(), with the state's seed.
@@ -287,52 +304,33 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         out of order. Other transforms: a warning. Raises ValueError for another dataset, or in
         mid-epoch another order.
         """
-        self._listen()
-        position = from_state(state, self._identity(), self._can_reshard())
+        epochs, order = self._up_to_date_epochs(), self._order
+        progress = from_state(state, self._identity(), order.can_reshard)
         if self.seed is not None and self.seed != state["seed"]:
             warnings.warn(
                 f"the state's seed {state['seed']} is used, not seed={self.seed}", stacklevel=2
             )
-        for sampler in self._samplers():
+        for sampler in order.samplers:
             if state["sampler_epoch"] is not None and hasattr(sampler, "set_epoch"):
                 sampler.set_epoch(state["sampler_epoch"])
-        self._listen()
+        epochs.notice_set_epoch(order.samplers)
         self._loaded_seed = state["seed"]
-        self._epochs.load(position)
+        epochs.load(progress)
 
-    def _sampler_epoch(self) -> int | None:
-        epochs = [getattr(sampler, "epoch", None) for sampler in self._samplers()]
-        known = [epoch for epoch in epochs if isinstance(epoch, int)]
-        return None if self._own or not known else known[-1]
-
-    def _can_reshard(self) -> bool:
-        if self._own:
-            return True
-        plain = self.batch_sampler is None or type(self.batch_sampler) is BatchSampler
-        return plain and _order.can_deal(self._distributed())
+    @property
+    def _order(self) -> Order:
+        return Order(self.sampler, self.batch_sampler, self._own_order, self.rank, self.world_size)
 
     def _identity(self) -> Identity:
-        resolved = self._resolved()
+        resolved, order = self._resolved(), self._order
         return Identity(
             batch_size=self.batch_size or getattr(self.batch_sampler, "batch_size", None),
-            world_size=self._shares()[1],
+            world_size=order.shares[1],
             fingerprint=resolved.fingerprint,
             dataset=resolved.description,
             recipe=resolved.recipe.text,
-            order=_order.describe(self.sampler, self.batch_sampler, self._own),
+            order=str(order),
         )
-
-    def _distributed(self) -> Any:
-        return _order.distributed_sampler(self.sampler, self.batch_sampler)
-
-    def _shares(self) -> tuple[int, int]:
-        """rank and world_size: of ringfeed's own order, or of the positions a sampler's samples
-        take."""
-        if self.rank is not None and self.world_size is not None:
-            return self.rank, self.world_size
-        if self._own:
-            return 0, 1
-        return _order.shares_of(self._distributed())
 
     def _settle_seed(self, base_seed: int | None = None) -> int:
         """`base_seed`: what the iterator has drawn, if there is one."""
@@ -340,11 +338,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             return self._loaded_seed
         if self.seed is not None:
             return operator.index(self.seed)
-        shared = _order.shared_seed(self._distributed(), self.world_size)
+        shared = self._order.shared_seed
         if shared is not None:
             return shared
         if self._drawn_seed is None:
-            self._drawn_seed = draw_seed(self.generator) if base_seed is None else base_seed
+            self._drawn_seed = _draw_seed(self.generator) if base_seed is None else base_seed
         return self._drawn_seed
 
     def _resolved(self) -> Resolved:
@@ -357,47 +355,58 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         )
         return self._cached
 
-    # Telling
+    # Figures
 
     def draws(self, epoch: int) -> NDArray[np.void]:
         """Crops and flips of this rank's samples in `epoch`, in the order of delivery: shape [n],
         fields position u8, index u4 (of the whole dataset), top, left, height, width i4 (pixels),
         hflip bool. Reads the beginning of every file. ValueError for samplers whose order only
         iterating tells; a DistributedSampler is not disturbed, and taken as set to `epoch`."""
-        return draws_of(self, operator.index(epoch))
+        epoch, resolved = operator.index(epoch), self._resolved()
+        entries, count = delivered_entries(
+            self._order, resolved, epoch, self.batch_size, self.drop_last
+        )
+        core = core_loader(resolved, 1, self._core_options(self._settle_seed(), pinned=False))
+        return (core.draws(epoch) if entries is None else core.draws(epoch, entries))[:count]
 
     def stats(self) -> Stats:
         """Figures of the iterator that began last; print them. Any thread."""
         count, size = _ringfeed.held_bytes()
         held = {"held_batches": count, "held_bytes": size}
-        return Stats({**self._epochs.stats(), **self._meter.figures(), **held})
+        return Stats({**self._session.stats(), **held})
 
     def __repr__(self) -> str:
         size = "no batches" if not self._auto_collation else f"batch_size={self.batch_size}"
-        place = self._epochs.position()
+        epoch = self._session.epochs.progress().epoch
         seed = self._loaded_seed if self.seed is None else self.seed
         seed = self._drawn_seed if seed is None else seed
         parts = [
             f"{self._resolved().description}",
             size,
             f"num_workers={self.num_workers}",
-            _order.describe(self.sampler, self.batch_sampler, self._own),
+            str(self._order),
             f"seed={seed}",
-            f"epoch={place.epoch}",
+            f"epoch={epoch}",
             f"reader={self.reader!r}",
         ]
         return f"ringfeed.DataLoader({', '.join(parts)})"
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(vars(self))
-        for name in ("_cached", "_kept", "_meter", "_runs", "_iterator_ref"):
-            del state[name]
+        # What belongs to this process and is not copied.
+        del state["_cached"], state["_iterator_ref"]
+        state["_session"] = self._session.epochs
         if self.num_workers == _arguments.resolve_workers(self._requested_workers):
             state["num_workers"] = None  # each process knows its own cores
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._forget()
-        vars(self).update(state)
+        vars(self).update(state, _cached=None, _iterator_ref=None)
+        vars(self)["_session"] = Session(state["_session"])
         if state["num_workers"] is None:
             self.num_workers = _arguments.resolve_workers(self._requested_workers)
+
+
+def _draw_seed(generator: torch.Generator | None) -> int:
+    """As torch's iterators do."""
+    return int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())

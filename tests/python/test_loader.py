@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import pickle
@@ -270,6 +271,23 @@ def test_pin_memory_without_an_accelerator_warns_as_torch_at_the_first_next(imag
         next(batches)
     assert [str(w.message) for w in ours] == [str(w.message) for w in theirs]
     assert {w.filename for w in ours} == {__file__}
+
+
+def test_an_error_leaves_no_cycle_behind(tmp_path):
+    dataset = make(tmp_path, 4, PLAIN)
+    (tmp_path / "001.jpg").unlink()
+    loader = DataLoader(dataset, 2, num_workers=1)
+    gone = weakref.ref(loader)
+    gc.collect()
+    gc.disable()
+    try:
+        batches = iter(loader)
+        with contextlib.suppress(LoadError):
+            next(batches)
+        del loader, batches
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -164,11 +164,11 @@ def test_another_number_of_ranks_deals_what_is_left_once(images, kind):
         return DataLoader(images, batch_size=2, seed=3, **options)
 
     whole = content(share(0, 1))
-    loaders = [iter(share(rank, 2)) for rank in range(2)]
-    for batches in loaders * 2:
+    loaders = [share(rank, 2) for rank in range(2)]
+    for batches in [iter(loader) for loader in loaders] * 2:
         next(batches)
-    state = loaders[0]._loader.state_dict()
-    assert state == {**loaders[1]._loader.state_dict(), "rank": 0}
+    state = loaders[0].state_dict()
+    assert state == {**loaders[1].state_dict(), "rank": 0}
     assert state["positions"] == 8
     for ranks in (1, 3):
         parts = []

@@ -1,0 +1,94 @@
+"""How no batch is lost to a KeyboardInterrupt.
+
+Python raises KeyboardInterrupt where a function begins and after a call, with what the call gave in
+nobody's hands. It does not raise it between a `for` loop's step and the store, nor among plain
+stores, nor as __next__() returns to a `for` loop. Therefore:
+
+- An iterator of others is advanced by `for` alone, and what it gives stays in a `Slot` until the
+  next step has it.
+- What next() gives stays among a `Handover`'s offers until plain stores and the return are left.
+- Each step between can be done again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+NOTHING = object()
+"""What an empty slot holds."""
+END = StopIteration()
+"""What a slot holds when its iterator has ended."""
+
+
+class Slot:
+    """Holds what an iterator has given until it is passed on, which empties the slot:
+    `item = NOTHING`, with no call after the stores that pass it on."""
+
+    item: Any = NOTHING
+    failed = False
+    """Whether the iterator has raised."""
+
+    def fill(self, items: Iterator[Any]) -> None:
+        """Takes the next of `for_loop(iterator)`, unless there is an item."""
+        if self.item is not NOTHING:
+            return
+        try:
+            for self.item in items:
+                return
+            self.item = END
+        except BaseException:
+            self.failed = True
+            raise
+
+
+def for_loop(iterator: Iterator[T]) -> Iterator[T]:
+    """The same items for a `for` loop, which calls iter(): some iterators begin anew at that."""
+    return map(next, itertools.repeat(iterator))
+
+
+@dataclass
+class Offer(Generic[T]):
+    """An item that next() is about to give, or the error in its place."""
+
+    item: Any = None
+    error: Exception | None = None
+    given: Any = None
+    """The record's, once the caller has it."""
+
+
+class Handover(Iterator[T], Generic[T]):
+    """An iterator whose items stay with it until the caller has them.
+
+    A base class, because an item that a method returned to __next__() could be lost there.
+    """
+
+    _record: Any = None
+    """Its `given` says how far the caller is, for those who ask between two calls."""
+    _offers: tuple[Offer[T], ...] = ()
+    """Those that are made and not given, the next one first."""
+
+    def _prepare(self) -> None:
+        """Makes an offer if there is none, and all that is to be done before the first is given.
+        It may be interrupted anywhere, and called again. StopIteration: there is no more to give.
+
+        Its frame may be referred to by the error that it offers.
+        """
+        raise NotImplementedError
+
+    def __next__(self) -> T:
+        self._prepare()
+        # No call from here to the caller's hands.
+        offer = self._offers[0]
+        self._record.given = offer.given
+        self._offers = self._offers[1:]
+        if offer.error is not None:
+            try:
+                raise offer.error
+            finally:
+                del offer  # the error refers to this frame
+        return offer.item

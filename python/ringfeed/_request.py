@@ -1,0 +1,151 @@
+"""What an epoch reads: settled before it begins."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import BatchSampler
+
+from ._order import Order, can_deal, count_batches, dealt_from
+from ._resolved import Resolved
+from ._sampler_batches import SamplerBatches, batches_of, size_of, slices_of
+from ._samplers import share_of
+from ._state import Progress
+
+
+@dataclass(frozen=True)
+class EpochBatches:
+    """Where the batches of an epoch come from."""
+
+    size: int | None
+    """What memory is measured out for; None: the first batch's size. Larger ones take more."""
+    count: int | None
+    """How many are left from the start on; None: only the end tells."""
+    of_sampler: SamplerBatches | None = None
+    """None: the core makes the order."""
+    checked: bool = False
+    """Whether a state holds the checksum of the sampler's indices."""
+
+    def first_size(self) -> int | None:
+        """Size of the first batch, or a number like it; 0 or None: there is no batch. Reads the
+        sampler. After a KeyboardInterrupt it can be called again."""
+        return self.count if self.of_sampler is None else self.of_sampler.peek()
+
+
+@dataclass(frozen=True)
+class EpochRequest:
+    """What an epoch reads. The loader makes it at an iterator's first next(), of what its
+    attributes say at that moment; whoever runs the epoch asks the loader nothing."""
+
+    start: Progress
+    resolved: Resolved
+    batches: EpochBatches
+    rank: int
+    world_size: int
+    core_options: dict[str, Any]
+    """Arguments of core_loader(): the seed, the threads, the window and so on."""
+    pinned: bool
+    """Whether batches are made in page-locked memory."""
+    one_by_one: bool
+    """Whether a batch is one sample, and given without the batch's dimension."""
+    keep_core: bool
+    """Whether the threads and buffers stay for the next epoch."""
+
+
+def epoch_batches(
+    order: Order, resolved: Resolved, start: Progress, batch_size: int | None, drop_last: bool
+) -> EpochBatches:
+    """What is left of the epoch from `start` on.
+
+    Reads a sampler past what has been consumed, if it has to; nothing else of it is read yet.
+    Raises ValueError where the sampler does not repeat its order.
+    """
+    if order.own:
+        size = batch_size or 1
+        share = share_of(resolved.length - start.positions, order.shares[1])
+        return EpochBatches(size, _undelivered(count_batches(share, size, drop_last), start))
+    batch_sampler: Any = order.batch_sampler
+    size_of_first = _batch_size(batch_sampler)
+    # torch's own BatchSampler can be made anew over what is left of its sampler.
+    sampler: Any = order.sampler
+    if batch_sampler is not None and not order.custom_batches:
+        sampler = batch_sampler.sampler
+    if not order.custom_batches and can_deal(sampler):
+        left = dealt_from(sampler, start.positions)
+        batches = SamplerBatches(slices_of(left, batch_sampler), resolved)
+        count = _undelivered(_batches_in(len(left), batch_sampler), start)
+        return EpochBatches(size_of_first, count, batches)
+    rank, world_size = order.shares
+    consumed = start.positions // world_size
+    total: int | None
+    if consumed and not order.custom_batches:
+        indices = itertools.chain.from_iterable([sampler])  # its iter() only when it is read
+        batches = SamplerBatches(batches_of(indices, batch_sampler), resolved)
+        batches.skip_samples(consumed, indices)
+        samples = size_of(sampler)
+        total = None if samples is None else _batches_in(max(0, samples - consumed), batch_sampler)
+    else:
+        batches = SamplerBatches(_from_the_beginning(order, sampler), resolved)
+        skipped = batches.skip_batches(consumed)
+        whole = size_of(sampler if batch_sampler is None else batch_sampler)
+        total = None if whole is None else max(0, whole - skipped)
+    # A checksum taken on another rank is of other indices.
+    if start.checksum is not None and start.rank == rank:
+        _check_repeated(batches.checksum_after(consumed), start.checksum)
+    count_left = None if total is None else _undelivered(total, start)
+    return EpochBatches(size_of_first, count_left, batches, checked=True)
+
+
+def delivered_entries(
+    order: Order, resolved: Resolved, epoch: int, batch_size: int | None, drop_last: bool
+) -> tuple[NDArray[np.uint32] | None, int]:
+    """The entries that `epoch` delivers to this rank, None for those of the core's order, and how
+    many they are. ValueError for samplers whose order only iterating tells."""
+    size, samples = batch_size or 1, share_of(resolved.length, order.shares[1])
+    entries = None
+    if not order.own:
+        sampler, batches = order.indices_of(epoch)
+        if batches is not None:
+            size, drop_last = batches.batch_size, batches.drop_last
+        entries = resolved.entries(np.fromiter(sampler, np.int64))
+        samples = len(entries)
+    delivered = count_batches(samples, size, drop_last) * size
+    return (np.empty(0, np.uint32) if delivered == 0 else entries), delivered
+
+
+def _from_the_beginning(order: Order, sampler: Any) -> Iterator[Any]:
+    if order.batch_sampler is None:
+        return batches_of(iter(sampler), None)
+    if order.custom_batches:
+        return iter(order.batch_sampler)
+    return batches_of(itertools.chain.from_iterable([sampler]), order.batch_sampler)
+
+
+def _undelivered(batches: int, start: Progress) -> int:
+    """How many of the `batches` after `start.positions` have not been delivered out of order."""
+    return batches - sum(number < batches for number in start.beyond)
+
+
+def _batch_size(batch_sampler: Any) -> int | None:
+    size = 1 if batch_sampler is None else getattr(batch_sampler, "batch_size", None)
+    return size if isinstance(size, int) and size > 0 else None
+
+
+def _batches_in(samples: int, batch_sampler: BatchSampler | None) -> int:
+    if batch_sampler is None:
+        return samples
+    return count_batches(samples, batch_sampler.batch_size, batch_sampler.drop_last)
+
+
+def _check_repeated(found: int, saved: int) -> None:
+    if found != saved:
+        raise ValueError(
+            "the sampler does not repeat the order that it had when the state was saved, so its "
+            "place in the epoch means nothing. Give the sampler a generator, and its state before "
+            "the epoch; or use shuffle=True or a DistributedSampler, whose orders can be resumed"
+        )

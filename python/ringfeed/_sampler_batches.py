@@ -1,0 +1,151 @@
+"""Reading the batches of a caller's sampler for the core."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import BatchSampler
+
+from ._handover import END, NOTHING, Slot, for_loop
+from ._resolved import Resolved
+
+
+class SamplerBatches(Slot):
+    """Gives a sampler's batches to the core, one a call, on the thread of next().
+
+    It keeps a checksum of the indices, so that a resumed epoch can tell whether a sampler repeats
+    itself. The checksum belongs to the samples, whatever the batches they came in.
+    """
+
+    def __init__(self, batches: Iterator[Any], resolved: Resolved) -> None:
+        """`batches`: lists of indices of `resolved`."""
+        self._batches = for_loop(batches)
+        self._resolved = resolved
+        self._given = 0, 0
+        """How many samples have been given, and their checksum."""
+        self._checksums = deque([self._given])  # after each batch that is not consumed
+
+    @property
+    def ended(self) -> bool:
+        """Whether the sampler has no more batches."""
+        return self.item is END
+
+    def skip_batches(self, samples: int) -> int:
+        """Goes past what an earlier run consumed: how many batches. ValueError within a batch."""
+        skipped = 0
+        while self._given[0] < samples and self() is not None:
+            skipped += 1
+        if self._given[0] > samples:
+            raise ValueError(
+                f"the state was taken after {samples} samples, which is within a batch of this "
+                "batch_sampler: resume with the batch sizes that were saved"
+            )
+        self._check_skipped(samples)
+        return skipped
+
+    def skip_samples(self, samples: int, indices: Iterator[Any]) -> None:
+        """The same for `indices` of which the batches have yet to be made."""
+        if samples:
+            skipped = checked_indices(
+                list(itertools.islice(indices, samples)), self._resolved.length
+            )
+            self._given = self._given_with(skipped)
+        self._check_skipped(samples)
+
+    def _check_skipped(self, samples: int) -> None:
+        if self._given[0] < samples:
+            raise ValueError(
+                f"the sampler ends after {self._given[0]} samples, before the {samples} that "
+                "the state counts: it is not the order that was saved"
+            )
+
+    def peek(self) -> int | None:
+        """Size of the first batch, which stays the next; None: there is no batch."""
+        self.fill(self._batches)
+        return None if self.ended else len(self._indices())
+
+    def __call__(self) -> NDArray[np.uint32] | None:
+        """The next batch's entries; None at the end. The core calls it again after a
+        KeyboardInterrupt, unless the sampler has `failed`."""
+        self._note_checksum()
+        self.fill(self._batches)
+        if self.ended:
+            return None
+        indices = self._indices()
+        entries = self._resolved.entries(indices)
+        given = self._given_with(indices)
+        # No call from here to the core's hands.
+        self._given = given
+        self.item = NOTHING
+        return entries
+
+    def _indices(self) -> NDArray[np.int64]:
+        return checked_indices(self.item, self._resolved.length)
+
+    def _given_with(self, indices: NDArray[np.int64]) -> tuple[int, int]:
+        samples, checksum = self._given
+        return samples + len(indices), zlib.crc32(indices.data, checksum)
+
+    def _note_checksum(self) -> None:
+        if self._checksums[-1] is not self._given:
+            self._checksums.append(self._given)
+
+    def checksum_after(self, samples: int) -> int:
+        """Of the first `samples` of them; earlier ones are forgotten."""
+        self._note_checksum()
+        while len(self._checksums) > 1 and self._checksums[1][0] <= samples:
+            self._checksums.popleft()
+        return self._checksums[0][1]
+
+
+def checked_indices(batch: Any, length: int) -> NDArray[np.int64]:
+    """A batch's indices, negative ones resolved as a list does."""
+    if isinstance(batch, torch.Tensor):
+        batch = batch.tolist()
+    indices = np.fromiter(map(operator.index, batch), np.int64)
+    if not len(indices):
+        raise ValueError("the sampler gave an empty batch")
+    low, high = indices.min(), indices.max()
+    if low < -length or high >= length:
+        raise IndexError(
+            f"the sampler gave index {high if high >= length else low}, and the dataset has "
+            f"{length} samples"
+        )
+    if low < 0:
+        indices[indices < 0] += length
+    return indices
+
+
+def batches_of(indices: Iterator[Any], like: BatchSampler | None) -> Iterator[list[Any]]:
+    """As the BatchSampler `like` makes them; None: one by one. In C alone: Python's code could be
+    ended by a KeyboardInterrupt."""
+    if like is None:
+        return map(list, zip(indices))
+    if like.drop_last:
+        return map(list, zip(*[indices] * like.batch_size))
+    parts = map(itertools.islice, itertools.repeat(indices), itertools.repeat(like.batch_size))
+    return itertools.takewhile(len, map(list, parts))
+
+
+def slices_of(samples: list[int], like: BatchSampler | None) -> Iterator[list[int]]:
+    """The same of a list, without an iterator that could be interrupted halfway."""
+    size, drop_last = (1, False) if like is None else (like.batch_size, like.drop_last)
+    end = len(samples) - len(samples) % size if drop_last else len(samples)
+    bounds = range(0, end, size), range(size, end + size, size)
+    return map(samples.__getitem__, map(slice, *bounds))
+
+
+def size_of(samples: Any) -> int | None:
+    """len(), or None for what has none."""
+    try:
+        return len(samples)
+    except (TypeError, NotImplementedError):
+        return None
