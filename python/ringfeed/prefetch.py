@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from ._handover import END, NOTHING, Handover, Offer, Slot, for_loop
+
 Batch = Any
-_NOTHING = object()
 
 
-@dataclass
-class _Place:
-    """How far the caller is, while the loader is a batch ahead of him."""
+class _Given(NamedTuple):
+    """How far the caller is, while the loader is a batch ahead."""
 
-    given: Any
-    """The loader's state after the batch that next() gave last."""
-    ahead: list[Any]
-    """The loader's own, since then."""
-    fetched: Batch = _NOTHING
-    """A batch of the loader's that is not copied yet, or the error in its place. The loader is past
-    it, and `ahead` does not say so yet."""
-
-
-@dataclass
-class _Copied:
-    """A batch on its way to the device, or the error in its place."""
-
-    batch: Batch
-    done: Any
-    error: Exception | None
     state: Any
-    """The loader's, after this batch."""
+    """The loader's after the batch that next() gave last."""
+    ahead: list[Any]
+    """The loader's own since then."""
+
+
+class _Record(Slot):
+    """Its item is a batch of the loader's that is not copied yet, or the error in its place: the
+    loader is past it, and `given.ahead` does not say so yet."""
+
+    def __init__(self, state: Any) -> None:
+        self.given = _Given(state, [state])
+
+
+@dataclass
+class _Copied(Offer[Batch]):
+    """A batch on its way to the device."""
+
+    done: Any = None
+    """The event that says that it is there."""
 
 
 class DevicePrefetcher:
@@ -56,7 +57,7 @@ class DevicePrefetcher:
         self.device = torch.device(device)
         if self.device.type not in ("cpu", "cuda"):
             raise ValueError(f'device must be "cpu" or a CUDA device, not {str(self.device)!r}')
-        self._place: _Place | None = None
+        self._record: _Record | None = None
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -80,13 +81,13 @@ class DevicePrefetcher:
 
     def state_dict(self) -> dict[str, Any]:
         """The loader's, as it was after the batch that next() gave last."""
-        now, place = self.loader.state_dict(), self._place
-        if place is not None and (place.fetched is not _NOTHING or now in place.ahead):
-            return place.given
+        now, record = self.loader.state_dict(), self._record
+        if record is not None and (record.item is not NOTHING or now in record.given.ahead):
+            return record.given.state
         return now  # moved by set_epoch(), or by an iterator of its own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._place = None
+        self._record = None
         self.loader.load_state_dict(state)
 
     def stats(self) -> Any:
@@ -124,71 +125,49 @@ class Side:
         _map(lambda tensor: tensor.record_stream(current), batch)
 
 
-class _Ahead(Iterator[Batch]):
-    """One batch ahead of the caller. Like a loader's iterator it begins at its first next().
-
-    Every step is kept until the next one is done, for a KeyboardInterrupt between them.
-    """
+class _Ahead(Handover[Batch]):
+    """One batch ahead of the caller. Like a loader's iterator it begins at its first next()."""
 
     def __init__(self, owner: DevicePrefetcher, side: Side) -> None:
         self._owner = owner
         self._side = side
-        # Never iter() of it: some iterators begin anew at that.
-        self._batches = map(next, itertools.repeat(iter(owner.loader)))
+        self._batches = for_loop(iter(owner.loader))
         self._stateful = hasattr(owner.loader, "state_dict")
-        self._place: _Place | None = None
-        self._copied: list[_Copied] = []
 
-    def __next__(self) -> Batch:
-        place = self._place
-        if place is None:
-            now = self._state()
-            place = self._place = _Place(now, [now])
-        self._owner._place = place
-        if not self._copied:
-            self._fetch(place)
-        found = self._copied[0]
-        if found.error is not None:
-            ended = isinstance(found.error, StopIteration)
-            ahead = [found.state]
-            # No call from here on: the error is given.
-            place.given, place.ahead = found.state, ahead
-            if ended:
-                raise StopIteration
-            self._copied = []
-            try:
-                raise found.error
-            finally:
-                del found  # the error refers to this frame
-        if len(self._copied) == 1:
-            self._fetch(place)
-        ahead = [self._copied[1].state]
-        self._side.hand_over(found.batch, found.done)
-        # No call from here on: the batch is given.
-        place.given, place.ahead = found.state, ahead
-        self._copied = self._copied[1:]
-        return found.batch
+    def _prepare(self) -> None:
+        if self._record is None:
+            self._record = _Record(self._state())
+        record: _Record = self._record
+        self._owner._record = record
+        if not self._offers:
+            self._copy_next(record)
+        offer: Any = self._offers[0]
+        if offer.error is None:
+            if len(self._offers) == 1:
+                self._copy_next(record)
+            self._side.hand_over(offer.item, offer.done)
+            offer.given = _Given(offer.given.state, self._offers[1].given.ahead)
+        elif offer.error is END:
+            record.given = offer.given
+            raise StopIteration
+        del offer  # its error refers to this frame
 
-    def _fetch(self, place: _Place) -> None:
-        """One batch more to `_copied`, or the error in its place."""
-        if place.fetched is _NOTHING:
-            try:
-                # Not next(): a KeyboardInterrupt raised as it returns would lose what it gave.
-                for place.fetched in self._batches:
-                    break
-                else:
-                    place.fetched = StopIteration()
-            except Exception as raised:  # for the call whose turn it is
-                place.fetched = raised
-        fetched = place.fetched
+    def _copy_next(self, record: _Record) -> None:
+        """One batch more to the offers, or the error in its place."""
+        try:
+            record.fill(self._batches)
+        except Exception as raised:  # for the call whose turn it is
+            record.item = raised
+        fetched = record.item
         error = fetched if isinstance(fetched, Exception) else None
         batch, done = (None, None) if error is not None else self._side.copy(fetched)
         state = self._state()
-        copied = [*self._copied, _Copied(batch, done, error, state)]
-        ahead = [*place.ahead, state]
+        copied = _Copied(batch, error, _Given(state, [state]), done)
+        offers = (*self._offers, copied)
+        given = _Given(record.given.state, [*record.given.ahead, state])
         # No call from here on, so that all of it is done or nothing.
-        self._copied, place.ahead, place.fetched = copied, ahead, _NOTHING
-        del fetched, error, copied  # an error refers to this frame
+        self._offers, record.given, record.item = offers, given, NOTHING
+        del fetched, error, copied, offers  # an error refers to this frame
 
     def _state(self) -> Any:
         return self._owner.loader.state_dict() if self._stateful else None
