@@ -64,10 +64,10 @@ class _Column(Sequence[T], Generic[T]):
     @overload
     def __getitem__(self, index: slice) -> list[T]: ...
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        places = range(self._length)[index]  # a list's rules for negative and wrong indices
-        if isinstance(places, range):
-            return [self._at(place) for place in places]
-        return self._at(places)
+        entries = range(self._length)[index]  # a list's rules for negative and wrong indices
+        if isinstance(entries, range):
+            return [self._at(entry) for entry in entries]
+        return self._at(entries)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._every())
@@ -151,6 +151,13 @@ class _Files(torch.utils.data.Dataset[tuple[Any, Any]]):
 class ImageFolder(_Files):
     """torchvision.datasets.ImageFolder, listed natively and cached.
 
+    >>> from ringfeed import ImageFolder
+    >>> dataset = ImageFolder("imagenet/train")
+    >>> dataset.classes
+    ['n01440764', 'n01443537']
+    >>> len(dataset), dataset.samples[0]
+    (8, ('imagenet/train/n01440764/0.jpg', 0))
+
     Classes, labels, order and errors are torchvision's. The listing (`use_cache`) is kept in
     `cache_dir`, or $RINGFEED_CACHE_DIR, or ~/.cache/ringfeed, and used again while no directory
     has changed. It also works in torch's own DataLoader; a worker process that is not forked opens
@@ -216,6 +223,11 @@ class ImageFolder(_Files):
 
 class ImageList(_Files):
     """Images named one by one.
+
+    >>> from ringfeed import ImageList
+    >>> dataset = ImageList(["cats/tom.jpg", "dogs/rex.jpg"], labels=[0, 1])
+    >>> dataset.samples[1]
+    ('dogs/rex.jpg', 1)
 
     `paths` are opened as they stand; `labels` are whole numbers, one a path, of any value. Like
     ImageFolder it also works in torch's own DataLoader. Raises ValueError for lists of unequal
@@ -286,11 +298,11 @@ def resolve(dataset: Any) -> Source:
     indices = None
     for chosen in reversed(subsets):
         within = np.arange(len(native), dtype=np.uint32) if indices is None else indices
-        indices = within[_places(chosen, len(within))]
+        indices = within[_checked_indices(chosen, len(within))]
     return Source(native, indices, dataset.transform, dataset.target_transform)
 
 
-def _places(indices: Any, length: int) -> NDArray[np.int64]:
+def _checked_indices(indices: Any, length: int) -> NDArray[np.int64]:
     """A Subset's indices, negative ones resolved as a list does."""
     array = np.asarray(indices)
     if array.size == 0:
@@ -300,11 +312,11 @@ def _places(indices: Any, length: int) -> NDArray[np.int64]:
             f"a Subset's indices must be whole numbers; these are {array.dtype} of shape "
             f"{array.shape}"
         )
-    places = array.astype(np.int64)
-    wrong = places[(places < -length) | (places >= length)]
+    found = array.astype(np.int64)
+    wrong = found[(found < -length) | (found >= length)]
     if len(wrong):
         raise IndexError(f"a Subset has index {wrong[0]}, its dataset {length} samples")
-    return places % length
+    return found % length
 
 
 def _native(dataset: Any) -> _ringfeed.Dataset:

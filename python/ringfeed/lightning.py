@@ -102,6 +102,13 @@ def _check_split(root: str, split: str) -> str:
 class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
     """ImageNet, or any set of that layout, read by ringfeed.
 
+    >>> from ringfeed.lightning import ImageNetDataModule
+    >>> data = ImageNetDataModule("imagenet", batch_size=4, num_workers=2)
+    >>> data.setup("validate")
+    >>> images, labels = next(iter(data.val_dataloader()))
+    >>> images.shape
+    torch.Size([4, 3, 224, 224])
+
     `data_root/train` and `data_root/val` hold one folder per class. Batches are
     `[images, labels]`: float32 (or `dtype`) [N, 3, 224, 224], int64 [N]. Training takes a random
     resized crop (scale 0.08 to 1) and a flip; validation resizes the short side to 256 and cuts

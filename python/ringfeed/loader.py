@@ -31,6 +31,16 @@ T = TypeVar("T", covariant=True)
 class DataLoader(torch.utils.data.DataLoader[T]):
     """torch.utils.data.DataLoader for folders of images, with ringfeed's threads for workers.
 
+    >>> from torchvision import transforms
+    >>> from ringfeed import DataLoader, ImageFolder
+    >>> recipe = transforms.Compose([transforms.RandomResizedCrop(224), transforms.ToTensor()])
+    >>> dataset = ImageFolder("imagenet/train", recipe)
+    >>> loader = DataLoader(dataset, batch_size=4, shuffle=True, num_workers=2, seed=0)
+    >>> for images, labels in loader:
+    ...     print(images.shape, labels.shape)
+    torch.Size([4, 3, 224, 224]) torch.Size([4])
+    torch.Size([4, 3, 224, 224]) torch.Size([4])
+
     Yields lists [images, labels] like torch's: images [B, 3, H, W] in the dtype and layout asked
     for, labels int64 [B]. They are the caller's to keep. Nothing is started by the constructor or
     by iter(): files are read, and the epoch chosen, from an iterator's first next() on.

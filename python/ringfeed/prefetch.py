@@ -41,6 +41,15 @@ class _Copied(Offer[Batch]):
 class DevicePrefetcher:
     """Yields a loader's batches with their tensors on `device`, copied one batch ahead.
 
+    >>> import torch
+    >>> from torchvision.transforms import CenterCrop, Compose, ToTensor
+    >>> from ringfeed import DataLoader, DevicePrefetcher, ImageFolder
+    >>> device = "cuda" if torch.cuda.is_available() else "cpu"
+    >>> dataset = ImageFolder("imagenet/train", Compose([CenterCrop(224), ToTensor()]))
+    >>> loader = DataLoader(dataset, batch_size=4, num_workers=2, pin_memory=device == "cuda")
+    >>> for images, labels in DevicePrefetcher(loader, device):
+    ...     assert images.device.type == labels.device.type == device
+
     With CUDA the copies are enqueued on a stream of their own, so that they run beside the work on
     the batch before; they are asynchronous only from page-locked memory (`pin_memory=True`). Each
     batch is ready for the stream that is current at next(). On the CPU it passes batches through.
@@ -77,6 +86,7 @@ class DevicePrefetcher:
         return getattr(self.loader, "batch_sampler", None)
 
     def set_epoch(self, epoch: int) -> None:
+        """The loader's: the epoch that the next iterator begins."""
         self.loader.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, Any]:
@@ -87,10 +97,12 @@ class DevicePrefetcher:
         return now  # moved by set_epoch(), or by an iterator of its own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The loader's: the next iterator goes on from `state`."""
         self._record = None
         self.loader.load_state_dict(state)
 
     def stats(self) -> Any:
+        """The loader's. It counts the batch that is copied ahead."""
         return self.loader.stats()
 
     def __repr__(self) -> str:
