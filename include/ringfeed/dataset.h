@@ -21,7 +21,7 @@ struct ScanOptions {
   /// Manifest cache: a second start on an unchanged tree lists nothing.
   bool use_cache = true;
   /// Empty: $RINGFEED_CACHE_DIR, else $XDG_CACHE_HOME/ringfeed, else ~/.cache/ringfeed.
-  std::filesystem::path cache_dir;
+  std::filesystem::path cache_dir{};
   /// Directories listed at once; 0: 16 (a listing is a network round trip, not CPU).
   int threads = 0;
   /// Called about every 100 ms on the thread that called open(), while directories are listed or

@@ -56,7 +56,7 @@ struct Normalize {
 struct TransformPlan {
   std::variant<RandomResizedCrop, ResizeCenterCrop> geometry = RandomResizedCrop{};
   double hflip_probability = 0.5;  ///< 0 disables; drawn after the crop
-  Normalize normalize;
+  Normalize normalize{};
   DType dtype = DType::float32;  ///< float16 and bfloat16 round the float32 result to nearest even
   Layout layout = Layout::nchw;
   PillowRule pillow = PillowRule::from_13;
