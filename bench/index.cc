@@ -20,8 +20,8 @@
 
 #include "data/manifest.h"
 #include "data/open_index.h"
-#include "data/sampler.h"
-#include "file_descriptor.h"
+#include "data/epoch_order.h"
+#include "base/file_descriptor.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 //
 // Arguments: dtype (float32, float16, bfloat16, uint8), layout (nchw, channels_last). Outputs
 // rotate over 64 samples (38 MB of float32), as batches do, so they are never in cache.
-#include "decode/resample.h"
+#include "resize/resampler.h"
 
 #include <hwy/targets.h>
 #include <time.h>

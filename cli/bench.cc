@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "commands.h"
-#include "data/sampler.h"
+#include "data/epoch_order.h"
 #include "measure.h"
 #include "options.h"
 #include "output.h"

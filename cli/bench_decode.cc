@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "data/random.h"
-#include "decode/decoder.h"
+#include "sample/sample_maker.h"
 #include "stage_bench.h"
 
 namespace ringfeed::cli {

@@ -10,7 +10,7 @@
 
 #include "doctor.h"
 #include "io/engine.h"
-#include "io/system_limits.h"
+#include "base/system_limits.h"
 #include "output.h"
 #include "ringfeed/loader.h"
 

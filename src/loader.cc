@@ -8,11 +8,11 @@
 
 #include "data/batch_order.h"
 #include "data/index.h"
-#include "decode/decoder.h"
+#include "sample/sample_maker.h"
 #include "io/reader.h"
-#include "io/system_limits.h"
-#include "pipeline.h"
-#include "run.h"
+#include "base/system_limits.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/epoch_run.h"
 
 namespace ringfeed {
 namespace {

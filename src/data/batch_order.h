@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "data/sampler.h"
+#include "data/epoch_order.h"
 #include "ringfeed/loader.h"
 
 namespace ringfeed::data {

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <memory>
 
-#include "file_descriptor.h"
+#include "base/file_descriptor.h"
 
 namespace ringfeed::data {
 namespace {

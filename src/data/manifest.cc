@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "data/directory.h"
-#include "file_descriptor.h"
+#include "base/file_descriptor.h"
 
 namespace ringfeed::data {
 namespace {

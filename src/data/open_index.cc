@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "data/manifest.h"
-#include "file_descriptor.h"
+#include "base/file_descriptor.h"
 #include "ringfeed/error.h"
 
 namespace ringfeed::data {

@@ -3,9 +3,9 @@
 #include <cstdint>
 
 #include "decode/file_format.h"
-#include "decode/jpeg.h"
-#include "decode/jpeg_markers.h"
-#include "decode/png.h"
+#include "decode/jpeg/decoder.h"
+#include "decode/jpeg/markers.h"
+#include "decode/png/decoder.h"
 
 namespace ringfeed::decode {
 

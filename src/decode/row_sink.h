@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "decode/resample.h"
+#include "resize/resampler.h"
 
 namespace ringfeed::decode {
 

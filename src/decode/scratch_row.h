@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "decode/resample.h"
+#include "resize/resampler.h"
 
 namespace ringfeed::decode {
 

@@ -15,7 +15,7 @@
 #include <iterator>
 #include <memory>
 
-#include "file_descriptor.h"
+#include "base/file_descriptor.h"
 
 namespace ringfeed::io {
 namespace {

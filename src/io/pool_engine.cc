@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "io/root.h"
-#include "thread_start.h"
+#include "base/thread_start.h"
 
 namespace ringfeed::io {
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "expected.h"
+#include "base/expected.h"
 #include "io/credits.h"
 #include "io/engine.h"
 #include "io/size_guess.h"

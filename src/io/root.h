@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "file_descriptor.h"
+#include "base/file_descriptor.h"
 
 namespace ringfeed::io {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "io/arena.h"
-#include "log_buckets.h"
+#include "base/log_buckets.h"
 
 namespace ringfeed::io {
 namespace {

@@ -21,7 +21,7 @@
 
 #include "data/manifest.h"
 #include "data/tree.h"
-#include "file_descriptor.h"
+#include "base/file_descriptor.h"
 #include "support/temp_dir.h"
 
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "decode/jpeg.h"
+#include "decode/jpeg/decoder.h"
 #include "decode/pixels_sink.h"
-#include "decode/png.h"
+#include "decode/png/decoder.h"
 
 using namespace ringfeed;
 

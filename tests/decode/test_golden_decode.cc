@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-#include "decode/jpeg.h"
+#include "decode/jpeg/decoder.h"
 #include "decode/pixels_sink.h"
-#include "decode/png.h"
+#include "decode/png/decoder.h"
 
 namespace ringfeed {
 namespace {

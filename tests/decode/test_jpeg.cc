@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-#include "decode/jpeg.h"
+#include "decode/jpeg/decoder.h"
 #include "decode/pixels_sink.h"
 #include "support/encode.h"
 

@@ -4,8 +4,8 @@
 #include <random>
 #include <string>
 
-#include "decode/jpeg.h"
-#include "decode/jpeg_markers.h"
+#include "decode/jpeg/decoder.h"
+#include "decode/jpeg/markers.h"
 #include "decode/pixels_sink.h"
 #include "support/encode.h"
 

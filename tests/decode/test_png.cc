@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "decode/pixels_sink.h"
-#include "decode/png.h"
+#include "decode/png/decoder.h"
 #include "support/encode.h"
 
 namespace ringfeed {

@@ -14,7 +14,7 @@
 #include "coro/scope.h"
 #include "fake_engine.h"
 #include "io/reader.h"
-#include "sequence_tracker.h"
+#include "pipeline/sequence_tracker.h"
 
 using namespace ringfeed;
 using namespace ringfeed::io;

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "data/random.h"
-#include "decode/decoder.h"
+#include "sample/sample_maker.h"
 #include "ringfeed/loader.h"
 #include "support/encode.h"
 #include "support/image_folder.h"

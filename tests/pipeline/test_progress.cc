@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "pipeline/loader_test.h"
-#include "progress_tracker.h"
+#include "pipeline/progress_tracker.h"
 #include "support/held_opens.h"
 
 using namespace ringfeed;

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "read_ahead_window.h"
+#include "pipeline/read_ahead_window.h"
 
 using ringfeed::detail::ReadAheadWindow;
 using namespace std::chrono_literals;

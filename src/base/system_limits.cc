@@ -1,0 +1,148 @@
+#include "base/system_limits.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string_view>
+#include <vector>
+
+namespace ringfeed::io {
+namespace {
+
+template <class Number>
+std::optional<Number> to_number(std::string_view text) {
+  Number value{};
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+/// The words of a file; none if it cannot be read.
+std::vector<std::string> words(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> result;
+  for (std::string word; file >> word;) result.push_back(word);
+  return result;
+}
+
+/// One number from a file that holds one word; nothing for "max" or a missing file.
+std::optional<std::int64_t> number_in(const std::string& path) {
+  const auto text = words(path);
+  return text.empty() ? std::nullopt : to_number<std::int64_t>(text.front());
+}
+
+bool lists(std::string_view controllers, std::string_view wanted) {
+  while (!controllers.empty()) {
+    const std::size_t end = std::min(controllers.find(','), controllers.size());
+    if (controllers.substr(0, end) == wanted) return true;
+    controllers.remove_prefix(std::min(end + 1, controllers.size()));
+  }
+  return false;
+}
+
+/// The process's directory for `controller` and all above it: a limit on any of them holds. In a
+/// container the path may be the host's and not exist; the topmost is then the container's own.
+std::vector<std::string> cgroup_directories(const std::string& root, std::string_view controller) {
+  std::string base, path;
+  std::ifstream file(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {  // "id:controllers:path"
+    const std::size_t first = line.find(':');
+    const std::size_t second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool version1 = lists(controllers, controller);
+    if (!version1 && !(controllers.empty() && base.empty())) continue;
+    base = root + "/sys/fs/cgroup";
+    if (version1) base.append("/").append(controller);
+    path = line.substr(second + 1);
+    if (version1) break;
+  }
+  std::vector<std::string> directories;
+  if (base.empty()) return directories;
+  while (path.ends_with('/')) path.pop_back();
+  for (;;) {
+    directories.push_back(base + path);
+    if (path.empty()) return directories;
+    path.erase(path.rfind('/'));
+  }
+}
+
+template <class Number>
+void keep_least(std::optional<Number>& least, Number value) {
+  if (!least || value < *least) least = value;
+}
+
+rlim_t soft_limit(__rlimit_resource resource) {
+  rlimit limit{};
+  return getrlimit(resource, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+}
+
+}  // namespace
+
+std::optional<double> cgroup_cpu_quota(const std::string& root) {
+  std::optional<double> least;
+  for (const std::string& directory : cgroup_directories(root, "cpu")) {
+    std::optional<std::int64_t> quota, period;
+    if (const auto both = words(directory + "/cpu.max"); both.size() == 2) {
+      quota = to_number<std::int64_t>(both[0]);
+      period = to_number<std::int64_t>(both[1]);
+    } else {
+      quota = number_in(directory + "/cpu.cfs_quota_us");
+      period = number_in(directory + "/cpu.cfs_period_us");
+    }
+    if (quota && period && *quota > 0 && *period > 0) {  // -1: unlimited
+      keep_least(least, static_cast<double>(*quota) / static_cast<double>(*period));
+    }
+  }
+  return least;
+}
+
+std::optional<std::uint64_t> cgroup_free_pids(const std::string& root) {
+  std::optional<std::uint64_t> least;
+  for (const std::string& directory : cgroup_directories(root, "pids")) {
+    const auto most = number_in(directory + "/pids.max");
+    const auto current = number_in(directory + "/pids.current");
+    if (most && current) {
+      keep_least(least, static_cast<std::uint64_t>(std::max<std::int64_t>(*most - *current, 0)));
+    }
+  }
+  return least;
+}
+
+int usable_cores(const std::string& root) {
+  // Large enough for any machine: with more CPUs than the set has bits the call fails.
+  constexpr int most = 1 << 14;
+  std::vector<cpu_set_t> mask(CPU_ALLOC_SIZE(most) / sizeof(cpu_set_t));
+  const std::size_t bytes = mask.size() * sizeof(cpu_set_t);
+  int cores = 1;
+  if (sched_getaffinity(0, bytes, mask.data()) == 0) cores = CPU_COUNT_S(bytes, mask.data());
+  if (const auto quota = cgroup_cpu_quota(root)) {
+    cores = std::min(cores, static_cast<int>(std::min(std::ceil(*quota), 1e6)));
+  }
+  return std::max(cores, 1);
+}
+
+std::uint32_t local_world_size() {
+  const char* const text = std::getenv("LOCAL_WORLD_SIZE");
+  return std::max(text == nullptr ? 1 : to_number<std::uint32_t>(text).value_or(1), 1u);
+}
+
+std::uint32_t depth_limit(std::uint32_t wanted, const std::string& root) {
+  std::uint64_t depth = wanted;
+  const auto cap = [&](rlim_t limit, std::uint32_t sharers) {
+    if (limit != RLIM_INFINITY) depth = std::min<std::uint64_t>(depth, limit / 2 / sharers);
+  };
+  cap(soft_limit(RLIMIT_NOFILE), 1);  // descriptors are each process's own
+  cap(soft_limit(RLIMIT_NPROC), local_world_size());
+  if (const auto pids = cgroup_free_pids(root)) cap(*pids, local_world_size());
+  return static_cast<std::uint32_t>(std::max<std::uint64_t>(depth, 1));
+}
+
+}  // namespace ringfeed::io

@@ -1,0 +1,174 @@
+#include "decode/jpeg/decoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "decode/jpeg/markers.h"
+#include "decode/jpeg/session.h"
+#include "decode/max_side.h"
+
+// clang-format off
+#include <jerror.h>  // after jpeglib.h
+// clang-format on
+
+namespace ringfeed::decode {
+namespace {
+
+/// Columns to decode so that `region` comes out as in a full decode. One column beyond either side,
+/// because fancy upsampling treats the outermost ones specially. And never a narrow strip: libjpeg
+/// replaces fancy upsampling where a chroma row is at most 2 samples wide (4 pixels at 4:2:0).
+struct Columns {
+  JDIMENSION left, width;
+};
+
+Columns columns_around(const Resampler::Region& region, int image_width) {
+  constexpr int margin = 1, narrowest = 32;
+  const int right =
+      std::min(image_width, std::max(region.left + region.width + margin, region.left + narrowest));
+  const int left = std::max(0, std::min(region.left - margin, image_width - narrowest));
+  return {static_cast<JDIMENSION>(left), static_cast<JDIMENSION>(right - left)};
+}
+
+/// Pillow's MULDIV255: a * b / 255, rounded.
+int times_255th(int a, int b) {
+  const int t = a * b + 128;
+  return ((t >> 8) + t) >> 8;
+}
+
+/// Pillow takes every four-component JPEG as Adobe's inverted CMYK, whatever its markers say.
+void inverted_cmyk_to_rgb(const std::uint8_t* cmyk, int pixels, std::uint8_t* rgb) {
+  for (int i = 0; i < pixels; ++i, cmyk += 4, rgb += 3) {
+    const int white = cmyk[3];
+    for (int c = 0; c < 3; ++c) {
+      rgb[c] = static_cast<std::uint8_t>(white - times_255th(255 - cmyk[c], white));
+    }
+  }
+}
+
+}  // namespace
+
+std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
+  // Besides the coefficient arrays that max_memory_to_use bounds, libjpeg holds a strip of rows:
+  // 4 components x 10 row groups of at most 4 rows, an iMCU's colour rows, 65,500 samples wide.
+  constexpr std::size_t strips = kMaxSide * (4 * 10 * 4 + 4 * 8 * 4);
+  constexpr std::size_t rows = 2 * (kMaxSide * 4 + 1024);
+  return limits.max_decoder_bytes + strips + rows;
+}
+
+tl::expected<JpegHeader, Failure> JpegDecoder::header(std::span<const std::uint8_t> file,
+                                                      const DecodeLimits& limits) {
+  auto header = read_jpeg_header(file);
+  if (!header) return header;
+  const auto pixels =
+      static_cast<std::uint64_t>(header->height) * static_cast<std::uint64_t>(header->width);
+  if (pixels > limits.max_pixels) {
+    return tl::unexpected(over_limit("JPEG of " + std::to_string(pixels) + " pixels, more than " +
+                                         std::to_string(limits.max_pixels),
+                                     "max_pixels"));
+  }
+  return header;
+}
+
+tl::expected<void, Failure> JpegDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {
+  const auto header = JpegDecoder::header(file, limits_);
+  if (!header) return tl::unexpected(header.error());
+  const Resampler::Region region = sink.begin(header->height, header->width);
+  const bool whole_scan = scan_ends_in_eoi(file.subspan(header->scan));
+
+  JpegSession session(file, limits_.load_truncated, limits_.max_scans);
+  rows_pushed_ = 0;
+  const Ending ending = run(session, *header, whole_scan, region, sink);
+  if (ending == Ending::complete) return {};
+
+  if (session.too_many_scans) {
+    return tl::unexpected(over_limit(
+        "JPEG of more than " + std::to_string(limits_.max_scans) + " scans", "max_scans"));
+  }
+  if (ending == Ending::error && (session.cinfo.err->msg_code == JERR_NO_BACKING_STORE ||
+                                  session.cinfo.err->msg_code == JERR_OUT_OF_MEMORY)) {
+    return tl::unexpected(over_limit("JPEG whose coefficients need more than " +
+                                         std::to_string(limits_.max_decoder_bytes) + " bytes",
+                                     "max_decoder_bytes"));
+  }
+  if (limits_.load_truncated) {
+    // Pillow leaves the rows it did not get at zero: black, or white once CMYK becomes RGB.
+    const std::size_t bytes = static_cast<std::size_t>(region.width) * 3;
+    std::uint8_t* const blank = rgb_.reserve(bytes);
+    std::memset(blank, header->components == 4 ? 255 : 0, bytes);
+    for (; rows_pushed_ < region.height && region.width > 0; ++rows_pushed_) sink.push_row(blank);
+    return {};
+  }
+  if (ending == Ending::out_of_bytes) return tl::unexpected(truncated_file("JPEG"));
+  char why[JMSG_LENGTH_MAX];
+  session.format_error(why);
+  return tl::unexpected(broken_file("JPEG", why));
+}
+
+void JpegDecoder::push(const std::uint8_t* pixels, bool cmyk, int width, RowSink& sink) {
+  if (cmyk) {
+    std::uint8_t* const rgb = rgb_.reserve(static_cast<std::size_t>(width) * 3);
+    inverted_cmyk_to_rgb(pixels, width, rgb);
+    pixels = rgb;
+  }
+  sink.push_row(pixels);
+  ++rows_pushed_;
+}
+
+/// Every call that may jump. Nothing here has a destructor; what must survive a jump is a member.
+JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& header,
+                                     bool whole_scan, Resampler::Region region, RowSink& sink) {
+  if (setjmp(session.on_error)) return Ending::error;
+  jpeg_decompress_struct* const cinfo = &session.cinfo;
+  session.open(limits_.max_decoder_bytes);
+
+  int status;
+  do status = jpeg_read_header(cinfo, FALSE);
+  while (status == JPEG_HEADER_TABLES_ONLY);
+  if (status == JPEG_SUSPENDED) return Ending::out_of_bytes;
+  // The walk that sized everything and libjpeg must have seen the same frame header.
+  if (static_cast<int>(cinfo->image_width) != header.width ||
+      static_cast<int>(cinfo->image_height) != header.height ||
+      cinfo->num_components != header.components) {
+    ERREXIT(cinfo, JERR_SOF_DUPLICATE);
+  }
+
+  const bool cmyk = header.components == 4;
+  cinfo->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;  // grey is replicated by libjpeg
+  if (!jpeg_start_decompress(cinfo)) return Ending::out_of_bytes;
+  // From here on cinfo->entropy decodes: the place where a faster entropy decoder takes over.
+
+  // A file of several scans has been read to its end by now, so nothing is left to go wrong; a
+  // Huffman-coded single scan that runs into EOI cannot go wrong. Any other is decoded in full,
+  // as Pillow does, for the verdict. Only sequential files gain from decoding a part: a progressive
+  // one spends its time on reading the scans, and block smoothing (scans missing) wants neighbours.
+  const bool several_scans = jpeg_has_multiple_scans(cinfo);
+  const bool partial = !several_scans && whole_scan && !cinfo->arith_code;
+  const bool wanted = region.height > 0 && region.width > 0;
+  int first_column = 0;
+  if ((partial || several_scans) && !wanted) return Ending::complete;
+  if (partial) {
+    const Columns columns = columns_around(region, header.width);
+    JDIMENSION left = columns.left, width = columns.width;
+    jpeg_crop_scanline(cinfo, &left, &width);  // moves left to an MCU boundary
+    first_column = static_cast<int>(left);
+    // Once and from row 0: later skips have returned wrong rows in several versions.
+    if (region.top > 0) jpeg_skip_scanlines(cinfo, static_cast<JDIMENSION>(region.top));
+  }
+  const int channels = cmyk ? 4 : 3;
+  JSAMPROW row =
+      row_.reserve(std::size_t{cinfo->output_width} * static_cast<std::size_t>(channels));
+  const std::uint8_t* const pixels = row + (region.left - first_column) * channels;
+  const int last = partial || several_scans ? region.top + region.height : header.height;
+  for (int y = partial ? region.top : 0; y < last; ++y) {
+    if (jpeg_read_scanlines(cinfo, &row, 1) != 1) return Ending::out_of_bytes;
+    if (wanted && y >= region.top && y < region.top + region.height) {
+      push(pixels, cmyk, region.width, sink);
+    }
+  }
+  // What follows the scan may be an error; that it has no end is none to Pillow, all rows being in.
+  if (!partial && !several_scans) jpeg_finish_decompress(cinfo);
+  return Ending::complete;
+}
+
+}  // namespace ringfeed::decode

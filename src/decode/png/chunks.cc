@@ -1,0 +1,189 @@
+#include "decode/png/chunks.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace ringfeed::decode {
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+std::uint32_t u32(const std::uint8_t* p) {
+  return std::uint32_t{p[0]} << 24 | std::uint32_t{p[1]} << 16 | std::uint32_t{p[2]} << 8 | p[3];
+}
+
+struct Chunk {
+  std::string_view name;
+  std::size_t length = 0;  ///< as stated
+  Bytes content;           ///< as far as the file goes
+  bool cut() const { return content.size() < length; }
+};
+
+enum class Next { chunk, end_of_file, bad_name };
+
+Next read_chunk(Bytes file, std::size_t& at, Chunk& chunk) {
+  if (at > file.size() || file.size() - at < 8) return Next::end_of_file;
+  chunk.length = u32(&file[at]);
+  chunk.name = {reinterpret_cast<const char*>(&file[at + 4]), 4};
+  at += 8;
+  chunk.content = file.subspan(at, std::min(chunk.length, file.size() - at));
+  at += chunk.length;
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return std::all_of(chunk.name.begin(), chunk.name.end(), is_word) ? Next::chunk : Next::bad_name;
+}
+
+bool is_ascii(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return (c & 0x80) == 0; });
+}
+
+/// Bytes below which Pillow's handler of a chunk raises, unless it may load truncated files.
+std::size_t least_length(std::string_view name, const PngHeader& header) {
+  struct Least {
+    std::string_view name;
+    std::size_t length;
+  };
+  static constexpr Least table[] = {{"IHDR", 13}, {"gAMA", 4}, {"cHRM", 32}, {"sRGB", 1},
+                                    {"pHYs", 9},  {"acTL", 8}, {"fcTL", 26}};
+  for (const Least& least : table) {
+    if (name == least.name) return least.length;
+  }
+  if (name == "tRNS") {
+    if (header.color_type == 2) return 6;
+    if (header.color_type == 0) return 2;
+  }
+  return 0;
+}
+
+/// The compression method follows the first NUL of both: it must be 0, and in iCCP be there.
+bool compression_known(const Chunk& chunk) {
+  const bool profile = chunk.name == "iCCP";
+  if (!profile && chunk.name != "zTXt") return true;
+  const auto nul = std::find(chunk.content.begin(), chunk.content.end(), std::uint8_t{0});
+  if (nul == chunk.content.end()) {
+    return !profile || (!chunk.content.empty() && chunk.content[0] == 0);
+  }
+  if (nul + 1 == chunk.content.end()) return !profile;
+  return nul[1] == 0;
+}
+
+std::optional<Failure> check_chunk(const Chunk& chunk, const PngHeader& header,
+                                   bool load_truncated) {
+  if (chunk.cut()) return truncated_file("PNG");
+  if (chunk.length < least_length(chunk.name, header) && !load_truncated) {
+    return broken_file("PNG", "short chunk");
+  }
+  if (!compression_known(chunk)) return broken_file("PNG", "unknown compression method");
+  return std::nullopt;
+}
+
+bool bits_and_type_exist(int bit_depth, int color_type) {
+  switch (color_type) {
+    case 0:
+      return bit_depth == 1 || bit_depth == 2 || bit_depth == 4 || bit_depth == 8 ||
+             bit_depth == 16;
+    case 3: return bit_depth == 1 || bit_depth == 2 || bit_depth == 4 || bit_depth == 8;
+    case 2:
+    case 4:
+    case 6: return bit_depth == 8 || bit_depth == 16;
+    default: return false;
+  }
+}
+
+/// Takes over what the decoder needs; false if Pillow rejects the content.
+bool apply_chunk(const Chunk& chunk, PngHeader& header) {
+  if (chunk.name == "IHDR" && chunk.length >= 13) {
+    const std::uint8_t* const p = chunk.content.data();
+    header.width = u32(p);
+    header.height = u32(p + 4);
+    // Pillow keeps an earlier mode where this one does not exist.
+    if (bits_and_type_exist(p[8], p[9])) {
+      header.bit_depth = p[8];
+      header.color_type = p[9];
+    }
+    header.interlaced = header.interlaced || p[12] != 0;
+    return p[11] == 0;
+  }
+  if (chunk.name == "PLTE" && header.color_type == 3) {
+    header.palette.fill(0);
+    const std::size_t bytes = chunk.content.size() / 3 * 3;
+    if (bytes > header.palette.size()) return false;
+    std::memcpy(header.palette.data(), chunk.content.data(), bytes);
+  }
+  return true;
+}
+
+}  // namespace
+
+tl::expected<PngHeader, Failure> read_png_header(Bytes file, bool load_truncated) {
+  PngHeader header;
+  std::size_t at = 8;
+  Chunk chunk;
+  while (true) {
+    const Next next = read_chunk(file, at, chunk);
+    if (next == Next::end_of_file) return tl::unexpected(truncated_file("PNG"));
+    if (next == Next::bad_name && (!load_truncated || !is_ascii(chunk.name))) {
+      return tl::unexpected(broken_file("PNG", "no chunk where one is due"));
+    }
+    if (chunk.name == "IDAT") break;
+    if (chunk.name == "IEND" || chunk.name == "fdAT") {
+      return tl::unexpected(broken_file("PNG", "no image data"));
+    }
+    if (auto failure = check_chunk(chunk, header, load_truncated)) {
+      return tl::unexpected(std::move(*failure));
+    }
+    if (!apply_chunk(chunk, header)) return tl::unexpected(broken_file("PNG", "bad chunk content"));
+    if (load_truncated && (chunk.name[0] & 0x20) != 0) {  // ancillary: checksum not looked at
+      at += 4;
+      continue;
+    }
+    if (file.size() - at < 4) return tl::unexpected(truncated_file("PNG"));
+    const auto* const named = reinterpret_cast<const Bytef*>(chunk.content.data() - 4);
+    if (crc32(0, named, static_cast<uInt>(chunk.length + 4)) != u32(&file[at])) {
+      return tl::unexpected(broken_file("PNG", "bad header checksum"));
+    }
+    at += 4;
+  }
+  if (header.bit_depth == 0 || header.width == 0 || header.height == 0) {
+    return tl::unexpected(broken_file("PNG", "no usable header, or an empty image"));
+  }
+  // The image is in consecutive IDATs (their checksums do not count).
+  header.data = static_cast<std::size_t>(chunk.content.data() - file.data()) - 8;
+  Next next = Next::chunk;
+  while (next == Next::chunk && chunk.name == "IDAT") {
+    header.data_cut = chunk.cut();
+    at += 4;
+    next = read_chunk(file, at, chunk);
+  }
+  header.data_cut = header.data_cut || next == Next::end_of_file;
+  return header;
+}
+
+std::optional<Bytes> next_png_data(Bytes file, std::size_t& at) {
+  std::size_t behind = at;
+  Chunk chunk;
+  if (read_chunk(file, behind, chunk) != Next::chunk || chunk.name != "IDAT") return std::nullopt;
+  at = behind + 4;
+  return chunk.content;
+}
+
+std::optional<Failure> check_png_end(Bytes file, Bytes last_data, bool load_truncated) {
+  // From the completing chunk's own header, which states its length.
+  std::size_t at = static_cast<std::size_t>(last_data.data() - file.data()) - 8;
+  Chunk chunk;
+  read_chunk(file, at, chunk);
+  while (true) {
+    at += 4;
+    const Next next = read_chunk(file, at, chunk);
+    if (next == Next::end_of_file || chunk.name == "IEND") return std::nullopt;
+    if (next == Next::bad_name && (!load_truncated || !is_ascii(chunk.name))) return std::nullopt;
+    if (chunk.name == "IDAT" && chunk.cut() && load_truncated) return std::nullopt;
+    if (auto failure = check_chunk(chunk, PngHeader{}, load_truncated)) return failure;
+  }
+}
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tl/expected.hpp>
+
+#include "decode/failure.h"
+#include "decode/png/chunks.h"
+#include "decode/row_sink.h"
+#include "decode/scratch_row.h"
+#include "ringfeed/transform.h"
+
+namespace ringfeed::decode {
+
+struct PngSession;
+
+/// PNG -> the region of RGB rows that the sink asks for, with the pixels of Pillow's
+/// Image.open().convert("RGB"): alpha dropped, 16-bit colour cut to its high byte, 16-bit grey
+/// clipped to 255 (so almost white; that is what Pillow does). One thread's own.
+class PngDecoder {
+ public:
+  explicit PngDecoder(const DecodeLimits& limits) : limits_(limits) {}
+
+  /// `file` starts with the PNG signature. On failure the sink may have got any number of rows.
+  tl::expected<void, Failure> decode(std::span<const std::uint8_t> file, RowSink& sink);
+
+  /// What stands before the image data, if it is within `limits`.
+  static tl::expected<PngHeader, Failure> header(std::span<const std::uint8_t> file,
+                                                 const DecodeLimits& limits);
+
+ private:
+  bool run(PngSession& session, const PngHeader& header, std::uint8_t* rows,
+           Resampler::Region region, RowSink& sink);
+  void push(const PngHeader& header, const std::uint8_t* row, Resampler::Region region,
+            RowSink& sink);
+
+  DecodeLimits limits_;
+  ScratchRow rgb_;
+  int rows_pushed_ = 0;
+};
+
+}  // namespace ringfeed::decode

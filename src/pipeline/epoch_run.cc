@@ -1,0 +1,204 @@
+// The consumer's side of an epoch: pull the order, donate memory, wait, hand over.
+
+#include "pipeline/epoch_run.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "pipeline/pipeline.h"
+
+namespace ringfeed::detail {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds waiting_slice{100};  // between calls of while_waiting
+
+}  // namespace
+
+Run::Run(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder order,
+         std::optional<std::size_t> batch_count, const Progress& start)
+    : pipeline(std::move(owner)),
+      key(data::make_key(pipeline->options.seed, epoch)),
+      batches(batch_count),
+      channel(static_cast<std::size_t>(pipeline->options.prefetch_factor),
+              pipeline->options.in_order),
+      order_(std::move(order)),
+      progress_(start, static_cast<std::size_t>(pipeline->options.prefetch_factor)) {}
+
+/// Announces the order's next batch or its end, if the window has room: beyond the open batches,
+/// as many samples as may be under way at once, and one batch at least. False: nothing announced.
+bool Run::pull() {
+  const std::size_t most = static_cast<std::size_t>(pipeline->options.depth) * samples_per_slot;
+  if (!order_ || planned_samples_ >= most) return false;
+  try {
+    while (auto batch = order_()) {
+      if (const auto index = progress_.pulled(batch->end)) {
+        announce(*index, std::move(batch->samples));
+        return true;
+      }
+    }
+  } catch (...) {
+    order_failure_ = std::current_exception();  // thrown at its turn, after the batches before it
+  }
+  order_ = nullptr;
+  channel.close(announced_);
+  if (announced.close()) pipeline->notify();
+  return true;
+}
+
+void Run::announce(std::uint64_t index, std::vector<data::Sample> samples) {
+  const std::size_t size = samples.size();
+  planned_.push_back(
+      std::make_shared<const PlannedBatch>(PlannedBatch{announced_, index, std::move(samples)}));
+  try {
+    if (announced.push(planned_.back())) pipeline->notify();
+  } catch (...) {
+    planned_.pop_back();
+    throw;
+  }
+  planned_samples_ += size;
+  ++announced_;
+}
+
+/// Gives memory to the oldest batch without, if the channel has room for it.
+bool Run::open() {
+  if (planned_.empty() || !channel.has_room()) return false;
+  const PlannedBatch& planned = *planned_.front();
+  const std::size_t size = planned.samples.size();
+  Batch batch;
+  batch.index = static_cast<std::int64_t>(planned.index);
+  batch.height = pipeline->plan.out_height();
+  batch.width = pipeline->plan.out_width();
+  batch.dtype = pipeline->plan.dtype;
+  batch.layout = pipeline->plan.layout;
+  batch.labels.reserve(size);
+  batch.positions.reserve(size);
+  batch.indices.reserve(size);
+  for (const data::Sample& sample : planned.samples) {
+    batch.labels.push_back(pipeline->dataset.label(sample.index));
+    batch.positions.push_back(sample.position);
+    batch.indices.push_back(sample.index);
+  }
+  // A smaller batch too gets the full size: a block of another size could not be reused.
+  const std::size_t room = std::max(size, static_cast<std::size_t>(pipeline->options.batch_size));
+  batch.memory = pipeline->options.allocator->allocate(room * batch.sample_bytes());
+  channel.open(std::move(batch));
+  planned_samples_ -= size;
+  planned_.pop_front();
+  return true;
+}
+
+/// Opens and pulls what the windows have room for, by turns: what has been pulled is on its way
+/// while a slow source thinks. Throws what the allocator throws.
+void Run::fill() {
+  for (;;) {
+    const bool opened = open();
+    if (opened) pipeline->notify();
+    if (!pull() && !opened) return;
+  }
+}
+
+std::optional<Batch> Run::end() {
+  if (order_failure_) std::rethrow_exception(std::exchange(order_failure_, nullptr));
+  return std::nullopt;
+}
+
+std::optional<Batch> Run::next() {
+  if (pipeline->forked()) {
+    throw std::logic_error(
+        "ringfeed::Loader does not survive fork(): its threads exist in the parent only; make the "
+        "loader in the process that uses it");
+  }
+  if (superseded_ && !channel.exhausted()) {
+    throw std::logic_error(
+        "another epoch of this loader has begun since: one is active at a time; finish an epoch "
+        "before the next, or make a loader for each");
+  }
+  if (channel.exhausted()) return end();
+  if (channel.cancelled()) {
+    pipeline->rethrow_if_broken();  // not a quiet end: the reader thread failed between two calls
+    return std::nullopt;
+  }
+  const auto began = Clock::now();
+  if (!begun_) {
+    if (announced_ == 0) pull();
+    if (channel.exhausted()) return end();  // an empty epoch starts nothing
+    pipeline->begin(shared_from_this());
+    begun_ = true;
+  }
+  fill();  // the first, or what the allocator refused the last time
+  if (channel.exhausted()) {
+    pipeline->clock.stop();
+    return end();
+  }
+  auto delivery = take(began);
+  if (!delivery) {
+    pipeline->rethrow_if_broken();
+    return std::nullopt;
+  }
+  progress_.delivered(static_cast<std::uint64_t>(delivery->batch.index));
+  pipeline->delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
+                             delivery->error.has_value());
+  try {
+    fill();
+  } catch (...) {
+    // Not at the price of the batch in hand: the next call asks again, and throws.
+  }
+  if (channel.exhausted()) pipeline->clock.stop();
+  if (delivery->error) throw LoadError(std::move(*delivery->error));
+  return std::move(delivery->batch);
+}
+
+/// The batch whose turn it is; nothing once cancelled.
+std::optional<batch::Channel::Delivery> Run::take(Clock::time_point began) {
+  const LoaderOptions& options = pipeline->options;
+  std::optional<Clock::time_point> deadline;
+  if (options.timeout.count() > 0) {
+    deadline = began + std::chrono::duration_cast<Clock::duration>(options.timeout);
+  }
+  for (;;) {
+    auto until = deadline;
+    if (options.while_waiting) {
+      const auto slice = Clock::now() + waiting_slice;
+      until = deadline ? std::min(*deadline, slice) : slice;
+    }
+    auto delivery = channel.take(until);
+    if (delivery || channel.cancelled()) return delivery;
+    if (deadline && Clock::now() >= *deadline) time_out();
+    options.while_waiting();
+  }
+}
+
+void Run::time_out() {
+  const auto outstanding = pipeline->outstanding();
+  std::string files;
+  if (outstanding) {
+    for (const auto& line : *outstanding) files += "\n  " + line;
+  }
+  const std::string& root = pipeline->dataset.root();
+  throw TimeoutError("no batch within the timeout; " +
+                     (!outstanding    ? "the reading thread itself hangs in the file system"
+                      : files.empty() ? "no read is outstanding: decoding is slow"
+                      : root.empty()  ? "reads outstanding:" + files
+                                      : "reads outstanding in " + root + ":" + files));
+}
+
+void Run::supersede() noexcept {
+  superseded_ = true;
+  channel.cancel();
+}
+
+void Run::abandon() noexcept {
+  order_ = nullptr;  // a BatchSource belongs to this thread; the run may end on another
+  // The epoch may be the pipeline's last owner, and the decoders cannot be joined here.
+  if (pipeline->forked()) return Pipeline::quarantine(pipeline);
+  if (!begun_ || channel.exhausted() || channel.cancelled()) return;
+  channel.cancel();
+  pipeline->clock.stop();
+  pipeline->notify();
+}
+
+}  // namespace ringfeed::detail

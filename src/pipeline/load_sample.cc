@@ -1,0 +1,94 @@
+// One sample's way: read, place in its batch, hop, decode. The shape of the whole loader.
+
+#include <exception>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "data/index.h"
+#include "pipeline/ticket.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/epoch_run.h"
+
+namespace ringfeed::detail {
+
+/// Awaitable: continues on the reader thread.
+auto Pipeline::on_reader_thread() noexcept {
+  struct Hop {
+    coro::Inbox& inbox;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) {
+      inbox.post([handle] { handle.resume(); });
+    }
+    void await_resume() const noexcept {}
+  };
+  return Hop{inbox_};
+}
+
+// `flight` and `run` are parameters because those die with the frame, on the reader thread: locals
+// would die on a decoder, where credits may not be touched.
+coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<Run> run, Announced::Next next,
+                                 InFlight flight) {
+  const data::Sample sample = next.sample;
+  // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
+  Expected<io::Encoded> file;
+  if (self.dataset.index().regular(sample.index)) {
+    file = co_await self.reader_->read(flight.sequence, sample.index, flight.units);
+  } else {
+    file = self.irregular(sample.index);
+  }
+
+  for (;;) {
+    {
+      batch::Channel::Slot slot = co_await run->channel.place(next.place);
+      if (!slot) co_return;
+      if (!file) {
+        slot.fail(std::move(file.error()));
+        co_return;
+      }
+      decode::Worker& worker = co_await self.decoders_->schedule(flight.sequence);
+      if (run->channel.cancelled()) co_return;
+      auto decoded =
+          self.decode(worker, *run, sample, {flight.units.data(), file->size}, slot.pixels());
+      if (decoded) {
+        slot.finish();
+        co_return;
+      }
+      if (!decoded.error().truncated || file->end_confirmed) {
+        slot.fail(
+            {Stage::decode, 0, self.dataset.path(sample.index), std::move(decoded.error().detail)});
+        co_return;
+      }
+    }
+    // The file seemed to end cleanly and yet lacks data: look behind the end before judging it. No
+    // place is held meanwhile, so that an abandoned batch's memory never waits for I/O.
+    co_await self.on_reader_thread();
+    file = co_await self.reader_->read(flight.sequence, sample.index, flight.units, file->size);
+  }
+}
+
+Expected<io::Encoded> Pipeline::irregular(std::uint32_t index) const {
+  return fail(Stage::open, 0, dataset.path(index),
+              "a FIFO, socket or device, not a regular file; remove it from the dataset");
+}
+
+tl::expected<void, decode::Failure> Pipeline::decode(decode::Worker& worker, const Run& run,
+                                                     const data::Sample& sample,
+                                                     std::span<const std::byte> encoded,
+                                                     std::byte* out) {
+  const auto began = std::chrono::steady_clock::now();
+  tl::expected<void, decode::Failure> result;
+  try {
+    auto geometry = worker.decoder.decode(encoded, run.key, sample.position, out);
+    if (!geometry) result = tl::unexpected(std::move(geometry.error()));
+  } catch (const std::bad_alloc&) {
+    result = tl::unexpected(decode::Failure{false, "out of memory while decoding"});
+  } catch (const std::exception& error) {
+    result = tl::unexpected(decode::Failure{false, error.what()});
+  }
+  decoded_.record(std::chrono::steady_clock::now() - began, result ? plan.sample_bytes() : 0,
+                  !result);
+  return result;
+}
+
+}  // namespace ringfeed::detail

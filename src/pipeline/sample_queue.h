@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "batch/channel.h"
+#include "data/epoch_order.h"
+
+namespace ringfeed::detail {
+
+/// A batch between the order and the channel.
+struct PlannedBatch {
+  std::size_t number = 0;   ///< in the channel
+  std::uint64_t index = 0;  ///< in the order: Batch::index
+  std::vector<data::Sample> samples;
+};
+
+/// The batches to be loaded, on their way from the consumer to the reader thread.
+class Announced {
+ public:
+  struct Next {
+    data::Sample sample;
+    batch::Position place;
+  };
+
+  // Consumer thread.
+
+  /// True: the reader thread has run dry and wants to know.
+  bool push(std::shared_ptr<const PlannedBatch> batch) {
+    std::lock_guard lock(mutex_);
+    pushed_.push_back(std::move(batch));
+    return std::exchange(dry_, false);
+  }
+  /// None will follow. Returns what push() does.
+  bool close() noexcept {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    return std::exchange(dry_, false);
+  }
+
+  // Reader thread.
+
+  /// Whether pop() has a sample.
+  bool ready() {
+    if (batch_ < taken_.size()) return true;
+    taken_.clear();
+    batch_ = 0;
+    std::lock_guard lock(mutex_);
+    taken_.swap(pushed_);
+    dry_ = taken_.empty();
+    return !dry_;
+  }
+  /// The next sample in order.
+  Next pop() noexcept {
+    const PlannedBatch& batch = *taken_[batch_];
+    const Next next{batch.samples[sample_], {batch.number, sample_}};
+    if (++sample_ == batch.samples.size()) {
+      taken_[batch_++].reset();
+      sample_ = 0;
+    }
+    return next;
+  }
+  bool closed() noexcept {
+    std::lock_guard lock(mutex_);
+    return closed_;
+  }
+
+ private:
+  std::mutex mutex_;  // guards the next three
+  std::vector<std::shared_ptr<const PlannedBatch>> pushed_;
+  bool closed_ = false;
+  bool dry_ = false;
+
+  // Reader thread.
+  std::vector<std::shared_ptr<const PlannedBatch>> taken_;
+  std::size_t batch_ = 0;   // in taken_
+  std::size_t sample_ = 0;  // in that batch
+};
+
+}  // namespace ringfeed::detail

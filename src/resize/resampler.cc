@@ -1,0 +1,209 @@
+#include "resize/resampler.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "base/aligned_vector.h"
+#include "resize/coefficients.h"
+#include "pack/packer.h"
+#include "pack/kernels.h"
+#include "resize/kernels.h"
+#include "resize/tables.h"
+
+namespace ringfeed::decode {
+namespace {
+
+template <class T, class Allocator>
+std::size_t bytes_of(const std::vector<T, Allocator>& v) {
+  return v.capacity() * sizeof(T);
+}
+
+std::size_t bytes_of(const HorizontalTable& t) { return bytes_of(t.offsets) + bytes_of(t.weights); }
+std::size_t bytes_of(const VerticalTable& t) { return bytes_of(t.words); }
+
+/// The order of Pillow's two passes. From 13 on Resample.c compares what each pass saves. Before,
+/// it was always horizontal first, but Image.resize of 12.2 and 12.3 turns it round for images more
+/// than 100 times as tall as wide, which `before_13` follows.
+bool runs_vertical_first(const augment::Geometry& g, PillowRule rule) {
+  const int shrink_rows = g.height - g.resized_height;
+  const int shrink_columns = g.width - g.resized_width;
+  if (shrink_rows <= 0) return false;
+  return rule == PillowRule::from_13 ? shrink_rows > 2 * shrink_columns : g.height > 100 * g.width;
+}
+
+/// The last few axes with their tables. Validation images share sizes, and flips and crops of one
+/// size repeat; a table costs a few microseconds, so a search through more would not pay.
+template <class Table>
+class AxisCache {
+ public:
+  struct Entry {
+    AxisRequest request;
+    AxisWeights axis;
+    Table table;
+  };
+
+  template <class Build>
+  const Entry& get(const AxisRequest& request, Build build) {
+    for (const Entry& entry : entries_) {
+      if (entry.request == request) return entry;
+    }
+    Entry& entry = entries_[next_];
+    next_ = (next_ + 1) % entries_.size();
+    entry.request = {};
+    compute_weights(request, entry.axis);
+    build(entry.axis, entry.table);
+    entry.request = request;
+    return entry;
+  }
+
+  std::size_t memory_bytes() const {
+    std::size_t bytes = 0;
+    for (const Entry& e : entries_) {
+      bytes += bytes_of(e.axis.first) + bytes_of(e.axis.taps) + bytes_of(e.axis.weights) +
+               bytes_of(e.table);
+    }
+    return bytes;
+  }
+
+ private:
+  std::array<Entry, 4> entries_{};
+  std::size_t next_ = 0;
+};
+
+std::size_t padded(std::size_t bytes) {
+  return (bytes + kernel_slack - 1) / kernel_slack * kernel_slack;
+}
+
+}  // namespace
+
+struct Resampler::Impl {
+  explicit Impl(const TransformPlan& plan)
+      : rule(plan.pillow), kernels(resample_kernels()), packer(plan) {}
+
+  std::uint8_t* ring_row(int row) {
+    return ring.data() + static_cast<std::size_t>(row & (rows->table.ring_rows - 1)) * ring_stride;
+  }
+
+  /// Emits every output row whose source rows are there.
+  void advance() {
+    const AxisWeights& axis = rows->axis;
+    const int count = static_cast<int>(axis.first.size());
+    for (; next < count; ++next) {
+      const auto at = static_cast<std::size_t>(next);
+      if (axis.first[at] + axis.taps[at] > pushed) return;
+      emit(next, axis.first[at], axis.taps[at]);
+    }
+    flush_stores();
+  }
+
+  void emit(int y, int first, int taps) {
+    if (taps == 0 || columns->axis.max_taps == 0) {
+      std::memset(planar.data(), 0, 3 * columns->table.stride);
+      return packer.row(planar.data(), y, out);
+    }
+    const std::uint8_t* row = ring_row(first);
+    if (!copies_rows) row = blend(y, first, taps, vertical_first ? mixed.data() : planar.data());
+    if (vertical_first) {
+      kernels.horizontal(columns->table, row, planar.data());
+      row = planar.data();
+    }
+    packer.row(row, y, out);
+  }
+
+  const std::uint8_t* blend(int y, int first, int taps, std::uint8_t* to) {
+    const int pairs = rows->table.pairs;
+    for (int tap = 0; tap < 2 * pairs; ++tap) {
+      taps_rows[static_cast<std::size_t>(tap)] = ring_row(first + std::min(tap, taps - 1));
+    }
+    kernels.vertical(taps_rows.data(), rows->table.of(y), pairs, row_bytes, to);
+    return to;
+  }
+
+  PillowRule rule;
+  const ResampleKernels& kernels;
+  Packer packer;
+  AxisCache<HorizontalTable> column_cache;
+  AxisCache<VerticalTable> row_cache;
+  const AxisCache<HorizontalTable>::Entry* columns = nullptr;
+  const AxisCache<VerticalTable>::Entry* rows = nullptr;
+
+  std::byte* out = nullptr;
+  bool vertical_first = false;
+  bool copies_rows = false;   ///< the height stays: the vertical pass is skipped
+  std::size_t row_bytes = 0;  ///< of a row in the ring
+  std::size_t ring_stride = 0;
+  int pushed = 0;
+  int next = 0;
+  AlignedVector<std::uint8_t> ring;
+  AlignedVector<std::uint8_t> mixed;   ///< vertical first: the one row between the passes
+  AlignedVector<std::uint8_t> planar;  ///< the row to pack
+  std::vector<const std::uint8_t*> taps_rows;
+};
+
+Resampler::Resampler(const TransformPlan& plan) : impl_(std::make_unique<Impl>(plan)) {}
+Resampler::~Resampler() = default;
+
+Resampler::Region Resampler::begin(const augment::Geometry& g, std::byte* out) {
+  Impl& s = *impl_;
+  s.columns = &s.column_cache.get({g.width, g.resized_width, g.window_left, g.out_width, g.hflip},
+                                  [&](const AxisWeights& axis, HorizontalTable& table) {
+                                    build_horizontal(axis, s.kernels.lanes, table);
+                                  });
+  s.rows = &s.row_cache.get(
+      {g.height, g.resized_height, g.window_top, g.out_height, false},
+      [](const AxisWeights& axis, VerticalTable& table) { build_vertical(axis, table); });
+  s.vertical_first = runs_vertical_first(g, s.rule);
+  s.copies_rows = g.height == g.resized_height;
+
+  const AxisWeights& columns = s.columns->axis;
+  const AxisWeights& rows = s.rows->axis;
+  const std::size_t planar_bytes = 3 * s.columns->table.stride;
+  s.row_bytes =
+      s.vertical_first ? static_cast<std::size_t>(columns.source_count) * 3 : planar_bytes;
+  s.ring_stride = padded(s.row_bytes);
+  const auto grow = [](AlignedVector<std::uint8_t>& v, std::size_t size) {
+    if (v.size() >= size) return;
+    v = AlignedVector<std::uint8_t>();  // never two of them, nor room for more than was asked
+    v.resize(size);
+  };
+  grow(s.ring, s.ring_stride * static_cast<std::size_t>(s.rows->table.ring_rows) + kernel_slack);
+  grow(s.planar, planar_bytes + 2 * kernel_slack);
+  if (s.vertical_first) grow(s.mixed, s.ring_stride + kernel_slack);
+  const auto tap_rows = static_cast<std::size_t>(s.rows->table.pairs) * 2;
+  if (s.taps_rows.size() < tap_rows) s.taps_rows.resize(tap_rows);
+
+  s.out = out;
+  s.pushed = 0;
+  s.next = 0;
+  if (columns.source_count == 0 || rows.source_count == 0) {
+    s.pushed = rows.source_count;
+    s.advance();
+    return {};
+  }
+  s.advance();
+  return {g.top + rows.source_begin, g.left + columns.source_begin, rows.source_count,
+          columns.source_count};
+}
+
+void Resampler::push_row(const std::uint8_t* rgb) {
+  Impl& s = *impl_;
+  std::uint8_t* row = s.ring_row(s.pushed);
+  if (s.vertical_first) {
+    std::memcpy(row, rgb, s.row_bytes);
+  } else {
+    s.kernels.horizontal(s.columns->table, rgb, row);
+  }
+  ++s.pushed;
+  s.advance();
+}
+
+std::size_t Resampler::memory_bytes() const noexcept {
+  const Impl& s = *impl_;
+  return sizeof(Impl) + s.packer.memory_bytes() + s.column_cache.memory_bytes() +
+         s.row_cache.memory_bytes() + bytes_of(s.ring) + bytes_of(s.mixed) + bytes_of(s.planar) +
+         bytes_of(s.taps_rows);
+}
+
+}  // namespace ringfeed::decode

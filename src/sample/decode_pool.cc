@@ -1,0 +1,128 @@
+#include "sample/decode_pool.h"
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+
+#include "base/thread_start.h"
+
+namespace ringfeed::decode {
+namespace {
+
+struct Later {
+  bool operator()(const Pool::Job& a, const Pool::Job& b) const noexcept {
+    return a.sequence > b.sequence;
+  }
+};
+
+}  // namespace
+
+Pool::Pool(int workers, const TransformPlan& plan, const DecodeLimits& limits) {
+  for (int i = 0; i < workers; ++i) {
+    workers_.push_back(std::make_unique<Worker>(plan, limits));
+    queues_.push_back(std::make_unique<Queue>());
+  }
+  try {
+    for (int i = 0; i < workers; ++i) {
+      threads_.push_back(start_thread("rf-decode-" + std::to_string(i), [this, i] { run(i); }));
+    }
+  } catch (const std::system_error&) {
+    // Fewer threads serve all queues by stealing; none at all is a fault of the set-up.
+    if (threads_.empty()) throw;
+  }
+}
+
+Pool::~Pool() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  available_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+std::uint64_t Pool::queued() const noexcept {
+  std::lock_guard lock(mutex_);
+  return unclaimed_;
+}
+
+void Pool::push(Job job) {
+  Queue& queue = *queues_[next_queue_];
+  next_queue_ = (next_queue_ + 1) % queues_.size();
+  {
+    std::lock_guard lock(queue.mutex);
+    queue.heap.push_back(job);
+    std::ranges::push_heap(queue.heap, Later{});
+  }
+  {
+    std::lock_guard lock(mutex_);
+    ++unclaimed_;
+  }
+  available_.notify_one();
+}
+
+void Pool::run(int index) {
+  while (wait_for_job()) {
+    Job job = take(index);
+    *job.worker = workers_[static_cast<std::size_t>(index)].get();
+    job.handle.resume();
+  }
+}
+
+void Pool::book_idle_time() const noexcept {
+  const auto now = Clock::now();
+  idle_time_[static_cast<std::size_t>(idle_reason_)] += (now - booked_until_) * idle_workers_;
+  booked_until_ = now;
+}
+
+void Pool::set_idle_reason(Idle reason) noexcept {
+  std::lock_guard lock(mutex_);
+  if (reason == idle_reason_) return;
+  book_idle_time();
+  idle_reason_ = reason;
+}
+
+Pool::Clock::duration Pool::idle_time(Idle reason) const noexcept {
+  std::lock_guard lock(mutex_);
+  book_idle_time();
+  return idle_time_[static_cast<std::size_t>(reason)];
+}
+
+bool Pool::wait_for_job() {
+  std::unique_lock lock(mutex_);
+  if (unclaimed_ == 0 && !stopping_) {
+    book_idle_time();
+    ++idle_workers_;
+    available_.wait(lock, [this] { return unclaimed_ > 0 || stopping_; });
+    book_idle_time();
+    --idle_workers_;
+  }
+  if (unclaimed_ == 0) return false;
+  --unclaimed_;
+  return true;
+}
+
+Pool::Job Pool::take(int index) {
+  Job job{};
+  for (;;) {
+    if (try_take(*queues_[static_cast<std::size_t>(index)], job)) return job;
+    for (std::size_t i = 1; i < queues_.size(); ++i) {
+      const std::size_t victim = (static_cast<std::size_t>(index) + i) % queues_.size();
+      if (try_take(*queues_[victim], job)) {
+        steals_.fetch_add(1, std::memory_order_relaxed);
+        return job;
+      }
+    }
+  }
+}
+
+bool Pool::try_take(Queue& queue, Job& job) {
+  std::lock_guard lock(queue.mutex);
+  if (queue.heap.empty()) return false;
+  std::ranges::pop_heap(queue.heap, Later{});
+  job = queue.heap.back();
+  queue.heap.pop_back();
+  return true;
+}
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "sample/sample_maker.h"
+
+namespace ringfeed::decode {
+
+/// One decode thread's own things, handed to each coroutine that runs on it.
+struct Worker {
+  Worker(const TransformPlan& plan, const DecodeLimits& limits) : decoder(plan, limits) {}
+  Decoder decoder;
+};
+
+/// Threads that run coroutines past the hop from the reader thread. Each has a queue ordered by
+/// sequence; jobs are dealt round robin; an idle thread steals. Owner and thief alike take the
+/// lowest sequence, so that the oldest batch is finished first. At some 2,000 jobs a second and
+/// worker a mutex per queue costs nothing measurable.
+class Pool {
+ public:
+  Pool(int workers, const TransformPlan& plan, const DecodeLimits& limits);
+  /// Joins. Nothing may be queued any more.
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  struct Job {
+    std::uint64_t sequence;
+    std::coroutine_handle<> handle;
+    Worker** worker;  // where the awaiting coroutine learns who runs it
+  };
+
+  /// Awaitable: continues on a decode thread and yields its Worker. Awaited on one thread only.
+  auto schedule(std::uint64_t sequence) noexcept {
+    struct Hop {
+      Pool& pool;
+      std::uint64_t sequence;
+      Worker* worker = nullptr;
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> handle) { pool.push({sequence, handle, &worker}); }
+      Worker& await_resume() const noexcept { return *worker; }
+    };
+    return Hop{*this, sequence};
+  }
+
+  /// Why a worker without a job has none, from now on; the time it idles is booked to that.
+  enum class Idle : std::uint8_t { finished, starved, blocked };
+  void set_idle_reason(Idle reason) noexcept;
+  std::chrono::steady_clock::duration idle_time(Idle reason) const noexcept;
+
+  int workers() const noexcept { return static_cast<int>(threads_.size()); }
+  std::uint64_t queued() const noexcept;
+  std::uint64_t steals() const noexcept { return steals_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Queue {
+    std::mutex mutex;
+    std::vector<Job> heap;  // lowest sequence at the front
+  };
+
+  using Clock = std::chrono::steady_clock;
+  void push(Job job);
+  void book_idle_time() const noexcept;
+  void run(int index);
+  bool wait_for_job();
+  Job take(int index);
+  bool try_take(Queue& queue, Job& job);
+
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Queue>> queues_;
+  std::size_t next_queue_ = 0;
+
+  // A worker first claims a job here, then finds one: there are always as many as were claimed.
+  mutable std::mutex mutex_;
+  std::condition_variable available_;
+  std::size_t unclaimed_ = 0;
+  bool stopping_ = false;
+  // Idle worker-seconds, integrated at every change of the number idle or the reason.
+  Idle idle_reason_ = Idle::finished;
+  int idle_workers_ = 0;
+  mutable Clock::time_point booked_until_ = Clock::now();
+  mutable std::array<Clock::duration, 3> idle_time_{};
+
+  std::atomic<std::uint64_t> steals_{0};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,97 @@
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "io/engine_test.h"
+#include "base/system_limits.h"
+
+namespace ringfeed::io {
+namespace {
+
+TEST_CASE("cgroup v2: the least quota and the fewest threads on the way up hold") {
+  const TempDir root;
+  root.write("proc/self/cgroup", "0::/user.slice/job\n");
+  root.write("sys/fs/cgroup/user.slice/job/cpu.max", "max 100000\n");
+  root.write("sys/fs/cgroup/user.slice/cpu.max", "150000 100000\n");
+  root.write("sys/fs/cgroup/user.slice/job/pids.max", "1000\n");
+  root.write("sys/fs/cgroup/user.slice/job/pids.current", "100\n");
+  root.write("sys/fs/cgroup/user.slice/pids.max", "500\n");
+  root.write("sys/fs/cgroup/user.slice/pids.current", "200\n");
+  CHECK(cgroup_cpu_quota(root.path()) == 1.5);
+  CHECK(cgroup_free_pids(root.path()) == 300);
+}
+
+TEST_CASE("cgroup v1 and hybrid: each controller has its own path") {
+  const TempDir root;
+  root.write("proc/self/cgroup", "8:pids:/a\n3:cpuset:/\n2:cpu,cpuacct:/b/c\n0::/unified\n");
+  root.write("sys/fs/cgroup/cpu/b/c/cpu.cfs_quota_us", "-1\n");
+  root.write("sys/fs/cgroup/cpu/b/c/cpu.cfs_period_us", "100000\n");
+  CHECK_FALSE(cgroup_cpu_quota(root.path()).has_value());
+  root.write("sys/fs/cgroup/cpu/b/cpu.cfs_quota_us", "50000\n");
+  root.write("sys/fs/cgroup/cpu/b/cpu.cfs_period_us", "100000\n");
+  CHECK(cgroup_cpu_quota(root.path()) == 0.5);
+  root.write("sys/fs/cgroup/pids/a/pids.max", "max\n");
+  root.write("sys/fs/cgroup/pids/a/pids.current", "7\n");
+  CHECK_FALSE(cgroup_free_pids(root.path()).has_value());
+}
+
+TEST_CASE("a container that sees the host's cgroup path uses the directory it can see") {
+  const TempDir root;
+  root.write("proc/self/cgroup", "0::/kubepods/pod1/abc\n");
+  root.write("sys/fs/cgroup/cpu.max", "200000 100000\n");
+  CHECK(cgroup_cpu_quota(root.path()) == 2.0);
+}
+
+TEST_CASE("no cgroup files, or nonsense in them, mean no limit") {
+  const TempDir root;
+  CHECK_FALSE(cgroup_cpu_quota(root.path()).has_value());
+  CHECK_FALSE(cgroup_free_pids(root.path()).has_value());
+  root.write("proc/self/cgroup", "nonsense\n0::/\n");
+  root.write("sys/fs/cgroup/cpu.max", "lots of\n");
+  root.write("sys/fs/cgroup/pids.max", "\n");
+  CHECK_FALSE(cgroup_cpu_quota(root.path()).has_value());
+  CHECK_FALSE(cgroup_free_pids(root.path()).has_value());
+}
+
+TEST_CASE("cores are the affinity mask's, no more than the quota rounded up, at least 1") {
+  const TempDir root;
+  cpu_set_t mask;
+  REQUIRE(::sched_getaffinity(0, sizeof mask, &mask) == 0);
+  CHECK(usable_cores(root.path()) == CPU_COUNT(&mask));
+  root.write("proc/self/cgroup", "0::/\n");
+  root.write("sys/fs/cgroup/cpu.max", "20000 100000\n");
+  CHECK(usable_cores(root.path()) == 1);
+  root.write("sys/fs/cgroup/cpu.max", "110000 100000\n");
+  CHECK(usable_cores(root.path()) == std::min(2, CPU_COUNT(&mask)));
+}
+
+TEST_CASE("the depth is halved from what the limits leave and shared among local ranks") {
+  const TempDir root;
+  root.write("proc/self/cgroup", "0::/\n");
+  root.write("sys/fs/cgroup/pids.max", "900\n");
+  root.write("sys/fs/cgroup/pids.current", "100\n");
+  const std::string said = in_child([&] {
+    const rlimit files{256, 256}, threads{RLIM_INFINITY, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    ::setrlimit(RLIMIT_NPROC, &threads);
+    std::string depths;
+    const auto add = [&](std::uint32_t wanted) {
+      depths += std::to_string(depth_limit(wanted, root.path())) + " ";
+    };
+    ::unsetenv("LOCAL_WORLD_SIZE");
+    add(64);    // enough for that
+    add(1024);  // 256 descriptors, half
+    ::setenv("LOCAL_WORLD_SIZE", "8", 1);
+    add(1024);  // 800 threads, half, an eighth
+    ::setenv("LOCAL_WORLD_SIZE", "100000", 1);
+    add(1024);
+    ::setenv("LOCAL_WORLD_SIZE", "many", 1);
+    add(1024);
+    return depths;
+  });
+  CHECK(said == "64 128 50 1 128 ");
+}
+
+}  // namespace
+}  // namespace ringfeed::io

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "augment/geometry.h"
+#include "resize/resampler.h"
+#include "ringfeed/transform.h"
+
+namespace ringfeed::testing {
+
+struct Image {
+  int height = 0, width = 0;
+  std::vector<std::uint8_t> rgb;
+  const std::uint8_t* row(int y) const {
+    return rgb.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(width) * 3;
+  }
+};
+
+/// The image that make_golden_resample.py computes by the same formula: noise (kind 0), only 0 and
+/// 255 (kind 1), or noise on ramps (kind 2).
+Image synthetic_image(int kind, int height, int width);
+
+/// Crop, both passes as plain loops over the whole crop, window and flip: [out_h, out_w, 3] bytes.
+std::vector<std::uint8_t> reference_resize(const Image& image, const augment::Geometry& geometry,
+                                           PillowRule rule);
+
+/// The plan for raw bytes, channels last, whose output size is `geometry`'s.
+TransformPlan raw_plan(const augment::Geometry& geometry, PillowRule rule);
+
+/// Runs `image` through a Resampler: every row in a buffer of exactly the promised size, which is
+/// overwritten after the push. Fails the test on writes outside the sample.
+std::vector<std::byte> resample(decode::Resampler& resampler, const TransformPlan& plan,
+                                const augment::Geometry& geometry, const Image& image);
+
+/// Calls `body` once per instruction set this machine can run, with dispatch limited to it.
+void for_each_target(const std::function<void(const std::string& name)>& body);
+
+}  // namespace ringfeed::testing

@@ -1,0 +1,154 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+
+#include "sample/sample_maker.h"
+#include "support/encode.h"
+
+namespace ringfeed {
+namespace {
+
+using decode::Decoder;
+using testing::Octets;
+using namespace std::string_view_literals;
+
+const data::Key key = data::make_key(1, 0);
+
+std::span<const std::byte> bytes(const Octets& file) { return std::as_bytes(std::span(file)); }
+
+struct Result {
+  bool ok = false, truncated = false;
+  std::string detail;
+  augment::Geometry geometry;
+  std::vector<std::byte> pixels;
+};
+
+Result decode_with(Decoder& decoder, const TransformPlan& plan, const Octets& file,
+                   std::uint64_t position = 0) {
+  Result result;
+  result.pixels.resize(plan.sample_bytes());
+  const auto done = decoder.decode(bytes(file), key, position, result.pixels.data());
+  result.ok = done.has_value();
+  if (done) {
+    result.geometry = *done;
+  } else {
+    result.truncated = done.error().truncated;
+    result.detail = done.error().detail;
+  }
+  return result;
+}
+
+Result decode_once(const TransformPlan& plan, const Octets& file) {
+  Decoder decoder(plan, {});
+  return decode_with(decoder, plan, file);
+}
+
+TEST_CASE("JPEG and PNG are told by their bytes, and the drawn geometry comes back") {
+  const TransformPlan plan = TransformPlan::imagenet_train();
+  testing::JpegForm form;
+  form.width = 300;
+  form.height = 200;
+  const Result jpeg = decode_once(plan, testing::encode_jpeg(form));
+  REQUIRE(jpeg.ok);
+  CHECK(jpeg.geometry == augment::draw_geometry(plan, 200, 300, key, 0));
+  testing::PngForm png_form;
+  png_form.width = 300;
+  png_form.height = 200;
+  const Result png = decode_once(plan, testing::encode_png(png_form).file);
+  REQUIRE(png.ok);
+  CHECK(png.geometry == jpeg.geometry);
+}
+
+TEST_CASE("a tensor depends on the image and the draw, not on what came before") {
+  for (const TransformPlan& plan :
+       {TransformPlan::imagenet_train(), TransformPlan::imagenet_val()}) {
+    Decoder reused(plan, {});
+    for (int i = 0; i < 50; ++i) {
+      testing::JpegForm form;
+      form.width = 40 + 37 * i % 300;
+      form.height = 30 + 53 * i % 300;
+      form.progressive = i % 4 == 1;
+      form.components = i % 5 == 2 ? 1 : i % 5 == 3 ? 4 : 3;
+      form.seed = static_cast<std::uint32_t>(i);
+      const Octets good = testing::encode_jpeg(form);
+      Octets bad = good;
+      switch (i % 5) {
+        case 0: bad.resize(bad.size() / 2); break;
+        case 1: bad.resize(50); break;
+        case 2: bad[bad.size() - 40] = 0xFF, bad[bad.size() - 39] = 0xC4; break;
+        case 3: bad.clear(); break;
+        default: bad[0] = 'x';
+      }
+      CAPTURE(i);
+      if (!(form.progressive && i % 5 == 2)) CHECK_FALSE(decode_with(reused, plan, bad).ok);
+      const Result got = decode_with(reused, plan, good);
+      const Result want = decode_once(plan, good);
+      REQUIRE(got.ok);
+      CHECK(got.pixels == want.pixels);
+    }
+  }
+}
+
+TEST_CASE("anything else is refused by name, in one line") {
+  struct Case {
+    std::string_view start, named;
+    bool truncated;
+  };
+  const Case cases[] = {
+      {"", "empty", true},
+      {"\xFF\xD8"sv, "JPEG", true},
+      {"\x89PN"sv, "PNG", true},
+      {"GIF89a\1\0\1\0"sv, "GIF", false},
+      {"RIFF\x10\0\0\0WEBPVP8 "sv, "WebP", false},
+      {"BM\0\0\0\0"sv, "BMP", false},
+      {"II*\0\x08\0\0\0"sv, "TIFF", false},
+      {"MM\0*\0\0\0\x08"sv, "TIFF", false},
+      {"P6\n2 2\n255\n"sv, "PPM", false},
+      {"\0\0\0\x18"
+       "ftypheic"sv,
+       "HEIC", false},
+      {"\0\0\0\x1C"
+       "ftypavif"sv,
+       "AVIF", false},
+      {"\0\0\0\x0CjP  \r\n"sv, "JPEG 2000", false},
+      {"hello, this is text"sv, "neither", false},
+      {"\xFF\xD8\x00\xE0 wrong start"sv, "neither", false},
+  };
+  for (const Case& c : cases) {
+    const Result result =
+        decode_once(TransformPlan::imagenet_val(), Octets(c.start.begin(), c.start.end()));
+    CAPTURE(result.detail);
+    CHECK_FALSE(result.ok);
+    CHECK(result.truncated == c.truncated);
+    CHECK(result.detail.find(c.named) != std::string::npos);
+    CHECK(result.detail.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("a clean end is recognised in a file's last bytes") {
+  const Octets jpeg = testing::encode_jpeg({});
+  const Octets png = testing::encode_png({}).file;
+  for (const Octets& file : {jpeg, png}) {
+    CHECK(decode::ends_cleanly(bytes(file)));
+    CHECK_FALSE(decode::ends_cleanly(bytes(file).first(file.size() - 1)));
+    CHECK_FALSE(decode::ends_cleanly(bytes(file).first(file.size() / 2)));
+    Octets followed = file;
+    followed.insert(followed.end(), 300, 7);
+    CHECK(decode::ends_cleanly(bytes(followed)));
+  }
+  CHECK_FALSE(decode::ends_cleanly({}));
+}
+
+TEST_CASE("the stated memory grows with the limits that it follows from") {
+  const TransformPlan plan = TransformPlan::imagenet_train();
+  DecodeLimits limits;
+  const std::size_t before = Decoder::memory_bound(plan, limits);
+  CHECK(before > limits.max_decoder_bytes);
+  CHECK(before < limits.max_decoder_bytes + (std::size_t{256} << 20));
+  limits.max_decoder_bytes /= 2;
+  CHECK(Decoder::memory_bound(plan, limits) + limits.max_decoder_bytes == before);
+}
+
+}  // namespace
+}  // namespace ringfeed
