@@ -18,10 +18,10 @@
 #include <string>
 #include <vector>
 
+#include "base/file_descriptor.h"
+#include "data/epoch_order.h"
 #include "data/manifest.h"
 #include "data/open_index.h"
-#include "data/epoch_order.h"
-#include "base/file_descriptor.h"
 
 namespace {
 

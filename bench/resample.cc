@@ -6,8 +6,6 @@
 //
 // Arguments: dtype (float32, float16, bfloat16, uint8), layout (nchw, channels_last). Outputs
 // rotate over 64 samples (38 MB of float32), as batches do, so they are never in cache.
-#include "resize/resampler.h"
-
 #include <hwy/targets.h>
 #include <time.h>
 
@@ -18,11 +16,14 @@
 #include <string>
 #include <vector>
 
+#include "resize/resampler.h"
+
 namespace {
 
 using ringfeed::TransformPlan;
 using ringfeed::augment::Geometry;
-using ringfeed::decode::Resampler;
+using ringfeed::decode::row_slack;
+using ringfeed::resize::Resampler;
 
 struct Target {
   std::string name;
@@ -32,7 +33,7 @@ struct Target {
 
 struct Source {
   int height, width;
-  std::size_t stride = static_cast<std::size_t>(width) * 3 + Resampler::row_slack;
+  std::size_t stride = static_cast<std::size_t>(width) * 3 + row_slack;
   std::vector<std::uint8_t> bytes =
       std::vector<std::uint8_t>(static_cast<std::size_t>(height) * stride);
 };

@@ -52,7 +52,7 @@ struct Bench {
     const data::EpochOrder all(dataset.size(), {}, order);
     if (all.size() < parts) parts = 1, part = 0;
     Entries entries;
-    for (std::size_t k = part; k < all.size(); k += parts) entries.push_back(all[k].index);
+    for (std::size_t k = part; k < all.size(); k += parts) entries.push_back(all[k].entry);
     return entries;
   }
 

@@ -8,9 +8,9 @@
 #include <system_error>
 #include <thread>
 
+#include "base/system_limits.h"
 #include "doctor.h"
 #include "io/engine.h"
-#include "base/system_limits.h"
 #include "output.h"
 #include "ringfeed/loader.h"
 
@@ -120,7 +120,7 @@ Findings check_kernel() {
 Findings check_limits() {
   constexpr rlim_t depth = 1024;  // the deepest the loader goes by itself
   Findings findings;
-  const std::uint64_t pids = io::cgroup_free_pids().value_or(RLIM_INFINITY);
+  const std::uint64_t pids = system_limits::cgroup_free_pids().value_or(RLIM_INFINITY);
   findings.push_back(limit("threads left in cgroup", pids, depth + 256, rlimit_text(pids, false),
                            "on NFS, Lustre and the like each read in flight takes a thread: raise "
                            "the container's pids limit (docker --pids-limit, Kubernetes "
@@ -147,7 +147,7 @@ Findings check_limits() {
   sched_getaffinity(0, sizeof bound, &bound);
   const int cores = CPU_COUNT(&bound);
   Finding cpu{"CPU", Severity::ok, std::to_string(cores) + " cores", ""};
-  if (const auto quota = io::cgroup_cpu_quota(); quota && *quota < cores) {
+  if (const auto quota = system_limits::cgroup_cpu_quota(); quota && *quota < cores) {
     cpu.severity = Severity::warn;
     cpu.value += ", of which a quota gives " + fixed(*quota, 1);
     cpu.advice =

@@ -1,9 +1,10 @@
+#include "ringfeed/dataset.h"
+
 #include <chrono>
 
 #include "data/index.h"
 #include "data/open_index.h"
 #include "data/samples_index.h"
-#include "ringfeed/dataset.h"
 
 namespace ringfeed {
 namespace {

@@ -6,20 +6,20 @@
 #include <string>
 #include <utility>
 
+#include "base/system_limits.h"
 #include "data/batch_order.h"
 #include "data/index.h"
-#include "sample/sample_maker.h"
 #include "io/reader.h"
-#include "base/system_limits.h"
-#include "pipeline/pipeline.h"
 #include "pipeline/epoch_run.h"
+#include "pipeline/pipeline.h"
+#include "sample/sample_maker.h"
 
 namespace ringfeed {
 namespace {
 
 constexpr std::size_t bytes_per_file = std::size_t{128} << 10;
 // Frames, attempts, queue entries: about 1 KiB a sample under way, counted with some slack.
-constexpr std::size_t bookkeeping_per_file = detail::samples_per_slot * 1280;
+constexpr std::size_t bookkeeping_per_file = pipeline::samples_per_slot * 1280;
 
 // next() hands one batch over while the caller may still hold the one before.
 constexpr int callers_batches = 2;
@@ -45,7 +45,7 @@ std::size_t fixed_bytes(const LoaderOptions& options, const TransformPlan& plan,
          static_cast<std::size_t>(options.prefetch_factor + callers_batches) *
              options.allocator->footprint(batch) +
          static_cast<std::size_t>(options.num_workers) *
-             decode::Decoder::memory_bound(plan, options.limits) +
+             sample::SampleMaker::memory_bound(plan, options.limits) +
          dataset.memory_bytes() + order +
          static_cast<std::size_t>(options.depth) * bookkeeping_per_file;
 }
@@ -79,7 +79,7 @@ std::size_t resolve(LoaderOptions& options, const TransformPlan& plan, const Ima
   // 320 files a worker hide 200 ms a file at 1,600 images a second.
   const int depth =
       options.depth > 0 ? options.depth : std::clamp(320 * options.num_workers, 64, 1024);
-  options.depth = static_cast<int>(io::depth_limit(static_cast<std::uint32_t>(depth)));
+  options.depth = static_cast<int>(system_limits::depth_limit(static_cast<std::uint32_t>(depth)));
   if (options.allocator == nullptr) {
     options.allocator = make_huge_page_allocator(
         static_cast<std::size_t>(options.prefetch_factor + callers_batches));
@@ -117,13 +117,14 @@ void check_start(const Progress& start) {
 }  // namespace
 
 int usable_cores() {
-  return std::max(1, io::usable_cores() / static_cast<int>(io::local_world_size()));
+  return std::max(
+      1, system_limits::usable_cores() / static_cast<int>(system_limits::local_world_size()));
 }
 
 Loader::Loader(ImageFolder dataset, TransformPlan plan, LoaderOptions options) {
   const std::size_t bound = resolve(options, plan, dataset);
   pipeline_ =
-      std::make_shared<detail::Pipeline>(std::move(dataset), plan, std::move(options), bound);
+      std::make_shared<pipeline::Pipeline>(std::move(dataset), plan, std::move(options), bound);
 }
 
 Loader::Loader(Loader&&) noexcept = default;
@@ -136,7 +137,8 @@ Loader& Loader::operator=(Loader&& other) noexcept {
 Loader::~Loader() {
   if (pipeline_ == nullptr) return;
   if (!pipeline_->forked()) pipeline_->stop();
-  if (pipeline_->forked() || pipeline_->hung()) detail::Pipeline::quarantine(std::move(pipeline_));
+  if (pipeline_->forked() || pipeline_->hung())
+    pipeline::Pipeline::quarantine(std::move(pipeline_));
 }
 
 Epoch Loader::epoch(std::uint64_t epoch, const Progress& start) {
@@ -146,7 +148,7 @@ Epoch Loader::epoch(std::uint64_t epoch, const Progress& start) {
                          pipeline_->order_options(epoch, start.positions));
   const std::size_t batches = batches_in(order.size(), options);
   const auto taken = std::ranges::lower_bound(start.beyond, batches) - start.beyond.begin();
-  return Epoch(std::make_shared<detail::Run>(
+  return Epoch(std::make_shared<pipeline::EpochRun>(
       pipeline_, epoch,
       data::in_batches(std::move(order), static_cast<std::size_t>(options.batch_size),
                        options.drop_last),
@@ -156,7 +158,7 @@ Epoch Loader::epoch(std::uint64_t epoch, const Progress& start) {
 Epoch Loader::epoch(std::uint64_t epoch, BatchSource source, const Progress& start) {
   check_start(start);
   if (!source) throw std::invalid_argument("Loader::epoch: the BatchSource is empty");
-  return Epoch(std::make_shared<detail::Run>(
+  return Epoch(std::make_shared<pipeline::EpochRun>(
       pipeline_, epoch,
       data::from_source(std::move(source), pipeline_->dataset.size(),
                         pipeline_->order_options(epoch, start.positions)),
@@ -180,7 +182,7 @@ Stats Loader::stats() const { return pipeline_->stats(); }
 
 void Loader::stop() { pipeline_->stop(); }
 
-Epoch::Epoch(std::shared_ptr<detail::Run> run) : run_(std::move(run)) {}
+Epoch::Epoch(std::shared_ptr<pipeline::EpochRun> run) : run_(std::move(run)) {}
 Epoch::Epoch(Epoch&&) noexcept = default;
 
 Epoch& Epoch::operator=(Epoch&& other) noexcept {

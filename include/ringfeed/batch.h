@@ -36,7 +36,7 @@ std::shared_ptr<BatchAllocator> make_huge_page_allocator(std::size_t keep);
 /// One delivered batch. Owns its memory: keep it as long as you like.
 struct Batch {
   BatchMemory memory;
-  std::int64_t index = 0;                ///< which batch since Progress::positions, from 0
+  std::int64_t number = 0;               ///< in the epoch's order, from 0 at its start position
   std::vector<std::int64_t> labels;      ///< [size]
   std::vector<std::uint64_t> positions;  ///< [size] places in the epoch's global order
   std::vector<std::uint32_t> indices;    ///< [size] entries of the dataset

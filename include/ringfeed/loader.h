@@ -14,6 +14,7 @@
 #include "ringfeed/batch.h"
 #include "ringfeed/dataset.h"
 #include "ringfeed/error.h"
+#include "ringfeed/order.h"
 #include "ringfeed/stats.h"
 #include "ringfeed/transform.h"
 
@@ -21,13 +22,6 @@ namespace ringfeed {
 
 /// automatic: io_uring where the kernel and the container allow it, else a pool of pread threads.
 enum class ReaderKind : std::uint8_t { automatic, ring, pool };
-
-/// What happens where the ranks' shares are not equal, in DistributedSampler's terms.
-enum class Uneven : std::uint8_t {
-  pad,   ///< repeat samples from the start (drop_last=False)
-  drop,  ///< leave the tail out (drop_last=True)
-  keep,  ///< each sample exactly once; ranks may differ by one
-};
 
 struct LoaderOptions {
   int batch_size = 256;
@@ -60,26 +54,6 @@ struct LoaderOptions {
 /// LOCAL_WORLD_SIZE processes of a launcher such as torchrun; at least 1.
 int usable_cores();
 
-/// How far an epoch has come: what Loader::epoch() goes on from. The same on every rank that has
-/// taken as many batches.
-struct Progress {
-  /// Places of the epoch's global order that all ranks together have consumed, from the front.
-  /// Padding is not counted: the loader's own order ends at its length.
-  std::uint64_t positions = 0;
-  /// With in_order = false: batches of this rank taken beyond that, counted from there; ascending.
-  /// They mean something for the same batch_size and world_size only.
-  std::vector<std::uint64_t> beyond{};
-
-  bool operator==(const Progress&) const = default;
-};
-
-/// An order made elsewhere, such as by a weighted sampler: the dataset entries of the next batch of
-/// this rank, or nothing at the end. Called on the consumer thread from within next(), up to a
-/// window of read-ahead before the batch is taken: prefetch_factor batches, and as many more as
-/// make depth x 8 samples. What it throws ends the order: next() passes it on once, after the
-/// batches before it. Released on the consumer thread, at its end or with the Epoch.
-using BatchSource = std::function<std::optional<std::vector<std::uint32_t>>()>;
-
 /// The random choices for one sample. A RandomResizedCrop cuts this box from the image; for
 /// ResizeCenterCrop it is the whole image.
 struct Draw {
@@ -91,10 +65,10 @@ struct Draw {
   bool operator==(const Draw&) const = default;
 };
 
-namespace detail {
+namespace pipeline {
 class Pipeline;
-class Run;
-}  // namespace detail
+class EpochRun;
+}  // namespace pipeline
 
 /// One pass over this rank's share. Single consumer thread; an input range, and next() beneath.
 class Epoch {
@@ -147,8 +121,8 @@ class Epoch {
 
  private:
   friend class Loader;
-  explicit Epoch(std::shared_ptr<detail::Run> run);
-  std::shared_ptr<detail::Run> run_;
+  explicit Epoch(std::shared_ptr<pipeline::EpochRun> run);
+  std::shared_ptr<pipeline::EpochRun> run_;
   std::optional<Batch> current_;
 };
 
@@ -199,7 +173,7 @@ class Loader {
   void stop();
 
  private:
-  std::shared_ptr<detail::Pipeline> pipeline_;
+  std::shared_ptr<pipeline::Pipeline> pipeline_;
 };
 
 }  // namespace ringfeed

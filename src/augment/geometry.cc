@@ -32,7 +32,7 @@ void central_crop(Geometry& g, const RandomResizedCrop& plan, int height, int wi
 }
 
 void random_crop(Geometry& g, const RandomResizedCrop& plan, int height, int width,
-                 data::Draws& draws) noexcept {
+                 data::RandomStream& draws) noexcept {
   const double area = static_cast<double>(height) * width;
   const double log_min = log_fixed(plan.ratio_min), log_max = log_fixed(plan.ratio_max);
   for (int attempt = 0; attempt < 10; ++attempt) {
@@ -87,7 +87,7 @@ int window_start(int side, int window) noexcept {
 
 Geometry draw_geometry(const TransformPlan& plan, int image_height, int image_width, data::Key key,
                        std::uint64_t position) noexcept {
-  data::Draws draws(key, position, data::Purpose::crop);
+  data::RandomStream draws(key, position, data::Purpose::crop);
   Geometry g;
   g.out_height = plan.out_height();
   g.out_width = plan.out_width();

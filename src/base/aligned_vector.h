@@ -4,7 +4,7 @@
 #include <new>
 #include <vector>
 
-namespace ringfeed::decode {
+namespace ringfeed {
 
 /// Vectors that start on a cache line: a 64-byte load that straddles two lines costs twice as much.
 template <class T>
@@ -26,4 +26,4 @@ struct CacheLineAllocator {
 template <class T>
 using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed

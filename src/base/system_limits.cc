@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ringfeed::io {
+namespace ringfeed::system_limits {
 namespace {
 
 template <class Number>
@@ -145,4 +145,4 @@ std::uint32_t depth_limit(std::uint32_t wanted, const std::string& root) {
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(depth, 1));
 }
 
-}  // namespace ringfeed::io
+}  // namespace ringfeed::system_limits

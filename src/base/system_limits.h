@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-namespace ringfeed::io {
+namespace ringfeed::system_limits {
 
 // `root` stands before /proc and /sys, so that tests can show another machine. All block for a
 // few reads of virtual files; any thread.
@@ -28,4 +28,4 @@ std::uint32_t local_world_size();
 /// each limit leaves, the limits on threads shared among the job's local processes. At least 1.
 std::uint32_t depth_limit(std::uint32_t wanted, const std::string& root = "");
 
-}  // namespace ringfeed::io
+}  // namespace ringfeed::system_limits

@@ -5,7 +5,7 @@
 namespace ringfeed::batch {
 namespace {
 
-constexpr auto later = [](const auto& a, const auto& b) { return a.position > b.position; };
+constexpr auto later = [](const auto& a, const auto& b) { return a.cell > b.cell; };
 
 }  // namespace
 
@@ -79,24 +79,24 @@ std::size_t Channel::ready() const noexcept {
 
 void Channel::free_batches() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return slots_out_ == 0; });
+  changed_.wait(lock, [&] { return cells_out_ == 0; });
   for (OpenBatch& open : ring_) open.batch = {};
 }
 
 void Channel::finish(OpenBatch& open) noexcept {
   {
     std::lock_guard lock(mutex_);
-    --slots_out_;
+    --cells_out_;
     if (--open.remaining == 0) open.ready = true;
-    if (!open.ready && slots_out_ > 0) return;
+    if (!open.ready && cells_out_ > 0) return;
   }
   changed_.notify_one();
 }
 
-void Channel::fail(OpenBatch& open, std::size_t index, Error error) {
+void Channel::fail(OpenBatch& open, std::size_t row, Error error) {
   {
     std::lock_guard lock(mutex_);
-    open.failures.emplace_back(index, std::move(error));
+    open.failures.emplace_back(row, std::move(error));
   }
   finish(open);
 }
@@ -104,31 +104,31 @@ void Channel::fail(OpenBatch& open, std::size_t index, Error error) {
 void Channel::drop() noexcept {
   {
     std::lock_guard lock(mutex_);
-    if (--slots_out_ > 0) return;
+    if (--cells_out_ > 0) return;
   }
   changed_.notify_one();
 }
 
-Channel::Place Channel::place(Position position) noexcept { return {*this, position}; }
+Channel::AwaitCell Channel::await_cell(Cell cell) noexcept { return {*this, cell}; }
 
-bool Channel::has_place(Position position) const noexcept {
-  return cancelled() || position.batch < opened_.load(std::memory_order_acquire);
+bool Channel::is_open(Cell cell) const noexcept {
+  return cancelled() || cell.batch < opened_.load(std::memory_order_acquire);
 }
 
-Channel::Slot Channel::slot(Position position) noexcept {
+Channel::OpenCell Channel::open_cell(Cell cell) noexcept {
   std::lock_guard lock(mutex_);  // none is handed out once free_batches() has seen none out
   if (cancelled()) return {};
-  ++slots_out_;
-  return {this, &at(position.batch), position.index};
+  ++cells_out_;
+  return {this, &at(cell.batch), cell.row};
 }
 
-void Channel::Place::await_suspend(std::coroutine_handle<> handle) {
-  channel_.waiting_.push_back({position_, handle});
+void Channel::AwaitCell::await_suspend(std::coroutine_handle<> handle) {
+  channel_.waiting_.push_back({cell_, handle});
   std::ranges::push_heap(channel_.waiting_, later);
 }
 
-void Channel::resume_placed() {
-  while (!waiting_.empty() && has_place(waiting_.front().position)) {
+void Channel::resume_cells() {
+  while (!waiting_.empty() && is_open(waiting_.front().cell)) {
     std::ranges::pop_heap(waiting_, later);
     const auto handle = waiting_.back().handle;
     waiting_.pop_back();

@@ -27,12 +27,12 @@ struct OpenBatch {
   bool ready = false;
 };
 
-/// A sample's place: batches are numbered from 0 in the order in which they are opened.
-struct Position {
+/// Where a sample goes. Batches are numbered from 0 in the order in which they are opened.
+struct Cell {
   std::size_t batch = 0;
-  std::size_t index = 0;  ///< in the batch
+  std::size_t row = 0;  ///< in the batch
 
-  auto operator<=>(const Position&) const = default;
+  auto operator<=>(const Cell&) const = default;
 };
 
 /// The bounded channel from decoders to consumer, one an epoch. Its capacity is counted in batches,
@@ -73,66 +73,64 @@ class Channel {
 
   /// A sample's place; keeps its batch's memory from being freed. Decoders write to pixels() and
   /// then call finish() or fail(), once; dropped without either, the place can be had again.
-  class Slot {
+  class OpenCell {
    public:
-    Slot() = default;
-    Slot(Slot&& other) noexcept
-        : channel_(std::exchange(other.channel_, nullptr)),
-          open_(other.open_),
-          index_(other.index_) {}
-    Slot& operator=(Slot&&) = delete;
-    ~Slot() {
+    OpenCell() = default;
+    OpenCell(OpenCell&& other) noexcept
+        : channel_(std::exchange(other.channel_, nullptr)), open_(other.open_), row_(other.row_) {}
+    OpenCell& operator=(OpenCell&&) = delete;
+    ~OpenCell() {
       if (channel_ != nullptr) channel_->drop();
     }
     explicit operator bool() const noexcept { return channel_ != nullptr; }
     std::byte* pixels() const noexcept {
-      return open_->batch.memory.data + index_ * open_->batch.sample_bytes();
+      return open_->batch.memory.data + row_ * open_->batch.sample_bytes();
     }
     void finish() noexcept { std::exchange(channel_, nullptr)->finish(*open_); }
     void fail(Error error) {
-      std::exchange(channel_, nullptr)->fail(*open_, index_, std::move(error));
+      std::exchange(channel_, nullptr)->fail(*open_, row_, std::move(error));
     }
 
    private:
     friend class Channel;
-    Slot(Channel* channel, OpenBatch* open, std::size_t index) noexcept
-        : channel_(channel), open_(open), index_(index) {}
+    OpenCell(Channel* channel, OpenBatch* open, std::size_t row) noexcept
+        : channel_(channel), open_(open), row_(row) {}
     Channel* channel_ = nullptr;
     OpenBatch* open_ = nullptr;
-    std::size_t index_ = 0;
+    std::size_t row_ = 0;
   };
 
   // Reader thread.
 
-  class Place;
-  /// Awaitable: the place at `position` once its batch is open; no place after cancel(). Lower
+  class AwaitCell;
+  /// Awaitable: the place at `cell` once its batch is open; no place after cancel(). Lower
   /// positions are resumed first.
-  Place place(Position position) noexcept;
+  AwaitCell await_cell(Cell cell) noexcept;
   /// Resumes the samples whose batch has been opened since.
-  void resume_placed();
+  void resume_cells();
   std::size_t waiting() const noexcept { return waiting_.size(); }
 
  private:
   struct Waiting {
-    Position position;
+    Cell cell;
     std::coroutine_handle<> handle;
   };
 
   OpenBatch& at(std::size_t number) noexcept { return ring_[number % ring_.size()]; }
-  bool has_place(Position position) const noexcept;
-  Slot slot(Position position) noexcept;
+  bool is_open(Cell cell) const noexcept;
+  OpenCell open_cell(Cell cell) noexcept;
   void finish(OpenBatch& open) noexcept;
-  void fail(OpenBatch& open, std::size_t index, Error error);
+  void fail(OpenBatch& open, std::size_t row, Error error);
   void drop() noexcept;
   std::optional<std::size_t> deliverable() noexcept;
 
   const bool in_order_;
   std::vector<OpenBatch> ring_;  // batch b at b % size
   // Batches below this are open. The consumer's release store publishes the OpenBatch it has just
-  // set up; the reader thread's acquire load in has_place() pairs with it.
+  // set up; the reader thread's acquire load in is_open() pairs with it.
   std::atomic<std::size_t> opened_{0};
   std::atomic<bool> cancelled_{false};  // a hint to stop early: orders nothing
-  std::vector<Waiting> waiting_;        // reader thread; heap, lowest position at the front
+  std::vector<Waiting> waiting_;        // reader thread; heap, lowest cell at the front
 
   // Consumer thread.
   std::vector<bool> taken_ = std::vector<bool>(ring_.size());  // of the window, likewise
@@ -141,21 +139,21 @@ class Channel {
   std::optional<std::size_t> end_;
 
   mutable std::mutex mutex_;
-  std::size_t slots_out_ = 0;  // guarded by mutex_
+  std::size_t cells_out_ = 0;  // guarded by mutex_
   std::condition_variable changed_;
 };
 
-class Channel::Place {
+class Channel::AwaitCell {
  public:
-  bool await_ready() const noexcept { return channel_.has_place(position_); }
+  bool await_ready() const noexcept { return channel_.is_open(cell_); }
   void await_suspend(std::coroutine_handle<> handle);
-  Slot await_resume() const noexcept { return channel_.slot(position_); }
+  OpenCell await_resume() const noexcept { return channel_.open_cell(cell_); }
 
  private:
   friend class Channel;
-  Place(Channel& channel, Position position) noexcept : channel_(channel), position_(position) {}
+  AwaitCell(Channel& channel, Cell cell) noexcept : channel_(channel), cell_(cell) {}
   Channel& channel_;
-  Position position_;
+  Cell cell_;
 };
 
 }  // namespace ringfeed::batch

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/epoch_order.h"
-#include "ringfeed/loader.h"
+#include "ringfeed/order.h"
 
 namespace ringfeed::data {
 

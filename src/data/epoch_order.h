@@ -5,14 +5,14 @@
 #include <span>
 #include <vector>
 
-#include "ringfeed/loader.h"
+#include "ringfeed/order.h"
 
 namespace ringfeed::data {
 
 /// One sample of a rank's epoch.
 struct Sample {
   std::uint64_t position = 0;  ///< place in the epoch's global order; keys every random draw
-  std::uint32_t index = 0;     ///< entry of the dataset
+  std::uint32_t entry = 0;     ///< of the dataset
   bool padding = false;        ///< repeated only so that ranks get equal shares
 };
 

@@ -13,8 +13,8 @@
 #include <string_view>
 #include <utility>
 
-#include "data/directory.h"
 #include "base/file_descriptor.h"
+#include "data/directory.h"
 
 namespace ringfeed::data {
 namespace {

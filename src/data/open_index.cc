@@ -15,8 +15,8 @@
 #include <thread>
 #include <utility>
 
-#include "data/manifest.h"
 #include "base/file_descriptor.h"
+#include "data/manifest.h"
 #include "ringfeed/error.h"
 
 namespace ringfeed::data {

@@ -21,10 +21,10 @@ Key make_key(std::uint64_t seed, std::uint64_t epoch) noexcept {
   return {{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}};
 }
 
-Draws::Draws(Key key, std::uint64_t position, Purpose purpose) noexcept
+RandomStream::RandomStream(Key key, std::uint64_t position, Purpose purpose) noexcept
     : key_(key), position_(position), purpose_(purpose) {}
 
-std::uint64_t Draws::next_u64() noexcept {
+std::uint64_t RandomStream::next_u64() noexcept {
   const philox4x32_ctr_t counter = {{
       static_cast<std::uint32_t>(position_),
       static_cast<std::uint32_t>(position_ >> 32),
@@ -37,9 +37,9 @@ std::uint64_t Draws::next_u64() noexcept {
   return block.v[0] | static_cast<std::uint64_t>(block.v[1]) << 32;
 }
 
-double Draws::uniform() noexcept { return static_cast<double>(next_u64() >> 11) * 0x1p-53; }
+double RandomStream::uniform() noexcept { return static_cast<double>(next_u64() >> 11) * 0x1p-53; }
 
-std::uint64_t Draws::bounded(std::uint64_t n) noexcept {
+std::uint64_t RandomStream::bounded(std::uint64_t n) noexcept {
   uint128 product = static_cast<uint128>(next_u64()) * n;
   // The low half below 2^64 mod n marks the surplus that would make some results likelier. The
   // division is paid only where the low half is below n, hardly ever.

@@ -21,9 +21,9 @@ Key make_key(std::uint64_t seed, std::uint64_t epoch) noexcept;
 
 /// The draws of one (position, purpose): a pure function of (key, position, purpose, draw number).
 /// Counter words: position low, position high, purpose | draw[15:0] << 16, draw[47:16].
-class Draws {
+class RandomStream {
  public:
-  Draws(Key key, std::uint64_t position, Purpose purpose) noexcept;
+  RandomStream(Key key, std::uint64_t position, Purpose purpose) noexcept;
 
   std::uint64_t next_u64() noexcept;
   /// [0, 1): (u64 >> 11) * 2^-53.

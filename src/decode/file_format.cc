@@ -12,8 +12,8 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 using namespace std::string_view_literals;
 
-constexpr std::string_view kJpegStart = "\xFF\xD8\xFF"sv;
-constexpr std::string_view kPngStart = "\x89PNG\r\n\x1A\n"sv;
+constexpr std::string_view jpeg_start = "\xFF\xD8\xFF"sv;
+constexpr std::string_view png_start = "\x89PNG\r\n\x1A\n"sv;
 
 bool has_at(Bytes bytes, std::size_t at, std::string_view text) {
   return bytes.size() >= at + text.size() &&
@@ -27,7 +27,7 @@ struct Magic {
   std::string_view format;
 };
 
-constexpr std::array kOtherFormats{
+constexpr std::array other_formats{
     Magic{0, "GIF8"sv, "GIF"},
     Magic{8, "WEBP"sv, "WebP"},
     Magic{0, "BM"sv, "BMP"},
@@ -53,12 +53,12 @@ constexpr std::array kOtherFormats{
 Failure unsupported(Bytes file) {
   if (file.empty()) return {true, "empty file; fetch it again or remove it"};
   // Too short to tell, though what there is looks right.
-  for (std::string_view start : {kJpegStart, kPngStart}) {
+  for (std::string_view start : {jpeg_start, png_start}) {
     if (file.size() < start.size() && has_at(file, 0, start.substr(0, file.size()))) {
-      return truncated_file(start == kJpegStart ? "JPEG" : "PNG");
+      return truncated_file(start == jpeg_start ? "JPEG" : "PNG");
     }
   }
-  for (const Magic& magic : kOtherFormats) {
+  for (const Magic& magic : other_formats) {
     if (has_at(file, magic.at, magic.bytes)) {
       return {false, std::string(magic.format) +
                          " is not supported; convert the file to JPEG or PNG, or remove it"};
@@ -70,9 +70,21 @@ Failure unsupported(Bytes file) {
 }  // namespace
 
 tl::expected<Format, Failure> file_format(Bytes file) {
-  if (has_at(file, 0, kJpegStart)) return Format::jpeg;
-  if (has_at(file, 0, kPngStart)) return Format::png;
+  if (has_at(file, 0, jpeg_start)) return Format::jpeg;
+  if (has_at(file, 0, png_start)) return Format::png;
   return tl::unexpected(unsupported(file));
+}
+
+bool ends_cleanly(std::span<const std::byte> tail) noexcept {
+  // Searched for, not compared with the last bytes: many writers append something. An EXIF
+  // thumbnail's EOI can fool this; the decoder's verdict follows.
+  const Bytes bytes(reinterpret_cast<const std::uint8_t*>(tail.data()), tail.size());
+  const auto found = [&](std::string_view text) {
+    return std::search(bytes.begin(), bytes.end(), text.begin(), text.end(),
+                       [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); }) !=
+           bytes.end();
+  };
+  return found("\xFF\xD9"sv) || found("IEND\xAE\x42\x60\x82"sv);
 }
 
 }  // namespace ringfeed::decode

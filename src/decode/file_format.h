@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <tl/expected.hpp>
@@ -12,5 +13,9 @@ enum class Format : std::uint8_t { jpeg, png };
 
 /// Told by a file's first bytes; of one that is neither, what it is instead.
 tl::expected<Format, Failure> file_format(std::span<const std::uint8_t> file);
+
+/// True if `tail` (the last bytes of a file, at least 1 KiB where the file has them) looks like
+/// the end of a whole JPEG (EOI) or PNG (IEND). Cheap; called on the reader thread.
+bool ends_cleanly(std::span<const std::byte> tail) noexcept;
 
 }  // namespace ringfeed::decode

@@ -1,10 +1,17 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
-#include "resize/resampler.h"
-
 namespace ringfeed::decode {
+
+/// A part of an image, in its pixels. Height or width may be 0: nothing of it is wanted.
+struct Region {
+  int top = 0, left = 0, height = 0, width = 0;
+};
+
+/// Bytes past a row's end that push_row() may read (their values do not matter).
+inline constexpr std::size_t row_slack = 128;
 
 /// Where a file format's decoder sends its pixels: it announces the size as soon as the header is
 /// known, learns which part is wanted, and pushes exactly that part. Lets the formats be tested
@@ -13,8 +20,8 @@ class RowSink {
  public:
   virtual ~RowSink() = default;
   /// Called once per image, before anything of its size is allocated.
-  virtual Resampler::Region begin(int height, int width) = 0;
-  /// The next row of the region: region.width RGB triples, then Resampler::row_slack readable
+  virtual Region begin(int height, int width) = 0;
+  /// The next row of the region: region.width RGB triples, then row_slack readable
   /// bytes.
   virtual void push_row(const std::uint8_t* rgb) = 0;
 };

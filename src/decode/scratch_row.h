@@ -4,18 +4,18 @@
 #include <cstdint>
 #include <vector>
 
-#include "resize/resampler.h"
+#include "decode/row_sink.h"
 
 namespace ringfeed::decode {
 
 /// One row of pixels that libjpeg writes and the resize reads straight back.
 class ScratchRow {
  public:
-  /// At least `bytes` bytes and Resampler::row_slack readable ones behind them; old content is
+  /// At least `bytes` bytes and row_slack readable ones behind them; old content is
   /// lost. The address is 64k + 16, never a multiple of 32: there libjpeg-turbo's AVX2 colour
   /// conversion uses non-temporal stores, and reading the row back costs 180 us an image.
   std::uint8_t* reserve(std::size_t bytes) {
-    const std::size_t needed = bytes + Resampler::row_slack + alignment + offset;
+    const std::size_t needed = bytes + row_slack + alignment + offset;
     if (storage_.size() < needed) storage_.assign(needed, 0);
     const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
     return storage_.data() + (alignment - address % alignment) % alignment + offset;

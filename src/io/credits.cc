@@ -5,15 +5,15 @@
 
 namespace ringfeed::io {
 
-Units::~Units() {
+Buffer::~Buffer() {
   if (credits_ != nullptr) (reserve_ ? credits_->reserve_ : credits_->main_).free(extent_);
 }
 
-std::byte* Units::data() const noexcept {
+std::byte* Buffer::data() const noexcept {
   return (reserve_ ? credits_->reserve_ : credits_->main_).data(extent_);
 }
 
-void Units::shrink(std::size_t bytes) noexcept {
+void Buffer::shrink(std::size_t bytes) noexcept {
   // The reserve is granted whole and comes back whole.
   if (credits_ != nullptr && !reserve_) credits_->main_.shrink(extent_, bytes);
 }
@@ -22,7 +22,7 @@ Credits::Credits(std::size_t bytes, std::size_t reserve) : main_(bytes), reserve
 
 void Credits::note_peak() noexcept { peak_ = std::max(peak_, in_use()); }
 
-Units Credits::try_acquire(std::size_t bytes) {
+Buffer Credits::try_acquire(std::size_t bytes) {
   if (growth_waits()) return {};
   const auto extent = main_.allocate(bytes);
   if (!extent) return {};
@@ -50,8 +50,8 @@ void Credits::serve_growth(std::uint64_t oldest) {
 }
 
 bool Credits::grow_from_free(Growth& growth) {
-  Units& units = *growth.units;
-  if (main_.extend(units.extent_, growth.wanted)) return true;
+  Buffer& buffer = *growth.buffer;
+  if (main_.extend(buffer.extent_, growth.wanted)) return true;
   const auto extent = main_.allocate(growth.wanted);
   if (!extent) return false;
   move_to(growth, {this, *extent, false});
@@ -65,10 +65,10 @@ bool Credits::grow_from_reserve(Growth& growth) {
   return true;
 }
 
-void Credits::move_to(Growth& growth, Units larger) {
+void Credits::move_to(Growth& growth, Buffer larger) {
   note_peak();  // both are held while the bytes move
-  std::memcpy(larger.data(), growth.units->data(), growth.used);
-  *growth.units = std::move(larger);
+  std::memcpy(larger.data(), growth.buffer->data(), growth.used);
+  *growth.buffer = std::move(larger);
 }
 
 }  // namespace ringfeed::io

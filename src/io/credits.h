@@ -13,17 +13,17 @@ class Credits;
 
 /// Bytes granted to one file, and the memory they stand for. Move-only; gives both back when
 /// destroyed, which must happen on the reader thread.
-class Units {
+class Buffer {
  public:
-  Units() = default;
-  Units(Units&& other) noexcept { *this = std::move(other); }
-  Units& operator=(Units&& other) noexcept {
+  Buffer() = default;
+  Buffer(Buffer&& other) noexcept { *this = std::move(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
     std::swap(credits_, other.credits_);
     std::swap(extent_, other.extent_);
     std::swap(reserve_, other.reserve_);
     return *this;
   }
-  ~Units();
+  ~Buffer();
 
   explicit operator bool() const noexcept { return credits_ != nullptr; }
   std::byte* data() const noexcept;
@@ -33,7 +33,7 @@ class Units {
 
  private:
   friend class Credits;
-  Units(Credits* credits, Arena::Extent extent, bool reserve) noexcept
+  Buffer(Credits* credits, Arena::Extent extent, bool reserve) noexcept
       : credits_(credits), extent_(extent), reserve_(reserve) {}
 
   Credits* credits_ = nullptr;
@@ -53,7 +53,7 @@ class Credits {
   Credits(std::size_t bytes, std::size_t reserve);
 
   /// Empty while a growth waits or where no contiguous run is free.
-  Units try_acquire(std::size_t bytes);
+  Buffer try_acquire(std::size_t bytes);
 
   /// One file waiting for more room. It keeps its buffer meanwhile; granted() finds the first
   /// `used` bytes copied to the new one.
@@ -62,7 +62,7 @@ class Credits {
     virtual void granted() = 0;
 
     std::uint64_t sequence = 0;
-    Units* units = nullptr;
+    Buffer* buffer = nullptr;
     std::size_t used = 0;
     std::size_t wanted = 0;
 
@@ -82,10 +82,10 @@ class Credits {
   std::size_t peak() const noexcept { return peak_; }
 
  private:
-  friend class Units;
+  friend class Buffer;
   bool grow_from_free(Growth& growth);
   bool grow_from_reserve(Growth& growth);
-  void move_to(Growth& growth, Units larger);
+  void move_to(Growth& growth, Buffer larger);
   void note_peak() noexcept;
 
   Arena main_;

@@ -13,8 +13,8 @@
 #include <system_error>
 #include <thread>
 
-#include "io/root.h"
 #include "base/thread_start.h"
+#include "io/root.h"
 
 namespace ringfeed::io {
 namespace {

@@ -22,7 +22,7 @@ bool out_of_resources(int error) {
 }  // namespace
 
 /// One try at one file: owns its slot from the open to the last completion, and lends the sample's
-/// units to the engine meanwhile.
+/// buffer to the engine meanwhile.
 struct Reader::Attempt final : Credits::Growth {
   Attempt(Reader& r, std::uint32_t s) : reader(r), slot(s) {}
   void granted() override { reader.issue(*this); }
@@ -61,9 +61,9 @@ bool Reader::has_slot() const noexcept { return in_flight_ < depth_ && !free_slo
 
 bool Reader::hungry() const noexcept { return credits_.growth_waits() || !waiting_.empty(); }
 
-Reader::Read Reader::read(std::uint64_t sequence, std::uint64_t file, Units& units,
+Reader::Read Reader::read(std::uint64_t sequence, std::uint64_t file, Buffer& buffer,
                           std::size_t offset) {
-  return Read(*this, sequence, file, units, offset);
+  return Read(*this, sequence, file, buffer, offset);
 }
 
 void Reader::start(Read& read) {
@@ -76,7 +76,7 @@ void Reader::start(Read& read) {
   ++in_flight_;
   attempt.read = &read;
   attempt.sequence = read.sequence_;
-  attempt.units = &read.units_;
+  attempt.buffer = &read.buffer_;
   attempt.used = read.offset_;
   attempt.opened = false;
   attempt.interruptions = 0;
@@ -84,7 +84,7 @@ void Reader::start(Read& read) {
   options_.path_of(read.file_, attempt.path);
   if (cancelled(attempt.sequence)) {
     finish(attempt, tl::unexpected(error(attempt, Stage::open, ECANCELED, "no longer wanted")));
-  } else if (attempt.used < attempt.units->size()) {
+  } else if (attempt.used < attempt.buffer->size()) {
     issue(attempt);
   } else {
     grow(attempt);
@@ -122,8 +122,8 @@ Reader::Read& Reader::release(Attempt& attempt) {
 
 void Reader::issue(Attempt& attempt) {
   attempt.growing = false;
-  const std::span<std::byte> room(attempt.units->data() + attempt.used,
-                                  attempt.units->size() - attempt.used);
+  const std::span<std::byte> room(attempt.buffer->data() + attempt.used,
+                                  attempt.buffer->size() - attempt.used);
   attempt.asked = room.size();
   alone_ = operations_ == 0 ? &attempt : nullptr;
   ++operations_;
@@ -163,14 +163,14 @@ void Reader::on_bytes(Attempt& attempt, std::size_t bytes) {
     } else {
       finish(attempt, Encoded{used, true});
     }
-  } else if (used == attempt.units->size()) {
+  } else if (used == attempt.buffer->size()) {
     grow(attempt);
   } else {
     // Short, so perhaps the end. A file system may also hand out what it has before an error, so
     // bytes without a clean end are believed only after a read that returns 0.
     const std::size_t tail = std::min(used, tail_bytes);
     if (bytes < attempt.asked &&
-        options_.ends_cleanly({attempt.units->data() + used - tail, tail})) {
+        options_.ends_cleanly({attempt.buffer->data() + used - tail, tail})) {
       finish(attempt, Encoded{used, false});
     } else {
       issue(attempt);
@@ -209,7 +209,7 @@ void Reader::on_error(Attempt& attempt, Engine::Step step, int code) {
 
 void Reader::grow(Attempt& attempt) {
   const std::size_t most = reserve_bytes(options_.max_file_bytes);
-  attempt.wanted = std::min(most, std::max(2 * attempt.units->size(), guess_.bytes()));
+  attempt.wanted = std::min(most, std::max(2 * attempt.buffer->size(), guess_.bytes()));
   attempt.growing = true;
   guess_.raise(attempt.wanted);  // before the next sample starts, not when this one is done
   credits_.request(attempt);
@@ -217,7 +217,7 @@ void Reader::grow(Attempt& attempt) {
 
 void Reader::finish(Attempt& attempt, Expected<Encoded> result) {
   if (result) {
-    attempt.units->shrink(result->size);
+    attempt.buffer->shrink(result->size);
     guess_.learn(result->size);
     if (depth_ < attempts_.size() && parked_.empty() && ++calm_ >= calm_enough) {
       ++depth_;

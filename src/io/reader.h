@@ -17,7 +17,7 @@
 
 namespace ringfeed::io {
 
-/// A whole file in its Units' memory.
+/// A whole file in its Buffer' memory.
 struct Encoded {
   std::size_t size = 0;
   /// A read past the end returned 0. Otherwise a short read met a clean end and was believed.
@@ -61,10 +61,10 @@ class Reader {
   std::size_t guess() const noexcept { return guess_.bytes(); }
 
   class Read;
-  /// Awaitable: reads `file` into `units` from `offset` on (bytes before it are there already and
-  /// stay), growing them as needed. Afterwards `units` has the file's size, rounded up to a page.
-  /// `units` must outlive the await. With offset 0, can_start() must hold.
-  Read read(std::uint64_t sequence, std::uint64_t file, Units& units, std::size_t offset = 0);
+  /// Awaitable: reads `file` into `buffer` from `offset` on (bytes before it are there already and
+  /// stay), growing them as needed. Afterwards `buffer` has the file's size, rounded up to a page.
+  /// `buffer` must outlive the await. With offset 0, can_start() must hold.
+  Read read(std::uint64_t sequence, std::uint64_t file, Buffer& buffer, std::size_t offset = 0);
 
   /// Feeds one of the engine's completions.
   void complete(const Engine::Completion& completion);
@@ -128,14 +128,14 @@ class Reader::Read {
 
  private:
   friend class Reader;
-  Read(Reader& reader, std::uint64_t sequence, std::uint64_t file, Units& units,
+  Read(Reader& reader, std::uint64_t sequence, std::uint64_t file, Buffer& buffer,
        std::size_t offset) noexcept
-      : reader_(reader), sequence_(sequence), file_(file), units_(units), offset_(offset) {}
+      : reader_(reader), sequence_(sequence), file_(file), buffer_(buffer), offset_(offset) {}
 
   Reader& reader_;
   std::uint64_t sequence_;
   std::uint64_t file_;
-  Units& units_;
+  Buffer& buffer_;
   std::size_t offset_;
   std::coroutine_handle<> handle_;
   Expected<Encoded> result_;

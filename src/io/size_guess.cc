@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "io/arena.h"
 #include "base/log_buckets.h"
+#include "io/arena.h"
 
 namespace ringfeed::io {
 namespace {

@@ -15,7 +15,7 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace ringfeed::decode {
+namespace ringfeed::pack {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -99,24 +99,24 @@ struct Bfloat16 {
   }
 };
 
-template <class Out, bool kStream>
+template <class Out, bool stream>
 HWY_INLINE void store(VF v, typename Out::T* out) {
-  if constexpr (kStream) {
+  if constexpr (stream) {
     hn::Stream(Out::demote(v), typename Out::D(), out);
   } else {
     hn::StoreU(Out::demote(v), typename Out::D(), out);
   }
 }
 
-template <class Out, std::size_t kPeriod, bool kStream>
+template <class Out, std::size_t period, bool stream>
 void convert_row(const std::uint8_t* values, std::size_t count, const PackConstants* channels,
                  typename Out::T* out) {
-  Lanes c[kPeriod];
-  for (std::size_t i = 0; i < kPeriod; ++i) c[i] = lane_constants(channels, i * n, kPeriod);
+  Lanes c[period];
+  for (std::size_t i = 0; i < period; ++i) c[i] = lane_constants(channels, i * n, period);
   std::size_t i = 0;
-  for (; i + kPeriod * n <= count; i += kPeriod * n) {
-    for (std::size_t k = 0; k < kPeriod; ++k) {
-      store<Out, kStream>(convert(values + i + k * n, c[k]), out + i + k * n);
+  for (; i + period * n <= count; i += period * n) {
+    for (std::size_t k = 0; k < period; ++k) {
+      store<Out, stream>(convert(values + i + k * n, c[k]), out + i + k * n);
     }
   }
   for (std::size_t k = 0; i < count; ++k, i += n) {
@@ -129,15 +129,15 @@ void convert_row(const std::uint8_t* values, std::size_t count, const PackConsta
 /// float32 goes past the caches, which it would flood: 98 against 112 us for a whole image of
 /// 330 x 330 (only 120 x 120, where rows follow each other fastest, loses: 51 against 45). The
 /// 16-bit dtypes gain nothing (91 to 97 against 90 us).
-template <class Out, std::size_t kPeriod>
+template <class Out, std::size_t period>
 void convert_any(const std::uint8_t* values, std::size_t count, const PackConstants* channels,
                  void* out) {
   auto* to = static_cast<typename Out::T*>(out);
   if constexpr (sizeof(*to) == sizeof(float)) {
     const bool aligned = reinterpret_cast<std::uintptr_t>(out) % (n * sizeof(*to)) == 0;
-    if (aligned) return convert_row<Out, kPeriod, true>(values, count, channels, to);
+    if (aligned) return convert_row<Out, period, true>(values, count, channels, to);
   }
-  convert_row<Out, kPeriod, false>(values, count, channels, to);
+  convert_row<Out, period, false>(values, count, channels, to);
 }
 
 void interleave(const std::uint8_t* planar, std::size_t stride, int width, std::uint8_t* out) {
@@ -164,11 +164,11 @@ const PackKernels& kernels() {
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::pack
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace ringfeed::decode {
+namespace ringfeed::pack {
 
 HWY_EXPORT(kernels);
 
@@ -176,5 +176,5 @@ const PackKernels& pack_kernels() { return HWY_DYNAMIC_DISPATCH(kernels)(); }
 
 void flush_stores() { hwy::FlushStream(); }
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::pack
 #endif

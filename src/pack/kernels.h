@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace ringfeed::decode {
+namespace ringfeed::pack {
 
 /// ((x * scale) - mean) * (1 / std) with each factor split into a float and the rest that the float
 /// cannot hold: fma(x, high, x * low) is the correctly rounded product, or quotient, for all but a
@@ -31,4 +31,4 @@ const PackKernels& pack_kernels();
 /// Makes the kernels' non-temporal stores visible to the thread that is told about them next.
 void flush_stores();
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::pack

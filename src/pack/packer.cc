@@ -6,10 +6,9 @@
 #include <cstring>
 
 #include "pack/kernels.h"
-#include "resize/kernels.h"
-#include "resize/tables.h"
+#include "pack/planar.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::pack {
 namespace {
 
 float reference_value(const Normalize& normalize, std::size_t channel, int value) {
@@ -193,4 +192,4 @@ std::size_t Packer::memory_bytes() const noexcept {
   return sizeof(Impl) + impl_->table.capacity() * sizeof(std::uint32_t) + impl_->triples.capacity();
 }
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::pack

@@ -7,7 +7,7 @@
 
 #include "ringfeed/transform.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::pack {
 
 /// What each of the 256 byte values becomes in each channel, with torch's arithmetic done in
 /// torch's order; the float dtypes as bit patterns in 16 or 32 bits. [3][256].
@@ -37,4 +37,4 @@ class Packer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::pack

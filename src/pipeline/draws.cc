@@ -20,15 +20,15 @@
 #include <vector>
 
 #include "augment/geometry.h"
+#include "base/expected.h"
+#include "base/thread_start.h"
+#include "data/epoch_order.h"
 #include "data/index.h"
 #include "data/random.h"
-#include "data/epoch_order.h"
 #include "decode/image_size.h"
-#include "base/expected.h"
 #include "io/root.h"
 #include "pipeline/pipeline.h"
 #include "ringfeed/loader.h"
-#include "base/thread_start.h"
 
 namespace ringfeed {
 namespace {
@@ -51,7 +51,7 @@ auto retry_interrupted(Call call) {
 /// Reads the sizes of one loader's images, for one thread.
 class SizeReader {
  public:
-  SizeReader(const detail::Pipeline& pipeline, const FileDescriptor& root)
+  SizeReader(const pipeline::Pipeline& pipeline, const FileDescriptor& root)
       : dataset_(pipeline.dataset), options_(pipeline.options), root_(root) {}
 
   Expected<decode::ImageSize> read(std::uint32_t index) {
@@ -108,7 +108,7 @@ class SizeReader {
 /// The sizes of `files`, by several threads. Throws LoadError for the first that has none.
 class Sizes {
  public:
-  Sizes(const detail::Pipeline& pipeline, const std::vector<std::uint32_t>& files)
+  Sizes(const pipeline::Pipeline& pipeline, const std::vector<std::uint32_t>& files)
       : pipeline_(pipeline),
         files_(files),
         root_(io::open_root(pipeline.dataset.root())),
@@ -167,7 +167,7 @@ class Sizes {
     error_ = std::move(error);
   }
 
-  const detail::Pipeline& pipeline_;
+  const pipeline::Pipeline& pipeline_;
   const std::vector<std::uint32_t>& files_;
   const FileDescriptor root_;
   std::vector<decode::ImageSize> sizes_;
@@ -179,7 +179,7 @@ class Sizes {
 };
 
 /// Completes draws whose position and index are there.
-void draw(const detail::Pipeline& pipeline, std::uint64_t epoch, std::vector<Draw>& draws) {
+void draw(const pipeline::Pipeline& pipeline, std::uint64_t epoch, std::vector<Draw>& draws) {
   if (draws.empty()) return;
   // Each file once, in the order of its first sample.
   constexpr auto unseen = std::numeric_limits<std::uint32_t>::max();
@@ -214,7 +214,7 @@ std::vector<Draw> Loader::draws(std::uint64_t epoch) const {
   for (std::size_t k = 0; k < draws.size(); ++k) {
     const data::Sample sample = order[k];
     draws[k].position = sample.position;
-    draws[k].index = sample.index;
+    draws[k].index = sample.entry;
   }
   draw(*pipeline_, epoch, draws);
   return draws;

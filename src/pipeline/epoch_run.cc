@@ -9,7 +9,7 @@
 
 #include "pipeline/pipeline.h"
 
-namespace ringfeed::detail {
+namespace ringfeed::pipeline {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -18,8 +18,8 @@ constexpr std::chrono::milliseconds waiting_slice{100};  // between calls of whi
 
 }  // namespace
 
-Run::Run(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder order,
-         std::optional<std::size_t> batch_count, const Progress& start)
+EpochRun::EpochRun(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder order,
+                   std::optional<std::size_t> batch_count, const Progress& start)
     : pipeline(std::move(owner)),
       key(data::make_key(pipeline->options.seed, epoch)),
       batches(batch_count),
@@ -28,15 +28,15 @@ Run::Run(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder 
       order_(std::move(order)),
       progress_(start, static_cast<std::size_t>(pipeline->options.prefetch_factor)) {}
 
-/// Announces the order's next batch or its end, if the window has room: beyond the open batches,
-/// as many samples as may be under way at once, and one batch at least. False: nothing announced.
-bool Run::pull() {
+/// Queues the order's next batch or its end, if the window has room: beyond the open batches,
+/// as many samples as may be under way at once, and one batch at least. False: nothing queued.
+bool EpochRun::pull() {
   const std::size_t most = static_cast<std::size_t>(pipeline->options.depth) * samples_per_slot;
   if (!order_ || planned_samples_ >= most) return false;
   try {
     while (auto batch = order_()) {
       if (const auto index = progress_.pulled(batch->end)) {
-        announce(*index, std::move(batch->samples));
+        enqueue(*index, std::move(batch->samples));
         return true;
       }
     }
@@ -44,32 +44,32 @@ bool Run::pull() {
     order_failure_ = std::current_exception();  // thrown at its turn, after the batches before it
   }
   order_ = nullptr;
-  channel.close(announced_);
-  if (announced.close()) pipeline->notify();
+  channel.close(queued_);
+  if (queue.close()) pipeline->notify();
   return true;
 }
 
-void Run::announce(std::uint64_t index, std::vector<data::Sample> samples) {
+void EpochRun::enqueue(std::uint64_t index, std::vector<data::Sample> samples) {
   const std::size_t size = samples.size();
   planned_.push_back(
-      std::make_shared<const PlannedBatch>(PlannedBatch{announced_, index, std::move(samples)}));
+      std::make_shared<const PlannedBatch>(PlannedBatch{queued_, index, std::move(samples)}));
   try {
-    if (announced.push(planned_.back())) pipeline->notify();
+    if (queue.push(planned_.back())) pipeline->notify();
   } catch (...) {
     planned_.pop_back();
     throw;
   }
   planned_samples_ += size;
-  ++announced_;
+  ++queued_;
 }
 
 /// Gives memory to the oldest batch without, if the channel has room for it.
-bool Run::open() {
+bool EpochRun::open() {
   if (planned_.empty() || !channel.has_room()) return false;
   const PlannedBatch& planned = *planned_.front();
   const std::size_t size = planned.samples.size();
   Batch batch;
-  batch.index = static_cast<std::int64_t>(planned.index);
+  batch.number = static_cast<std::int64_t>(planned.number);
   batch.height = pipeline->plan.out_height();
   batch.width = pipeline->plan.out_width();
   batch.dtype = pipeline->plan.dtype;
@@ -78,9 +78,9 @@ bool Run::open() {
   batch.positions.reserve(size);
   batch.indices.reserve(size);
   for (const data::Sample& sample : planned.samples) {
-    batch.labels.push_back(pipeline->dataset.label(sample.index));
+    batch.labels.push_back(pipeline->dataset.label(sample.entry));
     batch.positions.push_back(sample.position);
-    batch.indices.push_back(sample.index);
+    batch.indices.push_back(sample.entry);
   }
   // A smaller batch too gets the full size: a block of another size could not be reused.
   const std::size_t room = std::max(size, static_cast<std::size_t>(pipeline->options.batch_size));
@@ -93,7 +93,7 @@ bool Run::open() {
 
 /// Opens and pulls what the windows have room for, by turns: what has been pulled is on its way
 /// while a slow source thinks. Throws what the allocator throws.
-void Run::fill() {
+void EpochRun::fill() {
   for (;;) {
     const bool opened = open();
     if (opened) pipeline->notify();
@@ -101,12 +101,12 @@ void Run::fill() {
   }
 }
 
-std::optional<Batch> Run::end() {
+std::optional<Batch> EpochRun::end() {
   if (order_failure_) std::rethrow_exception(std::exchange(order_failure_, nullptr));
   return std::nullopt;
 }
 
-std::optional<Batch> Run::next() {
+std::optional<Batch> EpochRun::next() {
   if (pipeline->forked()) {
     throw std::logic_error(
         "ringfeed::Loader does not survive fork(): its threads exist in the parent only; make the "
@@ -124,7 +124,7 @@ std::optional<Batch> Run::next() {
   }
   const auto began = Clock::now();
   if (!begun_) {
-    if (announced_ == 0) pull();
+    if (queued_ == 0) pull();
     if (channel.exhausted()) return end();  // an empty epoch starts nothing
     pipeline->begin(shared_from_this());
     begun_ = true;
@@ -139,7 +139,7 @@ std::optional<Batch> Run::next() {
     pipeline->rethrow_if_broken();
     return std::nullopt;
   }
-  progress_.delivered(static_cast<std::uint64_t>(delivery->batch.index));
+  progress_.delivered(static_cast<std::uint64_t>(delivery->batch.number));
   pipeline->delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
                              delivery->error.has_value());
   try {
@@ -153,7 +153,7 @@ std::optional<Batch> Run::next() {
 }
 
 /// The batch whose turn it is; nothing once cancelled.
-std::optional<batch::Channel::Delivery> Run::take(Clock::time_point began) {
+std::optional<batch::Channel::Delivery> EpochRun::take(Clock::time_point began) {
   const LoaderOptions& options = pipeline->options;
   std::optional<Clock::time_point> deadline;
   if (options.timeout.count() > 0) {
@@ -172,7 +172,7 @@ std::optional<batch::Channel::Delivery> Run::take(Clock::time_point began) {
   }
 }
 
-void Run::time_out() {
+void EpochRun::time_out() {
   const auto outstanding = pipeline->outstanding();
   std::string files;
   if (outstanding) {
@@ -186,12 +186,12 @@ void Run::time_out() {
                                       : "reads outstanding in " + root + ":" + files));
 }
 
-void Run::supersede() noexcept {
+void EpochRun::supersede() noexcept {
   superseded_ = true;
   channel.cancel();
 }
 
-void Run::abandon() noexcept {
+void EpochRun::abandon() noexcept {
   order_ = nullptr;  // a BatchSource belongs to this thread; the run may end on another
   // The epoch may be the pipeline's last owner, and the decoders cannot be joined here.
   if (pipeline->forked()) return Pipeline::quarantine(pipeline);
@@ -201,4 +201,4 @@ void Run::abandon() noexcept {
   pipeline->notify();
 }
 
-}  // namespace ringfeed::detail
+}  // namespace ringfeed::pipeline

@@ -8,24 +8,24 @@
 #include <memory>
 #include <optional>
 
-#include "pipeline/sample_queue.h"
 #include "batch/channel.h"
 #include "data/batch_order.h"
 #include "data/random.h"
 #include "pipeline/progress_tracker.h"
+#include "pipeline/sample_queue.h"
 #include "ringfeed/loader.h"
 
-namespace ringfeed::detail {
+namespace ringfeed::pipeline {
 
 class Pipeline;
 
 /// One epoch under way: its order and its channel. Shared by the consumer, the reader thread and
 /// every sample that has not finished.
-class Run : public std::enable_shared_from_this<Run> {
+class EpochRun : public std::enable_shared_from_this<EpochRun> {
  public:
   /// `batches` of `order` to be delivered, if known.
-  Run(std::shared_ptr<Pipeline> pipeline, std::uint64_t epoch, data::BatchOrder order,
-      std::optional<std::size_t> batches, const Progress& start);
+  EpochRun(std::shared_ptr<Pipeline> pipeline, std::uint64_t epoch, data::BatchOrder order,
+           std::optional<std::size_t> batches, const Progress& start);
 
   // Consumer thread.
   std::optional<Batch> next();
@@ -37,11 +37,11 @@ class Run : public std::enable_shared_from_this<Run> {
   const data::Key key;
   const std::optional<std::size_t> batches;
   batch::Channel channel;
-  Announced announced;
+  SampleQueue queue;
 
  private:
   bool pull();
-  void announce(std::uint64_t index, std::vector<data::Sample> samples);
+  void enqueue(std::uint64_t index, std::vector<data::Sample> samples);
   bool open();
   void fill();
   std::optional<Batch> end();
@@ -54,9 +54,9 @@ class Run : public std::enable_shared_from_this<Run> {
   ProgressTracker progress_;
   std::deque<std::shared_ptr<const PlannedBatch>> planned_;  // announced, not open
   std::size_t planned_samples_ = 0;
-  std::size_t announced_ = 0;  // batches
+  std::size_t queued_ = 0;  // batches
   bool begun_ = false;
   bool superseded_ = false;
 };
 
-}  // namespace ringfeed::detail
+}  // namespace ringfeed::pipeline

@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "data/index.h"
-#include "pipeline/ticket.h"
-#include "pipeline/pipeline.h"
 #include "pipeline/epoch_run.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/ticket.h"
 
-namespace ringfeed::detail {
+namespace ringfeed::pipeline {
 
 /// Awaitable: continues on the reader thread.
 auto Pipeline::on_reader_thread() noexcept {
@@ -25,45 +25,45 @@ auto Pipeline::on_reader_thread() noexcept {
   return Hop{inbox_};
 }
 
-// `flight` and `run` are parameters because those die with the frame, on the reader thread: locals
+// `ticket` and `run` are parameters because those die with the frame, on the reader thread: locals
 // would die on a decoder, where credits may not be touched.
-coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<Run> run, Announced::Next next,
-                                 InFlight flight) {
+coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<EpochRun> run,
+                                 SampleQueue::Next next, Ticket ticket) {
   const data::Sample sample = next.sample;
   // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
   Expected<io::Encoded> file;
-  if (self.dataset.index().regular(sample.index)) {
-    file = co_await self.reader_->read(flight.sequence, sample.index, flight.units);
+  if (self.dataset.index().regular(sample.entry)) {
+    file = co_await self.reader_->read(ticket.sequence, sample.entry, ticket.buffer);
   } else {
-    file = self.irregular(sample.index);
+    file = self.irregular(sample.entry);
   }
 
   for (;;) {
     {
-      batch::Channel::Slot slot = co_await run->channel.place(next.place);
-      if (!slot) co_return;
+      batch::Channel::OpenCell cell = co_await run->channel.await_cell(next.cell);
+      if (!cell) co_return;
       if (!file) {
-        slot.fail(std::move(file.error()));
+        cell.fail(std::move(file.error()));
         co_return;
       }
-      decode::Worker& worker = co_await self.decoders_->schedule(flight.sequence);
+      sample::Worker& worker = co_await self.decoders_->schedule(ticket.sequence);
       if (run->channel.cancelled()) co_return;
       auto decoded =
-          self.decode(worker, *run, sample, {flight.units.data(), file->size}, slot.pixels());
+          self.decode(worker, *run, sample, {ticket.buffer.data(), file->size}, cell.pixels());
       if (decoded) {
-        slot.finish();
+        cell.finish();
         co_return;
       }
       if (!decoded.error().truncated || file->end_confirmed) {
-        slot.fail(
-            {Stage::decode, 0, self.dataset.path(sample.index), std::move(decoded.error().detail)});
+        cell.fail(
+            {Stage::decode, 0, self.dataset.path(sample.entry), std::move(decoded.error().detail)});
         co_return;
       }
     }
     // The file seemed to end cleanly and yet lacks data: look behind the end before judging it. No
     // place is held meanwhile, so that an abandoned batch's memory never waits for I/O.
     co_await self.on_reader_thread();
-    file = co_await self.reader_->read(flight.sequence, sample.index, flight.units, file->size);
+    file = co_await self.reader_->read(ticket.sequence, sample.entry, ticket.buffer, file->size);
   }
 }
 
@@ -72,14 +72,14 @@ Expected<io::Encoded> Pipeline::irregular(std::uint32_t index) const {
               "a FIFO, socket or device, not a regular file; remove it from the dataset");
 }
 
-tl::expected<void, decode::Failure> Pipeline::decode(decode::Worker& worker, const Run& run,
+tl::expected<void, decode::Failure> Pipeline::decode(sample::Worker& worker, const EpochRun& run,
                                                      const data::Sample& sample,
                                                      std::span<const std::byte> encoded,
                                                      std::byte* out) {
   const auto began = std::chrono::steady_clock::now();
   tl::expected<void, decode::Failure> result;
   try {
-    auto geometry = worker.decoder.decode(encoded, run.key, sample.position, out);
+    auto geometry = worker.maker.make(encoded, run.key, sample.position, out);
     if (!geometry) result = tl::unexpected(std::move(geometry.error()));
   } catch (const std::bad_alloc&) {
     result = tl::unexpected(decode::Failure{false, "out of memory while decoding"});
@@ -91,4 +91,4 @@ tl::expected<void, decode::Failure> Pipeline::decode(decode::Worker& worker, con
   return result;
 }
 
-}  // namespace ringfeed::detail
+}  // namespace ringfeed::pipeline

@@ -9,12 +9,13 @@
 #include <system_error>
 #include <utility>
 
-#include "data/index.h"
-#include "pipeline/ticket.h"
-#include "pipeline/epoch_run.h"
 #include "base/thread_start.h"
+#include "data/index.h"
+#include "decode/file_format.h"
+#include "pipeline/epoch_run.h"
+#include "pipeline/ticket.h"
 
-namespace ringfeed::detail {
+namespace ringfeed::pipeline {
 namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
@@ -70,7 +71,7 @@ bool Pipeline::forked() const noexcept {
 
 void Pipeline::start() {
   pid_.store(::getpid(), relaxed);
-  decoders_ = std::make_unique<decode::Pool>(options.num_workers, plan, options.limits);
+  decoders_ = std::make_unique<sample::DecodePool>(options.num_workers, plan, options.limits);
   auto started = std::make_shared<std::promise<void>>();
   auto done = std::make_shared<std::promise<void>>();
   reader_done_ = done->get_future();
@@ -88,7 +89,7 @@ void Pipeline::start() {
   started_ = true;
 }
 
-void Pipeline::begin(std::shared_ptr<Run> run) {
+void Pipeline::begin(std::shared_ptr<EpochRun> run) {
   std::lock_guard lock(stop_mutex_);
   if (stopping_) {
     run->channel.cancel();
@@ -101,7 +102,7 @@ void Pipeline::begin(std::shared_ptr<Run> run) {
       throw LoadError({Stage::setup, error.code().value(), {}, error.what()});
     }
   }
-  std::shared_ptr<Run> last;
+  std::shared_ptr<EpochRun> last;
   {
     std::lock_guard current(current_mutex_);
     if (broken_) std::rethrow_exception(broken_);
@@ -207,7 +208,7 @@ void Pipeline::loop() {
       reader_->cancel_before(UINT64_MAX);
     }
     reader_->serve(sequences_.oldest());
-    for (const auto& run : runs_) run->channel.resume_placed();
+    for (const auto& run : runs_) run->channel.resume_cells();
     const bool watching = !stopping && watch_window();
     const bool more = spawn_samples();
     update_gauges();
@@ -234,7 +235,7 @@ bool Pipeline::watch_window() {
   if (window_->open()) return false;
   // Blocked counts too while a read is out: where samples wait for a place, it may be that read's
   // sample that their batch waits for.
-  using Idle = decode::Pool::Idle;
+  using Idle = sample::DecodePool::Idle;
   const auto idle = decoders_->idle_time(Idle::starved) + decoders_->idle_time(Idle::blocked);
   window_->note(ReadAheadWindow::Clock::now(),
                 reads_out_ ? idle - idle_noted_ : ReadAheadWindow::Clock::duration{0});
@@ -246,17 +247,16 @@ bool Pipeline::watch_window() {
 bool Pipeline::spawn_samples() {
   // All but the current run are over; they go when no sample of theirs waits for a place.
   if (runs_.empty() || stopping_) return false;
-  const std::shared_ptr<Run> run = runs_.back();
+  const std::shared_ptr<EpochRun> run = runs_.back();
   std::erase_if(runs_,
                 [&](const auto& other) { return other != run && other->channel.waiting() == 0; });
   std::size_t spawned = 0;
   while (!run->channel.cancelled() && scope_.size() < window_->size() && reader_->can_start() &&
-         run->announced.ready()) {
+         run->queue.ready()) {
     if (spawned++ == spawned_at_once) return true;
-    io::Units units = credits_->try_acquire(reader_->guess());
-    if (!units) break;
-    scope_.spawn(
-        load_sample(*this, run, run->announced.pop(), InFlight(sequences_, std::move(units))));
+    io::Buffer buffer = credits_->try_acquire(reader_->guess());
+    if (!buffer) break;
+    scope_.spawn(load_sample(*this, run, run->queue.pop(), Ticket(sequences_, std::move(buffer))));
   }
   return false;
 }
@@ -265,18 +265,16 @@ void Pipeline::update_gauges() {
   if (engine_->note().size() != noted_) note_engine();
   std::size_t waiting = 0;
   for (const auto& run : runs_) waiting += run->channel.waiting();
-  using Idle = decode::Pool::Idle;
+  using Idle = sample::DecodePool::Idle;
   Idle reason = Idle::finished;
   if (waiting > 0) {
     reason = Idle::blocked;
   } else if (reader_->in_flight() > 0) {
     reason = Idle::starved;
   } else if (!runs_.empty() && !runs_.back()->channel.cancelled()) {
-    Announced& announced = runs_.back()->announced;
+    SampleQueue& queue = runs_.back()->queue;
     // Nothing announced and no end either: the consumer keeps the order waiting.
-    reason = announced.ready()     ? Idle::starved
-             : !announced.closed() ? Idle::blocked
-                                   : Idle::finished;
+    reason = queue.ready() ? Idle::starved : !queue.closed() ? Idle::blocked : Idle::finished;
   }
   decoders_->set_idle_reason(reason);
   in_flight_.store(reader_->in_flight(), relaxed);
@@ -352,10 +350,12 @@ Stats Pipeline::stats() const {
     stats.decode_queue = decoders_->queued();
     stats.steals = decoders_->steals();
     using Seconds = std::chrono::duration<double>;
-    stats.starved_seconds = Seconds(decoders_->idle_time(decode::Pool::Idle::starved)).count();
-    stats.blocked_seconds = Seconds(decoders_->idle_time(decode::Pool::Idle::blocked)).count();
+    stats.starved_seconds =
+        Seconds(decoders_->idle_time(sample::DecodePool::Idle::starved)).count();
+    stats.blocked_seconds =
+        Seconds(decoders_->idle_time(sample::DecodePool::Idle::blocked)).count();
   }
   return stats;
 }
 
-}  // namespace ringfeed::detail
+}  // namespace ringfeed::pipeline

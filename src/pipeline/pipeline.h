@@ -16,25 +16,25 @@
 #include <thread>
 #include <vector>
 
-#include "pipeline/sample_queue.h"
 #include "coro/frame_pool.h"
 #include "coro/inbox.h"
 #include "coro/scope.h"
 #include "data/epoch_order.h"
-#include "sample/decode_pool.h"
 #include "io/credits.h"
 #include "io/reader.h"
 #include "pipeline/read_ahead_window.h"
 #include "pipeline/recorder.h"
-#include "ringfeed/loader.h"
+#include "pipeline/sample_queue.h"
 #include "pipeline/sequence_tracker.h"
+#include "ringfeed/loader.h"
+#include "sample/decode_pool.h"
 
-namespace ringfeed::detail {
+namespace ringfeed::pipeline {
 
 /// Samples that may be under way, for each file in flight: the rest is read and waits.
 constexpr std::size_t samples_per_slot = 8;
 
-class Run;
+class EpochRun;
 
 /// What all epochs of a loader share: the threads, the memory, the counts.
 class Pipeline {
@@ -44,7 +44,7 @@ class Pipeline {
   ~Pipeline();
 
   /// Starts the threads on the first call and makes `run` the current epoch. Consumer thread.
-  void begin(std::shared_ptr<Run> run);
+  void begin(std::shared_ptr<EpochRun> run);
 
   // Any thread.
   void stop();
@@ -70,13 +70,13 @@ class Pipeline {
   RunClock clock;
 
  private:
-  struct InFlight;
+  struct Ticket;
   friend struct coro::Task::promise_type;
   coro::FramePool& frames() noexcept { return frames_; }
-  static coro::Task load_sample(Pipeline& self, std::shared_ptr<Run> run, Announced::Next next,
-                                InFlight flight);
+  static coro::Task load_sample(Pipeline& self, std::shared_ptr<EpochRun> run,
+                                SampleQueue::Next next, Ticket ticket);
   Expected<io::Encoded> irregular(std::uint32_t index) const;
-  tl::expected<void, decode::Failure> decode(decode::Worker& worker, const Run& run,
+  tl::expected<void, decode::Failure> decode(sample::Worker& worker, const EpochRun& run,
                                              const data::Sample& sample,
                                              std::span<const std::byte> encoded, std::byte* out);
   auto on_reader_thread() noexcept;
@@ -106,12 +106,12 @@ class Pipeline {
   std::optional<ReadAheadWindow> window_;
   bool reads_out_ = false;  // when it was last noted, as is:
   ReadAheadWindow::Clock::duration idle_noted_{0};
-  std::unique_ptr<decode::Pool> decoders_;
+  std::unique_ptr<sample::DecodePool> decoders_;
   coro::FramePool frames_;
   coro::Inbox inbox_;
   coro::Scope scope_;
   SequenceTracker sequences_;
-  std::vector<std::shared_ptr<Run>> runs_;  // the current one last; earlier ones drain
+  std::vector<std::shared_ptr<EpochRun>> runs_;  // the current one last; earlier ones drain
   std::vector<std::coroutine_handle<>> finished_;
   std::vector<std::function<void()>> calls_;
   std::vector<io::Engine::Completion> completions_;
@@ -121,11 +121,11 @@ class Pipeline {
   StageRecorder read_, decoded_;
   std::atomic<std::uint64_t> in_flight_{0}, encoded_ready_{0}, read_ahead_peak_{0}, guess_{0};
   mutable std::mutex current_mutex_;  // guards the next seven
-  std::weak_ptr<Run> current_;
+  std::weak_ptr<EpochRun> current_;
   std::exception_ptr broken_;  // what ended the reader thread
   bool started_ = false;
   std::string reader_name_, refused_, reader_note_;
   int depth_ = 0;
 };
 
-}  // namespace ringfeed::detail
+}  // namespace ringfeed::pipeline

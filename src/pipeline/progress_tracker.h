@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "ringfeed/loader.h"
+#include "ringfeed/order.h"
 
-namespace ringfeed {
+namespace ringfeed::pipeline {
 
 /// Which batches of an order have been delivered: a prefix, and some beyond. One thread.
 class ProgressTracker {
@@ -56,4 +56,4 @@ class ProgressTracker {
   std::vector<std::uint64_t> beyond_;  // delivered after first_; ascending
 };
 
-}  // namespace ringfeed
+}  // namespace ringfeed::pipeline

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstddef>
 
-namespace ringfeed::detail {
+namespace ringfeed::pipeline {
 
 /// How many samples may be under way at once. It begins with what hides the latency of a page cache
 /// or a local disk, so that those cost little memory and nothing is touched needlessly before the
@@ -45,4 +45,4 @@ class ReadAheadWindow {
   Clock::time_point noted_{};
 };
 
-}  // namespace ringfeed::detail
+}  // namespace ringfeed::pipeline

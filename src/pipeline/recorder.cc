@@ -4,7 +4,7 @@
 
 #include "base/log_buckets.h"
 
-namespace ringfeed {
+namespace ringfeed::pipeline {
 namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
@@ -74,4 +74,4 @@ double RunClock::seconds() const noexcept {
   return static_cast<double>(ran_ns_.load() + (since != 0 ? now_ns() - since : 0)) * 1e-9;
 }
 
-}  // namespace ringfeed
+}  // namespace ringfeed::pipeline

@@ -7,7 +7,7 @@
 
 #include "ringfeed/stats.h"
 
-namespace ringfeed {
+namespace ringfeed::pipeline {
 
 /// Counts and a latency histogram of one stage. Any thread records, any thread reads a snapshot;
 /// all relaxed: the counts order nothing.
@@ -37,4 +37,4 @@ class RunClock {
   std::atomic<std::int64_t> since_ns_{0};  // 0: stopped
 };
 
-}  // namespace ringfeed
+}  // namespace ringfeed::pipeline

@@ -10,21 +10,21 @@
 #include "batch/channel.h"
 #include "data/epoch_order.h"
 
-namespace ringfeed::detail {
+namespace ringfeed::pipeline {
 
 /// A batch between the order and the channel.
 struct PlannedBatch {
-  std::size_t number = 0;   ///< in the channel
-  std::uint64_t index = 0;  ///< in the order: Batch::index
+  std::size_t in_channel = 0;  ///< counted in the order of opening: Cell::batch
+  std::uint64_t number = 0;    ///< in the order: Batch::number
   std::vector<data::Sample> samples;
 };
 
 /// The batches to be loaded, on their way from the consumer to the reader thread.
-class Announced {
+class SampleQueue {
  public:
   struct Next {
     data::Sample sample;
-    batch::Position place;
+    batch::Cell cell;
   };
 
   // Consumer thread.
@@ -33,13 +33,13 @@ class Announced {
   bool push(std::shared_ptr<const PlannedBatch> batch) {
     std::lock_guard lock(mutex_);
     pushed_.push_back(std::move(batch));
-    return std::exchange(dry_, false);
+    return std::exchange(reader_waits_, false);
   }
   /// None will follow. Returns what push() does.
   bool close() noexcept {
     std::lock_guard lock(mutex_);
     closed_ = true;
-    return std::exchange(dry_, false);
+    return std::exchange(reader_waits_, false);
   }
 
   // Reader thread.
@@ -51,13 +51,13 @@ class Announced {
     batch_ = 0;
     std::lock_guard lock(mutex_);
     taken_.swap(pushed_);
-    dry_ = taken_.empty();
-    return !dry_;
+    reader_waits_ = taken_.empty();
+    return !reader_waits_;
   }
   /// The next sample in order.
   Next pop() noexcept {
     const PlannedBatch& batch = *taken_[batch_];
-    const Next next{batch.samples[sample_], {batch.number, sample_}};
+    const Next next{batch.samples[sample_], {batch.in_channel, sample_}};
     if (++sample_ == batch.samples.size()) {
       taken_[batch_++].reset();
       sample_ = 0;
@@ -73,7 +73,7 @@ class Announced {
   std::mutex mutex_;  // guards the next three
   std::vector<std::shared_ptr<const PlannedBatch>> pushed_;
   bool closed_ = false;
-  bool dry_ = false;
+  bool reader_waits_ = false;
 
   // Reader thread.
   std::vector<std::shared_ptr<const PlannedBatch>> taken_;
@@ -81,4 +81,4 @@ class Announced {
   std::size_t sample_ = 0;  // in that batch
 };
 
-}  // namespace ringfeed::detail
+}  // namespace ringfeed::pipeline

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace ringfeed {
+namespace ringfeed::pipeline {
 
 /// Numbers handed out in order and finished in any: which unfinished one is the oldest. One thread.
 class SequenceTracker {
@@ -40,4 +40,4 @@ class SequenceTracker {
   std::uint64_t oldest_ = 0;
 };
 
-}  // namespace ringfeed
+}  // namespace ringfeed::pipeline

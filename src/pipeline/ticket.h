@@ -5,25 +5,25 @@
 
 #include "pipeline/pipeline.h"
 
-namespace ringfeed::detail {
+namespace ringfeed::pipeline {
 
 /// What a sample holds from before its frame exists until its frame is destroyed: its place in the
 /// order of all samples, and its bytes. Dies on the reader thread.
-struct Pipeline::InFlight {
-  InFlight(SequenceTracker& tracker, io::Units granted)
-      : sequences(&tracker), sequence(tracker.begin()), units(std::move(granted)) {}
-  InFlight(InFlight&& other) noexcept
+struct Pipeline::Ticket {
+  Ticket(SequenceTracker& tracker, io::Buffer granted)
+      : sequences(&tracker), sequence(tracker.begin()), buffer(std::move(granted)) {}
+  Ticket(Ticket&& other) noexcept
       : sequences(std::exchange(other.sequences, nullptr)),
         sequence(other.sequence),
-        units(std::move(other.units)) {}
-  InFlight& operator=(InFlight&&) = delete;
-  ~InFlight() {
+        buffer(std::move(other.buffer)) {}
+  Ticket& operator=(Ticket&&) = delete;
+  ~Ticket() {
     if (sequences != nullptr) sequences->finish(sequence);
   }
 
   SequenceTracker* sequences;
   std::uint64_t sequence;
-  io::Units units;
+  io::Buffer buffer;
 };
 
-}  // namespace ringfeed::detail
+}  // namespace ringfeed::pipeline

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace ringfeed::decode {
+namespace ringfeed::resize {
 namespace {
 
 struct Taps {
@@ -74,4 +74,4 @@ void compute_weights(const AxisRequest& request, AxisWeights& axis) {
   }
 }
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize

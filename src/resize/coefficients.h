@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace ringfeed::decode {
+namespace ringfeed::resize {
 
 /// What one axis of a resize computes: `in` source pixels become `resized`, of which the window
 /// [begin, begin + count) is kept (pixels outside [0, resized) are padding), mirrored on request.
@@ -46,4 +46,4 @@ inline constexpr int weight_bits = 22;
 /// size becomes one tap of 2^22, the copy that Pillow makes then.
 void compute_weights(const AxisRequest& request, AxisWeights& axis);
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize

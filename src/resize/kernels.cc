@@ -12,7 +12,7 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace ringfeed::decode {
+namespace ringfeed::resize {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -129,8 +129,8 @@ alignas(16) constexpr std::uint8_t pair_shuffle[2][16] = {
     {0, 0x80, 3, 0x80, 1, 0x80, 4, 0x80, 2, 0x80, 5, 0x80, 0x80, 0x80, 0x80, 0x80},
     {6, 0x80, 9, 0x80, 7, 0x80, 10, 0x80, 8, 0x80, 11, 0x80, 0x80, 0x80, 0x80, 0x80}};
 
-/// One vector's pixels; kPairs = 0 takes the count at run time.
-template <int kPairs>
+/// One vector's pixels; fixed_pairs = 0 takes the count at run time.
+template <int fixed_pairs>
 HWY_INLINE hn::Vec<DU32> convolve(int pairs, const std::uint8_t* rgb, const std::int32_t* offsets,
                                   const std::int16_t* HWY_RESTRICT weights) {
   const D16 d16;
@@ -139,13 +139,13 @@ HWY_INLINE hn::Vec<DU32> convolve(int pairs, const std::uint8_t* rgb, const std:
   const auto first = hn::LoadDup128(d8, pair_shuffle[0]);
   const auto second = hn::LoadDup128(d8, pair_shuffle[1]);
   Sums sums = zero_sums();
-  const int count = kPairs != 0 ? kPairs : pairs;
+  const int count = fixed_pairs != 0 ? fixed_pairs : pairs;
   for (int p = 0; p < count; p += 2, rgb += 12) {
     const auto pixels = load_blocks(d8, rgb, offsets);
     accumulate(sums, hn::BitCast(d16, hn::TableLookupBytesOr0(pixels, first)),
                hn::Load(d16, weights), hn::Load(d16, weights + n));
     weights += 2 * n;
-    if (kPairs % 2 != 0 && p + 1 == kPairs) break;
+    if (fixed_pairs % 2 != 0 && p + 1 == fixed_pairs) break;
     accumulate(sums, hn::BitCast(d16, hn::TableLookupBytesOr0(pixels, second)),
                hn::Load(d16, weights), hn::Load(d16, weights + n));
     weights += 2 * n;
@@ -153,7 +153,7 @@ HWY_INLINE hn::Vec<DU32> convolve(int pairs, const std::uint8_t* rgb, const std:
   return total(sums);
 }
 
-template <int kPairs>
+template <int fixed_pairs>
 void horizontal_row(const HorizontalTable& table, const std::uint8_t* rgb,
                     std::uint8_t* HWY_RESTRICT planar) {
   const DU32 d32;
@@ -168,10 +168,10 @@ void horizontal_row(const HorizontalTable& table, const std::uint8_t* rgb,
   const std::int32_t* offsets = table.offsets.data();
   const std::size_t step = static_cast<std::size_t>(pairs) * 2 * n;
   for (int block = 0; block < table.blocks; ++block) {
-    const auto a = convolve<kPairs>(pairs, rgb, offsets, weights);
-    const auto b = convolve<kPairs>(pairs, rgb, offsets + lanes, weights + step);
-    const auto c = convolve<kPairs>(pairs, rgb, offsets + 2 * lanes, weights + 2 * step);
-    const auto d = convolve<kPairs>(pairs, rgb, offsets + 3 * lanes, weights + 3 * step);
+    const auto a = convolve<fixed_pairs>(pairs, rgb, offsets, weights);
+    const auto b = convolve<fixed_pairs>(pairs, rgb, offsets + lanes, weights + step);
+    const auto c = convolve<fixed_pairs>(pairs, rgb, offsets + 2 * lanes, weights + 2 * step);
+    const auto d = convolve<fixed_pairs>(pairs, rgb, offsets + 3 * lanes, weights + 3 * step);
     offsets += 4 * lanes;
     weights += 4 * step;
     alignas(64) std::uint8_t bytes[16 * lanes];
@@ -193,7 +193,7 @@ void horizontal(const HorizontalTable& table, const std::uint8_t* rgb, std::uint
   }
 }
 
-template <int kPairs>
+template <int fixed_pairs>
 void vertical_row(const std::uint8_t* const* rows, const std::int32_t* words, int pairs,
                   std::size_t bytes, std::uint8_t* HWY_RESTRICT out) {
   const D8 d8;
@@ -202,7 +202,7 @@ void vertical_row(const std::uint8_t* const* rows, const std::int32_t* words, in
   const D32 d32;
   const DU32 du32;
   const auto low_bytes = hn::Set(du16, std::uint16_t{0x00FF});
-  const int count = kPairs != 0 ? kPairs : pairs;
+  const int count = fixed_pairs != 0 ? fixed_pairs : pairs;
   for (std::size_t x = 0; x < bytes; x += hn::MaxLanes(d8)) {
     Sums s0 = zero_sums(), s1 = zero_sums(), s2 = zero_sums(), s3 = zero_sums();
     for (int p = 0; p < count; ++p) {
@@ -243,15 +243,15 @@ const ResampleKernels& kernels() {
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace ringfeed::decode {
+namespace ringfeed::resize {
 
 HWY_EXPORT(kernels);
 
 const ResampleKernels& resample_kernels() { return HWY_DYNAMIC_DISPATCH(kernels)(); }
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize
 #endif

@@ -3,12 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "pack/planar.h"
 #include "resize/tables.h"
 
-namespace ringfeed::decode {
-
-/// Bytes past a row's end that the kernels may read or write.
-inline constexpr std::size_t kernel_slack = 64;
+namespace ringfeed::resize {
 
 /// One instruction set's resize passes. Both round to 8 bits, as each of Pillow's passes does.
 struct ResampleKernels {
@@ -16,7 +14,7 @@ struct ResampleKernels {
   int lanes;
   /// One row of RGB triples into three planes, table.stride apart.
   void (*horizontal)(const HorizontalTable& table, const std::uint8_t* rgb, std::uint8_t* planar);
-  /// `bytes` columns of 2 * pairs rows into one row, rounded up to kernel_slack bytes.
+  /// `bytes` columns of 2 * pairs rows into one row, rounded up to pack::kernel_slack bytes.
   void (*vertical)(const std::uint8_t* const* rows, const std::int32_t* words, int pairs,
                    std::size_t bytes, std::uint8_t* out);
 };
@@ -24,4 +22,4 @@ struct ResampleKernels {
 /// The kernels of the best instruction set that this machine has and Highway has not disabled.
 const ResampleKernels& resample_kernels();
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize

@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "base/aligned_vector.h"
-#include "resize/coefficients.h"
-#include "pack/packer.h"
 #include "pack/kernels.h"
+#include "pack/packer.h"
+#include "resize/coefficients.h"
 #include "resize/kernels.h"
 #include "resize/tables.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::resize {
 namespace {
 
 template <class T, class Allocator>
@@ -73,7 +73,7 @@ class AxisCache {
 };
 
 std::size_t padded(std::size_t bytes) {
-  return (bytes + kernel_slack - 1) / kernel_slack * kernel_slack;
+  return (bytes + pack::kernel_slack - 1) / pack::kernel_slack * pack::kernel_slack;
 }
 
 }  // namespace
@@ -95,7 +95,7 @@ struct Resampler::Impl {
       if (axis.first[at] + axis.taps[at] > pushed) return;
       emit(next, axis.first[at], axis.taps[at]);
     }
-    flush_stores();
+    pack::flush_stores();
   }
 
   void emit(int y, int first, int taps) {
@@ -123,7 +123,7 @@ struct Resampler::Impl {
 
   PillowRule rule;
   const ResampleKernels& kernels;
-  Packer packer;
+  pack::Packer packer;
   AxisCache<HorizontalTable> column_cache;
   AxisCache<VerticalTable> row_cache;
   const AxisCache<HorizontalTable>::Entry* columns = nullptr;
@@ -145,7 +145,7 @@ struct Resampler::Impl {
 Resampler::Resampler(const TransformPlan& plan) : impl_(std::make_unique<Impl>(plan)) {}
 Resampler::~Resampler() = default;
 
-Resampler::Region Resampler::begin(const augment::Geometry& g, std::byte* out) {
+decode::Region Resampler::begin(const augment::Geometry& g, std::byte* out) {
   Impl& s = *impl_;
   s.columns = &s.column_cache.get({g.width, g.resized_width, g.window_left, g.out_width, g.hflip},
                                   [&](const AxisWeights& axis, HorizontalTable& table) {
@@ -168,9 +168,10 @@ Resampler::Region Resampler::begin(const augment::Geometry& g, std::byte* out) {
     v = AlignedVector<std::uint8_t>();  // never two of them, nor room for more than was asked
     v.resize(size);
   };
-  grow(s.ring, s.ring_stride * static_cast<std::size_t>(s.rows->table.ring_rows) + kernel_slack);
-  grow(s.planar, planar_bytes + 2 * kernel_slack);
-  if (s.vertical_first) grow(s.mixed, s.ring_stride + kernel_slack);
+  grow(s.ring,
+       s.ring_stride * static_cast<std::size_t>(s.rows->table.ring_rows) + pack::kernel_slack);
+  grow(s.planar, planar_bytes + 2 * pack::kernel_slack);
+  if (s.vertical_first) grow(s.mixed, s.ring_stride + pack::kernel_slack);
   const auto tap_rows = static_cast<std::size_t>(s.rows->table.pairs) * 2;
   if (s.taps_rows.size() < tap_rows) s.taps_rows.resize(tap_rows);
 
@@ -206,4 +207,4 @@ std::size_t Resampler::memory_bytes() const noexcept {
          bytes_of(s.taps_rows);
 }
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize

@@ -5,9 +5,10 @@
 #include <memory>
 
 #include "augment/geometry.h"
+#include "decode/row_sink.h"
 #include "ringfeed/transform.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::resize {
 
 /// Streaming resize + flip + normalise + pack: source rows go in, the finished [3, H, W] tensor
 /// comes out, bit-equal to Pillow's bilinear resize followed by torchvision's conversion.
@@ -19,18 +20,12 @@ class Resampler {
   Resampler(const Resampler&) = delete;
   Resampler& operator=(const Resampler&) = delete;
 
-  /// The part of the source that begin()'s geometry reads, in image coordinates. Height or width
-  /// may be 0 when the whole window is padding.
-  struct Region {
-    int top = 0, left = 0, height = 0, width = 0;
-  };
+  /// Starts one image; `out` has plan.sample_bytes() bytes. Returns the part of the source that
+  /// `geometry` reads, empty where the whole window is padding: what rows to push.
+  decode::Region begin(const augment::Geometry& geometry, std::byte* out);
 
-  /// Starts one image; `out` has plan.sample_bytes() bytes. Returns what rows to push.
-  Region begin(const augment::Geometry& geometry, std::byte* out);
-
-  /// Bytes past a row's end that push_row may read (their values do not matter).
-  static constexpr std::size_t row_slack = 128;
-  /// The next row of the region, top to bottom: region.width RGB triples, then row_slack readable
+  /// The next row of the region, top to bottom: region.width RGB triples, then decode::row_slack
+  /// readable
   /// bytes. `rgb` may be reused as soon as this returns.
   void push_row(const std::uint8_t* rgb);
 
@@ -42,4 +37,4 @@ class Resampler {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <bit>
 
-namespace ringfeed::decode {
+#include "pack/planar.h"
+
+namespace ringfeed::resize {
 namespace {
 
 /// Two taps side by side in the halves of a word, as a pairwise multiply-add wants them.
@@ -37,7 +39,7 @@ void build_horizontal(const AxisWeights& axis, int lanes, HorizontalTable& table
   table.pairs = std::max(1, (axis.max_taps + 1) / 2);
   if (table.pairs > 3) table.pairs += table.pairs % 2;
   table.blocks = (width + block - 1) / block;
-  table.stride = plane_stride(width);
+  table.stride = pack::plane_stride(width);
   const auto pixels = static_cast<std::size_t>(table.blocks * block);
   const auto pairs = static_cast<std::size_t>(table.pairs);
   table.offsets.assign(pixels, 0);
@@ -94,4 +96,4 @@ void build_vertical(const AxisWeights& axis, VerticalTable& table) {
   table.ring_rows = static_cast<int>(std::bit_ceil(static_cast<unsigned>(kept)));
 }
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize

@@ -7,7 +7,7 @@
 #include "base/aligned_vector.h"
 #include "resize/coefficients.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::resize {
 
 /// How the kernels hold a weight w: w = high * 2^11 + low, so that 16-bit multiply-adds of two taps
 /// at once give exact 32-bit sums. `low` is kept times 4, which puts the 8-bit result into the top
@@ -22,18 +22,13 @@ constexpr SplitWeight split(std::int32_t weight) {
   return {static_cast<std::int16_t>(weight >> 11), static_cast<std::int16_t>((weight & 2047) * 4)};
 }
 
-/// Planes of a row of planar pixels start this many bytes apart.
-constexpr std::size_t plane_stride(int width) {
-  return (static_cast<std::size_t>(width) + 15) & ~std::size_t{15};
-}
-
 /// The horizontal pass in the order a kernel with `lanes` pixels a vector walks it. A block is four
 /// vectors; vector v of a block holds its pixels v, v + 4, v + 8, …, so that the four results of
 /// each 32-bit lane are neighbours and pack without another shuffle.
 struct HorizontalTable {
   int pairs = 0;  ///< tap pairs per pixel; 1, 2 or 3, or else even
   int blocks = 0;
-  std::size_t stride = 0;             ///< plane_stride(width)
+  std::size_t stride = 0;             ///< pack::plane_stride(width)
   std::vector<std::int32_t> offsets;  ///< byte offset of each pixel's first tap
   /// Per vector and tap pair: `high` of every lane, then `low`. A pixel's lane is 16 bytes, the
   /// pair's two weights once for each of R, G and B.
@@ -53,4 +48,4 @@ struct VerticalTable {
 };
 void build_vertical(const AxisWeights& axis, VerticalTable& table);
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::resize

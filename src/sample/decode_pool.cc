@@ -6,18 +6,18 @@
 
 #include "base/thread_start.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::sample {
 namespace {
 
 struct Later {
-  bool operator()(const Pool::Job& a, const Pool::Job& b) const noexcept {
+  bool operator()(const DecodePool::Job& a, const DecodePool::Job& b) const noexcept {
     return a.sequence > b.sequence;
   }
 };
 
 }  // namespace
 
-Pool::Pool(int workers, const TransformPlan& plan, const DecodeLimits& limits) {
+DecodePool::DecodePool(int workers, const TransformPlan& plan, const DecodeLimits& limits) {
   for (int i = 0; i < workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(plan, limits));
     queues_.push_back(std::make_unique<Queue>());
@@ -32,7 +32,7 @@ Pool::Pool(int workers, const TransformPlan& plan, const DecodeLimits& limits) {
   }
 }
 
-Pool::~Pool() {
+DecodePool::~DecodePool() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -41,12 +41,12 @@ Pool::~Pool() {
   for (auto& thread : threads_) thread.join();
 }
 
-std::uint64_t Pool::queued() const noexcept {
+std::uint64_t DecodePool::queued() const noexcept {
   std::lock_guard lock(mutex_);
   return unclaimed_;
 }
 
-void Pool::push(Job job) {
+void DecodePool::push(Job job) {
   Queue& queue = *queues_[next_queue_];
   next_queue_ = (next_queue_ + 1) % queues_.size();
   {
@@ -61,7 +61,7 @@ void Pool::push(Job job) {
   available_.notify_one();
 }
 
-void Pool::run(int index) {
+void DecodePool::run(int index) {
   while (wait_for_job()) {
     Job job = take(index);
     *job.worker = workers_[static_cast<std::size_t>(index)].get();
@@ -69,26 +69,26 @@ void Pool::run(int index) {
   }
 }
 
-void Pool::book_idle_time() const noexcept {
+void DecodePool::book_idle_time() const noexcept {
   const auto now = Clock::now();
   idle_time_[static_cast<std::size_t>(idle_reason_)] += (now - booked_until_) * idle_workers_;
   booked_until_ = now;
 }
 
-void Pool::set_idle_reason(Idle reason) noexcept {
+void DecodePool::set_idle_reason(Idle reason) noexcept {
   std::lock_guard lock(mutex_);
   if (reason == idle_reason_) return;
   book_idle_time();
   idle_reason_ = reason;
 }
 
-Pool::Clock::duration Pool::idle_time(Idle reason) const noexcept {
+DecodePool::Clock::duration DecodePool::idle_time(Idle reason) const noexcept {
   std::lock_guard lock(mutex_);
   book_idle_time();
   return idle_time_[static_cast<std::size_t>(reason)];
 }
 
-bool Pool::wait_for_job() {
+bool DecodePool::wait_for_job() {
   std::unique_lock lock(mutex_);
   if (unclaimed_ == 0 && !stopping_) {
     book_idle_time();
@@ -102,7 +102,7 @@ bool Pool::wait_for_job() {
   return true;
 }
 
-Pool::Job Pool::take(int index) {
+DecodePool::Job DecodePool::take(int index) {
   Job job{};
   for (;;) {
     if (try_take(*queues_[static_cast<std::size_t>(index)], job)) return job;
@@ -116,7 +116,7 @@ Pool::Job Pool::take(int index) {
   }
 }
 
-bool Pool::try_take(Queue& queue, Job& job) {
+bool DecodePool::try_take(Queue& queue, Job& job) {
   std::lock_guard lock(queue.mutex);
   if (queue.heap.empty()) return false;
   std::ranges::pop_heap(queue.heap, Later{});
@@ -125,4 +125,4 @@ bool Pool::try_take(Queue& queue, Job& job) {
   return true;
 }
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::sample

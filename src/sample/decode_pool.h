@@ -14,25 +14,25 @@
 
 #include "sample/sample_maker.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::sample {
 
 /// One decode thread's own things, handed to each coroutine that runs on it.
 struct Worker {
-  Worker(const TransformPlan& plan, const DecodeLimits& limits) : decoder(plan, limits) {}
-  Decoder decoder;
+  Worker(const TransformPlan& plan, const DecodeLimits& limits) : maker(plan, limits) {}
+  SampleMaker maker;
 };
 
 /// Threads that run coroutines past the hop from the reader thread. Each has a queue ordered by
 /// sequence; jobs are dealt round robin; an idle thread steals. Owner and thief alike take the
 /// lowest sequence, so that the oldest batch is finished first. At some 2,000 jobs a second and
 /// worker a mutex per queue costs nothing measurable.
-class Pool {
+class DecodePool {
  public:
-  Pool(int workers, const TransformPlan& plan, const DecodeLimits& limits);
+  DecodePool(int workers, const TransformPlan& plan, const DecodeLimits& limits);
   /// Joins. Nothing may be queued any more.
-  ~Pool();
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
+  ~DecodePool();
+  DecodePool(const DecodePool&) = delete;
+  DecodePool& operator=(const DecodePool&) = delete;
 
   struct Job {
     std::uint64_t sequence;
@@ -43,7 +43,7 @@ class Pool {
   /// Awaitable: continues on a decode thread and yields its Worker. Awaited on one thread only.
   auto schedule(std::uint64_t sequence) noexcept {
     struct Hop {
-      Pool& pool;
+      DecodePool& pool;
       std::uint64_t sequence;
       Worker* worker = nullptr;
       bool await_ready() const noexcept { return false; }
@@ -95,4 +95,4 @@ class Pool {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::sample

@@ -10,7 +10,7 @@
 #include "decode/png/decoder.h"
 #include "resize/resampler.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::sample {
 namespace {
 
 using Octets = std::span<const std::uint8_t>;
@@ -20,13 +20,13 @@ Octets as_octets(std::span<const std::byte> bytes) {
 }
 
 /// One sample: geometry is drawn as soon as the size is known, rows go to the resize.
-class SampleSink final : public RowSink {
+class SampleSink final : public decode::RowSink {
  public:
-  SampleSink(const TransformPlan& plan, Resampler& resampler, data::Key key, std::uint64_t position,
-             std::byte* out)
+  SampleSink(const TransformPlan& plan, resize::Resampler& resampler, data::Key key,
+             std::uint64_t position, std::byte* out)
       : plan_(plan), resampler_(resampler), key_(key), position_(position), out_(out) {}
 
-  Resampler::Region begin(int height, int width) override {
+  decode::Region begin(int height, int width) override {
     geometry = augment::draw_geometry(plan_, height, width, key_, position_);
     return resampler_.begin(geometry, out_);
   }
@@ -36,7 +36,7 @@ class SampleSink final : public RowSink {
 
  private:
   const TransformPlan& plan_;
-  Resampler& resampler_;
+  resize::Resampler& resampler_;
   data::Key key_;
   std::uint64_t position_;
   std::byte* out_;
@@ -44,35 +44,35 @@ class SampleSink final : public RowSink {
 
 }  // namespace
 
-struct Decoder::Impl {
+struct SampleMaker::Impl {
   Impl(const TransformPlan& p, const DecodeLimits& limits)
       : plan(p), resampler(p), jpeg(limits), png(limits) {}
 
   TransformPlan plan;
-  Resampler resampler;
-  JpegDecoder jpeg;
-  PngDecoder png;
+  resize::Resampler resampler;
+  decode::JpegDecoder jpeg;
+  decode::PngDecoder png;
 };
 
-Decoder::Decoder(const TransformPlan& plan, const DecodeLimits& limits)
+SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits)
     : impl_(std::make_unique<Impl>(plan, limits)) {}
 
-Decoder::~Decoder() = default;
+SampleMaker::~SampleMaker() = default;
 
-tl::expected<augment::Geometry, Failure> Decoder::decode(std::span<const std::byte> encoded,
-                                                         data::Key key, std::uint64_t position,
-                                                         std::byte* out) {
+tl::expected<augment::Geometry, decode::Failure> SampleMaker::make(
+    std::span<const std::byte> encoded, data::Key key, std::uint64_t position, std::byte* out) {
   const Octets file = as_octets(encoded);
   SampleSink sink(impl_->plan, impl_->resampler, key, position, out);
-  const auto format = file_format(file);
+  const auto format = decode::file_format(file);
   if (!format) return tl::unexpected(format.error());
-  auto done =
-      *format == Format::jpeg ? impl_->jpeg.decode(file, sink) : impl_->png.decode(file, sink);
+  auto done = *format == decode::Format::jpeg ? impl_->jpeg.decode(file, sink)
+                                              : impl_->png.decode(file, sink);
   if (!done) return tl::unexpected(std::move(done.error()));
   return sink.geometry;
 }
 
-std::size_t Decoder::memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept {
+std::size_t SampleMaker::memory_bound(const TransformPlan& plan,
+                                      const DecodeLimits& limits) noexcept {
   const auto out_height = static_cast<std::size_t>(plan.out_height());
   const auto out_width = static_cast<std::size_t>(plan.out_width());
   // What the longest side is resized to, at the least: Resize may make it shorter than the crop,
@@ -82,7 +82,7 @@ std::size_t Decoder::memory_bound(const TransformPlan& plan, const DecodeLimits&
     const auto least = [&](int exact) {
       return val->resize > 0 ? static_cast<std::size_t>(val->resize)
              : exact > 0     ? static_cast<std::size_t>(exact)
-                             : kMaxSide;
+                             : decode::max_side;
     };
     least_height = least(val->resize_height);
     least_width = least(val->resize_width);
@@ -90,28 +90,16 @@ std::size_t Decoder::memory_bound(const TransformPlan& plan, const DecodeLimits&
   // The resize keeps four tables an axis, at most 16 bytes a tap pair and 24 a pixel of padding,
   // and a ring of at most four times the rows under one output pixel.
   const auto tables = [](std::size_t out, std::size_t least) {
-    return 4 * 64 * (out + 64) * (kMaxSide / least + 8);
+    return 4 * 64 * (out + 64) * (decode::max_side / least + 8);
   };
-  const std::size_t pixels = std::min<std::size_t>(limits.max_pixels, kMaxSide * kMaxSide);
-  const std::size_t ring_rows = 4 * (kMaxSide / least_height + 4);
-  const std::size_t ring =
-      3 * std::max(ring_rows * (out_width + 64), 4 * (pixels / least_height + 4 * kMaxSide));
+  const std::size_t pixels =
+      std::min<std::size_t>(limits.max_pixels, decode::max_side * decode::max_side);
+  const std::size_t ring_rows = 4 * (decode::max_side / least_height + 4);
+  const std::size_t ring = 3 * std::max(ring_rows * (out_width + 64),
+                                        4 * (pixels / least_height + 4 * decode::max_side));
   constexpr std::size_t rest = 1 << 20;  // rows, packing tables, the objects themselves
-  return JpegDecoder::memory_bound(limits) + tables(out_height, least_height) +
+  return decode::JpegDecoder::memory_bound(limits) + tables(out_height, least_height) +
          tables(out_width, least_width) + ring + rest;
 }
 
-bool ends_cleanly(std::span<const std::byte> tail) noexcept {
-  // Searched for, not compared with the last bytes: many writers append something. An EXIF
-  // thumbnail's EOI can fool this; the decoder's verdict follows.
-  using namespace std::string_view_literals;
-  const Octets bytes = as_octets(tail);
-  const auto found = [&](std::string_view text) {
-    return std::search(bytes.begin(), bytes.end(), text.begin(), text.end(),
-                       [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); }) !=
-           bytes.end();
-  };
-  return found("\xFF\xD9"sv) || found("IEND\xAE\x42\x60\x82"sv);
-}
-
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::sample

@@ -11,23 +11,24 @@
 #include "decode/failure.h"
 #include "ringfeed/transform.h"
 
-namespace ringfeed::decode {
+namespace ringfeed::sample {
 
 /// Encoded file -> one sample's tensor. One per decode thread and used by it alone; owns libjpeg's
 /// and libpng's state and all scratch memory, reused from image to image.
-class Decoder {
+class SampleMaker {
  public:
-  Decoder(const TransformPlan& plan, const DecodeLimits& limits);
-  ~Decoder();
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  SampleMaker(const TransformPlan& plan, const DecodeLimits& limits);
+  ~SampleMaker();
+  SampleMaker(const SampleMaker&) = delete;
+  SampleMaker& operator=(const SampleMaker&) = delete;
 
   /// Decodes `encoded` (JPEG or PNG, told by its first bytes), applies the plan with the draws of
   /// (key, position), writes plan.sample_bytes() bytes to `out`. On failure `out` holds garbage.
-  tl::expected<augment::Geometry, Failure> decode(std::span<const std::byte> encoded, data::Key key,
-                                                  std::uint64_t position, std::byte* out);
+  tl::expected<augment::Geometry, decode::Failure> make(std::span<const std::byte> encoded,
+                                                        data::Key key, std::uint64_t position,
+                                                        std::byte* out);
 
-  /// The most bytes one Decoder may hold under these limits (scratch and libjpeg's own memory).
+  /// The most bytes one SampleMaker may hold under these limits (scratch and libjpeg's own memory).
   static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept;
 
  private:
@@ -35,8 +36,4 @@ class Decoder {
   std::unique_ptr<Impl> impl_;
 };
 
-/// True if `tail` (the last bytes of a file, at least 1 KiB where the file has them) looks like
-/// the end of a whole JPEG (EOI) or PNG (IEND). Cheap; called on the reader thread.
-bool ends_cleanly(std::span<const std::byte> tail) noexcept;
-
-}  // namespace ringfeed::decode
+}  // namespace ringfeed::sample

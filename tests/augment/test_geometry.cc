@@ -61,7 +61,7 @@ std::uint64_t hash_of_draws() {
   for (std::uint64_t position = 0; position < 10'000; ++position) {
     const int height = 1 + static_cast<int>(position * 7919 % 4001);
     const int width = 1 + static_cast<int>(position * 104'729 % 3001);
-    ringfeed::data::Draws draws(make_key(3, 4), position, ringfeed::data::Purpose::crop);
+    ringfeed::data::RandomStream draws(make_key(3, 4), position, ringfeed::data::Purpose::crop);
     const double log_ratio = log_fixed(3.0 / 4.0 + draws.uniform());
     for (const double value : {log_ratio, exp_fixed(log_ratio)}) {
       hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3u;

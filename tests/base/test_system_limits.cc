@@ -1,13 +1,18 @@
+#include <doctest/doctest.h>
 #include <sched.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 
-#include "io/engine_test.h"
 #include "base/system_limits.h"
+#include "io/engine_test.h"
+#include "support/temp_dir.h"
 
-namespace ringfeed::io {
+namespace ringfeed::system_limits {
 namespace {
+
+using io::in_child;
+using testing::TempDir;
 
 TEST_CASE("cgroup v2: the least quota and the fewest threads on the way up hold") {
   const TempDir root;
@@ -94,4 +99,4 @@ TEST_CASE("the depth is halved from what the limits leave and shared among local
 }
 
 }  // namespace
-}  // namespace ringfeed::io
+}  // namespace ringfeed::system_limits

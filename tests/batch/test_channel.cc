@@ -11,8 +11,8 @@
 #include "coro/scope.h"
 
 using namespace ringfeed;
+using batch::Cell;
 using batch::Channel;
-using batch::Position;
 
 namespace {
 
@@ -24,7 +24,7 @@ struct Fixture {
       : sizes(std::move(sizes_)), channel(capacity, in_order) {}
   ~Fixture() {
     channel.cancel();
-    channel.resume_placed();
+    channel.resume_cells();
     std::vector<std::coroutine_handle<>> finished;
     std::vector<std::function<void()>> calls;
     inbox.take(finished, calls);
@@ -36,7 +36,7 @@ struct Fixture {
     const std::size_t before = opened;
     for (; opened < sizes.size() && channel.has_room(); ++opened) {
       Batch batch;
-      batch.index = static_cast<std::int64_t>(opened);
+      batch.number = static_cast<std::int64_t>(opened);
       batch.height = batch.width = 1;
       batch.dtype = DType::uint8;
       batch.labels.resize(sizes[opened]);
@@ -47,25 +47,25 @@ struct Fixture {
     return opened - before;
   }
   std::byte* memory_of(std::size_t number) { return pixels.data() + number % 16 * 64; }
-  void spawn(Position position);
+  void spawn(Cell cell);
 
   std::vector<std::size_t> sizes;
   std::size_t opened = 0;
   std::shared_ptr<void> owner;
   Channel channel;
   std::vector<std::byte> pixels = std::vector<std::byte>(1024);
-  std::vector<std::pair<Position, Channel::Slot>> placed;
+  std::vector<std::pair<Cell, Channel::OpenCell>> placed;
   coro::FramePool pool;
   coro::Inbox inbox{[] {}};
   coro::Scope scope{inbox};
 };
 
-coro::Task place(Fixture& f, Position position) {
-  Channel::Slot slot = co_await f.channel.place(position);
-  f.placed.emplace_back(position, std::move(slot));
+coro::Task place(Fixture& f, Cell cell) {
+  Channel::OpenCell open = co_await f.channel.await_cell(cell);
+  f.placed.emplace_back(cell, std::move(open));
 }
 
-void Fixture::spawn(Position position) { scope.spawn(place(*this, position)); }
+void Fixture::spawn(Cell cell) { scope.spawn(place(*this, cell)); }
 
 }  // namespace
 
@@ -83,22 +83,22 @@ TEST_CASE("the window opens no more batches than its capacity past the oldest un
     for (auto& [k, slot] : f.placed) slot.finish();
     delivery = f.channel.take(at_once);
     REQUIRE(delivery);
-    CHECK(delivery->batch.index == 0);
+    CHECK(delivery->batch.number == 0);
     CHECK(f.open_all() == (in_order ? 1 : 2));
   }
 }
 
 TEST_CASE("a sample waits for its batch to open, and the lowest is placed first") {
   Fixture f({2, 2}, 1);
-  for (const Position position : {Position{1, 1}, Position{0, 1}, Position{1, 0}, Position{0, 0}}) {
-    f.spawn(position);
+  for (const Cell cell : {Cell{1, 1}, Cell{0, 1}, Cell{1, 0}, Cell{0, 0}}) {
+    f.spawn(cell);
   }
   CHECK(f.placed.empty());
   f.open_all();
-  f.channel.resume_placed();
+  f.channel.resume_cells();
   REQUIRE(f.placed.size() == 2);
-  CHECK(f.placed[0].first == Position{0, 0});
-  CHECK(f.placed[1].first == Position{0, 1});
+  CHECK(f.placed[0].first == Cell{0, 0});
+  CHECK(f.placed[1].first == Cell{0, 1});
   CHECK(f.channel.waiting() == 2);
 }
 
@@ -114,7 +114,7 @@ TEST_CASE("batches may differ in size: each is delivered when its own samples ar
     }
     const auto delivery = f.channel.take(at_once);
     REQUIRE(delivery);
-    CHECK(delivery->batch.index == static_cast<std::int64_t>(number));
+    CHECK(delivery->batch.number == static_cast<std::int64_t>(number));
     CHECK(delivery->batch.size() == f.sizes[number]);
   }
 }
@@ -135,7 +135,7 @@ TEST_CASE("the end may be told late, before or after the last batch is delivered
   }
 }
 
-TEST_CASE("a failed batch is delivered in its turn with its first failure by position") {
+TEST_CASE("a failed batch is delivered in its turn with its first failure by cell") {
   Fixture f({2}, 1);
   f.open_all();
   f.spawn({0, 0});
@@ -154,7 +154,7 @@ TEST_CASE("cancelling wakes a waiting consumer and gives waiting samples no plac
   std::thread consumer([&] { CHECK_FALSE(f.channel.take(std::nullopt)); });
   f.channel.cancel();
   consumer.join();
-  f.channel.resume_placed();
+  f.channel.resume_cells();
   REQUIRE(f.placed.size() == 1);
   CHECK_FALSE(f.placed[0].second);
 }
@@ -165,8 +165,8 @@ TEST_CASE("a cancelled channel's memory is freed when the last place is given ba
   f.owner = memory;
   f.open_all();
   f.owner.reset();
-  for (const Position position : {Position{0, 0}, Position{0, 1}, Position{1, 0}}) {
-    f.spawn(position);
+  for (const Cell cell : {Cell{0, 0}, Cell{0, 1}, Cell{1, 0}}) {
+    f.spawn(cell);
   }
   f.channel.cancel();
   std::atomic<bool> freed{false};
@@ -189,27 +189,27 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
   std::vector<std::size_t> sizes(50);
   for (std::size_t number = 0; number < sizes.size(); ++number) sizes[number] = 2 + number % 9;
   Fixture f(sizes, 2);
-  Position next;
+  Cell next;
   for (std::size_t number = 0; number < sizes.size(); ++number) {
     f.open_all();
     f.placed.clear();
     while (next.batch < sizes.size()) {
       const std::size_t before = f.placed.size();
       f.spawn(next);
-      if (++next.index == sizes[next.batch]) next = {next.batch + 1, 0};
+      if (++next.row == sizes[next.batch]) next = {next.batch + 1, 0};
       if (f.placed.size() == before) break;  // its batch is not open yet
     }
-    f.channel.resume_placed();
+    f.channel.resume_cells();
     std::vector<std::thread> decoders;
     for (std::size_t t = 0; t < 4; ++t) {
       decoders.emplace_back([&, t] {
         for (std::size_t i = t; i < f.placed.size(); i += 4) {
-          auto& [position, slot] = f.placed[i];
-          if (position.index % 2 == 0) {
+          auto& [cell, slot] = f.placed[i];
+          if (cell.row % 2 == 0) {
             *slot.pixels() = std::byte{1};
             slot.finish();
           } else {
-            slot.fail({Stage::decode, 0, std::to_string(position.batch), ""});
+            slot.fail({Stage::decode, 0, std::to_string(cell.batch), ""});
           }
         }
       });
@@ -217,7 +217,7 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
     const auto delivery = f.channel.take(std::nullopt);
     for (auto& decoder : decoders) decoder.join();
     REQUIRE(delivery);
-    CHECK(delivery->batch.index == static_cast<std::int64_t>(number));
+    CHECK(delivery->batch.number == static_cast<std::int64_t>(number));
     CHECK(delivery->batch.size() == sizes[number]);
     REQUIRE(delivery->error);
     CHECK(delivery->error->path == std::to_string(number));

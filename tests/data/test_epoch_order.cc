@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "data/random.h"
 #include "data/epoch_order.h"
+#include "data/random.h"
 
 namespace {
 
@@ -33,7 +33,7 @@ const TorchCase torch_cases[] = {
 
 std::vector<std::uint32_t> indices_of(const EpochOrder& order) {
   std::vector<std::uint32_t> indices;
-  for (std::size_t k = 0; k < order.size(); ++k) indices.push_back(order[k].index);
+  for (std::size_t k = 0; k < order.size(); ++k) indices.push_back(order[k].entry);
   return indices;
 }
 
@@ -83,7 +83,7 @@ TEST_CASE("the ranks together visit each position once, and each sample but for 
           REQUIRE(sample.padding == (sample.position >= total));
           positions.insert(sample.position);
           padding += sample.padding;
-          if (!sample.padding) REQUIRE(real.insert(sample.index).second);
+          if (!sample.padding) REQUIRE(real.insert(sample.entry).second);
         }
       }
       const std::size_t up = (total + ranks - 1) / ranks * ranks;
@@ -128,7 +128,7 @@ TEST_CASE(
           REQUIRE(sample.position ==
                   options.start + k * ranks + static_cast<std::size_t>(options.rank));
           REQUIRE(sample.padding == (sample.position >= total));
-          REQUIRE(sample.index == whole[sample.position % total].index);
+          REQUIRE(sample.entry == whole[sample.position % total].entry);
           positions.insert(sample.position);
         }
       }
@@ -157,7 +157,7 @@ TEST_CASE("the order is a permutation that seed and epoch decide and ranks share
   second.rank = 1;
   second.world_size = 4;
   const EpochOrder share(1000, {}, second);
-  for (std::size_t k = 0; k < share.size(); ++k) REQUIRE(share[k].index == order[k * 4 + 1]);
+  for (std::size_t k = 0; k < share.size(); ++k) REQUIRE(share[k].entry == order[k * 4 + 1]);
 
   std::sort(order.begin(), order.end());
   std::vector<std::uint32_t> all(1000);
@@ -174,11 +174,11 @@ TEST_CASE("the permutation never changes: a run begun before an update goes on a
 }
 
 TEST_CASE("the permutation is Fisher-Yates from the back, one draw a step") {
-  using ringfeed::data::Draws;
+  using ringfeed::data::RandomStream;
   for (const std::size_t total : {0, 1, 2, 63, 64, 65, 66, 129, 1000}) {
     std::vector<std::uint32_t> expected(total);
     std::iota(expected.begin(), expected.end(), 0u);
-    Draws draws(ringfeed::data::make_key(0, 0), 0, ringfeed::data::Purpose::order);
+    RandomStream draws(ringfeed::data::make_key(0, 0), 0, ringfeed::data::Purpose::order);
     for (std::size_t left = total; left > 1; --left) {
       std::swap(expected[left - 1], expected[draws.bounded(left)]);
     }

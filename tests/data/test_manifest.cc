@@ -19,9 +19,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/file_descriptor.h"
 #include "data/manifest.h"
 #include "data/tree.h"
-#include "base/file_descriptor.h"
 #include "support/temp_dir.h"
 
 namespace {

@@ -8,19 +8,19 @@
 
 namespace {
 
-using ringfeed::data::Draws;
 using ringfeed::data::Key;
 using ringfeed::data::make_key;
 using ringfeed::data::Purpose;
+using ringfeed::data::RandomStream;
 
 }  // namespace
 
 TEST_CASE("draws are Philox4x32-10 with the documented counter layout") {
-  Draws zero(Key{{0, 0}}, 0, Purpose::order);
+  RandomStream zero(Key{{0, 0}}, 0, Purpose::order);
   CHECK(zero.next_u64() == 0xe169c58d'6627e8d5u);
 
   // Counter 1, 2, 3, 4: position 1 | 2 << 32, purpose 3, draw number 4 << 16.
-  Draws draws(Key{{5, 6}}, 0x2'0000'0001u, Purpose::replacement);
+  RandomStream draws(Key{{5, 6}}, 0x2'0000'0001u, Purpose::replacement);
   for (int i = 0; i < 4 << 16; ++i) draws.next_u64();
   CHECK(draws.next_u64() == 0x889c87c5'c0c839bcu);
 }
@@ -39,7 +39,7 @@ TEST_CASE("positions, purposes, epochs and draws never share a value") {
   for (std::uint64_t epoch = 0; epoch < 8; ++epoch) {
     for (std::uint64_t position = 0; position < 64; ++position) {
       for (const Purpose purpose : {Purpose::order, Purpose::crop, Purpose::mixing}) {
-        Draws draws(make_key(1, epoch), position, purpose);
+        RandomStream draws(make_key(1, epoch), position, purpose);
         for (int i = 0; i < 8; ++i, ++drawn) seen.insert(draws.next_u64());
       }
     }
@@ -48,7 +48,7 @@ TEST_CASE("positions, purposes, epochs and draws never share a value") {
 }
 
 TEST_CASE("uniform draws are the top 53 bits, below 1") {
-  Draws bits(make_key(2, 3), 4, Purpose::crop), draws = bits;
+  RandomStream bits(make_key(2, 3), 4, Purpose::crop), draws = bits;
   for (int i = 0; i < 1000; ++i) {
     const double u = draws.uniform();
     CHECK(u == static_cast<double>(bits.next_u64() >> 11) / 9007199254740992.0);
@@ -60,7 +60,7 @@ TEST_CASE("bounded draws are Lemire's, one draw a rejection") {
   // 2^63 + 1 rejects almost half of all draws: (draw * n) mod 2^64 below 2^64 mod n.
   constexpr std::uint64_t n = (std::uint64_t{1} << 63) + 1;
   __extension__ using uint128 = unsigned __int128;
-  Draws raw(make_key(5, 5), 5, Purpose::order), draws = raw;
+  RandomStream raw(make_key(5, 5), 5, Purpose::order), draws = raw;
   int rejected = 0;
   for (int i = 0; i < 1000; ++i) {
     uint128 product = static_cast<uint128>(raw.next_u64()) * n;
@@ -74,7 +74,7 @@ TEST_CASE("bounded draws are Lemire's, one draw a rejection") {
 }
 
 TEST_CASE("bounded draws are even over small ranges") {
-  Draws draws(make_key(7, 7), 0, Purpose::order);
+  RandomStream draws(make_key(7, 7), 0, Purpose::order);
   std::array<int, 7> counts{};
   for (int i = 0; i < 70'000; ++i) ++counts.at(draws.bounded(counts.size()));
   // Six standard deviations: sqrt(70000 * 1/7 * 6/7) = 92.6.

@@ -18,7 +18,7 @@ using namespace ringfeed;
 namespace {
 
 /// The region is the corner's rest of the image, one third less at the far sides.
-decode::Resampler::Region corner(int height, int width, std::uint32_t y, std::uint32_t x) {
+decode::Region corner(int height, int width, std::uint32_t y, std::uint32_t x) {
   const int top = static_cast<int>((static_cast<std::uint64_t>(height) * y) >> 16);
   const int left = static_cast<int>((static_cast<std::uint64_t>(width) * x) >> 16);
   if (y == 0 && x == 0) return {0, 0, height, width};

@@ -13,12 +13,12 @@ namespace ringfeed::decode {
 /// Keeps the rows of one region, which a function of the image's size chooses.
 class PixelsSink : public RowSink {
  public:
-  using Choose = std::function<Resampler::Region(int height, int width)>;
+  using Choose = std::function<Region(int height, int width)>;
 
   explicit PixelsSink(Choose choose) : choose_(std::move(choose)) {}
-  PixelsSink() : PixelsSink([](int h, int w) { return Resampler::Region{0, 0, h, w}; }) {}
+  PixelsSink() : PixelsSink([](int h, int w) { return Region{0, 0, h, w}; }) {}
 
-  Resampler::Region begin(int h, int w) override {
+  Region begin(int h, int w) override {
     height = h;
     width = w;
     rows = 0;
@@ -27,13 +27,13 @@ class PixelsSink : public RowSink {
   }
   void push_row(const std::uint8_t* rgb) override {
     // All that the resize may touch: a sanitizer sees a row that ends too early.
-    slack_sum_ += *std::max_element(rgb, rgb + region.width * 3 + Resampler::row_slack);
+    slack_sum_ += *std::max_element(rgb, rgb + region.width * 3 + decode::row_slack);
     pixels.insert(pixels.end(), rgb, rgb + region.width * 3);
     ++rows;
   }
 
   int height = 0, width = 0, rows = 0;
-  Resampler::Region region;
+  Region region;
   std::vector<std::uint8_t> pixels;
 
  private:

@@ -19,7 +19,7 @@ namespace {
 
 using decode::JpegDecoder;
 using decode::PixelsSink;
-using decode::Resampler;
+using decode::Region;
 using testing::encode_jpeg;
 using testing::JpegForm;
 using testing::Octets;
@@ -56,7 +56,7 @@ Octets reference_rgb(const Octets& file) {
   return rgb;
 }
 
-Octets cut(const Octets& rgb, int image_width, const Resampler::Region& r) {
+Octets cut(const Octets& rgb, int image_width, const Region& r) {
   Octets out;
   for (int y = r.top; y < r.top + r.height; ++y) {
     const auto* row =
@@ -83,7 +83,7 @@ void check_regions(const JpegForm& form, std::mt19937& random, int count) {
     return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1));
   };
   for (int i = 0; i < count; ++i) {
-    Resampler::Region r{0, 0, form.height, form.width};
+    Region r{0, 0, form.height, form.width};
     if (i > 0) {
       r.height = between(1, i % 3 == 0 ? std::min(4, form.height) : form.height);
       r.width = between(1, i % 2 == 0 ? std::min(5, form.width) : form.width);
@@ -158,8 +158,7 @@ TEST_CASE("a region without pixels asks for none") {
   for (const bool progressive : {false, true}) {
     form.progressive = progressive;
     const Octets file = encode_jpeg(form);
-    for (const Resampler::Region region :
-         {Resampler::Region{}, Resampler::Region{3, 3, 0, 9}, Resampler::Region{3, 3, 9, 0}}) {
+    for (const Region region : {Region{}, Region{3, 3, 0, 9}, Region{3, 3, 9, 0}}) {
       PixelsSink sink([&](int, int) { return region; });
       CHECK(JpegDecoder{DecodeLimits{}}.decode(file, sink).has_value());
       CHECK(sink.rows == 0);

@@ -24,8 +24,7 @@ enum class Verdict { fine, truncated, broken };
 Verdict judge(const Octets& file, bool load_truncated = false) {
   DecodeLimits limits;
   limits.load_truncated = load_truncated;
-  PixelsSink sink(
-      [](int h, int w) { return decode::Resampler::Region{0, 0, (h + 1) / 2, (w + 1) / 2}; });
+  PixelsSink sink([](int h, int w) { return decode::Region{0, 0, (h + 1) / 2, (w + 1) / 2}; });
   const auto done = JpegDecoder(limits).decode(file, sink);
   if (done) {
     CHECK(sink.rows == sink.region.height);
@@ -162,8 +161,7 @@ TEST_CASE("random damage never reads outside the file and leaves the decoder as 
       damaged[3 + random() % (damaged.size() - 3)] = static_cast<std::uint8_t>(random());
     }
     damaged.resize(random() % 2 ? damaged.size() : 3 + random() % (damaged.size() - 3));
-    PixelsSink sink(
-        [](int h, int w) { return decode::Resampler::Region{h / 4, w / 4, h / 2, w / 2}; });
+    PixelsSink sink([](int h, int w) { return decode::Region{h / 4, w / 4, h / 2, w / 2}; });
     // An exact copy on the heap: the sanitizer sees any byte read beyond it.
     (void)decoder.decode(Octets(damaged.begin(), damaged.end()), sink);
     PixelsSink again;

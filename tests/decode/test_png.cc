@@ -14,7 +14,7 @@ namespace {
 
 using decode::PixelsSink;
 using decode::PngDecoder;
-using decode::Resampler;
+using decode::Region;
 using testing::encode_png;
 using testing::Octets;
 using testing::PngForm;
@@ -55,7 +55,7 @@ TEST_CASE("every kind of PNG becomes Pillow's RGB, whole and in part") {
     REQUIRE(decoder.decode(encoded.file, whole).has_value());
     CHECK(whole.pixels == encoded.rgb);
     if (form.height < 5) continue;
-    PixelsSink part([](int h, int w) { return Resampler::Region{2, 1, h - 3, w - 2}; });
+    PixelsSink part([](int h, int w) { return Region{2, 1, h - 3, w - 2}; });
     REQUIRE(decoder.decode(encoded.file, part).has_value());
     Octets want;
     for (int y = 2; y < form.height - 1; ++y) {
@@ -63,7 +63,7 @@ TEST_CASE("every kind of PNG becomes Pillow's RGB, whole and in part") {
       want.insert(want.end(), at, at + (form.width - 2) * 3);
     }
     CHECK(part.pixels == want);
-    PixelsSink none([](int, int) { return Resampler::Region{}; });
+    PixelsSink none([](int, int) { return Region{}; });
     REQUIRE(decoder.decode(encoded.file, none).has_value());
     CHECK(none.rows == 0);
   }
@@ -78,7 +78,7 @@ TEST_CASE("a PNG cut before its last row is truncated, behind it fine") {
       CAPTURE(size);
       const Octets part(encoded.file.begin(),
                         encoded.file.begin() + static_cast<std::ptrdiff_t>(size));
-      PixelsSink sink([](int, int) { return Resampler::Region{0, 0, 1, 1}; });
+      PixelsSink sink([](int, int) { return Region{0, 0, 1, 1}; });
       const auto done = PngDecoder{DecodeLimits{}}.decode(part, sink);
       // The last 20 bytes are the checksums of the pixels and of the chunk, and IEND.
       if (size + 20 >= encoded.file.size()) {

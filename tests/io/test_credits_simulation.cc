@@ -18,6 +18,7 @@
 
 using namespace ringfeed;
 using namespace ringfeed::io;
+using ringfeed::pipeline::SequenceTracker;
 
 namespace {
 
@@ -40,17 +41,17 @@ struct Scenario {
 struct Simulation;
 
 struct Flight {
-  Flight(SequenceTracker& t, Units u) : tracker(&t), sequence(t.begin()), units(std::move(u)) {}
+  Flight(SequenceTracker& t, Buffer u) : tracker(&t), sequence(t.begin()), buffer(std::move(u)) {}
   Flight(Flight&& o) noexcept
       : tracker(std::exchange(o.tracker, nullptr)),
         sequence(o.sequence),
-        units(std::move(o.units)) {}
+        buffer(std::move(o.buffer)) {}
   ~Flight() {
     if (tracker) tracker->finish(sequence);
   }
   SequenceTracker* tracker;
   std::uint64_t sequence;
-  Units units;
+  Buffer buffer;
 };
 
 struct Simulation {
@@ -104,12 +105,12 @@ struct Simulation {
 };
 
 coro::Task sample(Simulation& sim, std::size_t k, Flight flight) {
-  auto file = co_await sim.reader->read(flight.sequence, k, flight.units);
-  auto slot = co_await sim.channel.place({k / sim.scenario.batch, k % sim.scenario.batch});
-  if (!slot) co_return;
+  auto file = co_await sim.reader->read(flight.sequence, k, flight.buffer);
+  auto cell = co_await sim.channel.await_cell({k / sim.scenario.batch, k % sim.scenario.batch});
+  if (!cell) co_return;
   if (!file) {
     ++sim.failures;
-    slot.fail(file.error());
+    cell.fail(file.error());
     co_return;
   }
   struct Decode {
@@ -120,10 +121,11 @@ coro::Task sample(Simulation& sim, std::size_t k, Flight flight) {
   };
   co_await Decode{sim};
   const std::string& content = sim.engine.files[std::to_string(k)];
-  if (content != std::string_view(reinterpret_cast<const char*>(flight.units.data()), file->size)) {
+  if (content !=
+      std::string_view(reinterpret_cast<const char*>(flight.buffer.data()), file->size)) {
     ++sim.wrong;
   }
-  slot.finish();
+  cell.finish();
 }
 
 void Simulation::turn() {
@@ -131,11 +133,11 @@ void Simulation::turn() {
     inbox.take(finished, calls);
     for (auto handle : finished) scope.collect(handle);
     reader->serve(tracker.oldest());
-    channel.resume_placed();
+    channel.resume_cells();
     while (!stopped && next < scenario.samples && reader->can_start()) {
-      Units units = credits.try_acquire(reader->guess());
-      if (!units) break;
-      scope.spawn(sample(*this, next++, Flight(tracker, std::move(units))));
+      Buffer buffer = credits.try_acquire(reader->guess());
+      if (!buffer) break;
+      scope.spawn(sample(*this, next++, Flight(tracker, std::move(buffer))));
     }
     REQUIRE(credits.in_use() <= scenario.bytes + Reader::reserve_bytes(scenario.max_file));
   } while (!inbox.prepare_to_sleep(
@@ -145,7 +147,7 @@ void Simulation::turn() {
 void Simulation::consume() {
   while (opened * scenario.batch < scenario.samples && channel.has_room()) {
     Batch batch;
-    batch.index = static_cast<std::int64_t>(opened);
+    batch.number = static_cast<std::int64_t>(opened);
     batch.height = batch.width = 1;
     batch.dtype = DType::uint8;
     batch.labels.resize(std::min(scenario.batch, scenario.samples - opened * scenario.batch));
@@ -155,7 +157,7 @@ void Simulation::consume() {
   }
   if (auto delivery = channel.take(std::chrono::steady_clock::time_point{})) {
     if (scenario.in_order) {
-      REQUIRE(delivery->batch.index == static_cast<std::int64_t>(delivered));
+      REQUIRE(delivery->batch.number == static_cast<std::int64_t>(delivered));
     }
     ++delivered;
     failed_batches += delivery->error.has_value();

@@ -48,8 +48,8 @@ struct Fixture {
   void add(std::uint64_t file, std::string content) {
     engine.files["f" + std::to_string(file)] = std::move(content);
   }
-  /// Reads `file` with `units` bytes to begin with.
-  void read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t units = page,
+  /// Reads `file` with `buffer` bytes to begin with.
+  void read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t buffer = page,
             std::size_t offset = 0);
   void serve(std::uint64_t oldest = 0) {
     inbox.take(finished, calls);
@@ -69,15 +69,15 @@ struct Fixture {
 };
 
 coro::Task reading(Fixture& f, std::uint64_t sequence, std::uint64_t file, Result& result,
-                   Units units, std::size_t offset) {
-  auto encoded = co_await f.reader->read(sequence, file, units, offset);
-  if (encoded) result.bytes.assign(reinterpret_cast<const char*>(units.data()), encoded->size);
+                   Buffer buffer, std::size_t offset) {
+  auto encoded = co_await f.reader->read(sequence, file, buffer, offset);
+  if (encoded) result.bytes.assign(reinterpret_cast<const char*>(buffer.data()), encoded->size);
   result.value = std::move(encoded);
 }
 
-void Fixture::read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t units,
+void Fixture::read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t buffer,
                    std::size_t offset) {
-  scope.spawn(reading(*this, sequence, file, result, credits.try_acquire(units), offset));
+  scope.spawn(reading(*this, sequence, file, result, credits.try_acquire(buffer), offset));
 }
 
 std::string clean(std::size_t n) { return std::string(n - 1, 'x') + '.'; }
@@ -136,7 +136,7 @@ TEST_CASE("a missing file is an open error; an empty one a read error; neither i
   CHECK(f.engine.operations.empty());
 }
 
-TEST_CASE("a file larger than its units grows on the same open file and keeps its bytes") {
+TEST_CASE("a file larger than its buffer grows on the same open file and keeps its bytes") {
   Fixture f;
   const std::string content = clean(5 * page + 7);
   f.add(1, content);
@@ -216,7 +216,7 @@ TEST_CASE("a file that waits to grow gives its slot to an older one's second rea
   f.add(1, clean(100));
   f.add(2, clean(2 * page));
   Result a, b;
-  Units older = f.credits.try_acquire(page);
+  Buffer older = f.credits.try_acquire(page);
   f.read(1, 2, b);
   f.reader->complete(f.engine.answer(0));  // wants what `older` holds, and has the only slot
   f.serve(0);

@@ -8,11 +8,11 @@
 #include <random>
 #include <string>
 
-#include "pack/packer.h"
 #include "pack/kernels.h"
+#include "pack/packer.h"
 #include "resize/kernels.h"
-#include "resize/tables.h"
 #include "resize/resample_reference.h"
+#include "resize/tables.h"
 
 namespace ringfeed {
 namespace {
@@ -39,11 +39,11 @@ TransformPlan plan_of(DType dtype, Layout layout, int height, int width) {
 
 std::vector<std::uint8_t> planar_row(int width, int y) {
   // The slack holds a value of its own, so that reading it into the result would show.
-  std::vector<std::uint8_t> row(3 * decode::plane_stride(width) + 2 * decode::kernel_slack, 0xEE);
+  std::vector<std::uint8_t> row(3 * pack::plane_stride(width) + 2 * pack::kernel_slack, 0xEE);
   std::mt19937 random(static_cast<unsigned>(y));
   for (std::size_t c = 0; c < 3; ++c) {
     for (std::size_t x = 0; x < static_cast<std::size_t>(width); ++x) {
-      row[c * decode::plane_stride(width) + x] = static_cast<std::uint8_t>(random());
+      row[c * pack::plane_stride(width) + x] = static_cast<std::uint8_t>(random());
     }
   }
   return row;
@@ -62,13 +62,13 @@ int wrong_elements(const TransformPlan& plan, std::size_t shift) {
   std::vector<std::byte> buffer(plan.sample_bytes() + 192, std::byte{0xA5});
   const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
   std::byte* out = buffer.data() + (64 - address % 64) % 64 + shift;
-  decode::Packer packer(plan);
+  pack::Packer packer(plan);
   for (int y = 0; y < plan.out_height(); ++y) {
     packer.row(planar_row(plan.out_width(), y).data(), y, out);
   }
-  decode::flush_stores();
+  pack::flush_stores();
 
-  const std::vector<std::uint32_t> table = decode::reference_table(plan);
+  const std::vector<std::uint32_t> table = pack::reference_table(plan);
   int wrong = 0;
   for (std::size_t y = 0; y < height; ++y) {
     const auto row = planar_row(plan.out_width(), static_cast<int>(y));
@@ -76,7 +76,7 @@ int wrong_elements(const TransformPlan& plan, std::size_t shift) {
       for (std::size_t c = 0; c < 3; ++c) {
         const std::size_t index =
             plan.layout == Layout::nchw ? (c * height + y) * width + x : (y * width + x) * 3 + c;
-        const std::uint8_t value = row[c * decode::plane_stride(plan.out_width()) + x];
+        const std::uint8_t value = row[c * pack::plane_stride(plan.out_width()) + x];
         wrong += element(out, plan.dtype, index) != table[c * 256 + value];
       }
     }
@@ -92,7 +92,7 @@ TEST_CASE("the reference table hashes to what torchvision gave") {
     CAPTURE(&golden - golden_tables);
     TransformPlan plan = plan_of(golden.dtype, Layout::nchw, 1, 1);
     plan.normalize = {golden.flavour, golden.mean, golden.std};
-    const std::vector<std::uint32_t> table = decode::reference_table(plan);
+    const std::vector<std::uint32_t> table = pack::reference_table(plan);
     std::vector<std::byte> bytes;
     for (std::uint32_t bits : table) {
       const auto* first = reinterpret_cast<const std::byte*>(&bits);
@@ -124,7 +124,7 @@ TEST_CASE("the table takes over where the formula would round differently") {
     // -0.0: the formula's two terms have opposite signs there and give +0.0.
     plan.normalize.mean = {0, 0, 0};
     plan.normalize.std = {-0.3f, -0.7f, -0.9f};
-    CHECK_FALSE(decode::Packer(plan).uses_formula());
+    CHECK_FALSE(pack::Packer(plan).uses_formula());
     CHECK(wrong_elements(plan, 0) == 0);
     plan.layout = Layout::nchw;
     plan.dtype = DType::bfloat16;
@@ -139,34 +139,34 @@ TEST_CASE("the usual normalisation runs as a formula where there is a fused mult
       for (DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {
         TransformPlan plan = plan_of(dtype, Layout::nchw, 1, 1);
         plan.normalize.flavour = flavour;
-        CHECK(decode::Packer(plan).uses_formula());
+        CHECK(pack::Packer(plan).uses_formula());
       }
     }
   });
 }
 
 TEST_CASE("float16 rounds to nearest even, overflows to infinity and keeps subnormals") {
-  CHECK(decode::to_float16(1.0f) == 0x3C00);
-  CHECK(decode::to_float16(-2.0f) == 0xC000);
-  CHECK(decode::to_float16(0x1.002p0f) == 0x3C00);     // half way, even below
-  CHECK(decode::to_float16(0x1.006p0f) == 0x3C02);     // half way, even above
-  CHECK(decode::to_float16(0x1.002002p0f) == 0x3C01);  // just over half way
-  CHECK(decode::to_float16(65504.0f) == 0x7BFF);
-  CHECK(decode::to_float16(65519.996f) == 0x7BFF);
-  CHECK(decode::to_float16(65520.0f) == 0x7C00);
-  CHECK(decode::to_float16(-std::numeric_limits<float>::infinity()) == 0xFC00);
-  CHECK(decode::to_float16(0x1p-24f) == 0x0001);
-  CHECK(decode::to_float16(0x1p-25f) == 0x0000);
-  CHECK(decode::to_float16(0x1.8p-24f) == 0x0002);
-  CHECK(decode::to_float16(0x1.fffp-15f) == 0x0400);  // carries into the smallest normal
-  CHECK(decode::to_float16(-0.0f) == 0x8000);
+  CHECK(pack::to_float16(1.0f) == 0x3C00);
+  CHECK(pack::to_float16(-2.0f) == 0xC000);
+  CHECK(pack::to_float16(0x1.002p0f) == 0x3C00);     // half way, even below
+  CHECK(pack::to_float16(0x1.006p0f) == 0x3C02);     // half way, even above
+  CHECK(pack::to_float16(0x1.002002p0f) == 0x3C01);  // just over half way
+  CHECK(pack::to_float16(65504.0f) == 0x7BFF);
+  CHECK(pack::to_float16(65519.996f) == 0x7BFF);
+  CHECK(pack::to_float16(65520.0f) == 0x7C00);
+  CHECK(pack::to_float16(-std::numeric_limits<float>::infinity()) == 0xFC00);
+  CHECK(pack::to_float16(0x1p-24f) == 0x0001);
+  CHECK(pack::to_float16(0x1p-25f) == 0x0000);
+  CHECK(pack::to_float16(0x1.8p-24f) == 0x0002);
+  CHECK(pack::to_float16(0x1.fffp-15f) == 0x0400);  // carries into the smallest normal
+  CHECK(pack::to_float16(-0.0f) == 0x8000);
 }
 
 TEST_CASE("bfloat16 rounds to nearest even") {
-  CHECK(decode::to_bfloat16(1.0f) == 0x3F80);
-  CHECK(decode::to_bfloat16(std::bit_cast<float>(0x3F808000u)) == 0x3F80);
-  CHECK(decode::to_bfloat16(std::bit_cast<float>(0x3F818000u)) == 0x3F82);
-  CHECK(decode::to_bfloat16(std::bit_cast<float>(0x3F808001u)) == 0x3F81);
+  CHECK(pack::to_bfloat16(1.0f) == 0x3F80);
+  CHECK(pack::to_bfloat16(std::bit_cast<float>(0x3F808000u)) == 0x3F80);
+  CHECK(pack::to_bfloat16(std::bit_cast<float>(0x3F818000u)) == 0x3F82);
+  CHECK(pack::to_bfloat16(std::bit_cast<float>(0x3F808001u)) == 0x3F81);
 }
 
 }  // namespace

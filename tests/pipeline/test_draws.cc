@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "data/random.h"
-#include "sample/sample_maker.h"
 #include "ringfeed/loader.h"
+#include "sample/sample_maker.h"
 #include "support/encode.h"
 #include "support/image_folder.h"
 #include "support/temp_dir.h"
@@ -139,7 +139,7 @@ std::vector<std::byte> read_file(const std::string& path) {
 void check_delivery(Epoch epoch, const ImageFolder& folder, const TransformPlan& plan,
                     const LoaderOptions& options, std::uint64_t number,
                     const std::vector<Draw>& draws) {
-  decode::Decoder decoder(plan, options.limits);
+  sample::SampleMaker decoder(plan, options.limits);
   std::vector<std::byte> out(plan.sample_bytes());
   std::size_t k = 0;
   for (Batch& batch : epoch) {
@@ -149,8 +149,8 @@ void check_delivery(Epoch epoch, const ImageFolder& folder, const TransformPlan&
       REQUIRE(draw.position == batch.positions[i]);
       REQUIRE(draw.index == batch.indices[i]);
       const auto geometry =
-          decoder.decode(read_file(folder.path(draw.index)), data::make_key(options.seed, number),
-                         draw.position, out.data());
+          decoder.make(read_file(folder.path(draw.index)), data::make_key(options.seed, number),
+                       draw.position, out.data());
       REQUIRE(geometry.has_value());
       CAPTURE(folder.path(draw.index));
       CHECK(std::ranges::equal(out, batch.sample(i)));
@@ -219,13 +219,13 @@ TEST_CASE("an order made elsewhere: sample k stands at k * world_size + rank") {
   const std::vector<std::uint32_t> order{2, 2, 0, 5, 2};
   const auto draws = loader.draws(4, order);
   REQUIRE(draws.size() == order.size());
-  decode::Decoder decoder(plans()[0], options.limits);
+  sample::SampleMaker decoder(plans()[0], options.limits);
   std::vector<std::byte> out(plans()[0].sample_bytes());
   for (std::size_t k = 0; k < order.size(); ++k) {
     CHECK(draws[k].index == order[k]);
     CHECK(draws[k].position == 3 * k + 1);
-    const auto geometry = decoder.decode(read_file(folder.path(order[k])), data::make_key(11, 4),
-                                         3 * k + 1, out.data());
+    const auto geometry = decoder.make(read_file(folder.path(order[k])), data::make_key(11, 4),
+                                       3 * k + 1, out.data());
     REQUIRE(geometry.has_value());
     CHECK(std::array{draws[k].top, draws[k].left, draws[k].height, draws[k].width} ==
           std::array{geometry->top, geometry->left, geometry->height, geometry->width});

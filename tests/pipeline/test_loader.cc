@@ -120,7 +120,7 @@ TEST_CASE("a failed sample raises at its batch, names stage and file, and the ep
       try {
         auto batch = epoch.next();
         if (!batch) break;
-        batches.push_back(batch->index);
+        batches.push_back(batch->number);
       } catch (const LoadError& error) {
         faults.push_back(std::string(to_string(error.error().stage)) + " " + error.error().path +
                          " after " + std::to_string(batches.size()));

@@ -16,6 +16,7 @@
 
 using namespace ringfeed;
 using namespace ringfeed::testing;
+using ringfeed::pipeline::ProgressTracker;
 
 namespace {
 
@@ -63,7 +64,7 @@ TEST_CASE("an epoch goes on from every batch as it would have gone on") {
           Delivered rest;
           std::size_t number = 0;
           while (const auto batch = epoch.next()) {
-            CHECK(batch->index == static_cast<std::int64_t>(number));
+            CHECK(batch->number == static_cast<std::int64_t>(number));
             REQUIRE(from + number < whole.size());
             CHECK(batch->positions == whole[from + number]);
             ++number;
@@ -150,7 +151,7 @@ TEST_CASE("batches taken beyond the front are neither loaded nor given again") {
     std::vector<Progress> points;
     Delivered delivered;
     while (const auto batch = epoch.next()) {
-      numbers.push_back(batch->index);
+      numbers.push_back(batch->number);
       points.push_back(epoch.progress());
       collect(*batch, delivered);
     }

@@ -4,7 +4,7 @@
 
 #include "pipeline/read_ahead_window.h"
 
-using ringfeed::detail::ReadAheadWindow;
+using ringfeed::pipeline::ReadAheadWindow;
 using namespace std::chrono_literals;
 
 namespace {

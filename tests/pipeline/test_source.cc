@@ -60,7 +60,7 @@ TEST_CASE("a source's batches come whole, of any size, with the pixels of their 
       Delivered delivered;
       std::size_t batches = 0;
       while (const auto batch = epoch.next()) {
-        const auto index = static_cast<std::size_t>(batch->index);
+        const auto index = static_cast<std::size_t>(batch->number);
         if (in_order) CHECK(index == batches);
         if (index < 12) CHECK(batch->size() == sizes[index % 5]);
         CHECK(batch->memory.bytes >= batch->pixels().size());
@@ -102,7 +102,7 @@ TEST_CASE("a source gives again what was taken beyond the front, and it is not l
     Delivered delivered;
     std::vector<std::int64_t> numbers;
     while (const auto batch = epoch.next()) {
-      numbers.push_back(batch->index);
+      numbers.push_back(batch->number);
       collect(*batch, delivered);
     }
     CHECK(numbers.size() == 16);

@@ -128,7 +128,7 @@ TransformPlan raw_plan(const augment::Geometry& g, PillowRule rule) {
   return plan;
 }
 
-std::vector<std::byte> resample(decode::Resampler& resampler, const TransformPlan& plan,
+std::vector<std::byte> resample(resize::Resampler& resampler, const TransformPlan& plan,
                                 const augment::Geometry& geometry, const Image& image) {
   // 64-byte alignment as a batch has it, with a guard on both sides.
   constexpr std::size_t guard = 64;
@@ -141,7 +141,7 @@ std::vector<std::byte> resample(decode::Resampler& resampler, const TransformPla
   const std::size_t row_bytes = size(region.width) * 3;
   REQUIRE(row_bytes <= image.rgb.size());
   for (int y = 0; y < region.height; ++y) {
-    std::vector<std::uint8_t> row(row_bytes + decode::Resampler::row_slack, 0xEE);
+    std::vector<std::uint8_t> row(row_bytes + decode::row_slack, 0xEE);
     std::memcpy(row.data(), image.row(region.top + y) + region.left * 3, row_bytes);
     resampler.push_row(row.data());
     std::fill(row.begin(), row.end(), std::uint8_t{0x77});

@@ -33,7 +33,7 @@ TransformPlan raw_plan(const augment::Geometry& geometry, PillowRule rule);
 
 /// Runs `image` through a Resampler: every row in a buffer of exactly the promised size, which is
 /// overwritten after the push. Fails the test on writes outside the sample.
-std::vector<std::byte> resample(decode::Resampler& resampler, const TransformPlan& plan,
+std::vector<std::byte> resample(resize::Resampler& resampler, const TransformPlan& plan,
                                 const augment::Geometry& geometry, const Image& image);
 
 /// Calls `body` once per instruction set this machine can run, with dispatch limited to it.

@@ -5,8 +5,8 @@
 #include <random>
 
 #include "pack/packer.h"
-#include "resize/resampler.h"
 #include "resample_reference.h"
+#include "resize/resampler.h"
 
 namespace ringfeed {
 namespace {
@@ -27,7 +27,7 @@ const GoldenCase golden_cases[] = {
 
 std::vector<std::byte> run(const TransformPlan& plan, const Geometry& geometry,
                            const Image& image) {
-  decode::Resampler resampler(plan);
+  resize::Resampler resampler(plan);
   return testing::resample(resampler, plan, geometry, image);
 }
 
@@ -149,7 +149,7 @@ TEST_CASE("one resampler gives the same image after others of other sizes") {
   const Image image = testing::synthetic_image(0, 150, 140);
   Geometry fixed = whole(150, 140, 40, 50);
   const TransformPlan plan = testing::raw_plan(fixed, PillowRule::from_13);
-  decode::Resampler resampler(plan);
+  resize::Resampler resampler(plan);
   const auto first = testing::resample(resampler, plan, fixed, image);
   for (int i = 0; i < 30; ++i) {
     Geometry other = random_geometry(random, 150, 140);
@@ -169,7 +169,7 @@ TEST_CASE("only the source that the window needs is asked for") {
   g.window_top = g.window_left = 64;
   const TransformPlan plan = testing::raw_plan(g, PillowRule::from_13);
   std::vector<std::byte> out(plan.sample_bytes());
-  decode::Resampler resampler(plan);
+  resize::Resampler resampler(plan);
   const auto region = resampler.begin(g, out.data());
   // Outputs 64 to 191 of 256 lie over source rows 250 to 750, plus the filter's reach of one
   // output pixel (3.9 rows) on either side.
@@ -185,7 +185,7 @@ TEST_CASE("a window outside the image asks for no rows and is black") {
   g.window_left = 20;
   const TransformPlan plan = testing::raw_plan(g, PillowRule::from_13);
   std::vector<std::byte> out(plan.sample_bytes(), std::byte{9});
-  decode::Resampler resampler(plan);
+  resize::Resampler resampler(plan);
   const auto region = resampler.begin(g, out.data());
   CHECK(region.height == 0);
   CHECK(region.width == 0);
@@ -201,7 +201,7 @@ TEST_CASE("a float sample holds the table's values of the resized bytes, plane b
   plan.dtype = DType::float32;
   plan.layout = Layout::nchw;
   const std::vector<std::uint8_t> bytes = testing::reference_resize(image, g, plan.pillow);
-  const std::vector<std::uint32_t> table = decode::reference_table(plan);
+  const std::vector<std::uint32_t> table = pack::reference_table(plan);
   std::vector<std::uint32_t> want;
   for (std::size_t c = 0; c < 3; ++c) {
     for (std::size_t i = c; i < bytes.size(); i += 3) want.push_back(table[c * 256 + bytes[i]]);
@@ -216,7 +216,7 @@ TEST_CASE("memory is reported and stops growing") {
   const Image image = testing::synthetic_image(0, 1500, 140);
   const Geometry g = whole(1500, 140, 40, 50);
   const TransformPlan plan = testing::raw_plan(g, PillowRule::before_13);
-  decode::Resampler resampler(plan);
+  resize::Resampler resampler(plan);
   const std::size_t empty = resampler.memory_bytes();
   CHECK(empty >= 3 * 256 * sizeof(std::uint32_t));  // the conversion table
   testing::resample(resampler, plan, g, image);

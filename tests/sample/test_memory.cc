@@ -10,8 +10,8 @@
 #include <new>
 #include <string_view>
 
-#include "sample/sample_maker.h"
 #include "resize/resampler.h"
+#include "sample/sample_maker.h"
 #include "support/encode.h"
 
 namespace {
@@ -53,10 +53,10 @@ struct Use {
   std::size_t most = 0, kept = 0;
 };
 
-Use decode(decode::Decoder& decoder, const TransformPlan& plan, const Octets& file) {
+Use decode(sample::SampleMaker& decoder, const TransformPlan& plan, const Octets& file) {
   std::vector<std::byte> out(plan.sample_bytes());
   const std::size_t before = peak = live;
-  REQUIRE(decoder.decode(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data()));
+  REQUIRE(decoder.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data()));
   return {peak - before, live - std::min(live, before)};
 }
 
@@ -75,7 +75,7 @@ TEST_CASE("the memory a PNG takes does not follow from how many chunks it has") 
   const TransformPlan plan = TransformPlan::imagenet_val();
   const Octets png = testing::encode_png({}).file;
   const Octets many = with_empty_data_chunks(png, 200'000);
-  decode::Decoder decoder(plan, {});
+  sample::SampleMaker decoder(plan, {});
   decode(decoder, plan, png);
   CHECK(decode(decoder, plan, many).most <= decode(decoder, plan, png).most);
 }
@@ -86,7 +86,7 @@ TEST_CASE("an interlaced image is not kept: the next one may need its memory") {
   form.width = form.height = 700;
   form.interlaced = true;
   const std::size_t image = std::size_t{3} * 700 * 700;
-  decode::Decoder decoder(plan, {});
+  sample::SampleMaker decoder(plan, {});
   const Use use = decode(decoder, plan, testing::encode_png(form).file);
   CHECK(use.most >= image);
   CHECK(use.kept < image / 2);
@@ -95,7 +95,7 @@ TEST_CASE("an interlaced image is not kept: the next one may need its memory") {
 /// The most the resize of `plan` takes for images of these heights and widths, one after another.
 std::size_t resize_peak(const TransformPlan& plan, const std::vector<std::array<int, 2>>& sizes) {
   std::vector<std::byte> out(plan.sample_bytes());
-  decode::Resampler resampler(plan);
+  resize::Resampler resampler(plan);
   const std::size_t before = peak = live;
   for (const auto& [height, width] : sizes) {
     resampler.begin(augment::draw_geometry(plan, height, width, data::make_key(1, 0), 0),
@@ -110,7 +110,7 @@ TEST_CASE("the stated memory covers a resize to less than the crop") {
   DecodeLimits limits;
   limits.max_decoder_bytes = 0;
   CHECK(resize_peak(plan, {{65500, 65500}, {65499, 65499}, {65498, 65498}, {65497, 65497}}) <=
-        decode::Decoder::memory_bound(plan, limits));
+        sample::SampleMaker::memory_bound(plan, limits));
 }
 
 TEST_CASE("the stated memory covers an exact size and no resize") {
@@ -121,7 +121,7 @@ TEST_CASE("the stated memory covers an exact size and no resize") {
   for (const auto& [height, width] : {std::array{1, 1}, {1, 300}, {300, 1}, {8192, 8192}, {0, 0}}) {
     plan.geometry = ResizeCenterCrop{
         .resize = 0, .height = 48, .width = 300, .resize_height = height, .resize_width = width};
-    CHECK(resize_peak(plan, sizes) <= decode::Decoder::memory_bound(plan, limits));
+    CHECK(resize_peak(plan, sizes) <= sample::SampleMaker::memory_bound(plan, limits));
   }
 }
 
@@ -142,9 +142,9 @@ TEST_CASE("no byte for the decoder is a limit too") {
   form.progressive = true;
   const Octets file = testing::encode_jpeg(form);
   std::vector<std::byte> out(plan.sample_bytes());
-  decode::Decoder decoder(plan, limits);
+  sample::SampleMaker decoder(plan, limits);
   const auto done =
-      decoder.decode(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data());
+      decoder.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data());
   REQUIRE_FALSE(done);
   CHECK(done.error().detail.find("max_decoder_bytes") != std::string::npos);
 }

@@ -3,13 +3,14 @@
 #include <string>
 #include <string_view>
 
+#include "decode/file_format.h"
 #include "sample/sample_maker.h"
 #include "support/encode.h"
 
 namespace ringfeed {
 namespace {
 
-using decode::Decoder;
+using sample::SampleMaker;
 using testing::Octets;
 using namespace std::string_view_literals;
 
@@ -24,11 +25,11 @@ struct Result {
   std::vector<std::byte> pixels;
 };
 
-Result decode_with(Decoder& decoder, const TransformPlan& plan, const Octets& file,
+Result decode_with(SampleMaker& decoder, const TransformPlan& plan, const Octets& file,
                    std::uint64_t position = 0) {
   Result result;
   result.pixels.resize(plan.sample_bytes());
-  const auto done = decoder.decode(bytes(file), key, position, result.pixels.data());
+  const auto done = decoder.make(bytes(file), key, position, result.pixels.data());
   result.ok = done.has_value();
   if (done) {
     result.geometry = *done;
@@ -40,7 +41,7 @@ Result decode_with(Decoder& decoder, const TransformPlan& plan, const Octets& fi
 }
 
 Result decode_once(const TransformPlan& plan, const Octets& file) {
-  Decoder decoder(plan, {});
+  SampleMaker decoder(plan, {});
   return decode_with(decoder, plan, file);
 }
 
@@ -63,7 +64,7 @@ TEST_CASE("JPEG and PNG are told by their bytes, and the drawn geometry comes ba
 TEST_CASE("a tensor depends on the image and the draw, not on what came before") {
   for (const TransformPlan& plan :
        {TransformPlan::imagenet_train(), TransformPlan::imagenet_val()}) {
-    Decoder reused(plan, {});
+    SampleMaker reused(plan, {});
     for (int i = 0; i < 50; ++i) {
       testing::JpegForm form;
       form.width = 40 + 37 * i % 300;
@@ -143,11 +144,11 @@ TEST_CASE("a clean end is recognised in a file's last bytes") {
 TEST_CASE("the stated memory grows with the limits that it follows from") {
   const TransformPlan plan = TransformPlan::imagenet_train();
   DecodeLimits limits;
-  const std::size_t before = Decoder::memory_bound(plan, limits);
+  const std::size_t before = SampleMaker::memory_bound(plan, limits);
   CHECK(before > limits.max_decoder_bytes);
   CHECK(before < limits.max_decoder_bytes + (std::size_t{256} << 20));
   limits.max_decoder_bytes /= 2;
-  CHECK(Decoder::memory_bound(plan, limits) + limits.max_decoder_bytes == before);
+  CHECK(SampleMaker::memory_bound(plan, limits) + limits.max_decoder_bytes == before);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct Columns {
   JDIMENSION left, width;
 };
 
-Columns columns_around(const Resampler::Region& region, int image_width) {
+Columns columns_around(const Region& region, int image_width) {
   constexpr int margin = 1, narrowest = 32;
   const int right =
       std::min(image_width, std::max(region.left + region.width + margin, region.left + narrowest));
@@ -51,8 +51,8 @@ void inverted_cmyk_to_rgb(const std::uint8_t* cmyk, int pixels, std::uint8_t* rg
 std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
   // Besides the coefficient arrays that max_memory_to_use bounds, libjpeg holds a strip of rows:
   // 4 components x 10 row groups of at most 4 rows, an iMCU's colour rows, 65,500 samples wide.
-  constexpr std::size_t strips = kMaxSide * (4 * 10 * 4 + 4 * 8 * 4);
-  constexpr std::size_t rows = 2 * (kMaxSide * 4 + 1024);
+  constexpr std::size_t strips = max_side * (4 * 10 * 4 + 4 * 8 * 4);
+  constexpr std::size_t rows = 2 * (max_side * 4 + 1024);
   return limits.max_decoder_bytes + strips + rows;
 }
 
@@ -73,7 +73,7 @@ tl::expected<JpegHeader, Failure> JpegDecoder::header(std::span<const std::uint8
 tl::expected<void, Failure> JpegDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {
   const auto header = JpegDecoder::header(file, limits_);
   if (!header) return tl::unexpected(header.error());
-  const Resampler::Region region = sink.begin(header->height, header->width);
+  const Region region = sink.begin(header->height, header->width);
   const bool whole_scan = scan_ends_in_eoi(file.subspan(header->scan));
 
   JpegSession session(file, limits_.load_truncated, limits_.max_scans);
@@ -117,7 +117,7 @@ void JpegDecoder::push(const std::uint8_t* pixels, bool cmyk, int width, RowSink
 
 /// Every call that may jump. Nothing here has a destructor; what must survive a jump is a member.
 JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& header,
-                                     bool whole_scan, Resampler::Region region, RowSink& sink) {
+                                     bool whole_scan, Region region, RowSink& sink) {
   if (setjmp(session.on_error)) return Ending::error;
   jpeg_decompress_struct* const cinfo = &session.cinfo;
   session.open(limits_.max_decoder_bytes);

@@ -35,8 +35,8 @@ class JpegDecoder {
  private:
   enum class Ending { complete, out_of_bytes, error };
 
-  Ending run(JpegSession& session, const JpegHeader& header, bool whole_scan,
-             Resampler::Region region, RowSink& sink);
+  Ending run(JpegSession& session, const JpegHeader& header, bool whole_scan, Region region,
+             RowSink& sink);
   void push(const std::uint8_t* pixels, bool cmyk, int width, RowSink& sink);
 
   DecodeLimits limits_;

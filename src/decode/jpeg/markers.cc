@@ -10,9 +10,9 @@ namespace {
 
 using Bytes = std::span<const std::uint8_t>;
 
-enum : int { kSof0 = 0xC0, kDht = 0xC4, kJpg = 0xC8, kDac = 0xCC, kRst0 = 0xD0, kEoi = 0xD9 };
-enum : int { kSos = 0xDA, kDqt = 0xDB, kDnl = 0xDC, kDri = 0xDD, kDhp = 0xDE, kExp = 0xDF };
-enum : int { kApp0 = 0xE0, kApp2 = 0xE2, kApp13 = 0xED, kApp14 = 0xEE, kJpg0 = 0xF0, kCom = 0xFE };
+enum : int { sof0 = 0xC0, dht = 0xC4, jpg = 0xC8, dac = 0xCC, rst0 = 0xD0, eoi = 0xD9 };
+enum : int { sos = 0xDA, dqt = 0xDB, dnl = 0xDC, dri = 0xDD, dhp = 0xDE, exp = 0xDF };
+enum : int { app0 = 0xE0, app2 = 0xE2, app13 = 0xED, app14 = 0xEE, jpg0 = 0xF0, com = 0xFE };
 
 bool starts_with(Bytes bytes, std::string_view prefix) {
   return bytes.size() >= prefix.size() &&
@@ -23,14 +23,12 @@ int u16(Bytes bytes, std::size_t at) { return bytes[at] << 8 | bytes[at + 1]; }
 
 /// Markers without a length: restarts, SOI, EOI, and those reserved for extensions.
 bool stands_alone(int marker) {
-  return marker == kJpg || (marker >= kRst0 && marker <= kEoi) ||
-         (marker >= kJpg0 && marker < kCom);
+  return marker == jpg || (marker >= rst0 && marker <= eoi) || (marker >= jpg0 && marker < com);
 }
 
 bool is_frame(int marker) {
-  return (marker >= kSof0 && marker < kRst0 && marker != kDht && marker != kJpg &&
-          marker != kDac) ||
-         marker == kDhp;
+  return (marker >= sof0 && marker < rst0 && marker != dht && marker != jpg && marker != dac) ||
+         marker == dhp;
 }
 
 bool quantization_tables_fit(Bytes segment) {
@@ -65,19 +63,18 @@ class HeaderWalk {
   const char* segment(int marker, Bytes content) {
     if (is_frame(marker)) return frame(content);
     switch (marker) {
-      case kDqt:
-        return quantization_tables_fit(content) ? nullptr : "bad quantization table marker";
-      case kApp0:
+      case dqt: return quantization_tables_fit(content) ? nullptr : "bad quantization table marker";
+      case app0:
         return starts_with(content, "JFIF") && content.size() < 7 ? "short JFIF segment" : nullptr;
-      case kApp2:
+      case app2:
         if (starts_with(content, std::string_view("ICC_PROFILE\0", 12))) add_profile(content);
         return nullptr;
-      case kApp13:
+      case app13:
         return starts_with(content, std::string_view("Photoshop 3.0\0", 14)) &&
                        !photoshop_resources_fit(content)
                    ? "bad Photoshop segment"
                    : nullptr;
-      case kApp14:
+      case app14:
         return starts_with(content, "Adobe") && content.size() < 7 ? "short Adobe segment"
                                                                    : nullptr;
       default: return nullptr;
@@ -127,7 +124,7 @@ tl::expected<JpegHeader, Failure> read_jpeg_header(Bytes file) {
     if (at >= file.size()) return tl::unexpected(truncated_file("JPEG"));
     const int marker = file[at++];
     if (marker == 0 || stands_alone(marker)) continue;
-    if (marker < kSof0 || marker == 0xFF) {
+    if (marker < sof0 || marker == 0xFF) {
       return tl::unexpected(broken_file("JPEG", "no marker where one is due"));
     }
     if (file.size() - at < 2) return tl::unexpected(truncated_file("JPEG"));
@@ -138,7 +135,7 @@ tl::expected<JpegHeader, Failure> read_jpeg_header(Bytes file) {
       return tl::unexpected(broken_file("JPEG", wrong));
     }
     at += length;
-    if (marker == kSos) break;
+    if (marker == sos) break;
   }
   if (walk.header.height == 0 || walk.header.width == 0) {
     return tl::unexpected(broken_file("JPEG", "no frame header, or an empty image"));
@@ -156,8 +153,8 @@ bool scan_ends_in_eoi(Bytes scan) noexcept {
     if (at == nullptr) return false;
     while (at < end && *at == 0xFF) ++at;
     if (at == end) return false;
-    if (*at == kEoi) return true;
-    if (*at != 0 && (*at < kRst0 || *at > kRst0 + 7)) return false;
+    if (*at == eoi) return true;
+    if (*at != 0 && (*at < rst0 || *at > rst0 + 7)) return false;
     ++at;
   }
   return false;

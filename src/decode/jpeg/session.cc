@@ -6,7 +6,7 @@
 namespace ringfeed::decode {
 namespace {
 
-constexpr JOCTET kEndOfImage[2] = {0xFF, JPEG_EOI};
+constexpr JOCTET end_of_image[2] = {0xFF, JPEG_EOI};
 
 void ignore_message(j_common_ptr, int) {}
 void ignore_message(j_common_ptr) {}
@@ -59,9 +59,9 @@ boolean JpegSession::end_of_bytes(j_decompress_ptr cinfo) {
   JpegSession& session = of(cinfo);
   if (!session.may_append_eoi_) return FALSE;
   session.may_append_eoi_ = false;
-  if (session.skip_beyond_end_ >= sizeof kEndOfImage) return FALSE;
-  cinfo->src->next_input_byte = kEndOfImage + session.skip_beyond_end_;
-  cinfo->src->bytes_in_buffer = sizeof kEndOfImage - session.skip_beyond_end_;
+  if (session.skip_beyond_end_ >= sizeof end_of_image) return FALSE;
+  cinfo->src->next_input_byte = end_of_image + session.skip_beyond_end_;
+  cinfo->src->bytes_in_buffer = sizeof end_of_image - session.skip_beyond_end_;
   return TRUE;
 }
 

@@ -61,8 +61,8 @@ tl::expected<PngHeader, Failure> PngDecoder::header(std::span<const std::uint8_t
                                          std::to_string(limits.max_pixels),
                                      "max_pixels"));
   }
-  if (std::max(header->height, header->width) > kMaxSide) {
-    return tl::unexpected(Failure{false, "PNG with a side over " + std::to_string(kMaxSide) +
+  if (std::max(header->height, header->width) > max_side) {
+    return tl::unexpected(Failure{false, "PNG with a side over " + std::to_string(max_side) +
                                              " pixels is not supported; resize or remove it"});
   }
   // libpng holds two raw rows of at most 8 bytes a pixel; besides them one converted row and
@@ -81,7 +81,7 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
   const auto header = PngDecoder::header(file, limits_);
   if (!header) return tl::unexpected(header.error());
   const auto height = static_cast<int>(header->height), width = static_cast<int>(header->width);
-  const Resampler::Region region = sink.begin(height, width);
+  const Region region = sink.begin(height, width);
   // Not kept: the next image may be a JPEG whose coefficients take all that this one was allowed.
   std::vector<std::uint8_t> rows(held_bytes(*header));
   const std::size_t row_bytes = header->width * pixel_bytes(*header);
@@ -109,7 +109,7 @@ tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> fil
   return {};
 }
 
-void PngDecoder::push(const PngHeader& header, const std::uint8_t* row, Resampler::Region region,
+void PngDecoder::push(const PngHeader& header, const std::uint8_t* row, Region region,
                       RowSink& sink) {
   std::uint8_t* const rgb = rgb_.reserve(static_cast<std::size_t>(region.width) * 3);
   to_rgb(header, row + static_cast<std::size_t>(region.left) * pixel_bytes(header), region.width,
@@ -121,7 +121,7 @@ void PngDecoder::push(const PngHeader& header, const std::uint8_t* row, Resample
 /// Every call that may jump. False if rows are missing; the last few may be left to the caller to
 /// push from `rows`. Nothing here has a destructor.
 bool PngDecoder::run(PngSession& session, const PngHeader& header, std::uint8_t* rows,
-                     Resampler::Region region, RowSink& sink) {
+                     Region region, RowSink& sink) {
   if (session.png == nullptr || session.info == nullptr) {
     session.error = "no memory";
     return false;

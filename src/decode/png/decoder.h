@@ -30,10 +30,9 @@ class PngDecoder {
                                                  const DecodeLimits& limits);
 
  private:
-  bool run(PngSession& session, const PngHeader& header, std::uint8_t* rows,
-           Resampler::Region region, RowSink& sink);
-  void push(const PngHeader& header, const std::uint8_t* row, Resampler::Region region,
-            RowSink& sink);
+  bool run(PngSession& session, const PngHeader& header, std::uint8_t* rows, Region region,
+           RowSink& sink);
+  void push(const PngHeader& header, const std::uint8_t* row, Region region, RowSink& sink);
 
   DecodeLimits limits_;
   ScratchRow rgb_;

@@ -9,7 +9,7 @@ namespace {
 
 /// Pillow hands zlib at most this much at a time, and where a piece ends decides whether a wrong
 /// Adler checksum is noticed.
-constexpr std::size_t kPiece = 65536;
+constexpr std::size_t most_content = 65536;
 
 std::uint8_t* put_u32(std::uint8_t* out, std::size_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) *out++ = static_cast<std::uint8_t>(value >> shift);
@@ -77,7 +77,7 @@ bool PngSession::refill() {
     chunk = *next;
     piece_at_ = 0;
   }
-  piece_size_ = std::min(kPiece, chunk.size() - piece_at_);
+  piece_size_ = std::min(most_content, chunk.size() - piece_at_);
   std::uint8_t* p = framing_.data();
   if (!first) p = put_u32(p, 0);
   p = put_chunk_start(p, piece_size_, "IDAT");

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+
+namespace ringfeed::pack {
+
+// The planar rows that the resize emits and the packer takes: one plane of bytes for each of R, G
+// and B, plane_stride() apart, with kernel_slack bytes behind the last that may be read or written.
+
+/// Bytes past a row's end that the kernels may read or write.
+inline constexpr std::size_t kernel_slack = 64;
+
+/// Planes of a row of planar pixels start this many bytes apart.
+constexpr std::size_t plane_stride(int width) {
+  return (static_cast<std::size_t>(width) + 15) & ~std::size_t{15};
+}
+
+}  // namespace ringfeed::pack
