@@ -68,6 +68,25 @@ def read_sections(app, what, name, obj, options, lines) -> None:
         lines[:] = GoogleDocstring("\n".join(lines)).lines()
 
 
+def missing_paths(app) -> None:
+    """Warns of paths that the pages name and that are not there. Capitals stand for a name."""
+    root = HERE.parent
+    for page in [*root.glob("*.md"), *HERE.glob("*.md")]:
+        for path in re.findall(r"`((?:[a-z]+|\.ci)/[^\s`]+)`", page.read_text()):
+            if not (root / path.split("/")[0]).is_dir() or re.search(r"[/_][A-Z]+[._/]", path):
+                continue
+            if path.startswith("build/"):
+                continue
+            head, _, rest = path.partition("{")
+            ends, _, tail = rest.partition("}")
+            for name in (head + end + tail for end in ends.split(",")):
+                if not any(root.glob(name.rstrip("/"))):
+                    logging.getLogger(__name__).warning(
+                        "%s names %s, which is not there", page.name, name
+                    )
+
+
 def setup(app) -> None:
+    app.connect("builder-inited", missing_paths)
     app.connect("builder-inited", missing_from_cpp_api)
     app.connect("autodoc-process-docstring", read_sections)
