@@ -164,7 +164,7 @@ ReadBench bench_read(const ImageFolder& dataset, std::span<const std::uint32_t> 
     while (!enough && next < entries.size() && run.room()) run.start(entries[next++]);
     if (!run.busy()) break;
     completions.clear();
-    engine->poll(true, completions);
+    engine->poll(io::Engine::for_ever, completions);
     for (const auto& completion : completions) run.complete(completion);
     if (progress.due()) {
       progress.show("reading  " + human_count(bench.files) + " files  " +

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,6 +19,11 @@ namespace ringfeed::io {
 /// operation; every open_and_read() and read_more() yields exactly one Completion with that slot.
 class Engine {
  public:
+  using Clock = std::chrono::steady_clock;
+  /// For poll(): not to wait; to wait for a completion or wake(), however long.
+  static constexpr Clock::time_point at_once = Clock::time_point::min();
+  static constexpr Clock::time_point for_ever = Clock::time_point::max();
+
   enum class Step : std::uint8_t { open, read };
   struct Completion {
     std::uint32_t slot;
@@ -47,11 +53,12 @@ class Engine {
   /// The slot's file is no longer needed (no operation outstanding). Blocks never.
   virtual void release(std::uint32_t slot) = 0;
 
-  /// Submits what is queued and appends the completions there are to `out`. With `block`, waits
-  /// until there is at least one or wake() has been called since the last blocking poll returned.
-  virtual void poll(bool block, std::vector<Completion>& out) = 0;
+  /// Submits what is queued and appends the completions there are to `out`. Unless `until` is
+  /// at_once, it waits for one, for wake(), or until that time. A wake() since the last poll that
+  /// waited counts.
+  virtual void poll(Clock::time_point until, std::vector<Completion>& out) = 0;
 
-  /// Ends a blocking poll, now or the next one. Any thread, never blocks.
+  /// Ends a poll that waits, now or the next one. Any thread, never blocks.
   virtual void wake() noexcept = 0;
 };
 

@@ -82,10 +82,15 @@ class PoolEngine final : public Engine {
     slots_[slot].released = true;
   }
 
-  void poll(bool block, std::vector<Completion>& out) override {
+  void poll(Clock::time_point until, std::vector<Completion>& out) override {
     std::unique_lock lock(mutex_);
-    if (block) {
-      finished_.wait(lock, [this] { return !done_.empty() || woken_; });
+    const auto over = [this] { return !done_.empty() || woken_; };
+    if (until != at_once) {
+      if (until == for_ever) {
+        finished_.wait(lock, over);
+      } else {
+        finished_.wait_until(lock, until, over);
+      }
       woken_ = false;
     }
     out.insert(out.end(), done_.begin(), done_.end());

@@ -80,11 +80,8 @@ void Ring::set_up(const Options& options) {
 }
 
 void Ring::require_features() {
-  // LINKED_FILE: without it a linked read resolves its descriptor before the open has run, and
-  // would read the slot's old file. CQE_SKIP implies direct descriptors (5.15).
-  if ((handle_.ring.features & IORING_FEAT_LINKED_FILE) == 0 ||
-      (handle_.ring.features & IORING_FEAT_CQE_SKIP) == 0) {
-    fail(ENOSYS, "io_uring: no CQE_SKIP_SUCCESS or deferred file assignment (kernel 5.17)");
+  if (const char* missing = missing_feature(handle_.ring.features)) {
+    fail(ENOSYS, std::string("io_uring: no ") + missing);
   }
   const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(
       io_uring_get_probe_ring(&handle_.ring), io_uring_free_probe);
@@ -101,6 +98,17 @@ void Ring::require_features() {
       fail(ENOSYS, std::string("io_uring: operation ") + name);
     }
   }
+}
+
+const char* Ring::missing_feature(std::uint32_t features) noexcept {
+  // Without it a linked read resolves its descriptor before the open has run, and would read the
+  // slot's old file.
+  if ((features & IORING_FEAT_LINKED_FILE) == 0) return "deferred file assignment (kernel 5.17)";
+  // Implies direct descriptors (5.15).
+  if ((features & IORING_FEAT_CQE_SKIP) == 0) return "CQE_SKIP_SUCCESS (kernel 5.17)";
+  // Without it liburing queues an entry for the time to wait, in the room that a chain has checked.
+  if ((features & IORING_FEAT_EXT_ARG) == 0) return "EXT_ARG (kernel 5.11)";
+  return nullptr;
 }
 
 void Ring::register_files() {
@@ -130,10 +138,20 @@ void Ring::give_up(int error, std::uint32_t fewer) {
   files_ = fewer;
 }
 
-bool Ring::submit(bool wait) {
-  // With DEFER_TASKRUN completions appear only in a call that asks for events.
-  const int result = wait ? io_uring_submit_and_wait(&handle_.ring, 1)
-                          : io_uring_submit_and_get_events(&handle_.ring);
+bool Ring::submit(std::chrono::nanoseconds wait) {
+  int result = 0;
+  if (wait == for_ever) {
+    result = io_uring_submit_and_wait(&handle_.ring, 1);
+  } else if (wait > std::chrono::nanoseconds::zero()) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
+    __kernel_timespec limit{seconds.count(), (wait - seconds).count()};
+    io_uring_cqe* first = nullptr;
+    result = io_uring_submit_and_wait_timeout(&handle_.ring, &first, 1, &limit, nullptr);
+    if (result == -ETIME) return true;
+  } else {
+    // With DEFER_TASKRUN completions appear only in a call that asks for events.
+    result = io_uring_submit_and_get_events(&handle_.ring);
+  }
   if (result >= 0) return true;
   if (result == -EAGAIN || result == -EBUSY || result == -EINTR) return false;
   fail(-result, "io_uring_enter");

@@ -2,6 +2,7 @@
 
 #include <liburing.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -29,10 +30,15 @@ class Ring {
   /// Needs space_left() > 0.
   io_uring_sqe* next_sqe() noexcept { return io_uring_get_sqe(&handle_.ring); }
 
-  /// Submits everything queued and collects what completed meanwhile; with `wait`, sleeps until
-  /// there is a completion. False when the kernel took nothing for now (EAGAIN, EBUSY, EINTR):
-  /// drain and try again. Throws std::system_error for anything else.
-  bool submit(bool wait);
+  static constexpr auto for_ever = std::chrono::nanoseconds::max();
+  /// Submits everything queued and collects what completed meanwhile; sleeps until there is a
+  /// completion, `wait` at most (0 or less: not at all). False when the kernel took nothing for now
+  /// (EAGAIN, EBUSY, EINTR): drain and try again. Throws std::system_error for anything else.
+  bool submit(std::chrono::nanoseconds wait);
+
+  /// The feature that a kernel with these IORING_FEAT_* flags lacks and this class needs, or
+  /// nullptr.
+  static const char* missing_feature(std::uint32_t features) noexcept;
 
   /// The first entry the kernel has not taken yet, or nullptr.
   const io_uring_sqe* first_unsubmitted() const noexcept;

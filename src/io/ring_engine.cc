@@ -67,17 +67,18 @@ class RingEngine final : public Engine {
 
   void release(std::uint32_t) override {}  // the next open replaces the file
 
-  void poll(bool block, std::vector<Completion>& out) override {
+  void poll(Clock::time_point until, std::vector<Completion>& out) override {
     const std::size_t before = out.size();
     out_ = &out;
     for (;;) {
       flush();
-      const bool wait = block && out.size() == before && !woken_;
-      if (!submit(wait)) std::this_thread::yield();
+      const bool wait = until != at_once && out.size() == before && !woken_;
+      const auto left = wait ? time_left(until) : std::chrono::nanoseconds::zero();
+      if (!submit(left)) std::this_thread::yield();
       ring_.drain([this](std::uint64_t data, int result) { complete(data, result); });
-      if (!block || out.size() > before || woken_) break;
+      if (left <= left.zero() || out.size() > before || woken_) break;
     }
-    if (block && woken_) {
+    if (until != at_once && woken_) {
       woken_ = false;
       // Taken back before the caller looks at what it was woken for: a later wake() writes again.
       wake_written_.exchange(false, std::memory_order_acq_rel);
@@ -89,6 +90,10 @@ class RingEngine final : public Engine {
   }
 
  private:
+  static std::chrono::nanoseconds time_left(Clock::time_point until) {
+    return until == for_ever ? Ring::for_ever : until - Clock::now();
+  }
+
   enum class State : std::uint8_t { idle, waiting, queued };
   struct Slot {
     const char* path = nullptr;  ///< nullptr: read on
@@ -119,10 +124,10 @@ class RingEngine final : public Engine {
   /// the slot held before.
   bool make_room(unsigned n) {
     if (ring_.space_left() >= n) return true;
-    return submit(false) && ring_.space_left() >= n;
+    return submit(std::chrono::nanoseconds::zero()) && ring_.space_left() >= n;
   }
 
-  bool submit(bool wait) {
+  bool submit(std::chrono::nanoseconds wait) {
     const bool taken = ring_.submit(wait);
     const io_uring_sqe* next = ring_.first_unsubmitted();
     if (next != nullptr &&

@@ -220,8 +220,11 @@ void Pipeline::loop() {
     for (const auto& run : runs_) held += run->channel.waiting();
     const std::size_t wake_after =
         stopping ? 1 : scope_.wake_after(held, reader_->hungry() ? refill_hungry : refill);
-    engine_->poll(!more && !watching && inbox_.prepare_to_sleep(wake_after), completions_);
-    if (watching && !more && completions_.empty()) std::this_thread::sleep_for(nap);
+    auto until = io::Engine::at_once;
+    if (!more && inbox_.prepare_to_sleep(wake_after)) {
+      until = watching ? io::Engine::Clock::now() + nap : io::Engine::for_ever;
+    }
+    engine_->poll(until, completions_);
     for (const auto& completion : completions_) reader_->complete(completion);
   }
   // Both own runs, and those the pipeline.

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -91,10 +93,20 @@ inline void on_every_engine(const std::function<void(Kind)>& body,
   }
 }
 
+/// A time to wait to: none, ever, or 100 us at most.
+inline Engine::Clock::time_point some_time(std::mt19937& random, bool may_wait) {
+  if (!may_wait) return Engine::at_once;
+  switch (random() % 3) {
+    case 0: return Engine::at_once;
+    case 1: return Engine::for_ever;
+    default: return Engine::Clock::now() + std::chrono::microseconds(random() % 100);
+  }
+}
+
 /// Polls until at least one completion has come.
 inline std::vector<Engine::Completion> wait_for_some(Engine& engine) {
   std::vector<Engine::Completion> out;
-  while (out.empty()) engine.poll(true, out);
+  while (out.empty()) engine.poll(Engine::for_ever, out);
   return out;
 }
 

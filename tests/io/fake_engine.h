@@ -42,7 +42,7 @@ class FakeEngine : public Engine {
     }
   }
   void release(std::uint32_t slot) override { ++released[slot]; }
-  void poll(bool, std::vector<Completion>&) override {}
+  void poll(Clock::time_point, std::vector<Completion>&) override {}
   void wake() noexcept override {}
 
   /// Takes operation `i` off the list and answers it as a file system would, at most `limit` bytes.

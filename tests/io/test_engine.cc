@@ -100,7 +100,7 @@ TEST_CASE("faults come with their step and errno, one completion each") {
     const std::string too_long(5000, 'a');
     CHECK(read_alone(*engine, too_long, buffer).result == -ENAMETOOLONG);
     std::vector<Engine::Completion> out;
-    engine->poll(false, out);
+    engine->poll(Engine::at_once, out);
     CHECK(out.empty());
   });
 }
@@ -186,7 +186,7 @@ TEST_CASE("an engine with nothing to do polls without blocking and yields nothin
     CHECK(engine->note().empty());
     CHECK(engine->name() == (kind == Kind::pool ? "pool" : "ring"));
     std::vector<Engine::Completion> out;
-    engine->poll(false, out);
+    engine->poll(Engine::at_once, out);
     CHECK(out.empty());
   });
 }

@@ -34,13 +34,13 @@ TEST_CASE("what queues behind a stuck open is cancelled; the stuck one completes
         for (std::uint32_t i = 0; i < 8; ++i) {
           engine->open_and_read(i, names[i].c_str(), buffers[i], 0);
         }
-        engine->poll(false, out);
+        engine->poll(Engine::at_once, out);
         const auto stuck = opens.next();
         for (std::uint32_t i = 0; i < 8; ++i) {
           engine->cancel(i);
           engine->cancel(i);  // asking twice changes nothing
         }
-        while (out.size() < 7) engine->poll(true, out);
+        while (out.size() < 7) engine->poll(Engine::for_ever, out);
         std::map<std::uint32_t, int> results;
         for (const auto& done : out) {
           CHECK(results.emplace(done.slot, done.result).second);
@@ -75,11 +75,11 @@ TEST_CASE("a stuck open blocks no other file, and wake() still ends the wait") {
         Buffer held(16), free(16);
         std::vector<Engine::Completion> out;
         engine->open_and_read(0, "held/file", held, 0);
-        engine->poll(false, out);
+        engine->poll(Engine::at_once, out);
         const auto stuck = opens.next();
         CHECK(read_alone(*engine, "free/file", free, 0, 1).result == 4);
         engine->wake();
-        engine->poll(true, out);
+        engine->poll(Engine::for_ever, out);
         CHECK(out.empty());
         opens.allow(stuck);
         CHECK(wait_for_some(*engine).at(0).slot == 0);
@@ -105,12 +105,12 @@ TEST_CASE("as many opens wait at once as there are slots") {
         std::vector<Buffer> buffers(slots, Buffer(16));
         for (std::uint32_t i = 0; i < slots; ++i) engine->open_and_read(i, "f", buffers[i], 0);
         std::vector<Engine::Completion> out;
-        engine->poll(false, out);
+        engine->poll(Engine::at_once, out);
         std::vector<fanotify_event_metadata> held;
         while (held.size() < slots) held.push_back(opens.next());
         CHECK(out.empty());
         for (const auto& event : held) opens.allow(event);
-        while (out.size() < slots) engine->poll(true, out);
+        while (out.size() < slots) engine->poll(Engine::for_ever, out);
         CHECK(std::all_of(out.begin(), out.end(), [](const auto& d) { return d.result == 7; }));
       },
       that_block_elsewhere);
@@ -125,7 +125,7 @@ TEST_CASE("a read that would be polled for ever is ended by cancel") {
         std::vector<Engine::Completion> out;
         engine->open_and_read(0, "dev/ptmx", buffer, 0);  // a terminal at which nobody types
         while (out.empty()) {  // one request that comes between the open and the read is lost
-          engine->poll(false, out);
+          engine->poll(Engine::at_once, out);
           engine->cancel(0);
           std::this_thread::yield();
         }
@@ -170,7 +170,7 @@ TEST_CASE("cancelled at any moment, every operation completes exactly once and s
         }
       }
       out.clear();
-      engine->poll(started > finished && random() % 2 == 0, out);
+      engine->poll(some_time(random, started > finished), out);
       for (const auto& done : out) {
         Running& s = slots[done.slot];
         const std::string expected = numbered("file ", s.file);
@@ -186,7 +186,7 @@ TEST_CASE("cancelled at any moment, every operation completes exactly once and s
         }
       }
     }
-    engine->poll(false, out = {});
+    engine->poll(Engine::at_once, out = {});
     CHECK(out.empty());
     CHECK(cancelled < 4000);
   });

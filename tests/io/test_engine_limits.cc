@@ -50,7 +50,7 @@ std::string read_together(Engine& engine, const TempDir& dir, std::uint32_t coun
       engine.open_and_read(i, path.c_str(), buffers[i], 0);
     }
     std::vector<Engine::Completion> out;
-    while (out.size() < batch) engine.poll(true, out);
+    while (out.size() < batch) engine.poll(Engine::for_ever, out);
     for (const auto& done : out) {
       if (done.result != 7) return "errno " + std::to_string(-done.result);
       ++right;
@@ -140,7 +140,7 @@ TEST_CASE("the last descriptors go from slots that no longer need them to those 
       const std::string path = dir / "file";
       engine->open_and_read(7, path.c_str(), buffer, 0);
       std::vector<Engine::Completion> out;
-      while (out.empty()) engine->poll(true, out);
+      while (out.empty()) engine->poll(Engine::for_ever, out);
       return std::to_string(out[0].result);
     });
     CHECK(said == "7");

@@ -40,8 +40,9 @@ struct Tally {
 };
 
 /// Reads `total` files in turn, each in buffers of `chunk` bytes, read on until the end; every slot
-/// starts its next file within the same poll.
-Tally read_all(Engine& engine, const NamedFiles& files, int total, std::size_t chunk) {
+/// starts its next file within the same poll. With `patience`, no poll waits longer.
+Tally read_all(Engine& engine, const NamedFiles& files, int total, std::size_t chunk,
+               std::optional<std::chrono::microseconds> patience = std::nullopt) {
   struct Attempt {
     int file = 0;
     std::string got;
@@ -63,7 +64,7 @@ Tally read_all(Engine& engine, const NamedFiles& files, int total, std::size_t c
   std::vector<Engine::Completion> out;
   while (running > 0) {
     out.clear();
-    engine.poll(true, out);
+    engine.poll(patience ? Engine::Clock::now() + *patience : Engine::for_ever, out);
     for (const auto& done : out) {
       Attempt& a = attempts[done.slot];
       --running;
@@ -111,7 +112,7 @@ TEST_CASE("reading on after a full buffer keeps its file while other slots are r
 TEST_CASE("a ring of 4 entries that is full at every offset never cuts a chain") {
   const TempDir dir;
   const NamedFiles files(dir, 67);
-  const auto run = [&](std::optional<bool> async_opens) {
+  const auto run = [&](bool async_opens, std::optional<std::chrono::microseconds> patience) {
     const Deadline deadline(120);
     for (std::uint32_t slots = 1; slots <= 9; ++slots) {
       for (int before = 0; before < 4; ++before) {
@@ -126,7 +127,7 @@ TEST_CASE("a ring of 4 entries that is full at every offset never cuts a chain")
           engine->read_more(0, buffer, 0);
           REQUIRE(wait_for_some(*engine).size() == 1);
         }
-        const Tally tally = read_all(*engine, files, 60, 700);
+        const Tally tally = read_all(*engine, files, 60, 700, patience);
         CHECK(tally.right == 60);
       }
     }
@@ -135,8 +136,10 @@ TEST_CASE("a ring of 4 entries that is full at every offset never cuts a chain")
     MESSAGE("SKIPPED, no io_uring here: " << ring_missing());
     return;
   }
-  SUBCASE("inline") { run(false); }
-  SUBCASE("in io-wq") { run(true); }
+  SUBCASE("inline") { run(false, std::nullopt); }
+  SUBCASE("in io-wq") { run(true, std::nullopt); }
+  SUBCASE("inline, with a time to wake at") { run(false, std::chrono::microseconds(20)); }
+  SUBCASE("in io-wq, with a time to wake at") { run(true, std::chrono::microseconds(20)); }
 }
 
 TEST_CASE(
@@ -168,7 +171,7 @@ TEST_CASE(
         engine->open_and_read(slot, path, buffers[slot], 0);
       }
       out.clear();
-      engine->poll(started > finished && random() % 2 == 0, out);
+      engine->poll(some_time(random, started > finished), out);
       for (const auto& done : out) {
         const int file = std::exchange(running[done.slot], -1);
         REQUIRE(file >= 0);  // else a second completion

@@ -16,13 +16,37 @@ TEST_CASE("a wake-up before the wait ends it, once") {
     std::vector<Engine::Completion> out;
     engine->wake();
     engine->wake();
-    engine->poll(false, out);  // does not use the wake-up up
-    engine->poll(true, out);
+    engine->poll(Engine::at_once, out);  // does not use the wake-up up
+    engine->poll(Engine::for_ever, out);
     CHECK(out.empty());
     // Used up now: the next wait lasts until the file is there.
     Buffer buffer(16);
     engine->open_and_read(0, "f", buffer, 0);
-    engine->poll(true, out);
+    engine->poll(Engine::for_ever, out);
+    CHECK(out.size() == 1);
+  });
+}
+
+TEST_CASE("a poll with a time to wake at ends there, sooner with a completion or a wake-up") {
+  const TempDir dir;
+  dir.write("f", "content");
+  on_every_engine([&](Kind kind) {
+    const Deadline deadline(60);
+    const auto engine = make(kind, 2, dir.path());
+    std::vector<Engine::Completion> out;
+    const auto end = Engine::Clock::now() + std::chrono::milliseconds(5);
+    engine->poll(end, out);
+    CHECK(Engine::Clock::now() >= end);
+    engine->poll(end, out);  // over already
+    CHECK(out.empty());
+
+    const auto late = Engine::Clock::now() + std::chrono::hours(1);
+    engine->wake();
+    engine->poll(late, out);
+    CHECK(out.empty());
+    Buffer buffer(16);
+    engine->open_and_read(0, "f", buffer, 0);
+    engine->poll(late, out);
     CHECK(out.size() == 1);
   });
 }
@@ -64,7 +88,7 @@ TEST_CASE("no wake-up is lost while others hammer and files are read") {
         reading = true;
       }
       out.clear();
-      engine->poll(true, out);
+      engine->poll(Engine::for_ever, out);
       if (!out.empty()) {
         CHECK(out[0].result == 7);
         reading = false;
@@ -75,7 +99,7 @@ TEST_CASE("no wake-up is lost while others hammer and files are read") {
     poster.join();
     while (reading) {  // its buffer goes before the engine
       out.clear();
-      engine->poll(true, out);
+      engine->poll(Engine::for_ever, out);
       reading = out.empty();
       ++reads;
     }
