@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "pack/packer.h"
 #include "resize/resampler.h"
 
 namespace {
@@ -23,11 +24,16 @@ namespace {
 using ringfeed::TransformPlan;
 using ringfeed::augment::Geometry;
 using ringfeed::decode::row_slack;
-using ringfeed::resize::Resampler;
+
+struct Stages {
+  explicit Stages(const TransformPlan& plan) : resampler(plan.pillow), packer(plan) {}
+  ringfeed::resize::Resampler resampler;
+  ringfeed::pack::Packer packer;
+};
 
 struct Target {
   std::string name;
-  std::unique_ptr<Resampler> resampler;
+  std::unique_ptr<Stages> stages;
   std::vector<double> microseconds = {};
 };
 
@@ -44,7 +50,7 @@ std::vector<Target> all_targets(const TransformPlan& plan) {
     const std::int64_t target = rest & -rest;
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    targets.push_back({hwy::TargetName(target), std::make_unique<Resampler>(plan)});
+    targets.push_back({hwy::TargetName(target), std::make_unique<Stages>(plan)});
     hwy::SetSupportedTargetsForTest(0);
   }
   return targets;
@@ -57,7 +63,7 @@ double now() {
   return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) * 1e-3;
 }
 
-double run(Resampler& resampler, const Source& source, int round, std::byte* out) {
+double run(Stages& stages, const Source& source, int round, std::byte* out) {
   // The crop's size alternates by one pixel through more sizes than the table cache holds: random
   // crops hardly ever find their tables there.
   Geometry g;
@@ -66,11 +72,21 @@ double run(Resampler& resampler, const Source& source, int round, std::byte* out
   g.resized_height = g.resized_width = g.out_height = g.out_width = 224;
   g.hflip = round % 2 == 1;
   const double start = now();
-  const auto region = resampler.begin(g, out);
-  const std::uint8_t* row = source.bytes.data() + static_cast<std::size_t>(region.left) * 3;
+  int next_row = 0;
+  const auto pack_rows = [&] {
+    while (const std::uint8_t* row = stages.resampler.next_row()) {
+      stages.packer.row(row, next_row++, out);
+    }
+  };
+  const auto region = stages.resampler.begin(g);
+  pack_rows();
+  const std::uint8_t* source_row = source.bytes.data() + static_cast<std::size_t>(region.left) * 3;
   for (int y = 0; y < region.height; ++y) {
-    resampler.push_row(row + static_cast<std::size_t>(region.top + y) * source.stride);
+    stages.resampler.push_row(source_row +
+                              static_cast<std::size_t>(region.top + y) * source.stride);
+    pack_rows();
   }
+  stages.packer.finish();
   return now() - start;
 }
 
@@ -108,7 +124,7 @@ int main(int argc, char** argv) {
         // Another one begins each round: the first finds the source gone from the caches.
         Target& t = targets[(i + static_cast<std::size_t>(round)) % targets.size()];
         std::byte* out = first + static_cast<std::size_t>(round) % samples * plan.sample_bytes();
-        t.microseconds.push_back(run(*t.resampler, source, round, out));
+        t.microseconds.push_back(run(*t.stages, source, round, out));
       }
     }
     for (Target& t : targets) std::sort(t.microseconds.begin(), t.microseconds.end());

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/planar.h"
 #include "pack/kernels.h"
-#include "pack/planar.h"
 
 namespace ringfeed::pack {
 namespace {
@@ -185,6 +185,8 @@ void Packer::row(const std::uint8_t* planar, int y, std::byte* out) {
     impl_->planes_row(planar, at, out);
   }
 }
+
+void Packer::finish() { flush_stores(); }
 
 bool Packer::uses_formula() const noexcept { return impl_->convert != nullptr; }
 

@@ -17,8 +17,8 @@ std::vector<std::uint32_t> reference_table(const TransformPlan& plan);
 std::uint16_t to_float16(float value) noexcept;
 std::uint16_t to_bfloat16(float value) noexcept;
 
-/// Turns planar rows of bytes into rows of the sample's tensor. One per Resampler: it holds a row
-/// of scratch.
+/// Turns planar rows of bytes into rows of the sample's tensor. One thread's own: it holds a row of
+/// scratch.
 class Packer {
  public:
   explicit Packer(const TransformPlan& plan);
@@ -28,6 +28,8 @@ class Packer {
 
   /// Writes row `y` of the tensor at `out`. `planar` holds three planes plane_stride(width) apart.
   void row(const std::uint8_t* planar, int y, std::byte* out);
+  /// After the last row that is written: the thread that is told about the sample next sees it all.
+  void finish();
   /// Whether the SIMD formula gave every reference value; else rows come from the table.
   bool uses_formula() const noexcept;
   std::size_t memory_bytes() const noexcept;

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "pack/planar.h"
+#include "base/planar.h"
 #include "resize/tables.h"
 
 namespace ringfeed::resize {
@@ -14,7 +14,7 @@ struct ResampleKernels {
   int lanes;
   /// One row of RGB triples into three planes, table.stride apart.
   void (*horizontal)(const HorizontalTable& table, const std::uint8_t* rgb, std::uint8_t* planar);
-  /// `bytes` columns of 2 * pairs rows into one row, rounded up to pack::kernel_slack bytes.
+  /// `bytes` columns of 2 * pairs rows into one row, rounded up to kernel_slack bytes.
   void (*vertical)(const std::uint8_t* const* rows, const std::int32_t* words, int pairs,
                    std::size_t bytes, std::uint8_t* out);
 };

@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "base/aligned_vector.h"
-#include "pack/kernels.h"
-#include "pack/packer.h"
+#include "base/planar.h"
 #include "resize/coefficients.h"
 #include "resize/kernels.h"
 #include "resize/tables.h"
@@ -73,43 +72,28 @@ class AxisCache {
 };
 
 std::size_t padded(std::size_t bytes) {
-  return (bytes + pack::kernel_slack - 1) / pack::kernel_slack * pack::kernel_slack;
+  return (bytes + kernel_slack - 1) / kernel_slack * kernel_slack;
 }
 
 }  // namespace
 
 struct Resampler::Impl {
-  explicit Impl(const TransformPlan& plan)
-      : rule(plan.pillow), kernels(resample_kernels()), packer(plan) {}
+  explicit Impl(PillowRule r) : rule(r), kernels(resample_kernels()) {}
 
   std::uint8_t* ring_row(int row) {
     return ring.data() + static_cast<std::size_t>(row & (rows->table.ring_rows - 1)) * ring_stride;
   }
 
-  /// Emits every output row whose source rows are there.
-  void advance() {
-    const AxisWeights& axis = rows->axis;
-    const int count = static_cast<int>(axis.first.size());
-    for (; next < count; ++next) {
-      const auto at = static_cast<std::size_t>(next);
-      if (axis.first[at] + axis.taps[at] > pushed) return;
-      emit(next, axis.first[at], axis.taps[at]);
-    }
-    pack::flush_stores();
-  }
-
-  void emit(int y, int first, int taps) {
+  const std::uint8_t* emit(int y, int first, int taps) {
     if (taps == 0 || columns->axis.max_taps == 0) {
       std::memset(planar.data(), 0, 3 * columns->table.stride);
-      return packer.row(planar.data(), y, out);
+      return planar.data();
     }
     const std::uint8_t* row = ring_row(first);
     if (!copies_rows) row = blend(y, first, taps, vertical_first ? mixed.data() : planar.data());
-    if (vertical_first) {
-      kernels.horizontal(columns->table, row, planar.data());
-      row = planar.data();
-    }
-    packer.row(row, y, out);
+    if (!vertical_first) return row;
+    kernels.horizontal(columns->table, row, planar.data());
+    return planar.data();
   }
 
   const std::uint8_t* blend(int y, int first, int taps, std::uint8_t* to) {
@@ -123,13 +107,11 @@ struct Resampler::Impl {
 
   PillowRule rule;
   const ResampleKernels& kernels;
-  pack::Packer packer;
   AxisCache<HorizontalTable> column_cache;
   AxisCache<VerticalTable> row_cache;
   const AxisCache<HorizontalTable>::Entry* columns = nullptr;
   const AxisCache<VerticalTable>::Entry* rows = nullptr;
 
-  std::byte* out = nullptr;
   bool vertical_first = false;
   bool copies_rows = false;   ///< the height stays: the vertical pass is skipped
   std::size_t row_bytes = 0;  ///< of a row in the ring
@@ -138,14 +120,14 @@ struct Resampler::Impl {
   int next = 0;
   AlignedVector<std::uint8_t> ring;
   AlignedVector<std::uint8_t> mixed;   ///< vertical first: the one row between the passes
-  AlignedVector<std::uint8_t> planar;  ///< the row to pack
+  AlignedVector<std::uint8_t> planar;  ///< the row that next_row() gives, unless it is the ring's
   std::vector<const std::uint8_t*> taps_rows;
 };
 
-Resampler::Resampler(const TransformPlan& plan) : impl_(std::make_unique<Impl>(plan)) {}
+Resampler::Resampler(PillowRule rule) : impl_(std::make_unique<Impl>(rule)) {}
 Resampler::~Resampler() = default;
 
-decode::Region Resampler::begin(const augment::Geometry& g, std::byte* out) {
+decode::Region Resampler::begin(const augment::Geometry& g) {
   Impl& s = *impl_;
   s.columns = &s.column_cache.get({g.width, g.resized_width, g.window_left, g.out_width, g.hflip},
                                   [&](const AxisWeights& axis, HorizontalTable& table) {
@@ -168,22 +150,18 @@ decode::Region Resampler::begin(const augment::Geometry& g, std::byte* out) {
     v = AlignedVector<std::uint8_t>();  // never two of them, nor room for more than was asked
     v.resize(size);
   };
-  grow(s.ring,
-       s.ring_stride * static_cast<std::size_t>(s.rows->table.ring_rows) + pack::kernel_slack);
-  grow(s.planar, planar_bytes + 2 * pack::kernel_slack);
-  if (s.vertical_first) grow(s.mixed, s.ring_stride + pack::kernel_slack);
+  grow(s.ring, s.ring_stride * static_cast<std::size_t>(s.rows->table.ring_rows) + kernel_slack);
+  grow(s.planar, planar_bytes + 2 * kernel_slack);
+  if (s.vertical_first) grow(s.mixed, s.ring_stride + kernel_slack);
   const auto tap_rows = static_cast<std::size_t>(s.rows->table.pairs) * 2;
   if (s.taps_rows.size() < tap_rows) s.taps_rows.resize(tap_rows);
 
-  s.out = out;
   s.pushed = 0;
   s.next = 0;
   if (columns.source_count == 0 || rows.source_count == 0) {
     s.pushed = rows.source_count;
-    s.advance();
     return {};
   }
-  s.advance();
   return {g.top + rows.source_begin, g.left + columns.source_begin, rows.source_count,
           columns.source_count};
 }
@@ -197,14 +175,20 @@ void Resampler::push_row(const std::uint8_t* rgb) {
     s.kernels.horizontal(s.columns->table, rgb, row);
   }
   ++s.pushed;
-  s.advance();
+}
+
+const std::uint8_t* Resampler::next_row() {
+  Impl& s = *impl_;
+  const AxisWeights& axis = s.rows->axis;
+  const auto at = static_cast<std::size_t>(s.next);
+  if (at == axis.first.size() || axis.first[at] + axis.taps[at] > s.pushed) return nullptr;
+  return s.emit(s.next++, axis.first[at], axis.taps[at]);
 }
 
 std::size_t Resampler::memory_bytes() const noexcept {
   const Impl& s = *impl_;
-  return sizeof(Impl) + s.packer.memory_bytes() + s.column_cache.memory_bytes() +
-         s.row_cache.memory_bytes() + bytes_of(s.ring) + bytes_of(s.mixed) + bytes_of(s.planar) +
-         bytes_of(s.taps_rows);
+  return sizeof(Impl) + s.column_cache.memory_bytes() + s.row_cache.memory_bytes() +
+         bytes_of(s.ring) + bytes_of(s.mixed) + bytes_of(s.planar) + bytes_of(s.taps_rows);
 }
 
 }  // namespace ringfeed::resize

@@ -10,24 +10,28 @@
 
 namespace ringfeed::resize {
 
-/// Streaming resize + flip + normalise + pack: source rows go in, the finished [3, H, W] tensor
-/// comes out, bit-equal to Pillow's bilinear resize followed by torchvision's conversion.
-/// One per decode thread; begin/push_row/… belong to that thread. Scratch is reused.
+/// Streaming resize and flip, with the bytes of Pillow's bilinear resize: source rows go in, the
+/// rows of the output window come out as planar 8-bit RGB (base/planar.h). One per decode thread
+/// and used by it alone; scratch is reused.
 class Resampler {
  public:
-  explicit Resampler(const TransformPlan& plan);
+  explicit Resampler(PillowRule rule);
   ~Resampler();
   Resampler(const Resampler&) = delete;
   Resampler& operator=(const Resampler&) = delete;
 
-  /// Starts one image; `out` has plan.sample_bytes() bytes. Returns the part of the source that
-  /// `geometry` reads, empty where the whole window is padding: what rows to push.
-  decode::Region begin(const augment::Geometry& geometry, std::byte* out);
+  /// Starts one image. Returns the part of the source that `geometry` reads, empty where the whole
+  /// window is padding: what rows to push.
+  decode::Region begin(const augment::Geometry& geometry);
 
   /// The next row of the region, top to bottom: region.width RGB triples, then decode::row_slack
-  /// readable
-  /// bytes. `rgb` may be reused as soon as this returns.
+  /// readable bytes. `rgb` may be reused as soon as this returns.
   void push_row(const std::uint8_t* rgb);
+
+  /// The next row of the window, top to bottom; null if its source rows are not all there, or after
+  /// the last. Valid until the next call. After begin() and every push_row() this is called until
+  /// it gives null: a row left waiting would lose its source rows to the next push.
+  const std::uint8_t* next_row();
 
   /// Heap bytes held now.
   std::size_t memory_bytes() const noexcept;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "pack/planar.h"
+#include "base/planar.h"
 
 namespace ringfeed::resize {
 namespace {
@@ -39,7 +39,7 @@ void build_horizontal(const AxisWeights& axis, int lanes, HorizontalTable& table
   table.pairs = std::max(1, (axis.max_taps + 1) / 2);
   if (table.pairs > 3) table.pairs += table.pairs % 2;
   table.blocks = (width + block - 1) / block;
-  table.stride = pack::plane_stride(width);
+  table.stride = plane_stride(width);
   const auto pixels = static_cast<std::size_t>(table.blocks * block);
   const auto pairs = static_cast<std::size_t>(table.pairs);
   table.offsets.assign(pixels, 0);

@@ -28,7 +28,7 @@ constexpr SplitWeight split(std::int32_t weight) {
 struct HorizontalTable {
   int pairs = 0;  ///< tap pairs per pixel; 1, 2 or 3, or else even
   int blocks = 0;
-  std::size_t stride = 0;             ///< pack::plane_stride(width)
+  std::size_t stride = 0;             ///< plane_stride(width)
   std::vector<std::int32_t> offsets;  ///< byte offset of each pixel's first tap
   /// Per vector and tap pair: `high` of every lane, then `low`. A pixel's lane is 16 bytes, the
   /// pair's two weights once for each of R, G and B.

@@ -8,6 +8,7 @@
 #include "decode/jpeg/decoder.h"
 #include "decode/max_side.h"
 #include "decode/png/decoder.h"
+#include "pack/packer.h"
 #include "resize/resampler.h"
 
 namespace ringfeed::sample {
@@ -19,39 +20,54 @@ Octets as_octets(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
-/// One sample: geometry is drawn as soon as the size is known, rows go to the resize.
-class SampleSink final : public decode::RowSink {
- public:
-  SampleSink(const TransformPlan& plan, resize::Resampler& resampler, data::Key key,
-             std::uint64_t position, std::byte* out)
-      : plan_(plan), resampler_(resampler), key_(key), position_(position), out_(out) {}
-
-  decode::Region begin(int height, int width) override {
-    geometry = augment::draw_geometry(plan_, height, width, key_, position_);
-    return resampler_.begin(geometry, out_);
-  }
-  void push_row(const std::uint8_t* rgb) override { resampler_.push_row(rgb); }
-
-  augment::Geometry geometry;
-
- private:
-  const TransformPlan& plan_;
-  resize::Resampler& resampler_;
-  data::Key key_;
-  std::uint64_t position_;
-  std::byte* out_;
-};
-
 }  // namespace
 
 struct SampleMaker::Impl {
   Impl(const TransformPlan& p, const DecodeLimits& limits)
-      : plan(p), resampler(p), jpeg(limits), png(limits) {}
+      : plan(p), jpeg(limits), png(limits), resampler(p.pillow), packer(p) {}
+
+  class Sink;
 
   TransformPlan plan;
-  resize::Resampler resampler;
   decode::JpegDecoder jpeg;
   decode::PngDecoder png;
+  resize::Resampler resampler;
+  pack::Packer packer;
+};
+
+/// One sample: the geometry is drawn as soon as the size is known; rows go through the resize and
+/// the packer as they come.
+class SampleMaker::Impl::Sink final : public decode::RowSink {
+ public:
+  Sink(Impl& maker, data::Key key, std::uint64_t position, std::byte* out)
+      : maker_(maker), key_(key), position_(position), out_(out) {}
+
+  decode::Region begin(int height, int width) override {
+    geometry = augment::draw_geometry(maker_.plan, height, width, key_, position_);
+    const decode::Region region = maker_.resampler.begin(geometry);
+    pack_rows();
+    return region;
+  }
+
+  void push_row(const std::uint8_t* rgb) override {
+    maker_.resampler.push_row(rgb);
+    pack_rows();
+  }
+
+  augment::Geometry geometry;
+
+ private:
+  void pack_rows() {
+    while (const std::uint8_t* row = maker_.resampler.next_row()) {
+      maker_.packer.row(row, next_row_++, out_);
+    }
+  }
+
+  Impl& maker_;
+  data::Key key_;
+  std::uint64_t position_;
+  std::byte* out_;
+  int next_row_ = 0;
 };
 
 SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits)
@@ -62,11 +78,13 @@ SampleMaker::~SampleMaker() = default;
 tl::expected<augment::Geometry, decode::Failure> SampleMaker::make(
     std::span<const std::byte> encoded, data::Key key, std::uint64_t position, std::byte* out) {
   const Octets file = as_octets(encoded);
-  SampleSink sink(impl_->plan, impl_->resampler, key, position, out);
+  Impl::Sink sink(*impl_, key, position, out);
   const auto format = decode::file_format(file);
   if (!format) return tl::unexpected(format.error());
   auto done = *format == decode::Format::jpeg ? impl_->jpeg.decode(file, sink)
                                               : impl_->png.decode(file, sink);
+  // Of a failed image too: the next attempt at it may write to `out` from another thread.
+  impl_->packer.finish();
   if (!done) return tl::unexpected(std::move(done.error()));
   return sink.geometry;
 }

@@ -8,11 +8,9 @@
 #include <random>
 #include <string>
 
-#include "pack/kernels.h"
+#include "base/planar.h"
 #include "pack/packer.h"
-#include "resize/kernels.h"
 #include "resize/resample_reference.h"
-#include "resize/tables.h"
 
 namespace ringfeed {
 namespace {
@@ -39,11 +37,11 @@ TransformPlan plan_of(DType dtype, Layout layout, int height, int width) {
 
 std::vector<std::uint8_t> planar_row(int width, int y) {
   // The slack holds a value of its own, so that reading it into the result would show.
-  std::vector<std::uint8_t> row(3 * pack::plane_stride(width) + 2 * pack::kernel_slack, 0xEE);
+  std::vector<std::uint8_t> row(3 * plane_stride(width) + 2 * kernel_slack, 0xEE);
   std::mt19937 random(static_cast<unsigned>(y));
   for (std::size_t c = 0; c < 3; ++c) {
     for (std::size_t x = 0; x < static_cast<std::size_t>(width); ++x) {
-      row[c * pack::plane_stride(width) + x] = static_cast<std::uint8_t>(random());
+      row[c * plane_stride(width) + x] = static_cast<std::uint8_t>(random());
     }
   }
   return row;
@@ -66,7 +64,7 @@ int wrong_elements(const TransformPlan& plan, std::size_t shift) {
   for (int y = 0; y < plan.out_height(); ++y) {
     packer.row(planar_row(plan.out_width(), y).data(), y, out);
   }
-  pack::flush_stores();
+  packer.finish();
 
   const std::vector<std::uint32_t> table = pack::reference_table(plan);
   int wrong = 0;
@@ -76,7 +74,7 @@ int wrong_elements(const TransformPlan& plan, std::size_t shift) {
       for (std::size_t c = 0; c < 3; ++c) {
         const std::size_t index =
             plan.layout == Layout::nchw ? (c * height + y) * width + x : (y * width + x) * 3 + c;
-        const std::uint8_t value = row[c * pack::plane_stride(plan.out_width()) + x];
+        const std::uint8_t value = row[c * plane_stride(plan.out_width()) + x];
         wrong += element(out, plan.dtype, index) != table[c * 256 + value];
       }
     }

@@ -28,13 +28,10 @@ Image synthetic_image(int kind, int height, int width);
 std::vector<std::uint8_t> reference_resize(const Image& image, const augment::Geometry& geometry,
                                            PillowRule rule);
 
-/// The plan for raw bytes, channels last, whose output size is `geometry`'s.
-TransformPlan raw_plan(const augment::Geometry& geometry, PillowRule rule);
-
 /// Runs `image` through a Resampler: every row in a buffer of exactly the promised size, which is
-/// overwritten after the push. Fails the test on writes outside the sample.
-std::vector<std::byte> resample(resize::Resampler& resampler, const TransformPlan& plan,
-                                const augment::Geometry& geometry, const Image& image);
+/// overwritten after the push. The output window: [out_h, out_w, 3] bytes.
+std::vector<std::uint8_t> resample(resize::Resampler& resampler, const augment::Geometry& geometry,
+                                   const Image& image);
 
 /// Calls `body` once per instruction set this machine can run, with dispatch limited to it.
 void for_each_target(const std::function<void(const std::string& name)>& body);

@@ -2,10 +2,10 @@
 
 #include <cstddef>
 
-namespace ringfeed::pack {
+namespace ringfeed {
 
-// The planar rows that the resize emits and the packer takes: one plane of bytes for each of R, G
-// and B, plane_stride() apart, with kernel_slack bytes behind the last that may be read or written.
+// Planar 8-bit RGB, which the resize emits and the packer takes: a row is one plane of bytes for
+// each of R, G and B, plane_stride() apart, with kernel_slack bytes behind the last.
 
 /// Bytes past a row's end that the kernels may read or write.
 inline constexpr std::size_t kernel_slack = 64;
@@ -15,4 +15,4 @@ constexpr std::size_t plane_stride(int width) {
   return (static_cast<std::size_t>(width) + 15) & ~std::size_t{15};
 }
 
-}  // namespace ringfeed::pack
+}  // namespace ringfeed
