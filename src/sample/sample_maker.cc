@@ -1,9 +1,10 @@
 #include "sample/sample_maker.h"
 
 #include <algorithm>
-#include <string_view>
+#include <optional>
 #include <variant>
 
+#include "augment/canvas.h"
 #include "decode/file_format.h"
 #include "decode/jpeg/decoder.h"
 #include "decode/max_side.h"
@@ -23,8 +24,15 @@ Octets as_octets(std::span<const std::byte> bytes) {
 }  // namespace
 
 struct SampleMaker::Impl {
-  Impl(const TransformPlan& p, const DecodeLimits& limits)
-      : plan(p), jpeg(limits), png(limits), resampler(p.pillow), packer(p) {}
+  Impl(const TransformPlan& p, const DecodeLimits& limits, Window window)
+      : plan(p), jpeg(limits), png(limits), resampler(p.pillow), packer(p) {
+    if (window == Window::canvas) canvas.emplace(plan.out_height(), plan.out_width());
+  }
+
+  /// Writes the tensor from the whole window.
+  void pack_canvas(std::byte* out) {
+    for (int y = 0; y < plan.out_height(); ++y) packer.row(canvas->row(y), y, out);
+  }
 
   class Sink;
 
@@ -32,11 +40,12 @@ struct SampleMaker::Impl {
   decode::JpegDecoder jpeg;
   decode::PngDecoder png;
   resize::Resampler resampler;
+  std::optional<augment::Canvas> canvas;
   pack::Packer packer;
 };
 
-/// One sample: the geometry is drawn as soon as the size is known; rows go through the resize and
-/// the packer as they come.
+/// One sample: the geometry is drawn as soon as the size is known; rows go through the resize
+/// to the packer or the canvas.
 class SampleMaker::Impl::Sink final : public decode::RowSink {
  public:
   Sink(Impl& maker, data::Key key, std::uint64_t position, std::byte* out)
@@ -45,21 +54,25 @@ class SampleMaker::Impl::Sink final : public decode::RowSink {
   decode::Region begin(int height, int width) override {
     geometry = augment::draw_geometry(maker_.plan, height, width, key_, position_);
     const decode::Region region = maker_.resampler.begin(geometry);
-    pack_rows();
+    take_rows();
     return region;
   }
 
   void push_row(const std::uint8_t* rgb) override {
     maker_.resampler.push_row(rgb);
-    pack_rows();
+    take_rows();
   }
 
   augment::Geometry geometry;
 
  private:
-  void pack_rows() {
-    while (const std::uint8_t* row = maker_.resampler.next_row()) {
-      maker_.packer.row(row, next_row_++, out_);
+  void take_rows() {
+    for (; const std::uint8_t* row = maker_.resampler.next_row(); ++next_row_) {
+      if (maker_.canvas) {
+        maker_.canvas->set_row(next_row_, row);
+      } else {
+        maker_.packer.row(row, next_row_, out_);
+      }
     }
   }
 
@@ -70,8 +83,8 @@ class SampleMaker::Impl::Sink final : public decode::RowSink {
   int next_row_ = 0;
 };
 
-SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits)
-    : impl_(std::make_unique<Impl>(plan, limits)) {}
+SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits, Window window)
+    : impl_(std::make_unique<Impl>(plan, limits, window)) {}
 
 SampleMaker::~SampleMaker() = default;
 
@@ -83,6 +96,7 @@ tl::expected<augment::Geometry, decode::Failure> SampleMaker::make(
   if (!format) return tl::unexpected(format.error());
   auto done = *format == decode::Format::jpeg ? impl_->jpeg.decode(file, sink)
                                               : impl_->png.decode(file, sink);
+  if (done && impl_->canvas) impl_->pack_canvas(out);
   // Of a failed image too: the next attempt at it may write to `out` from another thread.
   impl_->packer.finish();
   if (!done) return tl::unexpected(std::move(done.error()));

@@ -13,11 +13,17 @@
 
 namespace ringfeed::sample {
 
+/// How the rows of the output window get from the resize to the packer.
+enum class Window : std::uint8_t {
+  rows,    ///< each as soon as it is there
+  canvas,  ///< once the whole window stands in a Canvas: what operations on the image need
+};
+
 /// Encoded file -> one sample's tensor. One per decode thread and used by it alone; owns libjpeg's
 /// and libpng's state and all scratch memory, reused from image to image.
 class SampleMaker {
  public:
-  SampleMaker(const TransformPlan& plan, const DecodeLimits& limits);
+  SampleMaker(const TransformPlan& plan, const DecodeLimits& limits, Window window = Window::rows);
   ~SampleMaker();
   SampleMaker(const SampleMaker&) = delete;
   SampleMaker& operator=(const SampleMaker&) = delete;

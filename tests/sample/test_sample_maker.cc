@@ -91,6 +91,20 @@ TEST_CASE("a tensor depends on the image and the draw, not on what came before")
   }
 }
 
+TEST_CASE("a canvas shows nothing of the image before, a failed one neither") {
+  const TransformPlan plan = TransformPlan::imagenet_val();
+  SampleMaker reused(plan, {}, sample::Window::canvas);
+  for (int size : {300, 40, 250}) {
+    testing::JpegForm form;
+    form.width = size + 90;
+    form.height = size;
+    form.seed = static_cast<std::uint32_t>(size);
+    const Octets good = testing::encode_jpeg(form);
+    CHECK_FALSE(decode_with(reused, plan, Octets(good.begin(), good.end() - 300)).ok);
+    CHECK(decode_with(reused, plan, good).pixels == decode_once(plan, good).pixels);
+  }
+}
+
 TEST_CASE("anything else is refused by name, in one line") {
   struct Case {
     std::string_view start, named;

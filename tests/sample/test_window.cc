@@ -15,6 +15,7 @@ namespace ringfeed {
 namespace {
 
 using sample::SampleMaker;
+using sample::Window;
 using testing::Image;
 
 struct Case {
@@ -94,7 +95,7 @@ class Output {
   std::size_t bytes_, begin_;
 };
 
-TEST_CASE("a sample holds the table's values of the resized bytes in every dtype and layout") {
+TEST_CASE("a sample holds the table's values of the resized bytes, by row and by canvas") {
   for (const Case& c : cases) {
     CAPTURE(c.name);
     testing::PngForm form;
@@ -108,13 +109,16 @@ TEST_CASE("a sample holds the table's values of the resized bytes in every dtype
       CAPTURE(static_cast<int>(plan.pillow));
       CAPTURE(plan.hflip_probability);
       testing::for_each_target([&](const std::string&) {
-        SampleMaker maker(plan, {});
-        Output out(plan.sample_bytes());
-        const auto geometry =
-            maker.make(std::as_bytes(std::span(png.file)), data::make_key(3, 0), 5, out.data());
-        REQUIRE(geometry);
-        CHECK(out.equals(reference_sample(plan, image, *geometry)));
-        CHECK(out.guards_stand());
+        for (Window window : {Window::rows, Window::canvas}) {
+          CAPTURE(static_cast<int>(window));
+          SampleMaker maker(plan, {}, window);
+          Output out(plan.sample_bytes());
+          const auto geometry =
+              maker.make(std::as_bytes(std::span(png.file)), data::make_key(3, 0), 5, out.data());
+          REQUIRE(geometry);
+          CHECK(out.equals(reference_sample(plan, image, *geometry)));
+          CHECK(out.guards_stand());
+        }
       });
     }
   }

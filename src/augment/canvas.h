@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "base/aligned_vector.h"
+#include "base/planar.h"
+
+namespace ringfeed::augment {
+
+/// The whole output window as planar 8-bit RGB, between the resize and the packer: where operations
+/// that need more of the image than a row find it. The rows lie one after another as the resize
+/// emits them, so that the packer takes them from here unchanged: those of one plane are
+/// 3 * plane_stride(width) apart.
+class Canvas {
+ public:
+  Canvas(int height, int width)
+      : row_bytes_(3 * plane_stride(width)), bytes_(bytes(height, width)) {}
+
+  /// Copies a row with its three planes.
+  void set_row(int y, const std::uint8_t* planar) {
+    std::memcpy(bytes_.data() + offset(y), planar, row_bytes_);
+  }
+  /// Followed by kernel_slack readable bytes.
+  const std::uint8_t* row(int y) const { return bytes_.data() + offset(y); }
+
+ private:
+  static std::size_t bytes(int height, int width) {
+    return static_cast<std::size_t>(height) * 3 * plane_stride(width) + kernel_slack;
+  }
+  std::size_t offset(int y) const { return static_cast<std::size_t>(y) * row_bytes_; }
+
+  std::size_t row_bytes_;
+  AlignedVector<std::uint8_t> bytes_;
+};
+
+}  // namespace ringfeed::augment
