@@ -12,7 +12,7 @@
 #include "io/reader.h"
 #include "pipeline/epoch_run.h"
 #include "pipeline/pipeline.h"
-#include "sample/sample_maker.h"
+#include "sample/decode_pool.h"
 
 namespace ringfeed {
 namespace {
@@ -44,8 +44,7 @@ std::size_t fixed_bytes(const LoaderOptions& options, const TransformPlan& plan,
   return io::Reader::reserve_bytes(options.max_file_bytes) +
          static_cast<std::size_t>(options.prefetch_factor + callers_batches) *
              options.allocator->footprint(batch) +
-         static_cast<std::size_t>(options.num_workers) *
-             sample::SampleMaker::memory_bound(plan, options.limits) +
+         sample::DecodePool::memory_bound(options.num_workers, plan, options.limits) +
          dataset.memory_bytes() + order +
          static_cast<std::size_t>(options.depth) * bookkeeping_per_file;
 }

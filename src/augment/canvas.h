@@ -25,8 +25,13 @@ class Canvas {
   /// Followed by kernel_slack readable bytes.
   const std::uint8_t* row(int y) const { return bytes_.data() + offset(y); }
 
+  /// The bytes that one holds.
+  static std::size_t memory_bound(int height, int width) noexcept {
+    return bytes(height, width) + 128;  // its alignment's
+  }
+
  private:
-  static std::size_t bytes(int height, int width) {
+  static std::size_t bytes(int height, int width) noexcept {
     return static_cast<std::size_t>(height) * 3 * plane_stride(width) + kernel_slack;
   }
   std::size_t offset(int y) const { return static_cast<std::size_t>(y) * row_bytes_; }

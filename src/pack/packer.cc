@@ -190,8 +190,11 @@ void Packer::finish() { flush_stores(); }
 
 bool Packer::uses_formula() const noexcept { return impl_->convert != nullptr; }
 
-std::size_t Packer::memory_bytes() const noexcept {
-  return sizeof(Impl) + impl_->table.capacity() * sizeof(std::uint32_t) + impl_->triples.capacity();
+std::size_t Packer::memory_bound(const TransformPlan& plan) noexcept {
+  const std::size_t table = 3 * 256 * sizeof(std::uint32_t);
+  const std::size_t triples = 3 * (static_cast<std::size_t>(plan.out_width()) + kernel_slack);
+  const std::size_t rounding = 3 * 16;  // by the heap
+  return sizeof(Impl) + table + (plan.layout == Layout::channels_last ? triples : 0) + rounding;
 }
 
 }  // namespace ringfeed::pack

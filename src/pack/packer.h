@@ -32,7 +32,9 @@ class Packer {
   void finish();
   /// Whether the SIMD formula gave every reference value; else rows come from the table.
   bool uses_formula() const noexcept;
-  std::size_t memory_bytes() const noexcept;
+
+  /// The most bytes that one for `plan` holds.
+  static std::size_t memory_bound(const TransformPlan& plan) noexcept;
 
  private:
   struct Impl;

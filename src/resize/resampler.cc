@@ -3,24 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <variant>
 #include <vector>
 
 #include "base/aligned_vector.h"
 #include "base/planar.h"
+#include "decode/max_side.h"
 #include "resize/coefficients.h"
 #include "resize/kernels.h"
 #include "resize/tables.h"
 
 namespace ringfeed::resize {
 namespace {
-
-template <class T, class Allocator>
-std::size_t bytes_of(const std::vector<T, Allocator>& v) {
-  return v.capacity() * sizeof(T);
-}
-
-std::size_t bytes_of(const HorizontalTable& t) { return bytes_of(t.offsets) + bytes_of(t.weights); }
-std::size_t bytes_of(const VerticalTable& t) { return bytes_of(t.words); }
 
 /// The order of Pillow's two passes. From 13 on Resample.c compares what each pass saves. Before,
 /// it was always horizontal first, but Image.resize of 12.2 and 12.3 turns it round for images more
@@ -57,19 +51,18 @@ class AxisCache {
     return entry;
   }
 
-  std::size_t memory_bytes() const {
-    std::size_t bytes = 0;
-    for (const Entry& e : entries_) {
-      bytes += bytes_of(e.axis.first) + bytes_of(e.axis.taps) + bytes_of(e.axis.weights) +
-               bytes_of(e.table);
-    }
-    return bytes;
-  }
-
  private:
   std::array<Entry, 4> entries_{};
   std::size_t next_ = 0;
 };
+
+/// Room for `size` elements; old content is lost. Never two of them, nor more than was asked for.
+template <class Vector>
+void grow(Vector& v, std::size_t size) {
+  if (v.size() >= size) return;
+  v = Vector();
+  v.resize(size);
+}
 
 std::size_t padded(std::size_t bytes) {
   return (bytes + kernel_slack - 1) / kernel_slack * kernel_slack;
@@ -145,16 +138,10 @@ decode::Region Resampler::begin(const augment::Geometry& g) {
   s.row_bytes =
       s.vertical_first ? static_cast<std::size_t>(columns.source_count) * 3 : planar_bytes;
   s.ring_stride = padded(s.row_bytes);
-  const auto grow = [](AlignedVector<std::uint8_t>& v, std::size_t size) {
-    if (v.size() >= size) return;
-    v = AlignedVector<std::uint8_t>();  // never two of them, nor room for more than was asked
-    v.resize(size);
-  };
   grow(s.ring, s.ring_stride * static_cast<std::size_t>(s.rows->table.ring_rows) + kernel_slack);
   grow(s.planar, planar_bytes + 2 * kernel_slack);
   if (s.vertical_first) grow(s.mixed, s.ring_stride + kernel_slack);
-  const auto tap_rows = static_cast<std::size_t>(s.rows->table.pairs) * 2;
-  if (s.taps_rows.size() < tap_rows) s.taps_rows.resize(tap_rows);
+  grow(s.taps_rows, static_cast<std::size_t>(s.rows->table.pairs) * 2);
 
   s.pushed = 0;
   s.next = 0;
@@ -185,10 +172,37 @@ const std::uint8_t* Resampler::next_row() {
   return s.emit(s.next++, axis.first[at], axis.taps[at]);
 }
 
-std::size_t Resampler::memory_bytes() const noexcept {
-  const Impl& s = *impl_;
-  return sizeof(Impl) + s.column_cache.memory_bytes() + s.row_cache.memory_bytes() +
-         bytes_of(s.ring) + bytes_of(s.mixed) + bytes_of(s.planar) + bytes_of(s.taps_rows);
+std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept {
+  const auto out_height = static_cast<std::size_t>(plan.out_height());
+  const auto out_width = static_cast<std::size_t>(plan.out_width());
+  // What the longest side is resized to, at the least: Resize may make it shorter than the crop,
+  // and without one it stays.
+  std::size_t least_height = out_height, least_width = out_width;
+  if (const auto* val = std::get_if<ResizeCenterCrop>(&plan.geometry)) {
+    const auto least = [&](int exact) {
+      return val->resize > 0 ? static_cast<std::size_t>(val->resize)
+             : exact > 0     ? static_cast<std::size_t>(exact)
+                             : decode::max_side;
+    };
+    least_height = least(val->resize_height);
+    least_width = least(val->resize_width);
+  }
+  // Four tables an axis, at most 16 bytes a tap pair and 24 a pixel of padding.
+  const auto tables = [](std::size_t out, std::size_t least) {
+    return 4 * 64 * (out + 64) * (decode::max_side / least + 8);
+  };
+  // A ring of at most four times the rows under one output pixel: resized rows, or source rows
+  // where the vertical pass comes first.
+  const std::size_t pixels = std::min<std::size_t>(max_pixels, decode::max_side * decode::max_side);
+  const std::size_t ring_rows = 4 * (decode::max_side / least_height + 4);
+  const std::size_t ring = 3 * std::max(ring_rows * (out_width + 64),
+                                        4 * (pixels / least_height + 4 * decode::max_side));
+  // The row between the passes, the row that next_row() gives, and the rows under its taps.
+  const std::size_t rows =
+      3 * (decode::max_side + out_width) +
+      std::min(decode::max_side, 2 * decode::max_side / least_height + 4) * sizeof(void*);
+  return tables(out_height, least_height) + tables(out_width, least_width) + ring + rows +
+         sizeof(Impl) + 1024;
 }
 
 }  // namespace ringfeed::resize

@@ -33,8 +33,8 @@ class Resampler {
   /// it gives null: a row left waiting would lose its source rows to the next push.
   const std::uint8_t* next_row();
 
-  /// Heap bytes held now.
-  std::size_t memory_bytes() const noexcept;
+  /// The most bytes that one for `plan` holds, whatever images of at most `max_pixels` come.
+  static std::size_t memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept;
 
  private:
   struct Impl;

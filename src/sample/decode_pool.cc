@@ -41,6 +41,13 @@ DecodePool::~DecodePool() {
   for (auto& thread : threads_) thread.join();
 }
 
+std::size_t DecodePool::memory_bound(int workers, const TransformPlan& plan,
+                                     const DecodeLimits& limits) noexcept {
+  constexpr std::size_t thread = 1024;  // with its name, its handle and their rounding
+  return static_cast<std::size_t>(workers) *
+         (SampleMaker::memory_bound(plan, limits) + sizeof(Worker) + sizeof(Queue) + thread);
+}
+
 std::uint64_t DecodePool::queued() const noexcept {
   std::lock_guard lock(mutex_);
   return unclaimed_;

@@ -34,6 +34,11 @@ class DecodePool {
   DecodePool(const DecodePool&) = delete;
   DecodePool& operator=(const DecodePool&) = delete;
 
+  /// The most bytes that the workers hold. What waits in the queues is not counted: it grows with
+  /// the samples under way.
+  static std::size_t memory_bound(int workers, const TransformPlan& plan,
+                                  const DecodeLimits& limits) noexcept;
+
   struct Job {
     std::uint64_t sequence;
     std::coroutine_handle<> handle;

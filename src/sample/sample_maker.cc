@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <optional>
-#include <variant>
 
 #include "augment/canvas.h"
 #include "decode/file_format.h"
 #include "decode/jpeg/decoder.h"
-#include "decode/max_side.h"
 #include "decode/png/decoder.h"
 #include "pack/packer.h"
 #include "resize/resampler.h"
@@ -103,35 +101,18 @@ tl::expected<augment::Geometry, decode::Failure> SampleMaker::make(
   return sink.geometry;
 }
 
-std::size_t SampleMaker::memory_bound(const TransformPlan& plan,
-                                      const DecodeLimits& limits) noexcept {
-  const auto out_height = static_cast<std::size_t>(plan.out_height());
-  const auto out_width = static_cast<std::size_t>(plan.out_width());
-  // What the longest side is resized to, at the least: Resize may make it shorter than the crop,
-  // and without one it stays.
-  std::size_t least_height = out_height, least_width = out_width;
-  if (const auto* val = std::get_if<ResizeCenterCrop>(&plan.geometry)) {
-    const auto least = [&](int exact) {
-      return val->resize > 0 ? static_cast<std::size_t>(val->resize)
-             : exact > 0     ? static_cast<std::size_t>(exact)
-                             : decode::max_side;
-    };
-    least_height = least(val->resize_height);
-    least_width = least(val->resize_width);
-  }
-  // The resize keeps four tables an axis, at most 16 bytes a tap pair and 24 a pixel of padding,
-  // and a ring of at most four times the rows under one output pixel.
-  const auto tables = [](std::size_t out, std::size_t least) {
-    return 4 * 64 * (out + 64) * (decode::max_side / least + 8);
-  };
-  const std::size_t pixels =
-      std::min<std::size_t>(limits.max_pixels, decode::max_side * decode::max_side);
-  const std::size_t ring_rows = 4 * (decode::max_side / least_height + 4);
-  const std::size_t ring = 3 * std::max(ring_rows * (out_width + 64),
-                                        4 * (pixels / least_height + 4 * decode::max_side));
-  constexpr std::size_t rest = 1 << 20;  // rows, packing tables, the objects themselves
-  return decode::JpegDecoder::memory_bound(limits) + tables(out_height, least_height) +
-         tables(out_width, least_width) + ring + rest;
+std::size_t SampleMaker::memory_bound(const TransformPlan& plan, const DecodeLimits& limits,
+                                      Window window) noexcept {
+  using decode::JpegDecoder, decode::PngDecoder;
+  // One of them decodes, the other keeps its scratch.
+  const std::size_t decoders =
+      std::max(JpegDecoder::memory_bound(limits) + PngDecoder::scratch_bound,
+               PngDecoder::memory_bound(limits) + JpegDecoder::scratch_bound);
+  const std::size_t canvas =
+      window == Window::canvas ? augment::Canvas::memory_bound(plan.out_height(), plan.out_width())
+                               : 0;
+  return decoders + resize::Resampler::memory_bound(plan, limits.max_pixels) + canvas +
+         pack::Packer::memory_bound(plan) + sizeof(Impl);
 }
 
 }  // namespace ringfeed::sample

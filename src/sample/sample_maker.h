@@ -34,8 +34,9 @@ class SampleMaker {
                                                         data::Key key, std::uint64_t position,
                                                         std::byte* out);
 
-  /// The most bytes one SampleMaker may hold under these limits (scratch and libjpeg's own memory).
-  static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept;
+  /// The most bytes one SampleMaker holds, libjpeg's and libpng's memory included.
+  static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits,
+                                  Window window = Window::rows) noexcept;
 
  private:
   struct Impl;

@@ -1,47 +1,18 @@
-// Follows this program's own heap, so that the stated bound of a decoder is one.
-
 #include <doctest/doctest.h>
-#include <malloc.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
+#include <barrier>
+#include <coroutine>
+#include <exception>
 #include <iterator>
-#include <new>
-#include <string_view>
+#include <vector>
 
-#include "resize/resampler.h"
+#include "augment/canvas.h"
+#include "decode/greedy_files.h"
+#include "sample/decode_pool.h"
 #include "sample/sample_maker.h"
+#include "support/counted_heap.h"
 #include "support/encode.h"
-
-namespace {
-
-std::size_t live = 0;
-std::size_t peak = 0;
-
-void* counted(void* p) {
-  if (p == nullptr) throw std::bad_alloc();
-  live += malloc_usable_size(p);
-  peak = std::max(peak, live);
-  return p;
-}
-
-void uncount(void* p) {
-  live -= malloc_usable_size(p);
-  std::free(p);
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(std::malloc(bytes)); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  const auto align = static_cast<std::size_t>(alignment);
-  return counted(std::aligned_alloc(align, (bytes + align - 1) / align * align));
-}
-void operator delete(void* p) noexcept { uncount(p); }
-void operator delete(void* p, std::size_t) noexcept { uncount(p); }
-void operator delete(void* p, std::align_val_t) noexcept { uncount(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { uncount(p); }
 
 namespace ringfeed {
 namespace {
@@ -55,9 +26,11 @@ struct Use {
 
 Use decode(sample::SampleMaker& decoder, const TransformPlan& plan, const Octets& file) {
   std::vector<std::byte> out(plan.sample_bytes());
-  const std::size_t before = peak = live;
-  REQUIRE(decoder.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data()));
-  return {peak - before, live - std::min(live, before)};
+  const std::size_t before = testing::heap_live;
+  const std::size_t most = testing::peak_of([&] {
+    REQUIRE(decoder.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data()));
+  });
+  return {most, testing::heap_live - std::min<std::size_t>(testing::heap_live, before)};
 }
 
 Octets with_empty_data_chunks(const Octets& png, std::size_t count) {
@@ -92,45 +65,6 @@ TEST_CASE("an interlaced image is not kept: the next one may need its memory") {
   CHECK(use.kept < image / 2);
 }
 
-/// The most the resize of `plan` takes for images of these heights and widths, one after another.
-std::size_t resize_peak(const TransformPlan& plan, const std::vector<std::array<int, 2>>& sizes) {
-  resize::Resampler resampler(plan.pillow);
-  const std::size_t before = peak = live;
-  for (const auto& [height, width] : sizes) {
-    resampler.begin(augment::draw_geometry(plan, height, width, data::make_key(1, 0), 0));
-  }
-  return peak - before;
-}
-
-TEST_CASE("the stated memory covers a resize to less than the crop") {
-  TransformPlan plan = TransformPlan::imagenet_val();
-  plan.geometry = ResizeCenterCrop{.resize = 1, .height = 48, .width = 48};
-  DecodeLimits limits;
-  limits.max_decoder_bytes = 0;
-  CHECK(resize_peak(plan, {{65500, 65500}, {65499, 65499}, {65498, 65498}, {65497, 65497}}) <=
-        sample::SampleMaker::memory_bound(plan, limits));
-}
-
-TEST_CASE("the stated memory covers an exact size and no resize") {
-  DecodeLimits limits;
-  limits.max_decoder_bytes = 0;
-  TransformPlan plan = TransformPlan::imagenet_val();
-  const auto sizes = {std::array{65500, 2700}, {65499, 2699}, {2700, 65500}, {2699, 65499}};
-  for (const auto& [height, width] : {std::array{1, 1}, {1, 300}, {300, 1}, {8192, 8192}, {0, 0}}) {
-    plan.geometry = ResizeCenterCrop{
-        .resize = 0, .height = 48, .width = 300, .resize_height = height, .resize_width = width};
-    CHECK(resize_peak(plan, sizes) <= sample::SampleMaker::memory_bound(plan, limits));
-  }
-}
-
-TEST_CASE("the resize's rows never take more than the largest image needs") {
-  TransformPlan plan = TransformPlan::imagenet_train();
-  plan.geometry = RandomResizedCrop{.height = 8, .width = 224, .scale_min = 1, .ratio_min = 1e-3};
-  // Tall enough for the vertical pass to come first: whole source rows are kept.
-  const std::size_t alone = resize_peak(plan, {{16000, 1300}});
-  CHECK(resize_peak(plan, {{16000, 1200}, {16000, 1300}}) <= alone + alone / 4);
-}
-
 TEST_CASE("no byte for the decoder is a limit too") {
   DecodeLimits limits;
   limits.max_decoder_bytes = 0;
@@ -145,6 +79,68 @@ TEST_CASE("no byte for the decoder is a limit too") {
       decoder.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data());
   REQUIRE_FALSE(done);
   CHECK(done.error().detail.find("max_decoder_bytes") != std::string::npos);
+}
+
+TEST_CASE("a sample maker stays within the sum of its parts' bounds, by row and by canvas") {
+  std::vector<Octets> files = testing::greedy_pngs();
+  for (testing::GreedyJpeg& jpeg : testing::greedy_jpegs()) files.push_back(std::move(jpeg.file));
+  DecodeLimits limits = testing::just_enough_for_pngs();
+  limits.load_truncated = true;
+  const TransformPlan plan = TransformPlan::imagenet_train();
+  std::vector<std::byte> out(plan.sample_bytes());
+  for (const sample::Window window : {sample::Window::rows, sample::Window::canvas}) {
+    std::size_t made = 0;
+    const std::size_t most = testing::peak_of([&] {
+      sample::SampleMaker maker(plan, limits, window);
+      for (const Octets& file : files) {
+        made += maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data())
+                    .has_value();
+      }
+    });
+    CHECK(made > files.size() / 3);
+    CHECK(most > limits.max_decoder_bytes);
+    CHECK(most <= sample::SampleMaker::memory_bound(plan, limits, window));
+  }
+  CHECK(sample::SampleMaker::memory_bound(plan, limits, sample::Window::canvas) ==
+        sample::SampleMaker::memory_bound(plan, limits) + augment::Canvas::memory_bound(224, 224));
+}
+
+/// Starts at once and belongs to nobody.
+struct Detached {
+  struct promise_type {
+    Detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
+};
+
+Detached make_sample(sample::DecodePool& pool, std::uint64_t sequence, const Octets& file,
+                     std::byte* out, std::barrier<>& all) {
+  sample::Worker& worker = co_await pool.schedule(sequence);
+  (void)worker.maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out);
+  all.arrive_and_wait();  // each worker has made one
+}
+
+TEST_CASE("a decode pool stays within its workers' bounds") {
+  constexpr int workers = 3;
+  const TransformPlan plan = TransformPlan::imagenet_train();
+  const DecodeLimits limits;
+  const Octets file = testing::claiming(testing::encode_jpeg({}), 48, 65500);
+  std::vector<std::byte> out(workers * plan.sample_bytes());
+  const std::size_t most = testing::peak_of([&] {
+    sample::DecodePool pool(workers, plan, limits);
+    std::barrier<> all(workers + 1);
+    for (std::size_t i = 0; i < workers; ++i) {
+      make_sample(pool, i, file, out.data() + i * plan.sample_bytes(), all);
+    }
+    all.arrive_and_wait();
+  });
+  const std::size_t bound = sample::DecodePool::memory_bound(workers, plan, limits);
+  CHECK(most <= bound);
+  CHECK(bound >= workers * sample::SampleMaker::memory_bound(plan, limits));
+  CHECK(bound <= workers * (sample::SampleMaker::memory_bound(plan, limits) + 2048));
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include "decode/jpeg/markers.h"
 #include "decode/jpeg/session.h"
-#include "decode/max_side.h"
 
 // clang-format off
 #include <jerror.h>  // after jpeglib.h
@@ -46,14 +45,29 @@ void inverted_cmyk_to_rgb(const std::uint8_t* cmyk, int pixels, std::uint8_t* rg
   }
 }
 
+std::size_t padded(JDIMENSION blocks, int factor) {
+  const auto f = static_cast<std::size_t>(factor);
+  return (blocks + f - 1) / f * f;
+}
+
+/// What libjpeg keeps of a file of several scans: the coefficients of the whole image.
+std::size_t coefficient_bytes(const jpeg_decompress_struct& cinfo) {
+  std::size_t blocks = 0;
+  for (int c = 0; c < cinfo.num_components; ++c) {
+    const jpeg_component_info& component = cinfo.comp_info[c];
+    blocks += padded(component.width_in_blocks, component.h_samp_factor) *
+              padded(component.height_in_blocks, component.v_samp_factor);
+  }
+  return blocks * sizeof(JBLOCK);
+}
+
 }  // namespace
 
 std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
-  // Besides the coefficient arrays that max_memory_to_use bounds, libjpeg holds a strip of rows:
+  // Besides the coefficients, libjpeg holds a strip of rows:
   // 4 components x 10 row groups of at most 4 rows, an iMCU's colour rows, 65,500 samples wide.
   constexpr std::size_t strips = max_side * (4 * 10 * 4 + 4 * 8 * 4);
-  constexpr std::size_t rows = 2 * (max_side * 4 + 1024);
-  return limits.max_decoder_bytes + strips + rows;
+  return limits.max_decoder_bytes + strips + scratch_bound;
 }
 
 tl::expected<JpegHeader, Failure> JpegDecoder::header(std::span<const std::uint8_t> file,
@@ -131,6 +145,12 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
       static_cast<int>(cinfo->image_height) != header.height ||
       cinfo->num_components != header.components) {
     ERREXIT(cinfo, JERR_SOF_DUPLICATE);
+  }
+
+  // libjpeg's own limit lets through what it works on at a time: 84 MB where an image is 65,500
+  // pixels wide and at most 160 high.
+  if (jpeg_has_multiple_scans(cinfo) && coefficient_bytes(*cinfo) > limits_.max_decoder_bytes) {
+    ERREXIT1(cinfo, JERR_OUT_OF_MEMORY, 0);
   }
 
   const bool cmyk = header.components == 4;

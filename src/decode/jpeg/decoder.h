@@ -6,6 +6,7 @@
 #include <tl/expected.hpp>
 
 #include "decode/failure.h"
+#include "decode/max_side.h"
 #include "decode/row_sink.h"
 #include "decode/scratch_row.h"
 #include "ringfeed/transform.h"
@@ -29,8 +30,10 @@ class JpegDecoder {
   static tl::expected<JpegHeader, Failure> header(std::span<const std::uint8_t> file,
                                                   const DecodeLimits& limits);
 
-  /// The most bytes one decoder holds, libjpeg's included.
+  /// The most bytes one decoder holds, libjpeg's included, and what of it stays between images.
   static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
+  static constexpr std::size_t scratch_bound =
+      ScratchRow::memory_bound(max_side * 4) + ScratchRow::memory_bound(max_side * 3);
 
  private:
   enum class Ending { complete, out_of_bytes, error };

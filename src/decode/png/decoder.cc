@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "decode/max_side.h"
 #include "decode/png/session.h"
 
 namespace ringfeed::decode {
@@ -75,6 +74,12 @@ tl::expected<PngHeader, Failure> PngDecoder::header(std::span<const std::uint8_t
                    "max_decoder_bytes"));
   }
   return header;
+}
+
+std::size_t PngDecoder::memory_bound(const DecodeLimits& limits) noexcept {
+  // header() refuses what takes more; besides, zlib's window and state and libpng's own.
+  constexpr std::size_t session = 96 << 10;
+  return limits.max_decoder_bytes + session + scratch_bound;
 }
 
 tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {

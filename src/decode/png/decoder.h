@@ -6,6 +6,7 @@
 #include <tl/expected.hpp>
 
 #include "decode/failure.h"
+#include "decode/max_side.h"
 #include "decode/png/chunks.h"
 #include "decode/row_sink.h"
 #include "decode/scratch_row.h"
@@ -28,6 +29,10 @@ class PngDecoder {
   /// What stands before the image data, if it is within `limits`.
   static tl::expected<PngHeader, Failure> header(std::span<const std::uint8_t> file,
                                                  const DecodeLimits& limits);
+
+  /// The most bytes one decoder holds, libpng's included, and what of it stays between images.
+  static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
+  static constexpr std::size_t scratch_bound = ScratchRow::memory_bound(max_side * 3);
 
  private:
   bool run(PngSession& session, const PngHeader& header, std::uint8_t* rows, Region region,

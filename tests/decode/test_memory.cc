@@ -1,0 +1,57 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "decode/greedy_files.h"
+#include "decode/jpeg/decoder.h"
+#include "decode/png/decoder.h"
+#include "support/counted_heap.h"
+
+namespace ringfeed {
+namespace {
+
+/// Decodes nothing but asks for all of an image, or for none of it.
+struct NoSink final : decode::RowSink {
+  explicit NoSink(bool w = true) : wanted(w) {}
+  decode::Region begin(int height, int width) override {
+    return wanted ? decode::Region{0, 0, height, width} : decode::Region{};
+  }
+  void push_row(const std::uint8_t*) override {}
+  bool wanted;
+};
+
+TEST_CASE("a JPEG decoder stays within its bound") {
+  const auto jpegs = testing::greedy_jpegs();
+  for (const std::size_t most : {std::size_t{0}, std::size_t{20} << 20, std::size_t{100} << 20}) {
+    DecodeLimits limits;
+    limits.max_decoder_bytes = most;
+    limits.load_truncated = true;
+    decode::JpegDecoder decoder(limits);
+    std::size_t greediest = 0;
+    for (const testing::GreedyJpeg& jpeg : jpegs) {
+      NoSink sink(jpeg.wanted);
+      greediest =
+          std::max(greediest, testing::peak_of([&] { (void)decoder.decode(jpeg.file, sink); }));
+    }
+    CHECK(greediest <= decode::JpegDecoder::memory_bound(limits));
+    CHECK(greediest > most * 3 / 4);
+    CHECK(greediest > 4'000'000);
+  }
+}
+
+TEST_CASE("a PNG decoder stays within its bound") {
+  const auto pngs = testing::greedy_pngs();
+  const DecodeLimits limits = testing::just_enough_for_pngs();
+  const std::size_t greediest = testing::peak_of([&] {
+    decode::PngDecoder decoder(limits);
+    for (const testing::Octets& png : pngs) {
+      NoSink sink;
+      REQUIRE(decoder.decode(png, sink));
+    }
+  });
+  CHECK(greediest <= decode::PngDecoder::memory_bound(limits));
+  CHECK(greediest > limits.max_decoder_bytes);
+}
+
+}  // namespace
+}  // namespace ringfeed

@@ -1,0 +1,117 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "augment/canvas.h"
+#include "augment/geometry.h"
+#include "pack/packer.h"
+#include "resize/resampler.h"
+#include "support/counted_heap.h"
+
+namespace ringfeed {
+namespace {
+
+/// The most the resize of `plan` takes for images of these heights and widths, one after another.
+std::size_t resize_peak(const TransformPlan& plan, const std::vector<std::array<int, 2>>& sizes) {
+  return testing::peak_of([&] {
+    resize::Resampler resampler(plan.pillow);
+    for (const auto& [height, width] : sizes) {
+      resampler.begin(augment::draw_geometry(plan, height, width, data::make_key(1, 0), 0));
+    }
+  });
+}
+
+/// Limited to the largest of them.
+std::size_t resize_bound(const TransformPlan& plan, const std::vector<std::array<int, 2>>& sizes) {
+  std::uint64_t pixels = 0;
+  for (const auto& [height, width] : sizes) {
+    pixels = std::max(pixels, static_cast<std::uint64_t>(height) * static_cast<unsigned>(width));
+  }
+  return resize::Resampler::memory_bound(plan, pixels);
+}
+
+TEST_CASE("a resize to less than the crop stays within its bound") {
+  TransformPlan plan = TransformPlan::imagenet_val();
+  plan.geometry = ResizeCenterCrop{.resize = 1, .height = 48, .width = 48};
+  const std::vector<std::array<int, 2>> sizes{
+      {65500, 65500}, {65499, 65499}, {65498, 65498}, {65497, 65497}};
+  CHECK(resize_peak(plan, sizes) <= resize_bound(plan, sizes));
+}
+
+TEST_CASE("a resize to an exact size, and none, stay within their bound") {
+  TransformPlan plan = TransformPlan::imagenet_val();
+  const std::vector<std::array<int, 2>> sizes{
+      {65500, 2700}, {65499, 2699}, {2700, 65500}, {2699, 65499}};
+  for (const auto& [height, width] : {std::array{1, 1}, {1, 300}, {300, 1}, {8192, 8192}, {0, 0}}) {
+    plan.geometry = ResizeCenterCrop{
+        .resize = 0, .height = 48, .width = 300, .resize_height = height, .resize_width = width};
+    CHECK(resize_peak(plan, sizes) <= resize_bound(plan, sizes));
+  }
+}
+
+TEST_CASE("a resize of extreme crops stays within its bound") {
+  TransformPlan plan = TransformPlan::imagenet_train();
+  const std::vector<std::array<int, 2>> sizes{{65500, 2700}, {65499, 2699}, {65498, 2698},
+                                              {65497, 2697}, {2700, 65500}, {2699, 65499},
+                                              {2698, 65498}, {2697, 65497}, {13000, 13001}};
+  for (const auto& [height, width] : {std::array{1, 1}, {1, 224}, {224, 1}, {224, 224}}) {
+    plan.geometry = RandomResizedCrop{
+        .height = height, .width = width, .scale_min = 1, .ratio_min = 1e-5, .ratio_max = 1e5};
+    CHECK(resize_peak(plan, sizes) <= resize_bound(plan, sizes));
+  }
+  CHECK(resize_peak(plan, sizes) > resize_bound(plan, sizes) / 5);
+}
+
+TEST_CASE("a resize's scratch stops growing") {
+  const TransformPlan plan = TransformPlan::imagenet_train();
+  resize::Resampler resampler(plan.pillow);
+  const auto begin_all = [&] {
+    for (int i = 0; i < 8; ++i) {
+      resampler.begin(augment::draw_geometry(plan, 1500 - i, 140 + i, data::make_key(1, 0), 0));
+    }
+  };
+  begin_all();
+  const std::size_t held = testing::heap_live;
+  begin_all();
+  CHECK(testing::heap_live == held);
+}
+
+TEST_CASE("a packer takes what it states, for every dtype and layout") {
+  for (DType dtype : {DType::float32, DType::float16, DType::bfloat16, DType::uint8}) {
+    for (Layout layout : {Layout::nchw, Layout::channels_last}) {
+      for (int width : {1, 224, 8192}) {
+        TransformPlan plan;
+        plan.geometry = RandomResizedCrop{.height = 1, .width = width};
+        plan.dtype = dtype;
+        plan.layout = layout;
+        const std::vector<std::uint8_t> row(3 * plane_stride(width) + kernel_slack);
+        std::vector<std::byte> out(plan.sample_bytes());
+        const std::size_t bytes =
+            testing::peak_of([&] { pack::Packer(plan).row(row.data(), 0, out.data()); });
+        CHECK(bytes <= pack::Packer::memory_bound(plan));
+        CHECK(bytes + 256 >= pack::Packer::memory_bound(plan));
+      }
+    }
+  }
+}
+
+TEST_CASE("a canvas takes what it states") {
+  for (const auto& [height, width] : {std::array{1, 1}, {224, 224}, {17, 8191}}) {
+    const std::size_t bytes = testing::peak_of([h = height, w = width] { augment::Canvas(h, w); });
+    CHECK(bytes <= augment::Canvas::memory_bound(height, width));
+    CHECK(bytes + 256 >= augment::Canvas::memory_bound(height, width));
+  }
+}
+
+TEST_CASE("the resize's rows never take more than the largest image needs") {
+  TransformPlan plan = TransformPlan::imagenet_train();
+  plan.geometry = RandomResizedCrop{.height = 8, .width = 224, .scale_min = 1, .ratio_min = 1e-3};
+  // Tall enough for the vertical pass to come first: whole source rows are kept.
+  const std::size_t alone = resize_peak(plan, {{16000, 1300}});
+  CHECK(resize_peak(plan, {{16000, 1200}, {16000, 1300}}) <= alone + alone / 4);
+}
+
+}  // namespace
+}  // namespace ringfeed
