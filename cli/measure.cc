@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "checksum.h"
 
@@ -70,22 +71,17 @@ LoadRun run_loader(Loader& loader, const LoadGoal& goal, Interrupt& interrupt) {
   const double cpu_start = process_cpu_seconds();
   const auto start = Clock::now();
 
-  const auto next = [&](Epoch& epoch) -> std::optional<Batch> {
-    for (;;) {
-      try {
-        return epoch.next();
-      } catch (const LoadError& error) {
-        run.errors.push_back(error.error());
-        if (!goal.keep_going) throw;
-      }
-    }
-  };
   const auto consume = [&](std::uint64_t number) {
     Epoch epoch = loader.epoch(number);
-    while (const std::optional<Batch> batch = next(epoch)) {
+    while (NextBatch next = epoch.try_next()) {
+      if (next.error) {
+        run.errors.push_back(std::move(*next.error));
+        if (!goal.keep_going) return false;
+        continue;
+      }
       if (run.batches++ == 0) run.first_batch_seconds = seconds_since(start);
-      run.images += batch->size();
-      if (goal.checksum) run.checksum += batch_checksum(*batch, number, goal.positions);
+      run.images += next.batch->size();
+      if (goal.checksum) run.checksum += batch_checksum(*next.batch, number, goal.positions);
       const double seconds = seconds_since(start);
       if (progress.due()) {
         progress.show(progress_line(run, goal, planned, seconds, loader.stats()));
@@ -99,8 +95,8 @@ LoadRun run_loader(Loader& loader, const LoadGoal& goal, Interrupt& interrupt) {
   try {
     for (std::uint64_t number = 0; number < goal.epochs && consume(number); ++number) {
     }
-  } catch (const LoadError&) {
-    // Noted where it was caught first.
+  } catch (const LoadError& error) {
+    run.errors.push_back(error.error());
   } catch (const TimeoutError& error) {
     run.errors.push_back({Stage::read, 0, "", error.what()});
   }

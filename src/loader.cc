@@ -39,7 +39,7 @@ std::size_t fixed_bytes(const LoaderOptions& options, const TransformPlan& plan,
                         const ImageFolder& dataset) {
   const std::size_t batch = static_cast<std::size_t>(options.batch_size) * plan.sample_bytes();
   const std::size_t order =
-      (options.indices.empty() ? 2 * dataset.size() : 3 * options.indices.size()) *
+      (options.indices ? 3 * options.indices->size() : 2 * dataset.size()) *
       sizeof(std::uint32_t);  // of the epoch that ends and the one that begins
   return io::Reader::reserve_bytes(options.max_file_bytes) +
          static_cast<std::size_t>(options.prefetch_factor + callers_batches) *
@@ -69,10 +69,12 @@ void validate(const LoaderOptions& options) {
 std::size_t resolve(LoaderOptions& options, const TransformPlan& plan, const ImageFolder& dataset) {
   validate(options);
   plan.validate();
-  for (const std::uint32_t index : options.indices) {
-    require(index < dataset.size(), "indices holds " + std::to_string(index) +
-                                        ", but the dataset has " + std::to_string(dataset.size()) +
-                                        " entries");
+  if (options.indices) {
+    for (const std::uint32_t index : *options.indices) {
+      require(index < dataset.size(), "indices holds " + std::to_string(index) +
+                                          ", but the dataset has " +
+                                          std::to_string(dataset.size()) + " entries");
+    }
   }
   if (options.num_workers == 0) options.num_workers = usable_cores();
   // 320 files a worker hide 200 ms a file at 1,600 images a second.
@@ -166,8 +168,7 @@ Epoch Loader::epoch(std::uint64_t epoch, BatchSource source, const Progress& sta
 
 std::size_t Loader::samples_per_epoch() const noexcept {
   const auto& options = pipeline_->options;
-  const std::size_t total =
-      options.indices.empty() ? pipeline_->dataset.size() : options.indices.size();
+  const std::size_t total = options.indices ? options.indices->size() : pipeline_->dataset.size();
   return data::EpochOrder::share(total, pipeline_->order_options(0));
 }
 
@@ -194,7 +195,14 @@ Epoch::~Epoch() {
   if (run_ != nullptr) run_->abandon();
 }
 
-std::optional<Batch> Epoch::next() { return run_->next(); }
+NextBatch Epoch::try_next() { return run_->next(); }
+
+std::optional<Batch> Epoch::next() {
+  NextBatch next = try_next();
+  if (next.error) throw LoadError(std::move(*next.error));
+  return std::move(next.batch);
+}
+
 std::optional<std::size_t> Epoch::size() const noexcept { return run_->batches; }
 Progress Epoch::progress() const { return run_->progress(); }
 

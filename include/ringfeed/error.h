@@ -34,4 +34,10 @@ class LoadError : public std::runtime_error {
   Error error_;
 };
 
+/// Thrown by the consumer side where no batch has come within LoaderOptions::timeout.
+class TimeoutError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 }  // namespace ringfeed

@@ -8,11 +8,11 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <vector>
 
 #include "ringfeed/batch.h"
 #include "ringfeed/dataset.h"
+#include "ringfeed/detail/epoch_iterator.h"
 #include "ringfeed/error.h"
 #include "ringfeed/order.h"
 #include "ringfeed/stats.h"
@@ -34,7 +34,8 @@ struct LoaderOptions {
   int rank = 0;
   int world_size = 1;
   Uneven uneven = Uneven::pad;
-  std::vector<std::uint32_t> indices{};  ///< dataset entries to use, in this order; empty: all
+  /// Dataset entries to use, in this order; nullopt: all. An empty list is an epoch of no batches.
+  std::optional<std::vector<std::uint32_t>> indices{};
 
   ReaderKind reader = ReaderKind::automatic;  ///< automatic also asks $RINGFEED_READER
   std::size_t read_ahead_bytes = 0;           ///< encoded bytes ahead; 0: 128 KiB a file of depth
@@ -70,7 +71,17 @@ class Pipeline;
 class EpochRun;
 }  // namespace pipeline
 
-/// One pass over this rank's share. Single consumer thread; an input range, and next() beneath.
+/// What Epoch::try_next() gives: a batch, the error in a batch's place, or neither at the end.
+struct NextBatch {
+  std::optional<Batch> batch{};
+  std::optional<Error> error{};  ///< of the batch's first failed sample
+
+  /// False at the end of the epoch.
+  explicit operator bool() const noexcept { return batch || error; }
+};
+
+/// One pass over this rank's share. Single consumer thread; an input range, with next() and
+/// try_next() beneath it.
 class Epoch {
  public:
   Epoch(Epoch&&) noexcept;
@@ -78,11 +89,16 @@ class Epoch {
   /// Abandons what is left; never waits for I/O.
   ~Epoch();
 
-  /// The next batch, or nothing at the end of the epoch or after Loader::stop(). Throws LoadError
-  /// for the first failed sample of the batch whose turn it is; that batch counts as consumed and
-  /// next() may go on. Where the threads cannot start, LoadError of stage setup, and no batch is
-  /// consumed. Throws TimeoutError naming the files outstanding after `timeout`, and
-  /// std::logic_error in a forked child or once another epoch of the loader has begun.
+  /// The next batch, or the error of its first failed sample: that batch counts as taken, and the
+  /// next call goes on behind it. Neither at the end of the epoch or after Loader::stop().
+  ///
+  /// What no batch is to blame for is thrown, and no batch is lost: LoadError of stage setup where
+  /// the threads cannot start, TimeoutError naming the files outstanding after `timeout`, what
+  /// while_waiting, the allocator or a BatchSource throws, and std::logic_error in a forked child
+  /// or once another epoch of the loader has begun.
+  NextBatch try_next();
+
+  /// The same for those who prefer exceptions: throws the error as LoadError.
   std::optional<Batch> next();
 
   /// Batches this epoch yields from its start position on; nothing with a BatchSource.
@@ -92,27 +108,7 @@ class Epoch {
   /// Loader::epoch() to go on from here.
   Progress progress() const;
 
-  class iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = Batch;
-    using difference_type = std::ptrdiff_t;
-    using pointer = Batch*;
-    using reference = Batch&;
-    Batch& operator*() const noexcept { return **current_; }
-    Batch* operator->() const noexcept { return &**current_; }
-    iterator& operator++() {
-      *current_ = epoch_->next();
-      return *this;
-    }
-    bool operator==(std::default_sentinel_t) const noexcept { return !current_->has_value(); }
-
-   private:
-    friend class Epoch;
-    iterator(Epoch* epoch, std::optional<Batch>* current) : epoch_(epoch), current_(current) {}
-    Epoch* epoch_;
-    std::optional<Batch>* current_;
-  };
+  using iterator = detail::EpochIterator<Epoch, Batch>;
   iterator begin() {
     current_ = next();
     return {this, &current_};
@@ -124,12 +120,6 @@ class Epoch {
   explicit Epoch(std::shared_ptr<pipeline::EpochRun> run);
   std::shared_ptr<pipeline::EpochRun> run_;
   std::optional<Batch> current_;
-};
-
-/// No batch within LoaderOptions::timeout.
-class TimeoutError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
 };
 
 /// Reads, decodes and batches a folder. Threads start at the first epoch() and serve all epochs;

@@ -36,27 +36,7 @@ class DataLoader {
     /// What has been taken; give it to DataLoader::epoch() to go on from here.
     Progress progress() const { return batches_.progress(); }
 
-    class iterator {
-     public:
-      using iterator_category = std::input_iterator_tag;
-      using value_type = Example;
-      using difference_type = std::ptrdiff_t;
-      using pointer = Example*;
-      using reference = Example&;
-      Example& operator*() const noexcept { return **current_; }
-      Example* operator->() const noexcept { return &**current_; }
-      iterator& operator++() {
-        *current_ = epoch_->next();
-        return *this;
-      }
-      bool operator==(std::default_sentinel_t) const noexcept { return !current_->has_value(); }
-
-     private:
-      friend class Epoch;
-      iterator(Epoch* epoch, std::optional<Example>* current) : epoch_(epoch), current_(current) {}
-      Epoch* epoch_;
-      std::optional<Example>* current_;
-    };
+    using iterator = detail::EpochIterator<Epoch, Example>;
     iterator begin() {
       current_ = next();
       return {this, &current_};

@@ -54,9 +54,6 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
       "uneven", uneven, {{"pad", Uneven::pad}, {"drop", Uneven::drop}, {"keep", Uneven::keep}});
   if (!indices.is_none()) {
     options.indices = checked_entries(indices, dataset.size(), "indices");
-    // The core takes an empty list for the whole dataset.
-    if (options.indices.empty())
-      throw nb::value_error("indices is empty: there is nothing to load");
   }
   options.reader = choose<ReaderKind>(
       "reader", reader,

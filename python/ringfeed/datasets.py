@@ -277,8 +277,7 @@ class Source:
 
     native: _ringfeed.Dataset
     indices: NDArray[np.uint32] | None
-    """Entries of `native` to use, in this order, shape [n]; None: all. An empty Subset has none,
-    which is not the same as None."""
+    """Entries of `native` to use, in this order, shape [n]; None: all."""
     transform: Any
     target_transform: Callable[[int], Any] | None
 

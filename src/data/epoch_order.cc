@@ -44,7 +44,8 @@ std::size_t EpochOrder::share(std::size_t total, const OrderOptions& options) no
   return 0;
 }
 
-EpochOrder::EpochOrder(std::size_t dataset_size, std::span<const std::uint32_t> indices,
+EpochOrder::EpochOrder(std::size_t dataset_size,
+                       std::optional<std::span<const std::uint32_t>> indices,
                        const OrderOptions& options)
     : options_(options) {
   require(options.world_size > 0, "world_size must be at least 1");
@@ -53,15 +54,15 @@ EpochOrder::EpochOrder(std::size_t dataset_size, std::span<const std::uint32_t> 
               std::to_string(options.world_size) + ")");
   require(dataset_size <= std::numeric_limits<std::uint32_t>::max(),
           "a dataset holds at most 2^32 - 1 samples");
-  if (indices.empty()) {
+  if (!indices) {
     order_.resize(dataset_size);
     std::iota(order_.begin(), order_.end(), 0u);
   } else {
-    for (const std::uint32_t index : indices) {
+    for (const std::uint32_t index : *indices) {
       require(index < dataset_size, "index " + std::to_string(index) + " is outside [0, " +
                                         std::to_string(dataset_size) + ")");
     }
-    order_.assign(indices.begin(), indices.end());
+    order_.assign(indices->begin(), indices->end());
   }
   if (options.shuffle) permute(order_, make_key(options.seed, options.epoch));
   size_ = share(order_.size(), options);

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,9 +33,9 @@ struct OrderOptions {
 /// epoch) and the same on every rank and for every start.
 class EpochOrder {
  public:
-  /// `indices` empty: 0 … dataset_size - 1. Throws std::invalid_argument for a rank outside
+  /// `indices` nullopt: 0 … dataset_size - 1. Throws std::invalid_argument for a rank outside
   /// [0, world_size) or an index outside the dataset.
-  EpochOrder(std::size_t dataset_size, std::span<const std::uint32_t> indices,
+  EpochOrder(std::size_t dataset_size, std::optional<std::span<const std::uint32_t>> indices,
              const OrderOptions& options);
 
   std::size_t size() const noexcept;  ///< of this rank, padding included

@@ -101,12 +101,12 @@ void EpochRun::fill() {
   }
 }
 
-std::optional<Batch> EpochRun::end() {
+NextBatch EpochRun::end() {
   if (order_failure_) std::rethrow_exception(std::exchange(order_failure_, nullptr));
-  return std::nullopt;
+  return {};
 }
 
-std::optional<Batch> EpochRun::next() {
+NextBatch EpochRun::next() {
   if (pipeline->forked()) {
     throw std::logic_error(
         "ringfeed::Loader does not survive fork(): its threads exist in the parent only; make the "
@@ -120,7 +120,7 @@ std::optional<Batch> EpochRun::next() {
   if (channel.exhausted()) return end();
   if (channel.cancelled()) {
     pipeline->rethrow_if_broken();  // not a quiet end: the reader thread failed between two calls
-    return std::nullopt;
+    return {};
   }
   const auto began = Clock::now();
   if (!begun_) {
@@ -137,7 +137,7 @@ std::optional<Batch> EpochRun::next() {
   auto delivery = take(began);
   if (!delivery) {
     pipeline->rethrow_if_broken();
-    return std::nullopt;
+    return {};
   }
   progress_.delivered(static_cast<std::uint64_t>(delivery->batch.number));
   pipeline->delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
@@ -148,8 +148,8 @@ std::optional<Batch> EpochRun::next() {
     // Not at the price of the batch in hand: the next call asks again, and throws.
   }
   if (channel.exhausted()) pipeline->clock.stop();
-  if (delivery->error) throw LoadError(std::move(*delivery->error));
-  return std::move(delivery->batch);
+  if (delivery->error) return {.error = std::move(delivery->error)};
+  return {.batch = std::move(delivery->batch)};
 }
 
 /// The batch whose turn it is; nothing once cancelled.

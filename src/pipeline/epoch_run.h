@@ -28,7 +28,7 @@ class EpochRun : public std::enable_shared_from_this<EpochRun> {
            std::optional<std::size_t> batches, const Progress& start);
 
   // Consumer thread.
-  std::optional<Batch> next();
+  NextBatch next();  // of Epoch::try_next()
   void abandon() noexcept;
   void supersede() noexcept;
   Progress progress() const { return progress_.progress(); }
@@ -44,7 +44,7 @@ class EpochRun : public std::enable_shared_from_this<EpochRun> {
   void enqueue(std::uint64_t index, std::vector<data::Sample> samples);
   bool open();
   void fill();
-  std::optional<Batch> end();
+  NextBatch end();
   std::optional<batch::Channel::Delivery> take(std::chrono::steady_clock::time_point began);
   [[noreturn]] void time_out();
 

@@ -204,7 +204,7 @@ TEST_CASE("draws are what the decoder used, for every plan and rank and odd file
 TEST_CASE("a subset's draws are its own, and of nothing there are none") {
   const ImageFolder folder = odd().folder();
   auto options = small_options();
-  options.indices = {3, 1, 3, 7};
+  options.indices = std::vector<std::uint32_t>{3, 1, 3, 7};
   Loader loader(folder, plans()[0], options);
   check_delivery(loader.epoch(0), folder, plans()[0], options, 0, loader.draws(0));
   CHECK(Loader(listing({}), plans()[0], small_options()).draws(0).empty());

@@ -116,13 +116,12 @@ TEST_CASE("a failed sample raises at its batch, names stage and file, and the ep
     Epoch epoch = loader.epoch(0);
     std::vector<std::string> faults;
     std::vector<std::int64_t> batches;
-    for (;;) {
-      try {
-        auto batch = epoch.next();
-        if (!batch) break;
-        batches.push_back(batch->number);
-      } catch (const LoadError& error) {
-        faults.push_back(std::string(to_string(error.error().stage)) + " " + error.error().path +
+    while (const NextBatch next = epoch.try_next()) {
+      CHECK(next.batch.has_value() != next.error.has_value());
+      if (next.batch) {
+        batches.push_back(next.batch->number);
+      } else {
+        faults.push_back(std::string(to_string(next.error->stage)) + " " + next.error->path +
                          " after " + std::to_string(batches.size()));
       }
     }
@@ -132,6 +131,47 @@ TEST_CASE("a failed sample raises at its batch, names stage and file, and the ep
     CHECK(faults[1] == "open " + files.file(1, 3).string() + " after 4");
     CHECK(loader.stats().read.failed == 1);
     CHECK(loader.stats().decode.failed == 1);
+  }
+}
+
+TEST_CASE("next() throws the error that try_next() gives, and both go on behind it") {
+  SampleFolder files(1, 3);
+  std::filesystem::resize_file(files.file(0, 1), 300);
+  auto options = small_options();
+  options.batch_size = 1;
+  options.shuffle = false;
+  Loader loader(open(files.root()), small_plan(), options);
+  Epoch values = loader.epoch(0);
+  CHECK(values.try_next().batch->number == 0);
+  const NextBatch failed = values.try_next();
+  REQUIRE(failed.error);
+  CHECK(values.progress() == Progress{2, {}});
+  CHECK(values.next()->number == 2);
+  CHECK_FALSE(values.try_next());
+
+  Epoch exceptions = loader.epoch(0);
+  CHECK(exceptions.next()->number == 0);
+  CHECK_THROWS_WITH_AS((void)exceptions.next(), failed.error->message().c_str(), LoadError);
+  CHECK(exceptions.progress() == Progress{2, {}});
+  CHECK(exceptions.try_next().batch->number == 2);
+  CHECK_FALSE(exceptions.next());
+}
+
+TEST_CASE("a list of no entries is an epoch of no batches, and no list is the whole dataset") {
+  for (const Uneven uneven : {Uneven::pad, Uneven::drop, Uneven::keep}) {
+    auto options = small_options();
+    options.uneven = uneven;
+    options.rank = 1;
+    options.world_size = 2;
+    options.indices.emplace();
+    Loader none(open(folder().root()), small_plan(), options);
+    CHECK(none.samples_per_epoch() == 0);
+    CHECK(none.batches_per_epoch() == 0);
+    CHECK(none.draws(0).empty());
+    CHECK_FALSE(none.epoch(0).try_next());
+    options.indices.reset();
+    Loader all(open(folder().root()), small_plan(), options);
+    CHECK(all.samples_per_epoch() == (uneven == Uneven::pad ? 53 : 52));
   }
 }
 
@@ -147,12 +187,11 @@ TEST_CASE("a FIFO, an empty file and one over the size limit are errors, not han
     Epoch epoch = loader.epoch(0);
     std::set<std::string> failed;
     std::size_t good = 0;
-    for (;;) {
-      try {
-        if (!epoch.next()) break;
+    while (const NextBatch next = epoch.try_next()) {
+      if (next.batch) {
         ++good;
-      } catch (const LoadError& error) {
-        failed.insert(std::filesystem::path(error.error().path).filename());
+      } else {
+        failed.insert(std::filesystem::path(next.error->path).filename());
       }
     }
     CHECK(good == 4);
@@ -201,14 +240,7 @@ TEST_CASE("a cut file that looks whole is read again while large ones hold every
     Loader loader(open(files.root()), small_plan(), options);
     Epoch epoch = loader.epoch(0);
     int whole = 0, failed = 0;
-    for (;;) {
-      try {
-        if (!epoch.next()) break;
-        ++whole;
-      } catch (const LoadError&) {
-        ++failed;
-      }
-    }
+    while (const NextBatch next = epoch.try_next()) ++(next.batch ? whole : failed);
     CHECK(whole == 20);
     CHECK(failed == 20);
   }
@@ -517,7 +549,7 @@ TEST_CASE("options that make no sense are refused when the loader is made") {
   refuses([](auto& o) { o.rank = 1; });
   refuses([](auto& o) { o.max_file_bytes = 0; });
   refuses([](auto& o) { o.read_ahead_bytes = 1; });
-  refuses([](auto& o) { o.indices = {105}; });
+  refuses([](auto& o) { o.indices = std::vector<std::uint32_t>{105}; });
 }
 
 TEST_CASE("dropping a superseded epoch does not stop the clock of the next") {

@@ -51,17 +51,16 @@ std::vector<std::string> load(const std::string& root, const std::vector<std::st
   Loader loader(ImageFolder::from_samples(root, {}, paths, labels), plan, options);
   Epoch epoch = loader.epoch(0);
   std::vector<std::string> outcome;
-  for (;;) {
-    try {
-      const auto batch = epoch.next();
-      if (!batch) return outcome;
+  while (const NextBatch next = epoch.try_next()) {
+    if (const auto& batch = next.batch) {
       outcome.push_back(std::to_string(batch->labels[0]) + " " +
                         std::to_string(std::to_integer<int>(batch->pixels()[0])));
-    } catch (const LoadError& error) {
-      outcome.push_back(std::string(to_string(error.error().stage)) + " " +
-                        std::to_string(error.error().code) + " " + error.error().path);
+    } else {
+      outcome.push_back(std::string(to_string(next.error->stage)) + " " +
+                        std::to_string(next.error->code) + " " + next.error->path);
     }
   }
+  return outcome;
 }
 
 }  // namespace
