@@ -6,18 +6,20 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/expected.h"
 #include "io/credits.h"
+#include "io/depth_limit.h"
 #include "io/engine.h"
 #include "io/size_guess.h"
 
 namespace ringfeed::io {
 
-/// A whole file in its Buffer' memory.
+/// A whole file in its Buffer's memory.
 struct Encoded {
   std::size_t size = 0;
   /// A read past the end returned 0. Otherwise a short read met a clean end and was believed.
@@ -42,10 +44,12 @@ struct ReaderOptions {
 };
 
 /// Reads whole files of unknown size through an Engine, within Credits: the attempts, their slots
-/// and buffers, growth, and the verdict on where a file ends. Reader thread only; awaiting
-/// coroutines are resumed from complete(), serve() and cancel_before().
+/// and buffers, and growth. Reader thread only; awaiting coroutines are resumed from complete(),
+/// serve() and cancel_before(). Asks for no time: `now` is the caller's.
 class Reader {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// Bytes the reserve must have so that any legal file fits with its end known.
   static std::size_t reserve_bytes(std::size_t max_file_bytes) noexcept {
     return Arena::round_up(max_file_bytes + 1);
@@ -63,15 +67,16 @@ class Reader {
   class Read;
   /// Awaitable: reads `file` into `buffer` from `offset` on (bytes before it are there already and
   /// stay), growing them as needed. Afterwards `buffer` has the file's size, rounded up to a page.
-  /// `buffer` must outlive the await. With offset 0, can_start() must hold.
-  Read read(std::uint64_t sequence, std::uint64_t file, Buffer& buffer, std::size_t offset = 0);
+  /// `buffer` must outlive the await, and is empty meanwhile. With offset 0, can_start() must hold.
+  Read read(Clock::time_point now, std::uint64_t sequence, std::uint64_t file, Buffer& buffer,
+            std::size_t offset = 0);
 
   /// Feeds one of the engine's completions.
-  void complete(const Engine::Completion& completion);
+  void complete(Clock::time_point now, const Engine::Completion& completion);
   /// Starts what waits for room, a slot or descriptors. Once per turn of the loop.
-  void serve(std::uint64_t oldest);
+  void serve(Clock::time_point now, std::uint64_t oldest);
   /// True while somebody waits for bytes or slots to be freed.
-  bool hungry() const noexcept;
+  bool short_of_room() const noexcept;
   /// Gives up the reads of lower sequences, now and in future; they end with ECANCELED, those under
   /// way as their completions come. May be asked again: a cancellation that meets a file between
   /// its open and its read is lost.
@@ -81,24 +86,25 @@ class Reader {
   /// Reads that have not ended, those included that wait for a slot.
   std::size_t unfinished() const noexcept { return in_flight_ + waiting_.size(); }
   /// Paths of the files being read, oldest first, with the seconds each has taken.
-  std::vector<std::string> outstanding() const;
+  std::vector<std::string> outstanding(Clock::time_point now) const;
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Attempt;
+  using Result = Expected<Encoded>;
 
   bool has_slot() const noexcept;
   bool cancelled(std::uint64_t sequence) const noexcept { return sequence < cancelled_before_; }
-  void start(Read& read);
+  void start(Clock::time_point now, Read& read);
   void wait_for_slot(Read& read);
   bool make_slot(const Read& read);
   Read& release(Attempt& attempt);
   void issue(Attempt& attempt);
-  void on_bytes(Attempt& attempt, std::size_t bytes);
-  void on_error(Attempt& attempt, Engine::Step step, int error);
+  std::optional<Result> on_bytes(Attempt& attempt, std::size_t bytes);
+  std::optional<Result> on_error(Attempt& attempt, Engine::Step step, int error);
   void grow(Attempt& attempt);
-  void finish(Attempt& attempt, Expected<Encoded> result);
-  Error error(const Attempt& attempt, Stage stage, int code, std::string detail) const;
+  void end(Attempt& attempt, Result result);
+  tl::unexpected<Error> error(const Attempt& attempt, Stage stage, int code,
+                              std::string detail) const;
 
   Engine& engine_;
   Credits& credits_;
@@ -106,14 +112,9 @@ class Reader {
   SizeGuess guess_;
   std::vector<std::unique_ptr<Attempt>> attempts_;  // by slot
   std::vector<std::uint32_t> free_slots_;
-  std::vector<Read*> waiting_;    // reads that found no slot, by sequence
-  std::vector<Attempt*> parked_;  // refused for want of descriptors; again when others finish
-  std::size_t releases_ = 0;      // slots released since the last was parked
-  std::size_t operations_ = 0;    // of the engine's, outstanding
-  Attempt* alone_ = nullptr;      // the last issued, if nothing else was outstanding then
-  std::size_t in_flight_ = 0;     // attempts that have a slot
-  std::size_t depth_ = 0;         // below slots after the kernel ran out of something
-  std::size_t calm_ = 0;          // files read since something ran out, or since depth_ rose
+  std::vector<Read*> waiting_;  // reads that found no slot, by sequence
+  std::size_t in_flight_ = 0;   // attempts that have a slot
+  DepthLimit depth_limit_;
   std::uint64_t cancelled_before_ = 0;
 };
 
@@ -122,17 +123,23 @@ class Reader::Read {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) {
     handle_ = handle;
-    reader_.start(*this);
+    reader_.start(asked_, *this);
   }
   Expected<Encoded> await_resume() noexcept { return std::move(result_); }
 
  private:
   friend class Reader;
-  Read(Reader& reader, std::uint64_t sequence, std::uint64_t file, Buffer& buffer,
-       std::size_t offset) noexcept
-      : reader_(reader), sequence_(sequence), file_(file), buffer_(buffer), offset_(offset) {}
+  Read(Reader& reader, Clock::time_point asked, std::uint64_t sequence, std::uint64_t file,
+       Buffer& buffer, std::size_t offset) noexcept
+      : reader_(reader),
+        asked_(asked),
+        sequence_(sequence),
+        file_(file),
+        buffer_(buffer),
+        offset_(offset) {}
 
   Reader& reader_;
+  Clock::time_point asked_;
   std::uint64_t sequence_;
   std::uint64_t file_;
   Buffer& buffer_;

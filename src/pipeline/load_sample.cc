@@ -33,7 +33,7 @@ coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<EpochRun> run,
   // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
   Expected<io::Encoded> file;
   if (self.dataset.index().regular(sample.entry)) {
-    file = co_await self.reader_->read(ticket.sequence, sample.entry, ticket.buffer);
+    file = co_await self.reader_->read(self.now_, ticket.sequence, sample.entry, ticket.buffer);
   } else {
     file = self.irregular(sample.entry);
   }
@@ -63,7 +63,8 @@ coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<EpochRun> run,
     // The file seemed to end cleanly and yet lacks data: look behind the end before judging it. No
     // place is held meanwhile, so that an abandoned batch's memory never waits for I/O.
     co_await self.on_reader_thread();
-    file = co_await self.reader_->read(ticket.sequence, sample.entry, ticket.buffer, file->size);
+    file = co_await self.reader_->read(self.now_, ticket.sequence, sample.entry, ticket.buffer,
+                                       file->size);
   }
 }
 

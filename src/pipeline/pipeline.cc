@@ -25,7 +25,7 @@ constexpr std::chrono::seconds drain_limit{5};
 // Samples whose return is worth a wake-up: their bytes are for new reads, or for files that wait to
 // grow. (Waking for each while a file waits to grow cost 0.20 system calls an image, not 0.14.)
 constexpr std::size_t refill = 32;
-constexpr std::size_t refill_hungry = 8;
+constexpr std::size_t refill_while_short = 8;
 // Samples started before the ring is entered: cached files are read in there, and a decoder without
 // work waits for the first of them.
 constexpr std::size_t spawned_at_once = 32;
@@ -199,6 +199,8 @@ void Pipeline::note_engine() {
 
 void Pipeline::loop() {
   for (;;) {
+    now_ = io::Reader::Clock::now();
+    for (const auto& completion : completions_) reader_->complete(now_, completion);
     inbox_.take(finished_, calls_);
     for (const auto handle : finished_) scope_.collect(handle);
     for (const auto& call : calls_) call();
@@ -207,7 +209,7 @@ void Pipeline::loop() {
       for (const auto& run : runs_) run->channel.cancel();
       reader_->cancel_before(UINT64_MAX);
     }
-    reader_->serve(sequences_.oldest());
+    reader_->serve(now_, sequences_.oldest());
     for (const auto& run : runs_) run->channel.resume_cells();
     const bool watching = !stopping && watch_window();
     const bool more = spawn_samples();
@@ -219,13 +221,13 @@ void Pipeline::loop() {
     std::size_t held = reader_->unfinished();
     for (const auto& run : runs_) held += run->channel.waiting();
     const std::size_t wake_after =
-        stopping ? 1 : scope_.wake_after(held, reader_->hungry() ? refill_hungry : refill);
+        stopping ? 1
+                 : scope_.wake_after(held, reader_->short_of_room() ? refill_while_short : refill);
     auto until = io::Engine::at_once;
     if (!more && inbox_.prepare_to_sleep(wake_after)) {
-      until = watching ? io::Engine::Clock::now() + nap : io::Engine::for_ever;
+      until = watching ? now_ + nap : io::Engine::for_ever;
     }
     engine_->poll(until, completions_);
-    for (const auto& completion : completions_) reader_->complete(completion);
   }
   // Both own runs, and those the pipeline.
   runs_.clear();
@@ -240,8 +242,7 @@ bool Pipeline::watch_window() {
   // sample that their batch waits for.
   using Idle = sample::DecodePool::Idle;
   const auto idle = decoders_->idle_time(Idle::starved) + decoders_->idle_time(Idle::blocked);
-  window_->note(ReadAheadWindow::Clock::now(),
-                reads_out_ ? idle - idle_noted_ : ReadAheadWindow::Clock::duration{0});
+  window_->note(now_, reads_out_ ? idle - idle_noted_ : ReadAheadWindow::Clock::duration{0});
   idle_noted_ = idle;
   return !window_->open() && reader_->in_flight() > 0 && decoders_->queued() == 0;
 }
@@ -323,7 +324,7 @@ void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) {
 std::optional<std::vector<std::string>> Pipeline::outstanding() {
   auto answer = std::make_shared<std::promise<std::vector<std::string>>>();
   auto files = answer->get_future();
-  inbox_.post([this, answer] { answer->set_value(reader_->outstanding()); });
+  inbox_.post([this, answer] { answer->set_value(reader_->outstanding(now_)); });
   if (files.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return std::nullopt;
   try {
     return files.get();

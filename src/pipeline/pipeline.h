@@ -104,7 +104,8 @@ class Pipeline {
   std::unique_ptr<io::Credits> credits_;
   std::unique_ptr<io::Reader> reader_;
   std::optional<ReadAheadWindow> window_;
-  bool reads_out_ = false;  // when it was last noted, as is:
+  io::Reader::Clock::time_point now_;  // of this turn of the loop
+  bool reads_out_ = false;             // when it was last noted, as is:
   ReadAheadWindow::Clock::duration idle_noted_{0};
   std::unique_ptr<sample::DecodePool> decoders_;
   coro::FramePool frames_;

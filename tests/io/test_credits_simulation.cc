@@ -105,7 +105,7 @@ struct Simulation {
 };
 
 coro::Task sample(Simulation& sim, std::size_t k, Flight flight) {
-  auto file = co_await sim.reader->read(flight.sequence, k, flight.buffer);
+  auto file = co_await sim.reader->read({}, flight.sequence, k, flight.buffer);
   auto cell = co_await sim.channel.await_cell({k / sim.scenario.batch, k % sim.scenario.batch});
   if (!cell) co_return;
   if (!file) {
@@ -132,7 +132,7 @@ void Simulation::turn() {
   do {
     inbox.take(finished, calls);
     for (auto handle : finished) scope.collect(handle);
-    reader->serve(tracker.oldest());
+    reader->serve({}, tracker.oldest());
     channel.resume_cells();
     while (!stopped && next < scenario.samples && reader->can_start()) {
       Buffer buffer = credits.try_acquire(reader->guess());
@@ -140,8 +140,8 @@ void Simulation::turn() {
       scope.spawn(sample(*this, next++, Flight(tracker, std::move(buffer))));
     }
     REQUIRE(credits.in_use() <= scenario.bytes + Reader::reserve_bytes(scenario.max_file));
-  } while (!inbox.prepare_to_sleep(
-      scope.wake_after(reader->unfinished() + channel.waiting(), reader->hungry() ? 8 : 32)));
+  } while (!inbox.prepare_to_sleep(scope.wake_after(reader->unfinished() + channel.waiting(),
+                                                    reader->short_of_room() ? 8 : 32)));
 }
 
 void Simulation::consume() {
@@ -174,13 +174,13 @@ bool Simulation::happen() {
     decoding.erase(decoding.begin() + static_cast<std::ptrdiff_t>(i - operations));
     handle.resume();
   } else if (engine.operations[i].cancelled && chance(0.5)) {
-    reader->complete(engine.refuse(i, ECANCELED));
+    reader->complete({}, engine.refuse(i, ECANCELED));
   } else if (engine.operations[i].open && chance(scenario.starved)) {
-    reader->complete(engine.refuse(i, EMFILE));
+    reader->complete({}, engine.refuse(i, EMFILE));
   } else if (chance(scenario.broken)) {
-    reader->complete(engine.break_read(i, EIO));
+    reader->complete({}, engine.break_read(i, EIO));
   } else {
-    reader->complete(engine.answer(i, chance(0.1) ? 1 + random() % page : SIZE_MAX));
+    reader->complete({}, engine.answer(i, chance(0.1) ? 1 + random() % page : SIZE_MAX));
   }
   return true;
 }

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 
 using namespace ringfeed;
 using namespace ringfeed::io;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -35,7 +37,10 @@ struct Fixture {
     options.ends_cleanly = [](std::span<const std::byte> tail) {
       return tail.back() == std::byte{'.'};
     };
-    options.report = [this](const ReadReport&) { ++reported; };
+    options.report = [this](const ReadReport& report) {
+      ++reported;
+      latency = report.latency;
+    };
     reader = std::make_unique<Reader>(engine, credits, std::move(options));
   }
 
@@ -54,10 +59,12 @@ struct Fixture {
   void serve(std::uint64_t oldest = 0) {
     inbox.take(finished, calls);
     for (auto handle : finished) scope.collect(handle);
-    reader->serve(oldest);
+    reader->serve(now, oldest);
   }
 
+  Reader::Clock::time_point now{};
   int reported = 0;
+  Reader::Clock::duration latency{0};  // of the last reported
   FakeEngine engine;
   Credits credits;
   std::unique_ptr<Reader> reader;
@@ -70,7 +77,7 @@ struct Fixture {
 
 coro::Task reading(Fixture& f, std::uint64_t sequence, std::uint64_t file, Result& result,
                    Buffer buffer, std::size_t offset) {
-  auto encoded = co_await f.reader->read(sequence, file, buffer, offset);
+  auto encoded = co_await f.reader->read(f.now, sequence, file, buffer, offset);
   if (encoded) result.bytes.assign(reinterpret_cast<const char*>(buffer.data()), encoded->size);
   result.value = std::move(encoded);
 }
@@ -78,6 +85,11 @@ coro::Task reading(Fixture& f, std::uint64_t sequence, std::uint64_t file, Resul
 void Fixture::read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t buffer,
                    std::size_t offset) {
   scope.spawn(reading(*this, sequence, file, result, credits.try_acquire(buffer), offset));
+}
+
+coro::Task borrowing(Fixture& f, Buffer& buffer, bool& ended) {
+  co_await f.reader->read(f.now, 0, 1, buffer);
+  ended = true;
 }
 
 std::string clean(std::size_t n) { return std::string(n - 1, 'x') + '.'; }
@@ -90,18 +102,18 @@ TEST_CASE("a short read with a clean end is believed; without one it is asked ag
   f.add(2, std::string(100, 'x'));
   Result a, b;
   f.read(0, 1, a);
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(a.value);
   CHECK(a.bytes == clean(100));
   CHECK_FALSE((*a.value)->end_confirmed);
 
   f.read(1, 2, b);
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE_FALSE(b.value);
   REQUIRE(f.engine.operations.size() == 1);
   CHECK_FALSE(f.engine.operations[0].open);
   CHECK(f.engine.operations[0].offset == 100);
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(b.value);
   CHECK((*b.value)->end_confirmed);
   CHECK(b.bytes == std::string(100, 'x'));
@@ -112,8 +124,8 @@ TEST_CASE("an error behind a short read is that file's error, with errno and pat
   f.add(1, std::string(100, 'x'));
   Result a;
   f.read(0, 1, a);
-  f.reader->complete(f.engine.answer(0, 60));
-  f.reader->complete(f.engine.break_read(0, EIO));
+  f.reader->complete(f.now, f.engine.answer(0, 60));
+  f.reader->complete(f.now, f.engine.break_read(0, EIO));
   REQUIRE(a.value);
   REQUIRE_FALSE(*a.value);
   CHECK((*a.value).error().stage == Stage::read);
@@ -127,8 +139,8 @@ TEST_CASE("a missing file is an open error; an empty one a read error; neither i
   Result a, b;
   f.read(0, 1, a);
   f.read(1, 2, b);
-  f.reader->complete(f.engine.answer(0));
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   CHECK((*a.value).error().stage == Stage::open);
   CHECK((*a.value).error().code == ENOENT);
   CHECK((*b.value).error().stage == Stage::read);
@@ -147,7 +159,7 @@ TEST_CASE("a file larger than its buffer grows on the same open file and keeps i
     f.serve();
     REQUIRE(f.engine.operations.size() == 1);
     CHECK(f.engine.operations[0].open == (turns == 0));
-    f.reader->complete(f.engine.answer(0));
+    f.reader->complete(f.now, f.engine.answer(0));
     REQUIRE(++turns < 20);
   }
   CHECK(a.bytes == content);
@@ -162,7 +174,7 @@ TEST_CASE("a file that ends exactly with its buffer is whole, and one byte over 
   f.read(1, 2, b, 2 * page);
   for (int turn = 0; turn < 10 && !(a.value && b.value); ++turn) {
     f.serve();
-    while (!f.engine.operations.empty()) f.reader->complete(f.engine.answer(0));
+    while (!f.engine.operations.empty()) f.reader->complete(f.now, f.engine.answer(0));
   }
   REQUIRE(a.value);
   CHECK(*a.value);
@@ -178,19 +190,19 @@ TEST_CASE("growth goes before new samples, and the oldest gets the reserve when 
   Result a, b;
   f.read(0, 1, a, 2 * page);
   f.read(1, 2, b, 2 * page);
-  f.reader->complete(f.engine.answer(0));
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   CHECK(f.credits.growth_waits());
   CHECK_FALSE(f.credits.try_acquire(1));
   f.serve(0);
   REQUIRE(f.engine.operations.size() == 1);
   CHECK(f.engine.operations[0].path == "f1");
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(a.value);
   CHECK(a.bytes == clean(3 * page));
   f.serve(1);  // the first frame is gone, its bytes and the reserve with it
   REQUIRE(f.engine.operations.size() == 1);
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(b.value);
   f.serve(2);
   CHECK(f.credits.in_use() == 0);
@@ -204,8 +216,8 @@ TEST_CASE("a whole file read again from its end tells truncation from a lying sh
   f.read(0, 1, a, page, 100);
   CHECK(f.engine.operations[0].open);
   CHECK(f.engine.operations[0].offset == 100);
-  f.reader->complete(f.engine.answer(0));
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(a.value);
   CHECK((*a.value)->size == 150);
   CHECK((*a.value)->end_confirmed);
@@ -218,20 +230,20 @@ TEST_CASE("a file that waits to grow gives its slot to an older one's second rea
   Result a, b;
   Buffer older = f.credits.try_acquire(page);
   f.read(1, 2, b);
-  f.reader->complete(f.engine.answer(0));  // wants what `older` holds, and has the only slot
+  f.reader->complete(f.now, f.engine.answer(0));  // wants what `older` holds, and has the only slot
   f.serve(0);
   REQUIRE(f.engine.operations.empty());
   f.scope.spawn(reading(f, 0, 1, a, std::move(older), 100));
   f.serve(0);
   REQUIRE(f.engine.operations.size() == 1);
   CHECK(f.engine.operations[0].path == "f1");
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   CHECK(a.value);
   f.serve(1);  // the older frame is gone; the younger asks again, and is served in the same turn
   REQUIRE(f.engine.operations.size() == 1);
   CHECK(f.engine.operations[0].open);
   CHECK(f.engine.operations[0].offset == page);
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(b.value);
   CHECK(b.bytes == clean(2 * page));
 }
@@ -241,16 +253,16 @@ TEST_CASE("running out of descriptors goes shallower and loses nothing") {
   for (int i = 0; i < 4; ++i) f.add(static_cast<std::uint64_t>(i), clean(100));
   Result r[4];
   for (std::uint64_t i = 0; i < 4; ++i) f.read(i, i, r[i]);
-  f.reader->complete(f.engine.refuse(3, EMFILE));
-  f.reader->complete(f.engine.refuse(2, EMFILE));
+  f.reader->complete(f.now, f.engine.refuse(3, EMFILE));
+  f.reader->complete(f.now, f.engine.refuse(2, EMFILE));
   CHECK_FALSE(f.reader->can_start());
   f.serve();
   CHECK(f.engine.operations.size() == 2);
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   f.serve();
   CHECK(f.engine.operations.size() == 2);
   while (!f.engine.operations.empty()) {
-    f.reader->complete(f.engine.answer(0));
+    f.reader->complete(f.now, f.engine.answer(0));
     f.serve();
   }
   for (auto& result : r) {
@@ -267,13 +279,13 @@ TEST_CASE("files refused together are read one by one, whatever order the refusa
     f.read(i, i, r[i]);
   }
   const auto last_refusal = f.engine.refuse(1, EMFILE);
-  f.reader->complete(f.engine.answer(0));
-  f.reader->complete(f.engine.refuse(0, EMFILE));
-  f.reader->complete(last_refusal);
+  f.reader->complete(f.now, f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.refuse(0, EMFILE));
+  f.reader->complete(f.now, last_refusal);
   for (int turn = 0; turn < 4; ++turn) {
     f.serve();
     CHECK(f.engine.operations.size() <= 1);
-    if (!f.engine.operations.empty()) f.reader->complete(f.engine.answer(0));
+    if (!f.engine.operations.empty()) f.reader->complete(f.now, f.engine.answer(0));
   }
   for (auto& result : r) {
     REQUIRE(result.value);
@@ -286,7 +298,7 @@ TEST_CASE("with nothing else outstanding a lack of descriptors is an error that 
   f.add(1, clean(100));
   Result a;
   f.read(0, 1, a);
-  f.reader->complete(f.engine.refuse(0, EMFILE));
+  f.reader->complete(f.now, f.engine.refuse(0, EMFILE));
   REQUIRE(a.value);
   CHECK((*a.value).error().code == EMFILE);
   CHECK((*a.value).error().detail.find("ulimit -n") != std::string::npos);
@@ -299,13 +311,13 @@ TEST_CASE("cancelling ends what waits at once and what is in flight with its com
   Result a, b;
   f.read(0, 1, a);
   f.read(1, 2, b);
-  f.reader->complete(f.engine.answer(0));  // now wants to grow
+  f.reader->complete(f.now, f.engine.answer(0));  // now wants to grow
   f.reader->cancel_before(UINT64_MAX);
   REQUIRE(a.value);
   CHECK((*a.value).error().code == ECANCELED);
   REQUIRE_FALSE(b.value);
   CHECK(f.engine.operations[0].cancelled);
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(b.value);
   CHECK((*b.value).error().code == ECANCELED);
   CHECK(f.reported == 0);  // a stop is no fault of the files
@@ -324,8 +336,8 @@ TEST_CASE("cancelling before a sequence gives up older reads and leaves newer on
   f.reader->cancel_before(5);
   CHECK(f.engine.operations[0].cancelled);
   CHECK_FALSE(f.engine.operations[1].cancelled);
-  f.reader->complete(f.engine.answer(0));
-  f.reader->complete(f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
+  f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(older.value);
   CHECK((*older.value).error().code == ECANCELED);
   REQUIRE(newer.value);
@@ -340,10 +352,10 @@ TEST_CASE("depth comes back when nothing has been refused for a while") {
   f.add(1, clean(100));
   Result r[3];
   for (std::uint64_t i = 0; i < 3; ++i) f.read(i, 1, r[i]);
-  f.reader->complete(f.engine.refuse(2, ENFILE));
+  f.reader->complete(f.now, f.engine.refuse(2, ENFILE));
   const auto finish_all = [&] {
     while (!f.engine.operations.empty()) {
-      f.reader->complete(f.engine.answer(0));
+      f.reader->complete(f.now, f.engine.answer(0));
       f.serve();
     }
   };
@@ -360,16 +372,49 @@ TEST_CASE("depth comes back when nothing has been refused for a while") {
   CHECK(depth() == 4);
 }
 
+TEST_CASE("a file's latency lasts from its slot to its end, whatever it waited for in between") {
+  Fixture f(4 * page, 4, 8 * page);
+  f.add(1, clean(page + 7));
+  Result a;
+  f.read(0, 1, a);
+  f.now += 10ms;
+  f.reader->complete(f.now, f.engine.answer(0));  // wants to grow
+  f.now += 20ms;
+  f.serve();
+  f.now += 30ms;
+  f.reader->complete(f.now, f.engine.answer(0));
+  REQUIRE(a.value);
+  CHECK(f.reported == 1);
+  CHECK(f.latency == 60ms);
+}
+
+TEST_CASE("a file owns its bytes while it is read and gives them back, whole or not") {
+  Fixture f;
+  f.add(1, clean(100));
+  for (const bool broken : {false, true}) {
+    Buffer buffer = f.credits.try_acquire(2 * page);
+    const std::byte* bytes = buffer.data();
+    bool ended = false;
+    f.scope.spawn(borrowing(f, buffer, ended));
+    CHECK_FALSE(buffer);
+    f.reader->complete(f.now, broken ? f.engine.break_read(0, EIO) : f.engine.answer(0));
+    CHECK(ended);
+    CHECK(buffer.data() == bytes);
+    CHECK(buffer.size() == (broken ? 2 * page : page));
+  }
+}
+
 TEST_CASE("outstanding files are named oldest first") {
   Fixture f;
   Result a, b;
   f.read(7, 1, a);
+  f.now += 1s;
   f.read(3, 2, b);
-  const auto lines = f.reader->outstanding();
+  const auto lines = f.reader->outstanding(f.now + 500ms);
   REQUIRE(lines.size() == 2);
-  CHECK(lines[0].starts_with("f2 ("));
-  CHECK(lines[1].starts_with("f1 ("));
-  while (!f.engine.operations.empty()) f.reader->complete(f.engine.answer(0));
+  CHECK(lines[0] == "f2 (0.5 s)");
+  CHECK(lines[1] == "f1 (1.5 s)");
+  while (!f.engine.operations.empty()) f.reader->complete(f.now, f.engine.answer(0));
   f.serve();
 }
 
