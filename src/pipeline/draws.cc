@@ -52,7 +52,7 @@ auto retry_interrupted(Call call) {
 class SizeReader {
  public:
   SizeReader(const pipeline::Pipeline& pipeline, const FileDescriptor& root)
-      : dataset_(pipeline.dataset), options_(pipeline.options), root_(root) {}
+      : dataset_(pipeline.dataset), settings_(pipeline.settings), root_(root) {}
 
   Expected<decode::ImageSize> read(std::uint32_t index) {
     index_ = index;
@@ -79,14 +79,14 @@ class SizeReader {
       if (count < 0) {
         return failed(Stage::read, errno, "after " + std::to_string(used) + " bytes");
       }
-      auto size = decode::image_size({bytes_.data(), used}, options_.limits);
+      auto size = decode::image_size({bytes_.data(), used}, settings_.limits);
       if (size) return *size;
       if (count == 0 || !size.error().truncated) {
         return failed(Stage::decode, 0, std::move(size.error().detail));
       }
-      if (used > options_.max_file_bytes) {
+      if (used > settings_.max_file_bytes) {
         return failed(Stage::read, EFBIG,
-                      "larger than max_file_bytes = " + std::to_string(options_.max_file_bytes) +
+                      "larger than max_file_bytes = " + std::to_string(settings_.max_file_bytes) +
                           "; raise it or leave the file out");
       }
     }
@@ -98,7 +98,7 @@ class SizeReader {
   }
 
   const ImageFolder& dataset_;
-  const LoaderOptions& options_;
+  const pipeline::Settings& settings_;
   const FileDescriptor& root_;
   std::uint32_t index_ = 0;
   std::string path_;
@@ -116,7 +116,7 @@ class Sizes {
 
   std::vector<decode::ImageSize> read() {
     const auto most = static_cast<std::size_t>(
-        std::min(most_threads, threads_per_worker * pipeline_.options.num_workers));
+        std::min(most_threads, threads_per_worker * pipeline_.settings.num_workers));
     // This thread is one of them.
     std::vector<std::thread> others;
     others.reserve(most);
@@ -127,7 +127,7 @@ class Sizes {
     } catch (const std::exception&) {
       // Slower with those there are.
     }
-    work(pipeline_.options.while_waiting);
+    work(pipeline_.settings.while_waiting);
     for (std::thread& thread : others) thread.join();
     if (broken_) std::rethrow_exception(broken_);
     if (error_) throw LoadError(std::move(*error_));
@@ -190,7 +190,7 @@ void draw(const pipeline::Pipeline& pipeline, std::uint64_t epoch, std::vector<D
     files.push_back(sample.index);
   }
   const auto sizes = Sizes(pipeline, files).read();
-  const data::Key key = data::make_key(pipeline.options.seed, epoch);
+  const data::Key key = data::make_key(pipeline.settings.seed, epoch);
   for (Draw& sample : draws) {
     const decode::ImageSize size = sizes[place[sample.index]];
     const augment::Geometry g =
@@ -206,11 +206,10 @@ void draw(const pipeline::Pipeline& pipeline, std::uint64_t epoch, std::vector<D
 }  // namespace
 
 std::vector<Draw> Loader::draws(std::uint64_t epoch) const {
-  const LoaderOptions& options = pipeline_->options;
-  const data::EpochOrder order(pipeline_->dataset.size(), options.indices,
-                               pipeline_->order_options(epoch));
-  std::vector<Draw> draws(
-      std::min(order.size(), batches_per_epoch() * static_cast<std::size_t>(options.batch_size)));
+  const pipeline::Settings& settings = pipeline_->settings;
+  const data::EpochOrder order(pipeline_->dataset.size(), settings.indices,
+                               pipeline::order_options(settings, epoch));
+  std::vector<Draw> draws(std::min(order.size(), batches_per_epoch() * settings.batch_size));
   for (std::size_t k = 0; k < draws.size(); ++k) {
     const data::Sample sample = order[k];
     draws[k].position = sample.position;
@@ -221,8 +220,8 @@ std::vector<Draw> Loader::draws(std::uint64_t epoch) const {
 }
 
 std::vector<Draw> Loader::draws(std::uint64_t epoch, std::span<const std::uint32_t> order) const {
-  const auto ranks = static_cast<std::uint64_t>(pipeline_->options.world_size);
-  const auto rank = static_cast<std::uint64_t>(pipeline_->options.rank);
+  const auto ranks = static_cast<std::uint64_t>(pipeline_->settings.world_size);
+  const auto rank = static_cast<std::uint64_t>(pipeline_->settings.rank);
   const std::size_t entries = pipeline_->dataset.size();
   std::vector<Draw> draws(order.size());
   for (std::size_t k = 0; k < draws.size(); ++k) {

@@ -21,17 +21,16 @@ constexpr std::chrono::milliseconds waiting_slice{100};  // between calls of whi
 EpochRun::EpochRun(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder order,
                    std::optional<std::size_t> batch_count, const Progress& start)
     : pipeline(std::move(owner)),
-      key(data::make_key(pipeline->options.seed, epoch)),
+      key(data::make_key(pipeline->settings.seed, epoch)),
       batches(batch_count),
-      channel(static_cast<std::size_t>(pipeline->options.prefetch_factor),
-              pipeline->options.in_order),
+      channel(pipeline->settings.prefetch_factor, pipeline->settings.in_order),
       order_(std::move(order)),
-      progress_(start, static_cast<std::size_t>(pipeline->options.prefetch_factor)) {}
+      progress_(start, pipeline->settings.prefetch_factor) {}
 
 /// Queues the order's next batch or its end, if the window has room: beyond the open batches,
 /// as many samples as may be under way at once, and one batch at least. False: nothing queued.
 bool EpochRun::pull() {
-  const std::size_t most = static_cast<std::size_t>(pipeline->options.depth) * samples_per_slot;
+  const std::size_t most = pipeline->settings.depth * samples_per_slot;
   if (!order_ || planned_samples_ >= most) return false;
   try {
     while (auto batch = order_()) {
@@ -83,8 +82,8 @@ bool EpochRun::open() {
     batch.indices.push_back(sample.entry);
   }
   // A smaller batch too gets the full size: a block of another size could not be reused.
-  const std::size_t room = std::max(size, static_cast<std::size_t>(pipeline->options.batch_size));
-  batch.memory = pipeline->options.allocator->allocate(room * batch.sample_bytes());
+  const std::size_t room = std::max(size, pipeline->settings.batch_size);
+  batch.memory = pipeline->settings.allocator->allocate(room * batch.sample_bytes());
   channel.open(std::move(batch));
   planned_samples_ -= size;
   planned_.pop_front();
@@ -154,21 +153,19 @@ NextBatch EpochRun::next() {
 
 /// The batch whose turn it is; nothing once cancelled.
 std::optional<batch::Channel::Delivery> EpochRun::take(Clock::time_point began) {
-  const LoaderOptions& options = pipeline->options;
+  const Settings& settings = pipeline->settings;
   std::optional<Clock::time_point> deadline;
-  if (options.timeout.count() > 0) {
-    deadline = began + std::chrono::duration_cast<Clock::duration>(options.timeout);
-  }
+  if (settings.timeout) deadline = began + *settings.timeout;
   for (;;) {
     auto until = deadline;
-    if (options.while_waiting) {
+    if (settings.while_waiting) {
       const auto slice = Clock::now() + waiting_slice;
       until = deadline ? std::min(*deadline, slice) : slice;
     }
     auto delivery = channel.take(until);
     if (delivery || channel.cancelled()) return delivery;
     if (deadline && Clock::now() >= *deadline) time_out();
-    options.while_waiting();
+    settings.while_waiting();
   }
 }
 

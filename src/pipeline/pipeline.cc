@@ -44,24 +44,16 @@ ReaderKind reader_kind(ReaderKind asked) {
 
 }  // namespace
 
-Pipeline::Pipeline(ImageFolder folder, TransformPlan transform, LoaderOptions resolved,
-                   std::size_t memory_bound)
+Pipeline::Pipeline(ImageFolder folder, TransformPlan transform, Settings resolved)
     : dataset(std::move(folder)),
       plan(transform),
-      options(std::move(resolved)),
-      memory_bound_(memory_bound),
+      settings(std::move(resolved)),
       inbox_([this] { engine_->wake(); }),
       scope_(inbox_) {}
 
 Pipeline::~Pipeline() {
   stop();
   decoders_.reset();  // joins: a worker may still be inside inbox_.retire()
-}
-
-data::OrderOptions Pipeline::order_options(std::uint64_t epoch,
-                                           std::uint64_t start) const noexcept {
-  return {options.seed,   epoch, options.shuffle, options.rank, options.world_size,
-          options.uneven, start};
 }
 
 bool Pipeline::forked() const noexcept {
@@ -71,7 +63,7 @@ bool Pipeline::forked() const noexcept {
 
 void Pipeline::start() {
   pid_.store(::getpid(), relaxed);
-  decoders_ = std::make_unique<sample::DecodePool>(options.num_workers, plan, options.limits);
+  decoders_ = std::make_unique<sample::DecodePool>(settings.num_workers, plan, settings.limits);
   auto started = std::make_shared<std::promise<void>>();
   auto done = std::make_shared<std::promise<void>>();
   reader_done_ = done->get_future();
@@ -123,10 +115,10 @@ void Pipeline::begin(std::shared_ptr<EpochRun> run) {
 void Pipeline::reader_main(std::promise<void>& started) {
   try {
     make_engine();
-    credits_ = std::make_unique<io::Credits>(options.read_ahead_bytes,
-                                             io::Reader::reserve_bytes(options.max_file_bytes));
+    credits_ = std::make_unique<io::Credits>(settings.read_ahead_bytes,
+                                             io::Reader::reserve_bytes(settings.max_file_bytes));
     io::ReaderOptions reader;
-    reader.max_file_bytes = options.max_file_bytes;
+    reader.max_file_bytes = settings.max_file_bytes;
     reader.root = dataset.root();
     reader.path_of = [this](std::uint64_t file, std::string& out) {
       dataset.index().relative_path(static_cast<std::size_t>(file), out);
@@ -137,8 +129,7 @@ void Pipeline::reader_main(std::promise<void>& started) {
     };
     reader_ = std::make_unique<io::Reader>(*engine_, *credits_, std::move(reader));
     // Tiny files could fill the bytes with more samples than any latency needs.
-    const auto depth = static_cast<std::size_t>(options.depth);
-    window_.emplace(depth, depth * samples_per_slot, decoders_->workers());
+    window_.emplace(settings.depth, settings.depth * samples_per_slot, decoders_->workers());
   } catch (...) {
     reader_.reset();
     engine_.reset();
@@ -169,8 +160,8 @@ void Pipeline::rethrow_if_broken() const {
 }
 
 void Pipeline::make_engine() {
-  const io::EngineOptions engine{static_cast<std::uint32_t>(options.depth), dataset.root()};
-  const ReaderKind kind = reader_kind(options.reader);
+  const io::EngineOptions engine{static_cast<std::uint32_t>(settings.depth), dataset.root()};
+  const ReaderKind kind = reader_kind(settings.reader);
   std::string refused;
   if (kind != ReaderKind::pool) {
     try {
@@ -343,7 +334,7 @@ Stats Pipeline::stats() const {
   stats.read_ahead_bytes_peak = read_ahead_peak_.load(relaxed);
   stats.size_guess = guess_.load(relaxed);
   stats.wall_seconds = clock.seconds();
-  stats.workers = options.num_workers;
+  stats.workers = settings.num_workers;
   std::lock_guard current(current_mutex_);
   stats.depth = depth_;
   stats.reader = reader_name_;

@@ -19,28 +19,23 @@
 #include "coro/frame_pool.h"
 #include "coro/inbox.h"
 #include "coro/scope.h"
-#include "data/epoch_order.h"
 #include "io/credits.h"
 #include "io/reader.h"
 #include "pipeline/read_ahead_window.h"
 #include "pipeline/recorder.h"
 #include "pipeline/sample_queue.h"
 #include "pipeline/sequence_tracker.h"
-#include "ringfeed/loader.h"
+#include "pipeline/settings.h"
 #include "sample/decode_pool.h"
 
 namespace ringfeed::pipeline {
-
-/// Samples that may be under way, for each file in flight: the rest is read and waits.
-constexpr std::size_t samples_per_slot = 8;
 
 class EpochRun;
 
 /// What all epochs of a loader share: the threads, the memory, the counts.
 class Pipeline {
  public:
-  Pipeline(ImageFolder folder, TransformPlan transform, LoaderOptions resolved,
-           std::size_t memory_bound);
+  Pipeline(ImageFolder folder, TransformPlan transform, Settings resolved);
   ~Pipeline();
 
   /// Starts the threads on the first call and makes `run` the current epoch. Consumer thread.
@@ -49,7 +44,6 @@ class Pipeline {
   // Any thread.
   void stop();
   Stats stats() const;
-  std::size_t memory_bound() const noexcept { return memory_bound_; }
   /// The files being read, oldest first; nothing where the reader thread does not answer.
   std::optional<std::vector<std::string>> outstanding();
   void rethrow_if_broken() const;
@@ -61,11 +55,9 @@ class Pipeline {
   static void quarantine(std::shared_ptr<Pipeline> pipeline);
   bool hung() const noexcept { return hung_; }
 
-  data::OrderOptions order_options(std::uint64_t epoch, std::uint64_t start = 0) const noexcept;
-
   const ImageFolder dataset;
   const TransformPlan plan;
-  const LoaderOptions options;  // defaults resolved
+  const Settings settings;
   StageRecorder delivered;
   RunClock clock;
 
@@ -90,7 +82,6 @@ class Pipeline {
   bool spawn_samples();
   void update_gauges();
 
-  const std::size_t memory_bound_;
   std::atomic<pid_t> pid_{0};  // of the process that started the threads
 
   std::mutex stop_mutex_;

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "data/epoch_order.h"
+#include "ringfeed/loader.h"
+
+namespace ringfeed::pipeline {
+
+/// Samples that may be under way, for each file in flight: the rest is read and waits.
+constexpr std::size_t samples_per_slot = 8;
+
+/// LoaderOptions after validation, with every choice made: no value here means "choose".
+struct Settings {
+  std::size_t batch_size;
+  int num_workers;
+  std::size_t prefetch_factor;
+  bool shuffle;
+  bool drop_last;
+  bool in_order;
+  std::uint64_t seed;
+  int rank;
+  int world_size;
+  Uneven uneven;
+  std::optional<std::vector<std::uint32_t>> indices;  ///< nothing: the whole dataset
+
+  ReaderKind reader;  ///< automatic is left to the machine that the threads start on
+  std::size_t read_ahead_bytes;
+  std::size_t max_file_bytes;
+  std::size_t depth;                                ///< files in flight
+  std::size_t memory_bound;                         ///< Loader::memory_bound()
+  std::optional<std::chrono::nanoseconds> timeout;  ///< nothing: wait for ever
+  std::function<void()> while_waiting;              ///< may be empty
+  DecodeLimits limits;
+  std::shared_ptr<BatchAllocator> allocator;  ///< never null
+};
+
+/// Throws std::invalid_argument for options that make no sense, stating the legal range.
+Settings resolve(LoaderOptions options, const TransformPlan& plan, const ImageFolder& dataset);
+
+data::OrderOptions order_options(const Settings& settings, std::uint64_t epoch,
+                                 std::uint64_t start = 0) noexcept;
+
+}  // namespace ringfeed::pipeline
