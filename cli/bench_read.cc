@@ -1,13 +1,9 @@
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <optional>
-#include <string_view>
-#include <system_error>
 
 #include "data/index.h"
-#include "io/engine.h"
+#include "io/open_engine.h"
 #include "measure.h"
 #include "stage_bench.h"
 
@@ -19,24 +15,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t first_buffer = std::size_t{128} << 10;
 constexpr std::size_t largest_file = std::size_t{64} << 20;
 constexpr std::size_t errors_kept = 10;
-
-/// The loader's own rule: the ring where it is allowed, unless $RINGFEED_READER says otherwise.
-std::unique_ptr<io::Engine> make_engine(ReaderKind kind, const io::EngineOptions& options,
-                                        std::string& note) {
-  const char* environment = std::getenv("RINGFEED_READER");
-  if (kind == ReaderKind::automatic && environment != nullptr) {
-    if (environment == std::string_view("ring")) kind = ReaderKind::ring;
-    if (environment == std::string_view("pool")) kind = ReaderKind::pool;
-  }
-  if (kind == ReaderKind::pool) return io::make_pool_engine(options);
-  try {
-    return io::make_ring_engine(options);
-  } catch (const std::system_error& error) {
-    if (kind == ReaderKind::ring) throw;
-    note = std::string("io_uring refused: ") + error.what();
-    return io::make_pool_engine(options);
-  }
-}
 
 /// A file in flight.
 struct Flight {
@@ -143,13 +121,14 @@ ReadBench bench_read(const ImageFolder& dataset, std::span<const std::uint32_t> 
                      ReaderKind kind, std::uint32_t depth, const BenchLimits& limits,
                      Interrupt& interrupt, const FileSink& sink) {
   ReadBench bench;
-  const auto engine = make_engine(kind, {.slots = depth, .root = dataset.root()}, bench.note);
+  const auto [engine, note] = io::open_engine(kind, {.slots = depth, .root = dataset.root()});
+  bench.note = note;
   if (!engine->note().empty()) bench.note += (bench.note.empty() ? "" : "; ") + engine->note();
   bench.reader = engine->name();
   bench.depth = engine->slots();
   if (limits.images > 0 && entries.size() > limits.images) entries = entries.first(limits.images);
 
-  const Interrupt::Guard guard(interrupt, [&engine] { engine->wake(); });
+  const Interrupt::Guard guard(interrupt, [&wakes = *engine] { wakes.wake(); });
   Progress progress;
   ReadRun run(dataset, *engine, bench, sink);
   std::vector<io::Engine::Completion> completions;

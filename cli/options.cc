@@ -1,6 +1,8 @@
 #include "options.h"
 
 #include <chrono>
+#include <string>
+#include <vector>
 
 #include "output.h"
 
@@ -9,6 +11,12 @@ namespace {
 
 /// CLI11's own help for these would print the numbers behind the names.
 const CLI::Validator bytes = CLI::AsSizeValue(false).description("");
+
+std::vector<std::string> reader_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, kind] : reader_kinds) names.emplace_back(name);
+  return names;
+}
 
 }  // namespace
 
@@ -79,7 +87,7 @@ void ReaderFlags::add(CLI::App& command) {
       .add_option("--reader", reader,
                   "auto: io_uring where allowed, else threads; ring and pool force one of them")
       ->type_name("NAME")
-      ->check(CLI::IsMember({"auto", "ring", "pool"}))
+      ->check(CLI::IsMember(reader_names()))
       ->capture_default_str();
   command.add_option("--depth", depth, "Files in flight; 0: 320 x workers within [64, 1024]")
       ->type_name("N")
@@ -87,11 +95,7 @@ void ReaderFlags::add(CLI::App& command) {
       ->capture_default_str();
 }
 
-ReaderKind ReaderFlags::kind() const {
-  if (reader == "ring") return ReaderKind::ring;
-  if (reader == "pool") return ReaderKind::pool;
-  return ReaderKind::automatic;
-}
+ReaderKind ReaderFlags::kind() const { return parse_reader_kind(reader).value(); }
 
 void LoaderFlags::add(CLI::App& command) {
   command.add_option("--batch-size", batch_size, "Samples a batch")

@@ -15,13 +15,11 @@
 #include "ringfeed/detail/epoch_iterator.h"
 #include "ringfeed/error.h"
 #include "ringfeed/order.h"
+#include "ringfeed/reader_kind.h"
 #include "ringfeed/stats.h"
 #include "ringfeed/transform.h"
 
 namespace ringfeed {
-
-/// automatic: io_uring where the kernel and the container allow it, else a pool of pread threads.
-enum class ReaderKind : std::uint8_t { automatic, ring, pool };
 
 struct LoaderOptions {
   int batch_size = 256;
@@ -37,8 +35,8 @@ struct LoaderOptions {
   /// Dataset entries to use, in this order; nullopt: all. An empty list is an epoch of no batches.
   std::optional<std::vector<std::uint32_t>> indices{};
 
-  ReaderKind reader = ReaderKind::automatic;  ///< automatic also asks $RINGFEED_READER
-  std::size_t read_ahead_bytes = 0;           ///< encoded bytes ahead; 0: 128 KiB a file of depth
+  ReaderKind reader = ReaderKind::automatic;
+  std::size_t read_ahead_bytes = 0;  ///< encoded bytes ahead; 0: 128 KiB a file of depth
   std::size_t max_file_bytes = std::size_t{64} << 20;
   int depth = 0;                        ///< files in flight; 0: clamp(320 x workers, 64, 1024)
   std::size_t memory_limit = 0;         ///< the whole bound of memory_bound(); 0: none

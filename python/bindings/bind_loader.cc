@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
 
 #include <chrono>
 #include <cmath>
@@ -55,9 +56,7 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
   if (!indices.is_none()) {
     options.indices = checked_entries(indices, dataset.size(), "indices");
   }
-  options.reader = choose<ReaderKind>(
-      "reader", reader,
-      {{"auto", ReaderKind::automatic}, {"ring", ReaderKind::ring}, {"pool", ReaderKind::pool}});
+  options.reader = choose("reader", reader, reader_kinds);
   options.memory_limit = memory_limit;
   options.timeout = nanoseconds(timeout);
   options.limits.load_truncated = load_truncated;
@@ -186,6 +185,10 @@ PyType_Slot loader_slots[] = {
 }  // namespace
 
 void bind_loader(nb::module_& module) {
+  nb::list reader_names;
+  for (const auto& [name, kind] : reader_kinds) reader_names.append(name);
+  module.attr("reader_names") = nb::tuple(reader_names);
+
   nb::class_<BoundLoader>(module, "Loader", nb::is_final(), nb::type_slots(loader_slots))
       .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plan"), nb::kw_only(),
            nb::arg("batch_size"), nb::arg("num_workers"), nb::arg("prefetch_factor"),

@@ -90,8 +90,8 @@ def check_own(
         )
     if memory_limit is not None and _whole("memory_limit, in bytes,", memory_limit) <= 0:
         raise ValueError(f"memory_limit must be a number of bytes, or None, not {memory_limit}")
-    if reader not in ("auto", "ring", "pool"):
-        raise ValueError(f'reader must be "auto", "ring" or "pool", not {reader!r}')
+    if reader not in _ringfeed.reader_names:
+        raise ValueError(f"reader must be one of {_ringfeed.reader_names}, not {reader!r}")
     if direct_io:
         raise ValueError("direct_io=True is not there yet: use False")
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
+reader_names: tuple[str, ...]  # what a Loader's reader= may be
 
 def usable_cores() -> int:
     """Cores this process may keep busy: affinity, cgroup quota, divided by LOCAL_WORLD_SIZE."""

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "base/thread_start.h"
 #include "data/index.h"
 #include "decode/file_format.h"
+#include "io/open_engine.h"
 #include "pipeline/epoch_run.h"
 #include "pipeline/ticket.h"
 
@@ -31,16 +31,6 @@ constexpr std::size_t refill_while_short = 8;
 constexpr std::size_t spawned_at_once = 32;
 // While decoders wait for reads and the window is narrow, the reader thread looks how long.
 constexpr std::chrono::microseconds nap{200};
-
-ReaderKind reader_kind(ReaderKind asked) {
-  const char* variable = std::getenv("RINGFEED_READER");
-  if (asked != ReaderKind::automatic || variable == nullptr) return asked;
-  const std::string value(variable);
-  if (value == "ring") return ReaderKind::ring;
-  if (value == "pool") return ReaderKind::pool;
-  if (value.empty() || value == "auto") return asked;
-  throw std::invalid_argument("RINGFEED_READER=" + value + ": must be auto, ring or pool");
-}
 
 }  // namespace
 
@@ -161,20 +151,11 @@ void Pipeline::rethrow_if_broken() const {
 
 void Pipeline::make_engine() {
   const io::EngineOptions engine{static_cast<std::uint32_t>(settings.depth), dataset.root()};
-  const ReaderKind kind = reader_kind(settings.reader);
-  std::string refused;
-  if (kind != ReaderKind::pool) {
-    try {
-      engine_ = io::make_ring_engine(engine);
-    } catch (const std::system_error& error) {
-      if (kind == ReaderKind::ring) throw;
-      refused = std::string("io_uring unavailable: ") + error.what();
-    }
-  }
-  if (!engine_) engine_ = io::make_pool_engine(engine);
+  auto opened = io::open_engine(settings.reader, engine);
+  engine_ = std::move(opened.engine);
   {
     std::lock_guard current(current_mutex_);
-    refused_ = refused;
+    refused_ = std::move(opened.note);
     reader_name_ = engine_->name();
     depth_ = static_cast<int>(engine_->slots());
   }

@@ -81,6 +81,22 @@ def test_bench_read_reads_every_file_whole(cli, folder, reader):
     assert 0 < read["p50_us"] <= read["p99_us"] <= read["max_us"]
 
 
+@pytest.mark.parametrize("command", [["bench", "read"], ["load"]])
+@pytest.mark.parametrize("options", [[], ["--reader", "pool"]])
+def test_a_wrong_reader_in_the_environment_is_an_error(
+    cli_path, environment, folder, command, options
+):
+    done = subprocess.run(
+        [cli_path, *command, folder, *options],
+        capture_output=True,
+        text=True,
+        env=environment | {"RINGFEED_READER": "rings"},
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "RINGFEED_READER=rings: must be one of auto, ring, pool" in done.stderr
+
+
 def test_bench_read_follows_a_file_larger_than_its_first_buffer(cli, small_folder):
     with open(small_folder / "class_0" / "0.jpg", "ab") as file:
         file.truncate(1 << 20)
