@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <thread>
 
+#include "base/mutex.h"
 #include "data/random.h"
 #include "sample/sample_maker.h"
 #include "stage_bench.h"
@@ -37,7 +37,7 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
                   std::chrono::duration<double>(limits.seconds > 0 ? limits.seconds : 1e6));
   const data::Key key = data::make_key(seed, 0);
   std::atomic<std::uint64_t> next{0};
-  std::mutex mutex;  // guards bench
+  Mutex mutex;  // guards bench
 
   const auto work = [&] {
     sample::SampleMaker decoder(plan, decode_limits);
@@ -54,7 +54,7 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
       if (failed++ == 0) failure = result.error().detail;
     }
     const double cpu = thread_cpu_seconds() - cpu_start;
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     bench.images += images;
     bench.failed += failed;
     bench.cpu_seconds += cpu;

@@ -61,7 +61,7 @@ void Interrupt::watch() {
 }
 
 void Interrupt::handle() {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!stop_) {
     complain("interrupted");
     ::_exit(exit_interrupted);
@@ -75,12 +75,12 @@ void Interrupt::handle() {
 }
 
 Interrupt::Guard::Guard(Interrupt& interrupt, std::function<void()> stop) : interrupt_(interrupt) {
-  std::lock_guard lock(interrupt_.mutex_);
+  const MutexLock lock(interrupt_.mutex_);
   interrupt_.stop_ = std::move(stop);
 }
 
 Interrupt::Guard::~Guard() {
-  std::lock_guard lock(interrupt_.mutex_);
+  const MutexLock lock(interrupt_.mutex_);
   interrupt_.stop_ = nullptr;
 }
 

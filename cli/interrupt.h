@@ -2,8 +2,9 @@
 
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <thread>
+
+#include "base/mutex.h"
 
 namespace ringfeed::cli {
 
@@ -42,8 +43,8 @@ class Interrupt {
   int signals_;  // signalfd
   int end_;      // eventfd
   std::atomic<bool> requested_{false};
-  std::mutex mutex_;
-  std::function<void()> stop_;  // under mutex_
+  Mutex mutex_;
+  std::function<void()> stop_ GUARDED_BY(mutex_);
   std::thread watcher_;
 };
 

@@ -11,19 +11,17 @@ constexpr auto later = [](const auto& a, const auto& b) { return a.cell > b.cell
 
 bool Channel::has_room() const noexcept {
   // Only this thread stores it.
-  return opened_.load(std::memory_order_relaxed) < oldest_ + ring_.size();
+  return opened_.load(std::memory_order_relaxed) < oldest_ + batches_.size();
 }
 
 void Channel::open(Batch batch) {
   const std::size_t number = opened_.load(std::memory_order_relaxed);
-  OpenBatch& open = at(number);
+  const std::size_t slot = slot_of(number);
   {
-    std::lock_guard lock(mutex_);  // ready() looks at every batch of the ring
-    open.failures.clear();
-    open.ready = false;
-    open.remaining = batch.size();
-    open.batch = std::move(batch);
+    const MutexLock lock(mutex_);
+    progress_[slot].remaining = batch.size();
   }
+  batches_[slot] = std::move(batch);
   opened_.store(number + 1, std::memory_order_release);
 }
 
@@ -31,7 +29,7 @@ std::optional<std::size_t> Channel::deliverable() noexcept {
   const std::size_t opened = opened_.load(std::memory_order_relaxed);
   const std::size_t end = in_order_ ? std::min(oldest_ + 1, opened) : opened;
   for (std::size_t number = oldest_; number < end; ++number) {
-    if (at(number).ready) return number;
+    if (progress_[slot_of(number)].ready) return number;
   }
   return std::nullopt;
 }
@@ -39,71 +37,75 @@ std::optional<std::size_t> Channel::deliverable() noexcept {
 std::optional<Channel::Delivery> Channel::take(
     std::optional<std::chrono::steady_clock::time_point> deadline) {
   std::optional<std::size_t> number;
-  Delivery delivery;
+  Progress done;
   {
-    std::unique_lock lock(mutex_);
-    const auto turn = [&] { return cancelled() || exhausted() || (number = deliverable()); };
-    if (!deadline) {
-      changed_.wait(lock, turn);
-    } else if (!changed_.wait_until(lock, *deadline, turn)) {
-      return std::nullopt;
+    MutexLock lock(mutex_);
+    bool late = false;
+    while (!cancelled() && !exhausted() && !(number = deliverable()) && !late) {
+      if (deadline) {
+        late = changed_.wait_until(lock, *deadline) == std::cv_status::timeout;
+      } else {
+        changed_.wait(lock);
+      }
     }
-    if (cancelled() || exhausted()) return std::nullopt;
-    OpenBatch& open = at(*number);
-    open.ready = false;
-    delivery.batch = std::exchange(open.batch, {});
-    if (const auto first =
-            std::ranges::min_element(open.failures, {}, [](const auto& f) { return f.first; });
-        first != open.failures.end()) {
-      delivery.error = std::move(first->second);
-    }
+    if (!number) return std::nullopt;
+    done = std::exchange(progress_[slot_of(*number)], {});
+  }
+  Delivery delivery{std::exchange(batches_[slot_of(*number)], {}), std::nullopt};
+  if (const auto first =
+          std::ranges::min_element(done.failures, {}, [](const auto& f) { return f.first; });
+      first != done.failures.end()) {
+    delivery.error = std::move(first->second);
   }
   ++delivered_;
-  taken_[*number % ring_.size()] = true;
-  while (taken_[oldest_ % ring_.size()]) taken_[oldest_++ % ring_.size()] = false;
+  taken_[slot_of(*number)] = true;
+  while (taken_[slot_of(oldest_)]) taken_[slot_of(oldest_++)] = false;
   return delivery;
 }
 
 void Channel::cancel() noexcept {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     cancelled_.store(true, std::memory_order_relaxed);
   }
   changed_.notify_all();
 }
 
 std::size_t Channel::ready() const noexcept {
-  std::lock_guard lock(mutex_);
-  return static_cast<std::size_t>(std::ranges::count(ring_, true, &OpenBatch::ready));
+  const MutexLock lock(mutex_);
+  return static_cast<std::size_t>(std::ranges::count(progress_, true, &Progress::ready));
 }
 
 void Channel::free_batches() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return cells_out_ == 0; });
-  for (OpenBatch& open : ring_) open.batch = {};
+  {
+    MutexLock lock(mutex_);
+    while (cells_out_ > 0) changed_.wait(lock);
+  }
+  for (Batch& batch : batches_) batch = {};
 }
 
-void Channel::finish(OpenBatch& open) noexcept {
+void Channel::finish(std::size_t slot) noexcept {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     --cells_out_;
-    if (--open.remaining == 0) open.ready = true;
-    if (!open.ready && cells_out_ > 0) return;
+    Progress& batch = progress_[slot];
+    if (--batch.remaining == 0) batch.ready = true;
+    if (!batch.ready && cells_out_ > 0) return;
   }
   changed_.notify_one();
 }
 
-void Channel::fail(OpenBatch& open, std::size_t row, Error error) {
+void Channel::fail(std::size_t slot, std::size_t row, Error error) {
   {
-    std::lock_guard lock(mutex_);
-    open.failures.emplace_back(row, std::move(error));
+    const MutexLock lock(mutex_);
+    progress_[slot].failures.emplace_back(row, std::move(error));
   }
-  finish(open);
+  finish(slot);
 }
 
 void Channel::drop() noexcept {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (--cells_out_ > 0) return;
   }
   changed_.notify_one();
@@ -116,10 +118,10 @@ bool Channel::is_open(Cell cell) const noexcept {
 }
 
 Channel::OpenCell Channel::open_cell(Cell cell) noexcept {
-  std::lock_guard lock(mutex_);  // none is handed out once free_batches() has seen none out
+  const MutexLock lock(mutex_);  // none is handed out once free_batches() has seen none out
   if (cancelled()) return {};
   ++cells_out_;
-  return {this, &at(cell.batch), cell.row};
+  return {this, slot_of(cell.batch), cell.row};
 }
 
 void Channel::AwaitCell::await_suspend(std::coroutine_handle<> handle) {

@@ -3,29 +3,19 @@
 #include <atomic>
 #include <chrono>
 #include <compare>
-#include <condition_variable>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "ringfeed/batch.h"
 #include "ringfeed/error.h"
 
 namespace ringfeed::batch {
-
-/// A batch being filled: opened with donated memory, complete when every sample is in.
-struct OpenBatch {
-  Batch batch;
-  // Guarded by the channel's mutex:
-  std::size_t remaining = 0;
-  std::vector<std::pair<std::size_t, Error>> failures;
-  bool ready = false;
-};
 
 /// Where a sample goes. Batches are numbered from 0 in the order in which they are opened.
 struct Cell {
@@ -42,7 +32,8 @@ struct Cell {
 class Channel {
  public:
   /// `capacity`: batches open or ready at once.
-  Channel(std::size_t capacity, bool in_order) : in_order_(in_order), ring_(capacity) {}
+  Channel(std::size_t capacity, bool in_order)
+      : in_order_(in_order), batches_(capacity), progress_(capacity) {}
 
   // Consumer thread.
 
@@ -77,26 +68,27 @@ class Channel {
    public:
     OpenCell() = default;
     OpenCell(OpenCell&& other) noexcept
-        : channel_(std::exchange(other.channel_, nullptr)), open_(other.open_), row_(other.row_) {}
+        : channel_(std::exchange(other.channel_, nullptr)), slot_(other.slot_), row_(other.row_) {}
     OpenCell& operator=(OpenCell&&) = delete;
     ~OpenCell() {
       if (channel_ != nullptr) channel_->drop();
     }
     explicit operator bool() const noexcept { return channel_ != nullptr; }
     std::byte* pixels() const noexcept {
-      return open_->batch.memory.data + row_ * open_->batch.sample_bytes();
+      const Batch& batch = channel_->batches_[slot_];
+      return batch.memory.data + row_ * batch.sample_bytes();
     }
-    void finish() noexcept { std::exchange(channel_, nullptr)->finish(*open_); }
+    void finish() noexcept { std::exchange(channel_, nullptr)->finish(slot_); }
     void fail(Error error) {
-      std::exchange(channel_, nullptr)->fail(*open_, row_, std::move(error));
+      std::exchange(channel_, nullptr)->fail(slot_, row_, std::move(error));
     }
 
    private:
     friend class Channel;
-    OpenCell(Channel* channel, OpenBatch* open, std::size_t row) noexcept
-        : channel_(channel), open_(open), row_(row) {}
+    OpenCell(Channel* channel, std::size_t slot, std::size_t row) noexcept
+        : channel_(channel), slot_(slot), row_(row) {}
     Channel* channel_ = nullptr;
-    OpenBatch* open_ = nullptr;
+    std::size_t slot_ = 0;
     std::size_t row_ = 0;
   };
 
@@ -116,31 +108,41 @@ class Channel {
     std::coroutine_handle<> handle;
   };
 
-  OpenBatch& at(std::size_t number) noexcept { return ring_[number % ring_.size()]; }
+  /// How far the batch in a slot has been filled; complete when every sample is in.
+  struct Progress {
+    std::size_t remaining = 0;
+    std::vector<std::pair<std::size_t, Error>> failures;  // with their rows
+    bool ready = false;
+  };
+
+  std::size_t slot_of(std::size_t number) const noexcept { return number % batches_.size(); }
   bool is_open(Cell cell) const noexcept;
   OpenCell open_cell(Cell cell) noexcept;
-  void finish(OpenBatch& open) noexcept;
-  void fail(OpenBatch& open, std::size_t row, Error error);
+  void finish(std::size_t slot) noexcept;
+  void fail(std::size_t slot, std::size_t row, Error error);
   void drop() noexcept;
-  std::optional<std::size_t> deliverable() noexcept;
+  std::optional<std::size_t> deliverable() noexcept REQUIRES(mutex_);
 
   const bool in_order_;
-  std::vector<OpenBatch> ring_;  // batch b at b % size
-  // Batches below this are open. The consumer's release store publishes the OpenBatch it has just
-  // set up; the reader thread's acquire load in is_open() pairs with it.
+  // A ring: batch b is in slot b % size. A slot belongs to the consumer but for the pixels, which
+  // decoders write while its batch is open.
+  std::vector<Batch> batches_;
+  // Batches below this are open. The consumer's release store publishes the batch it has just set
+  // up; the reader thread's acquire load in is_open() pairs with it.
   std::atomic<std::size_t> opened_{0};
   std::atomic<bool> cancelled_{false};  // a hint to stop early: orders nothing
   std::vector<Waiting> waiting_;        // reader thread; heap, lowest cell at the front
 
   // Consumer thread.
-  std::vector<bool> taken_ = std::vector<bool>(ring_.size());  // of the window, likewise
-  std::size_t oldest_ = 0;                                     // undelivered
+  std::vector<bool> taken_ = std::vector<bool>(batches_.size());  // a slot each
+  std::size_t oldest_ = 0;                                        // undelivered
   std::size_t delivered_ = 0;
   std::optional<std::size_t> end_;
 
-  mutable std::mutex mutex_;
-  std::size_t cells_out_ = 0;  // guarded by mutex_
-  std::condition_variable changed_;
+  mutable Mutex mutex_;
+  std::vector<Progress> progress_ GUARDED_BY(mutex_);  // a slot each
+  std::size_t cells_out_ GUARDED_BY(mutex_) = 0;
+  ConditionVariable changed_;
 };
 
 class Channel::AwaitCell {

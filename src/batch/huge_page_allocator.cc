@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <mutex>
 #include <new>
 #include <vector>
 
+#include "base/mutex.h"
 #include "ringfeed/batch.h"
 
 namespace ringfeed {
@@ -48,7 +48,7 @@ class IdleBlocks {
   Block take(std::size_t bytes) {
     // Another thread of the parent may have held the lock at the fork, for ever.
     if (forked()) return map_block(bytes);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (bytes != size_) drop();
     size_ = bytes;
     Block block;
@@ -64,7 +64,7 @@ class IdleBlocks {
 
   void give_back(const Block& block) noexcept {
     if (!forked()) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       --in_use_;
       if (!closed_ && block.bytes == size_ && in_use_ + blocks_.size() < keep_) {
         blocks_.push_back(block);
@@ -76,7 +76,7 @@ class IdleBlocks {
 
   void close() noexcept {
     if (forked()) return;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     closed_ = true;
     drop();
   }
@@ -84,18 +84,19 @@ class IdleBlocks {
  private:
   bool forked() const noexcept { return ::getpid() != owner_; }
 
-  void drop() noexcept {
+  void drop() noexcept REQUIRES(mutex_) {
     std::for_each(blocks_.begin(), blocks_.end(), unmap);
     blocks_.clear();
   }
 
   const pid_t owner_ = ::getpid();
-  std::mutex mutex_;
   const std::size_t keep_;
-  std::vector<Block> blocks_;
-  std::size_t in_use_ = 0;
-  std::size_t size_ = 0;  ///< of the latest request; blocks of other sizes are not kept
-  bool closed_ = false;
+  Mutex mutex_;
+  std::vector<Block> blocks_ GUARDED_BY(mutex_);
+  std::size_t in_use_ GUARDED_BY(mutex_) = 0;
+  /// Of the latest request; blocks of other sizes are not kept.
+  std::size_t size_ GUARDED_BY(mutex_) = 0;
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 class HugePageAllocator final : public BatchAllocator {

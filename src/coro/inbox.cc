@@ -4,11 +4,7 @@
 
 namespace ringfeed::coro {
 
-template <class F>
-void Inbox::deliver(F&& put) noexcept {
-  std::lock_guard lock(mutex_);
-  if (closed_) return;
-  put();
+void Inbox::wake_if_due() noexcept {
   if (sleeping_ && (notified_ || finished_.size() >= wake_after_)) {
     sleeping_ = false;
     wake_();
@@ -16,25 +12,32 @@ void Inbox::deliver(F&& put) noexcept {
 }
 
 void Inbox::retire(std::coroutine_handle<> finished) noexcept {
-  deliver([&] { finished_.push_back(finished); });
+  const MutexLock lock(mutex_);
+  if (closed_) return;
+  finished_.push_back(finished);
+  wake_if_due();
 }
 
 void Inbox::post(std::function<void()> call) {
-  deliver([&] {
-    calls_.push_back(std::move(call));
-    notified_ = true;
-  });
+  const MutexLock lock(mutex_);
+  if (closed_) return;
+  calls_.push_back(std::move(call));
+  notified_ = true;
+  wake_if_due();
 }
 
 void Inbox::notify() noexcept {
-  deliver([&] { notified_ = true; });
+  const MutexLock lock(mutex_);
+  if (closed_) return;
+  notified_ = true;
+  wake_if_due();
 }
 
 void Inbox::take(std::vector<std::coroutine_handle<>>& finished,
                  std::vector<std::function<void()>>& calls) {
   finished.clear();
   calls.clear();
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   finished.swap(finished_);
   calls.swap(calls_);
   notified_ = false;
@@ -42,7 +45,7 @@ void Inbox::take(std::vector<std::coroutine_handle<>>& finished,
 }
 
 bool Inbox::prepare_to_sleep(std::size_t wake_after) noexcept {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (notified_ || finished_.size() >= wake_after) return false;
   wake_after_ = wake_after;
   sleeping_ = true;
@@ -51,7 +54,7 @@ bool Inbox::prepare_to_sleep(std::size_t wake_after) noexcept {
 
 void Inbox::close() noexcept {
   std::vector<std::function<void()>> never_run;  // dies after the lock: it may own anything
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   closed_ = true;
   never_run.swap(calls_);
 }

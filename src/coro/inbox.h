@@ -3,8 +3,9 @@
 #include <coroutine>
 #include <cstddef>
 #include <functional>
-#include <mutex>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace ringfeed::coro {
 
@@ -42,17 +43,16 @@ class Inbox {
   void close() noexcept;
 
  private:
-  template <class F>
-  void deliver(F&& put) noexcept;
+  void wake_if_due() noexcept REQUIRES(mutex_);
 
   std::function<void()> wake_;
-  std::mutex mutex_;
-  std::vector<std::coroutine_handle<>> finished_;
-  std::vector<std::function<void()>> calls_;
-  std::size_t wake_after_ = 1;
-  bool notified_ = false;
-  bool sleeping_ = false;
-  bool closed_ = false;
+  Mutex mutex_;
+  std::vector<std::coroutine_handle<>> finished_ GUARDED_BY(mutex_);
+  std::vector<std::function<void()>> calls_ GUARDED_BY(mutex_);
+  std::size_t wake_after_ GUARDED_BY(mutex_) = 1;
+  bool notified_ GUARDED_BY(mutex_) = false;
+  bool sleeping_ GUARDED_BY(mutex_) = false;
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace ringfeed::coro

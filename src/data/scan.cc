@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <utility>
 
+#include "base/mutex.h"
 #include "data/name_order.h"
 #include "data/work_queue.h"
 
@@ -77,6 +77,7 @@ class Scan {
     WorkQueue<ToList> queue(std::move(first));
     queue.run(
         threads, [&](ToList directory) { visit(std::move(directory), queue); }, while_waiting);
+    const MutexLock lock(mutex_);  // waits for nobody: the threads are done
     // Threads finish in any order; the same tree is to give the same manifest.
     std::sort(tree_.watched.begin(), tree_.watched.end(),
               [](const Watched& a, const Watched& b) { return a.path < b.path; });
@@ -91,14 +92,14 @@ class Scan {
     const std::int64_t changed = std::max(listing.stamp.mtime_ns, listing.stamp.ctime_ns);
     const bool settled = now_() - changed >= settling_ns;
     watch(path, listing.stamp);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tree_.settled = tree_.settled && settled;
     ++tree_.directories_listed;
     return listing;
   }
 
   void watch(const std::string& path, const Stamp& stamp) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     tree_.watched.push_back({path, stamp});
   }
 
@@ -123,11 +124,11 @@ class Scan {
       found.names.append(image->name).push_back('\0');
       if (image->kind == EntryKind::special) found.special.push_back(image->name);
     }
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     images_.push_back(std::move(found));
   }
 
-  Bytes pack(const std::vector<std::string>& classes) {
+  Bytes pack(const std::vector<std::string>& classes) REQUIRES(mutex_) {
     // torchvision sorts what os.walk yields by the directory's whole path, '/' counting as a
     // character: "a-b" comes before "a/b".
     std::sort(images_.begin(), images_.end(), [](const Images& a, const Images& b) {
@@ -153,9 +154,9 @@ class Scan {
   const int root_;
   const std::string& shown_;
   const Clock now_;
-  std::mutex mutex_;
-  Tree tree_;  // guarded by mutex_ while the queue runs, as is:
-  std::vector<Images> images_;
+  Mutex mutex_;
+  Tree tree_ GUARDED_BY(mutex_);
+  std::vector<Images> images_ GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -6,13 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <condition_variable>
 #include <cstring>
 #include <deque>
-#include <mutex>
 #include <system_error>
 #include <thread>
 
+#include "base/mutex.h"
 #include "base/thread_start.h"
 #include "io/root.h"
 
@@ -32,6 +31,7 @@ class PoolEngine final : public Engine {
   explicit PoolEngine(const PoolEngineOptions& options) : root_(open_root(options.root)) {
     const std::uint32_t wanted = std::max(options.slots, 1u);
     slots_.resize(std::min(wanted, descriptors_for_slots()));
+    released_.resize(slots_.size());
     if (slots_.size() < wanted) {
       note_ = std::to_string(wanted) + " slots refused (EMFILE), using " +
               std::to_string(slots_.size());
@@ -39,13 +39,13 @@ class PoolEngine final : public Engine {
     most_threads_ = std::min(slots_.size(), std::size_t{options.threads});
     if (most_threads_ == 0) most_threads_ = slots_.size();
     threads_.reserve(most_threads_);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     add_thread();  // throws here if there cannot even be one
   }
 
   ~PoolEngine() override {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       stopping_ = true;
     }
     work_.notify_all();
@@ -68,7 +68,7 @@ class PoolEngine final : public Engine {
   }
 
   void cancel(std::uint32_t slot) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto found = std::find(queue_.begin(), queue_.end(), slot);
     if (found == queue_.end()) return;  // running: it tells its own end
     queue_.erase(found);
@@ -78,18 +78,20 @@ class PoolEngine final : public Engine {
   // Closing may wait for a server; the worker that opens the slot's next file does it, or one that
   // lacks a descriptor.
   void release(std::uint32_t slot) override {
-    const std::lock_guard lock(mutex_);
-    slots_[slot].released = true;
+    const MutexLock lock(mutex_);
+    released_[slot] = true;
   }
 
   void poll(Clock::time_point until, std::vector<Completion>& out) override {
-    std::unique_lock lock(mutex_);
-    const auto over = [this] { return !done_.empty() || woken_; };
+    MutexLock lock(mutex_);
     if (until != at_once) {
-      if (until == for_ever) {
-        finished_.wait(lock, over);
-      } else {
-        finished_.wait_until(lock, until, over);
+      bool late = false;
+      while (done_.empty() && !woken_ && !late) {
+        if (until == for_ever) {
+          finished_.wait(lock);
+        } else {
+          late = finished_.wait_until(lock, until) == std::cv_status::timeout;
+        }
       }
       woken_ = false;
     }
@@ -99,7 +101,7 @@ class PoolEngine final : public Engine {
 
   void wake() noexcept override {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       woken_ = true;
     }
     finished_.notify_one();
@@ -111,7 +113,6 @@ class PoolEngine final : public Engine {
     const char* path = nullptr;  ///< nullptr: read on
     std::span<std::byte> buffer;
     std::uint64_t offset = 0;
-    bool released = false;  ///< guarded by mutex_: any worker may close the file
   };
 
   static std::uint32_t descriptors_for_slots() {
@@ -124,12 +125,12 @@ class PoolEngine final : public Engine {
   void start(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
              std::uint64_t offset) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       Slot& s = slots_[slot];
       s.path = path;
       s.buffer = buffer;
       s.offset = offset;
-      s.released = false;
+      released_[slot] = false;
       queue_.push_back(slot);
       // Threads appear only while all there are have something to wait for.
       if (queue_.size() > idle_ && threads_.size() < most_threads_) {
@@ -147,16 +148,16 @@ class PoolEngine final : public Engine {
     work_.notify_one();
   }
 
-  void add_thread() {
+  void add_thread() REQUIRES(mutex_) {
     threads_.push_back(
         start_thread("rf-read-" + std::to_string(threads_.size()), [this] { work(); }));
     ++idle_;  // until it has taken its first operation
   }
 
   void work() {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     for (;;) {
-      work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      while (!stopping_ && queue_.empty()) work_.wait(lock);
       if (stopping_) return;
       const std::uint32_t slot = queue_.front();
       queue_.pop_front();
@@ -201,11 +202,11 @@ class PoolEngine final : public Engine {
   /// none.
   bool close_unused(FileDescriptor& old) {
     if (old.get() < 0) {
-      const std::lock_guard lock(mutex_);
-      const auto unused = std::ranges::find_if(
-          slots_, [](const Slot& s) { return s.released && s.file.get() >= 0; });
-      if (unused == slots_.end()) return false;
-      old = std::move(unused->file);
+      const MutexLock lock(mutex_);
+      for (std::size_t slot = 0; slot < slots_.size() && old.get() < 0; ++slot) {
+        if (released_[slot]) old = std::move(slots_[slot].file);
+      }
+      if (old.get() < 0) return false;
     }
     old.reset();
     return true;
@@ -217,13 +218,14 @@ class PoolEngine final : public Engine {
   std::vector<std::thread> threads_;
   std::size_t most_threads_ = 0;
 
-  std::mutex mutex_;  ///< guards what follows
-  std::condition_variable work_, finished_;
-  std::deque<std::uint32_t> queue_;
-  std::vector<Completion> done_;
-  std::size_t idle_ = 0;
-  bool stopping_ = false;
-  bool woken_ = false;
+  Mutex mutex_;
+  ConditionVariable work_, finished_;
+  std::deque<std::uint32_t> queue_ GUARDED_BY(mutex_);
+  std::vector<Completion> done_ GUARDED_BY(mutex_);
+  std::vector<bool> released_ GUARDED_BY(mutex_);  ///< slots whose file any worker may close
+  std::size_t idle_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  bool woken_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace

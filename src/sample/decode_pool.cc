@@ -34,7 +34,7 @@ DecodePool::DecodePool(int workers, const TransformPlan& plan, const DecodeLimit
 
 DecodePool::~DecodePool() {
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
   }
   available_.notify_all();
@@ -49,7 +49,7 @@ std::size_t DecodePool::memory_bound(int workers, const TransformPlan& plan,
 }
 
 std::uint64_t DecodePool::queued() const noexcept {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return unclaimed_;
 }
 
@@ -57,12 +57,12 @@ void DecodePool::push(Job job) {
   Queue& queue = *queues_[next_queue_];
   next_queue_ = (next_queue_ + 1) % queues_.size();
   {
-    std::lock_guard lock(queue.mutex);
+    const MutexLock lock(queue.mutex);
     queue.heap.push_back(job);
     std::ranges::push_heap(queue.heap, Later{});
   }
   {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ++unclaimed_;
   }
   available_.notify_one();
@@ -83,24 +83,24 @@ void DecodePool::book_idle_time() const noexcept {
 }
 
 void DecodePool::set_idle_reason(Idle reason) noexcept {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (reason == idle_reason_) return;
   book_idle_time();
   idle_reason_ = reason;
 }
 
 DecodePool::Clock::duration DecodePool::idle_time(Idle reason) const noexcept {
-  std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   book_idle_time();
   return idle_time_[static_cast<std::size_t>(reason)];
 }
 
 bool DecodePool::wait_for_job() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   if (unclaimed_ == 0 && !stopping_) {
     book_idle_time();
     ++idle_workers_;
-    available_.wait(lock, [this] { return unclaimed_ > 0 || stopping_; });
+    while (unclaimed_ == 0 && !stopping_) available_.wait(lock);
     book_idle_time();
     --idle_workers_;
   }
@@ -124,7 +124,7 @@ DecodePool::Job DecodePool::take(int index) {
 }
 
 bool DecodePool::try_take(Queue& queue, Job& job) {
-  std::lock_guard lock(queue.mutex);
+  const MutexLock lock(queue.mutex);
   if (queue.heap.empty()) return false;
   std::ranges::pop_heap(queue.heap, Later{});
   job = queue.heap.back();

@@ -3,15 +3,14 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "sample/sample_maker.h"
 
 namespace ringfeed::sample {
@@ -69,13 +68,13 @@ class DecodePool {
 
  private:
   struct Queue {
-    std::mutex mutex;
-    std::vector<Job> heap;  // lowest sequence at the front
+    Mutex mutex;
+    std::vector<Job> heap GUARDED_BY(mutex);  // lowest sequence at the front
   };
 
   using Clock = std::chrono::steady_clock;
   void push(Job job);
-  void book_idle_time() const noexcept;
+  void book_idle_time() const noexcept REQUIRES(mutex_);
   void run(int index);
   bool wait_for_job();
   Job take(int index);
@@ -86,15 +85,15 @@ class DecodePool {
   std::size_t next_queue_ = 0;
 
   // A worker first claims a job here, then finds one: there are always as many as were claimed.
-  mutable std::mutex mutex_;
-  std::condition_variable available_;
-  std::size_t unclaimed_ = 0;
-  bool stopping_ = false;
+  mutable Mutex mutex_;
+  ConditionVariable available_;
+  std::size_t unclaimed_ GUARDED_BY(mutex_) = 0;
+  bool stopping_ GUARDED_BY(mutex_) = false;
   // Idle worker-seconds, integrated at every change of the number idle or the reason.
-  Idle idle_reason_ = Idle::finished;
-  int idle_workers_ = 0;
-  mutable Clock::time_point booked_until_ = Clock::now();
-  mutable std::array<Clock::duration, 3> idle_time_{};
+  Idle idle_reason_ GUARDED_BY(mutex_) = Idle::finished;
+  int idle_workers_ GUARDED_BY(mutex_) = 0;
+  mutable Clock::time_point booked_until_ GUARDED_BY(mutex_) = Clock::now();
+  mutable std::array<Clock::duration, 3> idle_time_ GUARDED_BY(mutex_){};
 
   std::atomic<std::uint64_t> steals_{0};
   std::vector<std::thread> threads_;
