@@ -3,15 +3,17 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <string>
 
 #include "base/system_limits.h"
-#include "io/engine_test.h"
+#include "support/in_child.h"
 #include "support/temp_dir.h"
 
 namespace ringfeed::system_limits {
 namespace {
 
-using io::in_child;
+using testing::in_child;
 using testing::TempDir;
 
 TEST_CASE("cgroup v2: the least quota and the fewest threads on the way up hold") {

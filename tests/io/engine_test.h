@@ -3,11 +3,9 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -21,10 +19,12 @@
 
 #include "io/pool_engine.h"
 #include "io/ring_engine.h"
+#include "support/in_child.h"
 #include "support/temp_dir.h"
 
 namespace ringfeed::io {
 
+using testing::in_child;
 using testing::TempDir;
 
 inline std::string numbered(std::string name, int number) {
@@ -118,36 +118,6 @@ inline Engine::Completion read_alone(Engine& engine, const std::string& path, Bu
   REQUIRE(out.size() == 1);
   CHECK(out[0].slot == slot);
   return out[0];
-}
-
-/// Runs `body` in a forked child, for what changes the whole process, and returns what it says.
-inline std::string in_child(const std::function<std::string()>& body) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  std::fflush(nullptr);  // else a sanitizer's exit prints it twice
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    std::string said;
-    try {
-      said = body();
-    } catch (const std::exception& error) {
-      said = std::string("exception: ") + error.what();
-    }
-    const auto written = ::write(ends[1], said.data(), said.size());
-    ::_exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
-  }
-  ::close(ends[1]);
-  std::string said;
-  char part[512];
-  for (ssize_t n; (n = ::read(ends[0], part, sizeof part)) > 0;) {
-    said.append(part, static_cast<std::size_t>(n));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
-  return said;
 }
 
 /// A root process becomes nobody (in a child), so that permissions and limits count.
