@@ -11,6 +11,7 @@
 #include "resize/resampler.h"
 
 namespace ringfeed::sample {
+
 namespace {
 
 using Octets = std::span<const std::uint8_t>;
@@ -22,9 +23,9 @@ Octets as_octets(std::span<const std::byte> bytes) {
 }  // namespace
 
 struct SampleMaker::Impl {
-  Impl(const TransformPlan& p, const DecodeLimits& limits, Window window)
+  Impl(const TransformPlan& p, const DecodeLimits& limits, Packing packing)
       : plan(p), jpeg(limits), png(limits), resampler(p.pillow), packer(p) {
-    if (window == Window::canvas) canvas.emplace(plan.out_height(), plan.out_width());
+    if (packing == Packing::from_canvas) canvas.emplace(plan.out_height(), plan.out_width());
   }
 
   /// Writes the tensor from the whole window.
@@ -81,8 +82,8 @@ class SampleMaker::Impl::Sink final : public decode::RowSink {
   int next_row_ = 0;
 };
 
-SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits, Window window)
-    : impl_(std::make_unique<Impl>(plan, limits, window)) {}
+SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits, Packing packing)
+    : impl_(std::make_unique<Impl>(plan, limits, packing)) {}
 
 SampleMaker::~SampleMaker() = default;
 
@@ -102,15 +103,16 @@ tl::expected<augment::Geometry, decode::Failure> SampleMaker::make(
 }
 
 std::size_t SampleMaker::memory_bound(const TransformPlan& plan, const DecodeLimits& limits,
-                                      Window window) noexcept {
+                                      Packing packing) noexcept {
   using decode::JpegDecoder, decode::PngDecoder;
   // One of them decodes, the other keeps its scratch.
   const std::size_t decoders =
       std::max(JpegDecoder::memory_bound(limits) + PngDecoder::scratch_bound,
                PngDecoder::memory_bound(limits) + JpegDecoder::scratch_bound);
   const std::size_t canvas =
-      window == Window::canvas ? augment::Canvas::memory_bound(plan.out_height(), plan.out_width())
-                               : 0;
+      packing == Packing::from_canvas
+          ? augment::Canvas::memory_bound(plan.out_height(), plan.out_width())
+          : 0;
   return decoders + resize::Resampler::memory_bound(plan, limits.max_pixels) + canvas +
          pack::Packer::memory_bound(plan) + sizeof(Impl);
 }

@@ -13,17 +13,18 @@
 
 namespace ringfeed::sample {
 
-/// How the rows of the output window get from the resize to the packer.
-enum class Window : std::uint8_t {
-  rows,    ///< each as soon as it is there
-  canvas,  ///< once the whole window stands in a Canvas: what operations on the image need
+/// When the rows that the resize emits are packed.
+enum class Packing : std::uint8_t {
+  by_row,       ///< each as soon as it is there
+  from_canvas,  ///< when all stand in a Canvas: what operations on the image need
 };
 
 /// Encoded file -> one sample's tensor. One per decode thread and used by it alone; owns libjpeg's
 /// and libpng's state and all scratch memory, reused from image to image.
 class SampleMaker {
  public:
-  SampleMaker(const TransformPlan& plan, const DecodeLimits& limits, Window window = Window::rows);
+  SampleMaker(const TransformPlan& plan, const DecodeLimits& limits,
+              Packing packing = Packing::by_row);
   ~SampleMaker();
   SampleMaker(const SampleMaker&) = delete;
   SampleMaker& operator=(const SampleMaker&) = delete;
@@ -36,7 +37,7 @@ class SampleMaker {
 
   /// The most bytes one SampleMaker holds, libjpeg's and libpng's memory included.
   static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits,
-                                  Window window = Window::rows) noexcept;
+                                  Packing packing = Packing::by_row) noexcept;
 
  private:
   struct Impl;

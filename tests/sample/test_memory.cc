@@ -9,6 +9,7 @@
 
 #include "augment/canvas.h"
 #include "decode/greedy_files.h"
+#include "decode/jpeg/decoder.h"
 #include "sample/decode_pool.h"
 #include "sample/sample_maker.h"
 #include "support/counted_heap.h"
@@ -86,23 +87,26 @@ TEST_CASE("a sample maker stays within the sum of its parts' bounds, by row and 
   for (testing::GreedyJpeg& jpeg : testing::greedy_jpegs()) files.push_back(std::move(jpeg.file));
   DecodeLimits limits = testing::just_enough_for_pngs();
   limits.load_truncated = true;
-  const TransformPlan plan = TransformPlan::imagenet_train();
+  // 65,500 rows become one: the resize takes more than the decoders.
+  TransformPlan plan = TransformPlan::imagenet_val();
+  plan.geometry = ResizeCenterCrop{
+      .resize = 0, .height = 48, .width = 300, .resize_height = 1, .resize_width = 300};
   std::vector<std::byte> out(plan.sample_bytes());
-  for (const sample::Window window : {sample::Window::rows, sample::Window::canvas}) {
+  for (const sample::Packing packing : {sample::Packing::by_row, sample::Packing::from_canvas}) {
     std::size_t made = 0;
     const std::size_t most = testing::peak_of([&] {
-      sample::SampleMaker maker(plan, limits, window);
+      sample::SampleMaker maker(plan, limits, packing);
       for (const Octets& file : files) {
         made += maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data())
                     .has_value();
       }
     });
     CHECK(made > files.size() / 3);
-    CHECK(most > limits.max_decoder_bytes);
-    CHECK(most <= sample::SampleMaker::memory_bound(plan, limits, window));
+    CHECK(most > decode::JpegDecoder::memory_bound(limits));
+    CHECK(most <= sample::SampleMaker::memory_bound(plan, limits, packing));
   }
-  CHECK(sample::SampleMaker::memory_bound(plan, limits, sample::Window::canvas) ==
-        sample::SampleMaker::memory_bound(plan, limits) + augment::Canvas::memory_bound(224, 224));
+  CHECK(sample::SampleMaker::memory_bound(plan, limits, sample::Packing::from_canvas) ==
+        sample::SampleMaker::memory_bound(plan, limits) + augment::Canvas::memory_bound(48, 300));
 }
 
 /// Starts at once and belongs to nobody.

@@ -93,7 +93,7 @@ TEST_CASE("a tensor depends on the image and the draw, not on what came before")
 
 TEST_CASE("a canvas shows nothing of the image before, a failed one neither") {
   const TransformPlan plan = TransformPlan::imagenet_val();
-  SampleMaker reused(plan, {}, sample::Window::canvas);
+  SampleMaker reused(plan, {}, sample::Packing::from_canvas);
   for (int size : {300, 40, 250}) {
     testing::JpegForm form;
     form.width = size + 90;

@@ -14,8 +14,8 @@
 namespace ringfeed {
 namespace {
 
+using sample::Packing;
 using sample::SampleMaker;
-using sample::Window;
 using testing::Image;
 
 struct Case {
@@ -109,9 +109,9 @@ TEST_CASE("a sample holds the table's values of the resized bytes, by row and by
       CAPTURE(static_cast<int>(plan.pillow));
       CAPTURE(plan.hflip_probability);
       testing::for_each_target([&](const std::string&) {
-        for (Window window : {Window::rows, Window::canvas}) {
-          CAPTURE(static_cast<int>(window));
-          SampleMaker maker(plan, {}, window);
+        for (Packing packing : {Packing::by_row, Packing::from_canvas}) {
+          CAPTURE(static_cast<int>(packing));
+          SampleMaker maker(plan, {}, packing);
           Output out(plan.sample_bytes());
           const auto geometry =
               maker.make(std::as_bytes(std::span(png.file)), data::make_key(3, 0), 5, out.data());
