@@ -9,7 +9,6 @@
 namespace ringfeed::decode {
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
 using namespace std::string_view_literals;
 
 constexpr std::string_view jpeg_start = "\xFF\xD8\xFF"sv;
@@ -78,7 +77,7 @@ tl::expected<Format, Failure> file_format(Bytes file) {
 bool ends_cleanly(std::span<const std::byte> tail) noexcept {
   // Searched for, not compared with the last bytes: many writers append something. An EXIF
   // thumbnail's EOI can fool this; the decoder's verdict follows.
-  const Bytes bytes(reinterpret_cast<const std::uint8_t*>(tail.data()), tail.size());
+  const Bytes bytes = to_bytes(tail);
   const auto found = [&](std::string_view text) {
     return std::search(bytes.begin(), bytes.end(), text.begin(), text.end(),
                        [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); }) !=

@@ -5,6 +5,7 @@
 #include <span>
 #include <tl/expected.hpp>
 
+#include "decode/bytes.h"
 #include "decode/failure.h"
 
 namespace ringfeed::decode {
@@ -12,7 +13,7 @@ namespace ringfeed::decode {
 enum class Format : std::uint8_t { jpeg, png };
 
 /// Told by a file's first bytes; of one that is neither, what it is instead.
-tl::expected<Format, Failure> file_format(std::span<const std::uint8_t> file);
+tl::expected<Format, Failure> file_format(Bytes file);
 
 /// True if `tail` (the last bytes of a file, at least 1 KiB where the file has them) looks like
 /// the end of a whole JPEG (EOI) or PNG (IEND). Cheap; called on the reader thread.

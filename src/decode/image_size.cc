@@ -1,7 +1,6 @@
 #include "decode/image_size.h"
 
-#include <cstdint>
-
+#include "decode/bytes.h"
 #include "decode/file_format.h"
 #include "decode/jpeg/decoder.h"
 #include "decode/jpeg/markers.h"
@@ -11,7 +10,7 @@ namespace ringfeed::decode {
 
 tl::expected<ImageSize, Failure> image_size(std::span<const std::byte> beginning,
                                             const DecodeLimits& limits) {
-  const std::span file(reinterpret_cast<const std::uint8_t*>(beginning.data()), beginning.size());
+  const Bytes file = to_bytes(beginning);
   const auto format = file_format(file);
   if (!format) return tl::unexpected(format.error());
   if (*format == Format::jpeg) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "augment/canvas.h"
+#include "decode/bytes.h"
 #include "decode/file_format.h"
 #include "decode/jpeg/decoder.h"
 #include "decode/png/decoder.h"
@@ -11,16 +12,6 @@
 #include "resize/resampler.h"
 
 namespace ringfeed::sample {
-
-namespace {
-
-using Octets = std::span<const std::uint8_t>;
-
-Octets as_octets(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-}
-
-}  // namespace
 
 struct SampleMaker::Impl {
   Impl(const TransformPlan& p, const DecodeLimits& limits, Packing packing)
@@ -89,7 +80,7 @@ SampleMaker::~SampleMaker() = default;
 
 tl::expected<augment::Geometry, decode::Failure> SampleMaker::make(
     std::span<const std::byte> encoded, data::Key key, std::uint64_t position, std::byte* out) {
-  const Octets file = as_octets(encoded);
+  const decode::Bytes file = decode::to_bytes(encoded);
   Impl::Sink sink(*impl_, key, position, out);
   const auto format = decode::file_format(file);
   if (!format) return tl::unexpected(format.error());

@@ -70,8 +70,7 @@ std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
   return limits.max_decoder_bytes + strips + scratch_bound;
 }
 
-tl::expected<JpegHeader, Failure> JpegDecoder::header(std::span<const std::uint8_t> file,
-                                                      const DecodeLimits& limits) {
+tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLimits& limits) {
   auto header = read_jpeg_header(file);
   if (!header) return header;
   const auto pixels =
@@ -84,7 +83,7 @@ tl::expected<JpegHeader, Failure> JpegDecoder::header(std::span<const std::uint8
   return header;
 }
 
-tl::expected<void, Failure> JpegDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {
+tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
   const auto header = JpegDecoder::header(file, limits_);
   if (!header) return tl::unexpected(header.error());
   const Region region = sink.begin(header->height, header->width);

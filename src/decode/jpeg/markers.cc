@@ -8,8 +8,6 @@
 namespace ringfeed::decode {
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
-
 enum : int { sof0 = 0xC0, dht = 0xC4, jpg = 0xC8, dac = 0xCC, rst0 = 0xD0, eoi = 0xD9 };
 enum : int { sos = 0xDA, dqt = 0xDB, dnl = 0xDC, dri = 0xDD, dhp = 0xDE, exp = 0xDF };
 enum : int { app0 = 0xE0, app2 = 0xE2, app13 = 0xED, app14 = 0xEE, jpg0 = 0xF0, com = 0xFE };

@@ -2,9 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <tl/expected.hpp>
 
+#include "decode/bytes.h"
 #include "decode/failure.h"
 
 namespace ringfeed::decode {
@@ -19,12 +19,12 @@ struct JpegHeader {
 /// Walks the segments up to the first scan and refuses what Pillow's JpegImagePlugin refuses there
 /// (PIL 13.0.0, JpegImageFile._open): that code is stricter than libjpeg about some segments, and
 /// its verdict also stands under LOAD_TRUNCATED_IMAGES, where libjpeg's does not.
-tl::expected<JpegHeader, Failure> read_jpeg_header(std::span<const std::uint8_t> file);
+tl::expected<JpegHeader, Failure> read_jpeg_header(Bytes file);
 
 /// True if the entropy-coded bytes run into EOI with nothing between but stuffed bytes and restart
 /// markers. Then decoding the only scan of a Huffman-coded sequential file can neither run out of
 /// bytes nor meet an error that a partial decode would miss.
 /// 6 us per 100 KB: one memchr a 0xFF, and those are every ~250 bytes.
-bool scan_ends_in_eoi(std::span<const std::uint8_t> scan) noexcept;
+bool scan_ends_in_eoi(Bytes scan) noexcept;
 
 }  // namespace ringfeed::decode

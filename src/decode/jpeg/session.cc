@@ -22,7 +22,7 @@ JpegSession& JpegSession::of(j_decompress_ptr cinfo) {
   return *static_cast<JpegSession*>(cinfo->client_data);
 }
 
-JpegSession::JpegSession(std::span<const std::uint8_t> file, bool load_truncated, int max_scans)
+JpegSession::JpegSession(Bytes file, bool load_truncated, int max_scans)
     : max_scans_(max_scans), may_append_eoi_(load_truncated) {
   cinfo.err = jpeg_std_error(&errors_);
   errors_.error_exit = [](j_common_ptr c) { std::longjmp(of(c).on_error, 1); };

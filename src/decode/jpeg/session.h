@@ -3,7 +3,8 @@
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+
+#include "decode/bytes.h"
 
 // clang-format off
 #include <cstdio>  // jpeglib.h uses size_t and FILE without declaring them
@@ -20,7 +21,7 @@ namespace ringfeed::decode {
 /// which image came before. Creating anew costs nothing measurable.
 struct JpegSession {
   /// Neither allocates nor fails; open() does the rest under the caller's setjmp.
-  JpegSession(std::span<const std::uint8_t> file, bool load_truncated, int max_scans);
+  JpegSession(Bytes file, bool load_truncated, int max_scans);
   ~JpegSession();
   JpegSession(const JpegSession&) = delete;
   JpegSession& operator=(const JpegSession&) = delete;

@@ -9,8 +9,6 @@
 namespace ringfeed::decode {
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
-
 std::uint32_t u32(const std::uint8_t* p) {
   return std::uint32_t{p[0]} << 24 | std::uint32_t{p[1]} << 16 | std::uint32_t{p[2]} << 8 | p[3];
 }

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <tl/expected.hpp>
 
+#include "decode/bytes.h"
 #include "decode/failure.h"
 
 namespace ringfeed::decode {
@@ -25,17 +25,14 @@ struct PngHeader {
 /// Walks the chunks and refuses what Pillow's PngImagePlugin refuses before it decodes (PIL
 /// 13.0.0): checksums count up to the first IDAT, and some ancillary chunks are parsed.
 /// Not repeated: limits on decompressed text, and the sequence numbers of animations.
-tl::expected<PngHeader, Failure> read_png_header(std::span<const std::uint8_t> file,
-                                                 bool load_truncated);
+tl::expected<PngHeader, Failure> read_png_header(Bytes file, bool load_truncated);
 
 /// The content, as far as the file goes, of the IDAT chunk at `at`, which moves behind it; nothing
 /// where another chunk stands or none. One by one and not as a list: 12 bytes make a chunk, and the
 /// memory a file takes may not follow from how many it has.
-std::optional<std::span<const std::uint8_t>> next_png_data(std::span<const std::uint8_t> file,
-                                                           std::size_t& at);
+std::optional<Bytes> next_png_data(Bytes file, std::size_t& at);
 
 /// Pillow's verdict on what follows the IDAT chunk (its content given) that completed the image.
-std::optional<Failure> check_png_end(std::span<const std::uint8_t> file,
-                                     std::span<const std::uint8_t> last_data, bool load_truncated);
+std::optional<Failure> check_png_end(Bytes file, Bytes last_data, bool load_truncated);
 
 }  // namespace ringfeed::decode

@@ -50,8 +50,7 @@ void to_rgb(const PngHeader& header, const std::uint8_t* in, int pixels, std::ui
 
 }  // namespace
 
-tl::expected<PngHeader, Failure> PngDecoder::header(std::span<const std::uint8_t> file,
-                                                    const DecodeLimits& limits) {
+tl::expected<PngHeader, Failure> PngDecoder::header(Bytes file, const DecodeLimits& limits) {
   auto header = read_png_header(file, limits.load_truncated);
   if (!header) return header;
   const std::uint64_t pixels = std::uint64_t{header->height} * header->width;
@@ -82,7 +81,7 @@ std::size_t PngDecoder::memory_bound(const DecodeLimits& limits) noexcept {
   return limits.max_decoder_bytes + session + scratch_bound;
 }
 
-tl::expected<void, Failure> PngDecoder::decode(std::span<const std::uint8_t> file, RowSink& sink) {
+tl::expected<void, Failure> PngDecoder::decode(Bytes file, RowSink& sink) {
   const auto header = PngDecoder::header(file, limits_);
   if (!header) return tl::unexpected(header.error());
   const auto height = static_cast<int>(header->height), width = static_cast<int>(header->width);

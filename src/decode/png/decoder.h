@@ -2,9 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <tl/expected.hpp>
 
+#include "decode/bytes.h"
 #include "decode/failure.h"
 #include "decode/max_side.h"
 #include "decode/png/chunks.h"
@@ -24,11 +24,10 @@ class PngDecoder {
   explicit PngDecoder(const DecodeLimits& limits) : limits_(limits) {}
 
   /// `file` starts with the PNG signature. On failure the sink may have got any number of rows.
-  tl::expected<void, Failure> decode(std::span<const std::uint8_t> file, RowSink& sink);
+  tl::expected<void, Failure> decode(Bytes file, RowSink& sink);
 
   /// What stands before the image data, if it is within `limits`.
-  static tl::expected<PngHeader, Failure> header(std::span<const std::uint8_t> file,
-                                                 const DecodeLimits& limits);
+  static tl::expected<PngHeader, Failure> header(Bytes file, const DecodeLimits& limits);
 
   /// The most bytes one decoder holds, libpng's included, and what of it stays between images.
   static std::size_t memory_bound(const DecodeLimits& limits) noexcept;

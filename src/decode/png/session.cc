@@ -26,7 +26,7 @@ void ignore_warning(png_structp, png_const_charp) {}
 
 }  // namespace
 
-PngSession::PngSession(std::span<const std::uint8_t> file, const PngHeader& header)
+PngSession::PngSession(Bytes file, const PngHeader& header)
     : file_(file), header_(header), behind_chunk_(header.data) {
   chunk = *next_png_data(file_, behind_chunk_);  // the walk has seen it
   std::uint8_t* p = framing_.data();

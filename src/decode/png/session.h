@@ -5,9 +5,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 
+#include "decode/bytes.h"
 #include "decode/png/chunks.h"
 
 namespace ringfeed::decode {
@@ -16,7 +16,7 @@ namespace ringfeed::decode {
 /// one-entry palette where needed and IDAT chunks made from the walk's result, so that chunks
 /// Pillow ignores cannot make it fail.
 struct PngSession {
-  PngSession(std::span<const std::uint8_t> file, const PngHeader& header);
+  PngSession(Bytes file, const PngHeader& header);
   ~PngSession();
   PngSession(const PngSession&) = delete;
   PngSession& operator=(const PngSession&) = delete;
@@ -25,7 +25,7 @@ struct PngSession {
 
   png_structp png = nullptr;
   png_infop info = nullptr;
-  std::span<const std::uint8_t> chunk;  ///< content of the IDAT being read
+  Bytes chunk;  ///< content of the IDAT being read
   bool out_of_bytes = false;
   std::string error;
 
@@ -34,7 +34,7 @@ struct PngSession {
   static void fail(png_structp png, png_const_charp message);
   bool refill();
 
-  std::span<const std::uint8_t> file_;
+  Bytes file_;
   const PngHeader& header_;
   std::size_t behind_chunk_;
   std::array<std::uint8_t, 64> framing_{};  ///< what is served besides the file's own bytes
