@@ -29,6 +29,28 @@ Columns columns_around(const Region& region, int image_width) {
   return {static_cast<JDIMENSION>(left), static_cast<JDIMENSION>(right - left)};
 }
 
+/// What of an image is decoded: the region's pixels and the verdict come out as those of a full
+/// decode.
+struct ScanPlan {
+  Columns columns;
+  int first_row, last_row;  ///< [first, last)
+  bool finish;              ///< to the end of the file: what follows the scan may be an error
+};
+
+/// A file of several scans has been read to its end before the first row, so nothing is left to go
+/// wrong; a Huffman-coded single scan that runs into EOI cannot go wrong. Any other is decoded in
+/// full, as Pillow does, for the verdict. Only sequential files gain from decoding a part: a
+/// progressive one spends its time on reading the scans, and block smoothing (scans missing) wants
+/// neighbours.
+ScanPlan plan_scan(jpeg_decompress_struct& cinfo, bool whole_scan, const Region& region) {
+  const auto width = static_cast<int>(cinfo.image_width);
+  const Columns all{0, cinfo.image_width};
+  const int below = region.top + region.height;
+  if (jpeg_has_multiple_scans(&cinfo)) return {all, 0, below, false};
+  if (!whole_scan || cinfo.arith_code) return {all, 0, static_cast<int>(cinfo.image_height), true};
+  return {columns_around(region, width), region.top, below, false};
+}
+
 /// Pillow's MULDIV255: a * b / 255, rounded.
 int times_255th(int a, int b) {
   const int t = a * b + 128;
@@ -157,36 +179,29 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
   if (!jpeg_start_decompress(cinfo)) return Ending::out_of_bytes;
   // From here on cinfo->entropy decodes: the place where a faster entropy decoder takes over.
 
-  // A file of several scans has been read to its end by now, so nothing is left to go wrong; a
-  // Huffman-coded single scan that runs into EOI cannot go wrong. Any other is decoded in full,
-  // as Pillow does, for the verdict. Only sequential files gain from decoding a part: a progressive
-  // one spends its time on reading the scans, and block smoothing (scans missing) wants neighbours.
-  const bool several_scans = jpeg_has_multiple_scans(cinfo);
-  const bool partial = !several_scans && whole_scan && !cinfo->arith_code;
+  ScanPlan plan = plan_scan(*cinfo, whole_scan, region);
   const bool wanted = region.height > 0 && region.width > 0;
-  int first_column = 0;
-  if ((partial || several_scans) && !wanted) return Ending::complete;
-  if (partial) {
-    const Columns columns = columns_around(region, header.width);
-    JDIMENSION left = columns.left, width = columns.width;
-    jpeg_crop_scanline(cinfo, &left, &width);  // moves left to an MCU boundary
-    first_column = static_cast<int>(left);
-    // Once and from row 0: later skips have returned wrong rows in several versions.
-    if (region.top > 0) jpeg_skip_scanlines(cinfo, static_cast<JDIMENSION>(region.top));
+  if (!wanted && !plan.finish) return Ending::complete;
+  if (plan.columns.width < cinfo->image_width) {
+    // Moves left to an MCU boundary.
+    jpeg_crop_scanline(cinfo, &plan.columns.left, &plan.columns.width);
   }
+  // Once and from row 0: later skips have returned wrong rows in several versions.
+  if (plan.first_row > 0) jpeg_skip_scanlines(cinfo, static_cast<JDIMENSION>(plan.first_row));
+
   const int channels = cmyk ? 4 : 3;
   JSAMPROW row =
       row_.reserve(std::size_t{cinfo->output_width} * static_cast<std::size_t>(channels));
-  const std::uint8_t* const pixels = row + (region.left - first_column) * channels;
-  const int last = partial || several_scans ? region.top + region.height : header.height;
-  for (int y = partial ? region.top : 0; y < last; ++y) {
+  const std::uint8_t* const pixels =
+      row + (region.left - static_cast<int>(plan.columns.left)) * channels;
+  for (int y = plan.first_row; y < plan.last_row; ++y) {
     if (jpeg_read_scanlines(cinfo, &row, 1) != 1) return Ending::out_of_bytes;
     if (wanted && y >= region.top && y < region.top + region.height) {
       push(pixels, cmyk, region.width, sink);
     }
   }
   // What follows the scan may be an error; that it has no end is none to Pillow, all rows being in.
-  if (!partial && !several_scans) jpeg_finish_decompress(cinfo);
+  if (plan.finish) jpeg_finish_decompress(cinfo);
   return Ending::complete;
 }
 
