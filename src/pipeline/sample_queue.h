@@ -3,10 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "batch/channel.h"
 #include "data/epoch_order.h"
 
@@ -31,13 +31,13 @@ class SampleQueue {
 
   /// True: the reader thread has run dry and wants to know.
   bool push(std::shared_ptr<const PlannedBatch> batch) {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     pushed_.push_back(std::move(batch));
     return std::exchange(reader_waits_, false);
   }
   /// None will follow. Returns what push() does.
   bool close() noexcept {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     closed_ = true;
     return std::exchange(reader_waits_, false);
   }
@@ -49,7 +49,7 @@ class SampleQueue {
     if (batch_ < taken_.size()) return true;
     taken_.clear();
     batch_ = 0;
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     taken_.swap(pushed_);
     reader_waits_ = taken_.empty();
     return !reader_waits_;
@@ -65,15 +65,15 @@ class SampleQueue {
     return next;
   }
   bool closed() noexcept {
-    std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return closed_;
   }
 
  private:
-  std::mutex mutex_;  // guards the next three
-  std::vector<std::shared_ptr<const PlannedBatch>> pushed_;
-  bool closed_ = false;
-  bool reader_waits_ = false;
+  Mutex mutex_;
+  std::vector<std::shared_ptr<const PlannedBatch>> pushed_ GUARDED_BY(mutex_);
+  bool closed_ GUARDED_BY(mutex_) = false;
+  bool reader_waits_ GUARDED_BY(mutex_) = false;
 
   // Reader thread.
   std::vector<std::shared_ptr<const PlannedBatch>> taken_;
