@@ -58,7 +58,7 @@ nb::object make_capsule(std::unique_ptr<Exported> exported, void* data, int dime
   exported->managed.deleter = release;
   PyObject* capsule = PyCapsule_New(&exported->managed, unconsumed, release_unconsumed);
   if (capsule == nullptr) throw nb::python_error();
-  exported.release();
+  static_cast<void>(exported.release());  // the capsule's now
   return nb::steal(capsule);
 }
 
