@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long or too quiet a machine for every change: the figures and bounds that ringfeed
-# promises, on the set for speed figures, and the Python module under the sanitizers. Figures go to
-# build/nightly. Fails if one is missed.
+# promises, on the set for speed figures, the Python module under the sanitizers, and clang-tidy on
+# every source. Figures go to build/nightly. Fails if one is missed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/setup.sh
@@ -26,6 +26,7 @@ for reader in ring pool; do
   check "memory_large_$reader" \
     .venv/bin/python bench/compare/memory.py photos/large --batch-size 8 -- --reader "$reader"
 done
+check tidy tools/tidy.sh --all
 check sanitize_module tools/sanitize_module.sh
 for stage in read decode load; do
   check "bench_$stage" .venv/bin/ringfeed bench "$stage" photos/train
