@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/file_descriptor.h"
+#include "base/retry.h"
 #include "data/directory.h"
 
 namespace ringfeed::data {
@@ -56,8 +57,7 @@ std::uint64_t checksum(const Header& header, std::string_view text, const Bytes&
 bool read_all(int fd, void* to, std::size_t size) {
   auto* at = static_cast<char*>(to);
   while (size > 0) {
-    const ssize_t n = read(fd, at, size);
-    if (n < 0 && errno == EINTR) continue;
+    const auto n = retry_interrupted([&] { return read(fd, at, size); });
     if (n <= 0) return false;
     at += n;
     size -= static_cast<std::size_t>(n);
@@ -68,8 +68,7 @@ bool read_all(int fd, void* to, std::size_t size) {
 bool write_all(int fd, const void* from, std::size_t size) {
   const auto* at = static_cast<const char*>(from);
   while (size > 0) {
-    const ssize_t n = write(fd, at, size);
-    if (n < 0 && errno == EINTR) continue;
+    const auto n = retry_interrupted([&] { return write(fd, at, size); });
     if (n < 0) return false;
     at += n;
     size -= static_cast<std::size_t>(n);

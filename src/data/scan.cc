@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "base/work_queue.h"
 #include "data/name_order.h"
-#include "data/work_queue.h"
 
 namespace ringfeed::data {
 namespace {
@@ -74,7 +74,7 @@ class Scan {
     for (std::size_t c = 0; c < classes.size(); ++c) {
       first.push_back({classes[c], static_cast<std::uint32_t>(c), ancestor});
     }
-    WorkQueue<ToList> queue(std::move(first));
+    WorkQueue<ToList> queue("rf-scan", std::move(first));
     queue.run(
         threads, [&](ToList directory) { visit(std::move(directory), queue); }, while_waiting);
     const MutexLock lock(mutex_);  // waits for nobody: the threads are done
@@ -171,7 +171,7 @@ const Watched* first_changed(int root, const std::vector<Watched>& watched, int 
   std::vector<const Watched*> items;
   for (const Watched& item : watched) items.push_back(&item);
   std::atomic<const Watched*> changed = nullptr;
-  WorkQueue<const Watched*> queue(std::move(items));
+  WorkQueue<const Watched*> queue("rf-scan", std::move(items));
   const auto check = [&](const Watched* item) {
     if (changed.load() == nullptr && stamp_of(root, item->path) != item->stamp) changed.store(item);
   };

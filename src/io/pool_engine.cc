@@ -12,18 +12,12 @@
 #include <thread>
 
 #include "base/mutex.h"
+#include "base/retry.h"
 #include "base/thread_start.h"
 #include "io/root.h"
 
 namespace ringfeed::io {
 namespace {
-
-template <class Call>
-auto retry_interrupted(Call call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
 
 /// Blocking reads on threads of our own, for where io_uring is missing or forbidden.
 class PoolEngine final : public Engine {

@@ -2,26 +2,31 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <cstddef>
 #include <deque>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <mutex>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
-namespace ringfeed::data {
+#include "base/thread_start.h"
+
+namespace ringfeed {
 
 /// Work items done by several threads, where doing one may add more: a directory its
 /// sub-directories. For waits on storage, not for CPU: the caller only waits.
 template <class T>
 class WorkQueue {
  public:
-  explicit WorkQueue(std::vector<T> items)
-      : items_(std::make_move_iterator(items.begin()), std::make_move_iterator(items.end())) {}
+  /// `name` is the threads'.
+  WorkQueue(std::string name, std::vector<T> items)
+      : name_(std::move(name)),
+        items_(std::make_move_iterator(items.begin()), std::make_move_iterator(items.end())) {}
 
   /// Any thread, inside `work`.
   void push(T item) {
@@ -33,9 +38,10 @@ class WorkQueue {
     changed_.notify_one();
   }
 
-  /// Returns once every item is done, or rethrows the first exception, what is queued then being
-  /// dropped. Fewer threads do where the system grants no more; std::system_error where it grants
-  /// none. Calls `while_waiting`, which may throw like `work`, every 100 ms on this thread.
+  /// The items are begun in order, added ones last. Returns once every item is done, or rethrows
+  /// the first exception, what is queued then being dropped. Fewer threads do where the system
+  /// grants no more; std::system_error where it grants none. Calls `while_waiting`, which may throw
+  /// like `work`, every 100 ms on this thread.
   void run(int threads, const std::function<void(T)>& work,
            const std::function<void()>& while_waiting) {
     std::vector<std::thread> pool;
@@ -48,20 +54,13 @@ class WorkQueue {
  private:
   void start(std::vector<std::thread>& pool, int threads, const std::function<void(T)>& work) {
     pool.reserve(static_cast<std::size_t>(threads));
-    // Threads inherit the mask: a signal handler of the program's must not run on ours.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::exception_ptr refused;
     try {
       while (pool.size() < static_cast<std::size_t>(threads)) {
-        pool.emplace_back([this, &work] { serve(work); });
+        pool.push_back(start_thread(name_, [this, &work] { serve(work); }));
       }
     } catch (const std::system_error&) {
-      refused = std::current_exception();
+      if (pool.empty()) throw;
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (pool.empty() && refused) std::rethrow_exception(refused);
   }
 
   void wait(const std::function<void()>& while_waiting) {
@@ -107,6 +106,7 @@ class WorkQueue {
     done_.notify_one();
   }
 
+  const std::string name_;
   std::mutex mutex_;
   std::condition_variable changed_, done_;  // the threads wait for one, run() for the other
   std::deque<T> items_;                     // guarded by mutex_
@@ -114,4 +114,4 @@ class WorkQueue {
   std::exception_ptr failure_;  // guarded
 };
 
-}  // namespace ringfeed::data
+}  // namespace ringfeed

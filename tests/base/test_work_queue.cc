@@ -3,12 +3,12 @@
 #include <atomic>
 #include <stdexcept>
 
-#include "data/work_queue.h"
+#include "base/work_queue.h"
 
-using ringfeed::data::WorkQueue;
+using ringfeed::WorkQueue;
 
 TEST_CASE("the caller is asked while items are worked on") {
-  WorkQueue<int> queue({1});
+  WorkQueue<int> queue("test", {1});
   std::atomic<int> asked = 0;
   queue.run(
       2,
@@ -25,7 +25,7 @@ TEST_CASE("the caller is asked while items are worked on") {
 
 TEST_CASE("what the caller throws ends the run, once the items in work are done") {
   for (const int threads : {1, 4}) {
-    WorkQueue<int> queue({0, 1, 2});
+    WorkQueue<int> queue("test", {0, 1, 2});
     std::atomic<int> began = 0, finished = 0;
     const auto work = [&](int item) {
       ++began;
