@@ -40,9 +40,8 @@ class ReadRun {
   bool sated() const { return sated_; }
 
   void start(std::uint32_t entry) {
-    if (!dataset_.index().regular(entry)) {
-      fail(Stage::open, 0, entry, "not a regular file; remove it from the class folder");
-      return;
+    if (const char* why = dataset_.index().why_not_openable(entry)) {
+      return fail(Stage::open, 0, entry, why);
     }
     const std::uint32_t slot = idle_.back();
     idle_.pop_back();

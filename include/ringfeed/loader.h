@@ -41,8 +41,8 @@ struct LoaderOptions {
   int depth = 0;                        ///< files in flight; 0: clamp(320 x workers, 64, 1024)
   std::size_t memory_limit = 0;         ///< the whole bound of memory_bound(); 0: none
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
-  /// Called on the consumer thread every 100 ms while next() waits, and on the caller's
-  /// between files of draws(). May throw: they pass it on, and no batch is lost.
+  /// Called on the consumer thread every 100 ms while next() waits, and on the caller's once at
+  /// the start of draws() and every 100 ms of it. May throw: they pass it on, and no batch is lost.
   std::function<void()> while_waiting{};
   DecodeLimits limits{};
   std::shared_ptr<BatchAllocator>

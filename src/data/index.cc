@@ -127,8 +127,10 @@ std::string Index::path(std::size_t entry) const {
   return root_.ends_with('/') ? root_ + relative : root_ + '/' + relative;
 }
 
-bool Index::regular(std::size_t entry) const noexcept {
-  return !std::binary_search(irregular_.begin(), irregular_.end(), entry);
+const char* Index::why_not_openable(std::size_t entry) const noexcept {
+  return std::binary_search(irregular_.begin(), irregular_.end(), entry)
+             ? "a FIFO, socket or device, not a regular file; remove it from the dataset"
+             : nullptr;
 }
 
 std::vector<std::string> Index::empty_classes() const {

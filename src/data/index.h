@@ -40,8 +40,9 @@ class Index {
   /// root/class/…/name; relative_path() alone where root() is empty.
   std::string path(std::size_t entry) const;
   const std::string& root() const noexcept { return root_; }
-  /// False where the listing said FIFO, socket or device: such an entry is an error, never opened.
-  bool regular(std::size_t entry) const noexcept;
+  /// Why the entry is an error and never opened: the listing said FIFO, socket or device. Null for
+  /// all others.
+  const char* why_not_openable(std::size_t entry) const noexcept;
 
   std::span<const std::string> classes() const noexcept { return classes_; }
   /// Classes without an image, in order.

@@ -32,10 +32,10 @@ coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<EpochRun> run,
   const data::Sample sample = next.sample;
   // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
   Expected<io::Encoded> file;
-  if (self.dataset.index().regular(sample.entry)) {
-    file = co_await self.reader_->read(self.now_, ticket.sequence, sample.entry, ticket.buffer);
+  if (const char* why = self.dataset.index().why_not_openable(sample.entry)) {
+    file = fail(Stage::open, 0, self.dataset.path(sample.entry), why);
   } else {
-    file = self.irregular(sample.entry);
+    file = co_await self.reader_->read(self.now_, ticket.sequence, sample.entry, ticket.buffer);
   }
 
   for (;;) {
@@ -66,11 +66,6 @@ coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<EpochRun> run,
     file = co_await self.reader_->read(self.now_, ticket.sequence, sample.entry, ticket.buffer,
                                        file->size);
   }
-}
-
-Expected<io::Encoded> Pipeline::irregular(std::uint32_t index) const {
-  return fail(Stage::open, 0, dataset.path(index),
-              "a FIFO, socket or device, not a regular file; remove it from the dataset");
 }
 
 tl::expected<void, decode::Failure> Pipeline::decode(sample::Worker& worker, const EpochRun& run,

@@ -67,7 +67,6 @@ class Pipeline {
   coro::FramePool& frames() noexcept { return frames_; }
   static coro::Task load_sample(Pipeline& self, std::shared_ptr<EpochRun> run,
                                 SampleQueue::Next next, Ticket ticket);
-  Expected<io::Encoded> irregular(std::uint32_t index) const;
   tl::expected<void, decode::Failure> decode(sample::Worker& worker, const EpochRun& run,
                                              const data::Sample& sample,
                                              std::span<const std::byte> encoded, std::byte* out);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -48,9 +49,9 @@ TEST_CASE("an index gives back what was built, in order") {
   CHECK(index->label(0) == 0);
   CHECK(index->label(1) == 0);
   CHECK(index->label(2) == 1);
-  CHECK(index->regular(0));
-  CHECK_FALSE(index->regular(1));
-  CHECK(index->regular(2));
+  CHECK(index->why_not_openable(0) == nullptr);
+  CHECK(std::string_view(index->why_not_openable(1)).starts_with("a FIFO"));
+  CHECK(index->why_not_openable(2) == nullptr);
   CHECK(index->path(2) == "/root/dog/deep/down/2.jpg");
   CHECK(index->empty_classes() == std::vector<std::string>{"empty"});
 }

@@ -59,7 +59,7 @@ TEST_CASE("classes and samples are torchvision's, in its order") {
     for (std::size_t i = 0; i < folder.size(); ++i) {
       CHECK(folder.path(i) == root.path().string() + "/" + samples[i].path);
       CHECK(folder.label(i) == samples[i].label);
-      CHECK(folder.index().regular(i));
+      CHECK(folder.index().why_not_openable(i) == nullptr);
     }
   }
 }
@@ -124,7 +124,7 @@ TEST_CASE("what is no regular file keeps its place and is marked") {
   const auto index = open_index(root.path(), without_cache(), later);
   REQUIRE(index->size() == 5);
   std::vector<bool> regular;
-  for (std::size_t i = 0; i < 5; ++i) regular.push_back(index->regular(i));
+  for (std::size_t i = 0; i < 5; ++i) regular.push_back(index->why_not_openable(i) == nullptr);
   CHECK(regular == std::vector<bool>{true, false, false, false, true});
 }
 
