@@ -1,75 +1,75 @@
 #include <algorithm>
 #include <chrono>
-#include <optional>
+#include <coroutine>
+#include <functional>
+#include <vector>
 
+#include "coro/frame_pool.h"
+#include "coro/inbox.h"
+#include "coro/scope.h"
+#include "coro/task.h"
 #include "data/index.h"
+#include "decode/file_format.h"
+#include "io/credits.h"
 #include "io/open_engine.h"
+#include "io/reader.h"
 #include "measure.h"
+#include "pipeline/sequence_tracker.h"
+#include "pipeline/settings.h"
 #include "stage_bench.h"
 
 namespace ringfeed::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = io::Reader::Clock;
 
-constexpr std::size_t first_buffer = std::size_t{128} << 10;
-constexpr std::size_t largest_file = std::size_t{64} << 20;
 constexpr std::size_t errors_kept = 10;
 
-/// A file in flight.
-struct Flight {
-  std::uint32_t entry = 0;
-  std::string path;
-  std::vector<std::byte> buffer;
-  std::size_t filled = 0;
-  Clock::time_point start;
-};
+std::size_t largest_file() { return LoaderOptions().max_file_bytes; }
 
+/// The loader's reading alone: io::Reader with the loader's own bounds, and a coroutine a file that
+/// looks at it and drops it.
 class ReadRun {
  public:
   ReadRun(const ImageFolder& dataset, io::Engine& engine, ReadBench& bench, const FileSink& sink)
-      : dataset_(dataset), engine_(engine), bench_(bench), sink_(sink), flights_(engine.slots()) {
-    for (std::uint32_t slot = 0; slot < engine.slots(); ++slot) {
-      idle_.push_back(slot);
-      flights_[slot].buffer.resize(first_buffer);  // page faults now, not on the clock
-    }
-  }
+      : dataset_(dataset),
+        engine_(engine),
+        bench_(bench),
+        sink_(sink),
+        credits_(std::max<std::size_t>(engine.slots(), 2) * pipeline::bytes_per_file,
+                 io::Reader::reserve_bytes(largest_file())),
+        reader_(engine, credits_, reader_options()) {}
 
-  bool room() const { return !idle_.empty(); }
-  bool busy() const { return idle_.size() < flights_.size(); }
-  bool sated() const { return sated_; }
-
-  void start(std::uint32_t entry) {
+  /// False: another file must wait for room.
+  bool start(std::uint32_t entry, Clock::time_point now) {
     if (const char* why = dataset_.index().why_not_openable(entry)) {
-      return fail(Stage::open, 0, entry, why);
+      fail({Stage::open, 0, dataset_.path(entry), why});
+      return true;
     }
-    const std::uint32_t slot = idle_.back();
-    idle_.pop_back();
-    Flight& flight = flights_[slot];
-    flight.entry = entry;
-    flight.filled = 0;
-    dataset_.index().relative_path(entry, flight.path);
-    flight.start = Clock::now();
-    engine_.open_and_read(slot, flight.path.c_str(), flight.buffer, 0);
+    if (!reader_.can_start()) return false;
+    io::Buffer buffer = credits_.try_acquire(reader_.guess());
+    if (!buffer) return false;
+    scope_.spawn(read(*this, now, entry, sequences_.begin(), std::move(buffer)));
+    return true;
   }
 
-  void complete(const io::Engine::Completion& completion) {
-    Flight& flight = flights_[completion.slot];
-    if (completion.result < 0) {
-      const Stage stage = completion.step == io::Engine::Step::open ? Stage::open : Stage::read;
-      fail(stage, -completion.result, flight.entry, "");
-    } else {
-      flight.filled += static_cast<std::size_t>(completion.result);
-      if (flight.filled == flight.buffer.size()) {
-        if (flight.buffer.size() < largest_file) return read_on(completion.slot);
-        fail(Stage::read, 0, flight.entry, "larger than 64 MiB");
-      } else {
-        finish(flight);
-      }
-    }
-    engine_.release(completion.slot);
-    idle_.push_back(completion.slot);
+  /// Ends what has finished and goes on with what waits for room.
+  void serve(Clock::time_point now) {
+    inbox_.take(finished_, calls_);
+    for (const auto handle : finished_) scope_.collect(handle);
+    reader_.serve(now, sequences_.oldest());
   }
+
+  void wait() {
+    completions_.clear();
+    engine_.poll(inbox_.prepare_to_sleep(1) ? io::Engine::for_ever : io::Engine::at_once,
+                 completions_);
+    const auto now = Clock::now();
+    for (const auto& completion : completions_) reader_.complete(now, completion);
+  }
+
+  bool busy() const { return scope_.size() > 0; }
+  bool sated() const { return sated_; }
 
   void quantiles() {
     std::sort(micros_.begin(), micros_.end());
@@ -84,34 +84,63 @@ class ReadRun {
   }
 
  private:
-  void read_on(std::uint32_t slot) {
-    Flight& flight = flights_[slot];
-    flight.buffer.resize(2 * flight.buffer.size());
-    engine_.read_more(slot, std::span(flight.buffer).subspan(flight.filled), flight.filled);
+  friend struct coro::Task::promise_type;
+  coro::FramePool& frames() noexcept { return frames_; }
+
+  // The buffer is a parameter so that it is freed with the frame, by serve().
+  static coro::Task read(ReadRun& run, Clock::time_point now, std::uint32_t entry,
+                         std::uint64_t sequence, io::Buffer buffer) {
+    auto file = co_await run.reader_.read(now, sequence, entry, buffer);
+    run.sequences_.finish(sequence);
+    if (file) {
+      run.take({buffer.data(), file->size});
+    } else {
+      run.fail(std::move(file.error()));
+    }
   }
 
-  void finish(const Flight& flight) {
+  io::ReaderOptions reader_options() {
+    io::ReaderOptions options;
+    options.max_file_bytes = largest_file();
+    options.root = dataset_.root();
+    options.path_of = [this](std::uint64_t file, std::string& out) {
+      dataset_.index().relative_path(static_cast<std::size_t>(file), out);
+    };
+    options.ends_cleanly = decode::ends_cleanly;
+    options.report = [this](const io::ReadReport& report) {
+      if (report.failed) return;
+      micros_.push_back(std::chrono::duration<double, std::micro>(report.latency).count());
+    };
+    return options;
+  }
+
+  void take(std::span<const std::byte> file) {
     ++bench_.files;
-    bench_.bytes += flight.filled;
-    micros_.push_back(
-        std::chrono::duration<double, std::micro>(Clock::now() - flight.start).count());
-    if (sink_ && !sated_) sated_ = !sink_(std::span(flight.buffer).first(flight.filled));
+    bench_.bytes += file.size();
+    if (sink_ && !sated_) sated_ = !sink_(file);
   }
 
-  void fail(Stage stage, int code, std::uint32_t entry, std::string detail) {
+  void fail(Error error) {
     ++bench_.failed;
-    if (bench_.errors.size() >= errors_kept) return;
-    bench_.errors.push_back({stage, code, dataset_.path(entry), std::move(detail)});
+    if (bench_.errors.size() < errors_kept) bench_.errors.push_back(std::move(error));
   }
 
   const ImageFolder& dataset_;
   io::Engine& engine_;
   ReadBench& bench_;
   const FileSink& sink_;
-  std::vector<Flight> flights_;
-  std::vector<std::uint32_t> idle_;
   std::vector<double> micros_;
   bool sated_ = false;
+
+  io::Credits credits_;
+  io::Reader reader_;
+  pipeline::SequenceTracker sequences_;
+  coro::FramePool frames_;
+  coro::Inbox inbox_{[this] { engine_.wake(); }};
+  coro::Scope scope_{inbox_};
+  std::vector<std::coroutine_handle<>> finished_;
+  std::vector<std::function<void()>> calls_;
+  std::vector<io::Engine::Completion> completions_;
 };
 
 }  // namespace
@@ -130,20 +159,19 @@ ReadBench bench_read(const ImageFolder& dataset, std::span<const std::uint32_t> 
   const Interrupt::Guard guard(interrupt, [&wakes = *engine] { wakes.wake(); });
   Progress progress;
   ReadRun run(dataset, *engine, bench, sink);
-  std::vector<io::Engine::Completion> completions;
   const double cpu_start = process_cpu_seconds();
   const auto start = Clock::now();
   const auto elapsed = [start] {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
   for (std::size_t next = 0;;) {
+    const auto now = Clock::now();
+    run.serve(now);
     const bool enough =
         interrupt.requested() || run.sated() || (limits.seconds > 0 && elapsed() >= limits.seconds);
-    while (!enough && next < entries.size() && run.room()) run.start(entries[next++]);
+    while (!enough && next < entries.size() && run.start(entries[next], now)) ++next;
     if (!run.busy()) break;
-    completions.clear();
-    engine->poll(io::Engine::for_ever, completions);
-    for (const auto& completion : completions) run.complete(completion);
+    run.wait();
     if (progress.due()) {
       progress.show("reading  " + human_count(bench.files) + " files  " +
                     fixed(per_second(static_cast<double>(bench.files), elapsed()), 0) + " files/s");

@@ -12,7 +12,6 @@
 namespace ringfeed::pipeline {
 namespace {
 
-constexpr std::size_t bytes_per_file = std::size_t{128} << 10;
 // Frames, attempts, queue entries: about 1 KiB a sample under way, counted with some slack.
 constexpr std::size_t bookkeeping_per_file = samples_per_slot * 1280;
 

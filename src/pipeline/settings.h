@@ -16,6 +16,9 @@ namespace ringfeed::pipeline {
 /// Samples that may be under way, for each file in flight: the rest is read and waits.
 constexpr std::size_t samples_per_slot = 8;
 
+/// Encoded bytes read ahead, for each file in flight, where nothing else is asked for.
+constexpr std::size_t bytes_per_file = std::size_t{128} << 10;
+
 /// LoaderOptions after validation, with every choice made: no value here means "choose".
 struct Settings {
   std::size_t batch_size;
