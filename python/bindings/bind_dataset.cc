@@ -29,13 +29,13 @@ ImageFolder open_folder(nb::handle root, bool allow_empty, bool use_cache, nb::h
   return ImageFolder::open(folder, options);
 }
 
-ImageFolder from_samples(nb::handle root, nb::handle classes, nb::handle paths, nb::handle labels) {
+ImageFolder from_samples(nb::handle root, nb::handle classes, nb::handle paths,
+                         const Array<std::int64_t>& labels) {
   const std::string folder = fs_encode(root);
   const std::vector<std::string> names = fs_strings(classes, "classes");
   const std::vector<std::string> files = fs_strings(paths, "paths");
-  const std::vector<std::int64_t> ids = integers(labels, "labels");
   const WithoutGil without_gil;
-  return ImageFolder::from_samples(folder, names, files, ids);
+  return ImageFolder::from_samples(folder, names, files, values_of(labels));
 }
 
 std::size_t checked(const ImageFolder& dataset, std::int64_t index) {
@@ -67,15 +67,13 @@ void bind_dataset(nb::module_& module) {
                   nb::arg("allow_empty") = false, nb::arg("use_cache") = true,
                   nb::arg("cache_dir") = nb::none())
       .def_static("from_samples", from_samples, nb::arg("root"), nb::arg("classes"),
-                  nb::arg("paths"), nb::arg("labels"))
+                  nb::arg("paths"), nb::arg("labels").noconvert())
       .def("__len__", &ImageFolder::size)
       .def_prop_ro("root", [](const ImageFolder& self) { return fs_decode(self.root()); })
       .def_prop_ro("classes", [](const ImageFolder& self) { return strings(self.classes()); })
       .def_prop_ro("fingerprint", &ImageFolder::fingerprint)
-      .def_prop_ro("memory_bytes", &ImageFolder::memory_bytes)
       .def_prop_ro("warnings",
                    [](const ImageFolder& self) { return strings(self.report().warnings); })
-      .def_prop_ro("from_cache", [](const ImageFolder& self) { return self.report().from_cache; })
       .def(
           "path",
           [](const ImageFolder& self, std::int64_t index) {

@@ -1,4 +1,5 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
@@ -6,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -39,7 +41,7 @@ std::chrono::nanoseconds nanoseconds(double seconds) {
 void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformPlan& plan,
                  int batch_size, int num_workers, int prefetch_factor, bool shuffle, bool drop_last,
                  bool in_order, std::uint64_t seed, int rank, int world_size,
-                 const std::string& uneven, nb::handle indices, const std::string& reader,
+                 const std::optional<Array<std::uint32_t>>& indices, const std::string& reader,
                  std::size_t memory_limit, double timeout, bool load_truncated, nb::handle pinned) {
   LoaderOptions options;
   options.batch_size = batch_size;
@@ -51,11 +53,7 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
   options.seed = seed;
   options.rank = rank;
   options.world_size = world_size;
-  options.uneven = choose<Uneven>(
-      "uneven", uneven, {{"pad", Uneven::pad}, {"drop", Uneven::drop}, {"keep", Uneven::keep}});
-  if (!indices.is_none()) {
-    options.indices = checked_entries(indices, dataset.size(), "indices");
-  }
+  if (indices) options.indices = checked_entries(*indices, dataset.size(), "indices");
   options.reader = choose("reader", reader, reader_kinds);
   options.memory_limit = memory_limit;
   options.timeout = nanoseconds(timeout);
@@ -64,8 +62,6 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
                                             pinned.is_none() ? nullptr : hold(nb::borrow(pinned)))};
 }
 
-std::size_t batches(const BoundLoader& self) { return self.handle->core().batches_per_epoch(); }
-std::size_t samples(const BoundLoader& self) { return self.handle->core().samples_per_epoch(); }
 std::size_t memory_bound(const BoundLoader& self) { return self.handle->core().memory_bound(); }
 
 nb::dict stage_dict(const StageStats& stage) {
@@ -148,14 +144,15 @@ EpochHandle begin_epoch(nb::handle_t<BoundLoader> self, std::uint64_t epoch,
   return {nb::borrow(self), nb::cast<BoundLoader&>(self).handle, epoch, start, source};
 }
 
-nb::object draws(const BoundLoader& self, std::uint64_t epoch, nb::handle order) {
+nb::object draws(const BoundLoader& self, std::uint64_t epoch,
+                 const std::optional<Array<std::uint32_t>>& order) {
   std::vector<Draw> drawn;
-  if (order.is_none()) {
+  if (!order) {
     const WithoutGil without_gil;
     drawn = self.handle->core().draws(epoch);
   } else {
     const std::vector<std::uint32_t> chosen =
-        checked_entries(order, self.handle->dataset_size(), "order");
+        checked_entries(*order, self.handle->dataset_size(), "order");
     const WithoutGil without_gil;
     drawn = self.handle->core().draws(epoch, chosen);
   }
@@ -193,15 +190,13 @@ void bind_loader(nb::module_& module) {
       .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plan"), nb::kw_only(),
            nb::arg("batch_size"), nb::arg("num_workers"), nb::arg("prefetch_factor"),
            nb::arg("shuffle"), nb::arg("drop_last"), nb::arg("in_order"), nb::arg("seed"),
-           nb::arg("rank") = 0, nb::arg("world_size") = 1, nb::arg("uneven") = "pad",
-           nb::arg("indices") = nb::none(), nb::arg("reader") = "auto", nb::arg("memory_limit") = 0,
-           nb::arg("timeout") = 0.0, nb::arg("load_truncated") = false,
+           nb::arg("rank") = 0, nb::arg("world_size") = 1,
+           nb::arg("indices").noconvert() = nb::none(), nb::arg("reader") = "auto",
+           nb::arg("memory_limit") = 0, nb::arg("timeout") = 0.0, nb::arg("load_truncated") = false,
            nb::arg("pinned") = nb::none())
       .def("epoch", begin_epoch, nb::arg("epoch"), nb::arg("positions") = 0,
            nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none())
-      .def("draws", draws, nb::arg("epoch"), nb::arg("order") = nb::none())
-      .def_prop_ro("batches_per_epoch", batches)
-      .def_prop_ro("samples_per_epoch", samples)
+      .def("draws", draws, nb::arg("epoch"), nb::arg("order").noconvert() = nb::none())
       .def_prop_ro("memory_bound", memory_bound)
       .def("stats", stats)
       .def("stop", [](const BoundLoader& self) { self.handle->stop(); });

@@ -1,76 +1,11 @@
 #include "convert.h"
 
-#include <optional>
 #include <utility>
 
 namespace ringfeed::python {
 namespace {
 
 namespace nb = nanobind;
-
-/// A buffer, given back at the end.
-class Buffer {
- public:
-  Buffer(nb::handle object, int flags) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, flags) != 0) throw nb::python_error();
-  }
-  ~Buffer() { PyBuffer_Release(&view_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  const Py_buffer* operator->() const noexcept { return &view_; }
-
- private:
-  Py_buffer view_{};
-};
-
-template <class T>
-std::vector<std::int64_t> copy_integers(const Buffer& buffer, const char* what) {
-  std::vector<std::int64_t> values(static_cast<std::size_t>(buffer->shape[0]));
-  const char* at = static_cast<const char*>(buffer->buf);
-  for (std::int64_t& value : values) {
-    T element;
-    std::memcpy(&element, at, sizeof element);
-    if (!std::in_range<std::int64_t>(element)) {
-      throw nb::value_error((std::string(what) + " holds " + std::to_string(element)).c_str());
-    }
-    value = static_cast<std::int64_t>(element);
-    at += buffer->strides[0];
-  }
-  return values;
-}
-
-/// Nothing where the elements are no integers of this machine.
-std::optional<std::vector<std::int64_t>> buffer_integers(nb::handle array, const char* what) {
-  const Buffer buffer(array, PyBUF_RECORDS_RO);
-  if (buffer->ndim != 1) {
-    throw nb::type_error(
-        (std::string(what) + " must have one dimension, not " + std::to_string(buffer->ndim))
-            .c_str());
-  }
-  std::string_view format = buffer->format != nullptr ? buffer->format : "B";
-  if (format.size() == 2 && (format[0] == '@' || format[0] == '=' || format[0] == '<')) {
-    format.remove_prefix(1);
-  }
-  if (format.size() != 1) return std::nullopt;
-  const bool is_signed = std::string_view("bhilqn").find(format[0]) != std::string_view::npos;
-  const bool is_unsigned = std::string_view("BHILQN").find(format[0]) != std::string_view::npos;
-  if (!is_signed && !is_unsigned) return std::nullopt;
-  switch (buffer->itemsize) {
-    case 1:
-      return is_signed ? copy_integers<std::int8_t>(buffer, what)
-                       : copy_integers<std::uint8_t>(buffer, what);
-    case 2:
-      return is_signed ? copy_integers<std::int16_t>(buffer, what)
-                       : copy_integers<std::uint16_t>(buffer, what);
-    case 4:
-      return is_signed ? copy_integers<std::int32_t>(buffer, what)
-                       : copy_integers<std::uint32_t>(buffer, what);
-    case 8:
-      return is_signed ? copy_integers<std::int64_t>(buffer, what)
-                       : copy_integers<std::uint64_t>(buffer, what);
-    default: return std::nullopt;
-  }
-}
 
 std::string text_of(nb::handle object) { return nb::repr(object).c_str(); }
 
@@ -84,6 +19,22 @@ nb::object fast_sequence(nb::handle sequence, const std::string& wanted) {
   if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw nb::python_error();
   PyErr_Clear();
   throw nb::type_error((wanted + ", not " + class_name(sequence)).c_str());
+}
+
+template <class T>
+std::vector<std::uint32_t> checked_entries(std::span<const T> values, std::size_t dataset_size,
+                                           const char* what) {
+  std::vector<std::uint32_t> entries;
+  entries.reserve(values.size());
+  for (const T value : values) {
+    if (!std::in_range<std::size_t>(value) || static_cast<std::size_t>(value) >= dataset_size) {
+      throw nb::index_error((std::string(what) + " holds " + std::to_string(value) +
+                             ", but the dataset has " + std::to_string(dataset_size) + " entries")
+                                .c_str());
+    }
+    entries.push_back(static_cast<std::uint32_t>(value));
+  }
+  return entries;
 }
 
 }  // namespace
@@ -123,9 +74,6 @@ std::vector<std::string> fs_strings(nb::handle sequence, const char* what) {
 }
 
 std::vector<std::int64_t> integers(nb::handle sequence, const char* what) {
-  if (PyObject_CheckBuffer(sequence.ptr())) {
-    if (auto values = buffer_integers(sequence, what)) return std::move(*values);
-  }
   const nb::object fast =
       fast_sequence(sequence, std::string(what) + " must be a sequence of integers");
   const Py_ssize_t size = PySequence_Fast_GET_SIZE(fast.ptr());
@@ -154,18 +102,13 @@ std::vector<std::int64_t> integers(nb::handle sequence, const char* what) {
 
 std::vector<std::uint32_t> checked_entries(nb::handle sequence, std::size_t dataset_size,
                                            const char* what) {
-  const std::vector<std::int64_t> values = integers(sequence, what);
-  std::vector<std::uint32_t> entries;
-  entries.reserve(values.size());
-  for (const std::int64_t value : values) {
-    if (value < 0 || static_cast<std::uint64_t>(value) >= dataset_size) {
-      throw nb::index_error((std::string(what) + " holds " + std::to_string(value) +
-                             ", but the dataset has " + std::to_string(dataset_size) + " entries")
-                                .c_str());
-    }
-    entries.push_back(static_cast<std::uint32_t>(value));
-  }
-  return entries;
+  return checked_entries(std::span<const std::int64_t>(integers(sequence, what)), dataset_size,
+                         what);
+}
+
+std::vector<std::uint32_t> checked_entries(const Array<std::uint32_t>& array,
+                                           std::size_t dataset_size, const char* what) {
+  return checked_entries(values_of(array), dataset_size, what);
 }
 
 nb::object empty_array(std::size_t size, nb::handle dtype) {
@@ -173,8 +116,11 @@ nb::object empty_array(std::size_t size, nb::handle dtype) {
 }
 
 std::span<std::byte> array_bytes(nb::handle array) {
-  const Buffer buffer(array, PyBUF_WRITABLE);
-  return {static_cast<std::byte*>(buffer->buf), static_cast<std::size_t>(buffer->len)};
+  Py_buffer view;
+  if (PyObject_GetBuffer(array.ptr(), &view, PyBUF_WRITABLE) != 0) throw nb::python_error();
+  const std::span bytes(static_cast<std::byte*>(view.buf), static_cast<std::size_t>(view.len));
+  PyBuffer_Release(&view);  // the array keeps its memory
+  return bytes;
 }
 
 }  // namespace ringfeed::python

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,17 @@
 
 namespace ringfeed::python {
 
+/// A NumPy array of exactly this dtype, shape [n], contiguous: its argument is .noconvert(), or an
+/// array of floats would be rounded.
+template <class T>
+using Array =
+    nanobind::ndarray<const T, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
+
+template <class T>
+std::span<const T> values_of(const Array<T>& array) {
+  return {array.data(), array.size()};
+}
+
 /// str or os.PathLike to the bytes that the kernel wants, as os.fsencode does.
 std::string fs_encode(nanobind::handle path);
 /// As os.fsdecode: undecodable bytes become surrogates.
@@ -21,13 +33,14 @@ nanobind::object decode_text(std::string_view text);
 
 /// A sequence of str, each by fs_encode. `what` names the argument in errors.
 std::vector<std::string> fs_strings(nanobind::handle sequence, const char* what);
-/// A NumPy array (or other buffer) of integers in one dimension, or a sequence of what has
-/// __index__. Throws TypeError naming what was given instead.
+/// A sequence of what has __index__. Throws TypeError naming what was given instead.
 std::vector<std::int64_t> integers(nanobind::handle sequence, const char* what);
 
 /// integers() that are entries of a dataset. Throws IndexError naming one that is not.
 std::vector<std::uint32_t> checked_entries(nanobind::handle sequence, std::size_t dataset_size,
                                            const char* what);
+std::vector<std::uint32_t> checked_entries(const Array<std::uint32_t>& array,
+                                           std::size_t dataset_size, const char* what);
 
 /// A new NumPy array of shape [size]; `dtype` is what numpy.dtype takes.
 nanobind::object empty_array(std::size_t size, nanobind::handle dtype);

@@ -34,7 +34,7 @@ class Dataset:
         """Scans `root`, or loads its manifest. Raises errors.LoadError (stage "scan")."""
     @staticmethod
     def from_samples(
-        root: str, classes: Sequence[str], paths: Sequence[str], labels: Sequence[int]
+        root: str, classes: Sequence[str], paths: Sequence[str], labels: NDArray[np.int64]
     ) -> Dataset:
         """Files in the order given; nothing is listed. See ImageFolder::from_samples."""
     def __len__(self) -> int: ...
@@ -45,11 +45,7 @@ class Dataset:
     @property
     def fingerprint(self) -> int: ...
     @property
-    def memory_bytes(self) -> int: ...
-    @property
     def warnings(self) -> list[str]: ...
-    @property
-    def from_cache(self) -> bool: ...
     def path(self, index: int) -> str: ...
     def label(self, index: int) -> int: ...
     def labels(self) -> NDArray[np.int64]:
@@ -113,7 +109,6 @@ class Loader:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
-        uneven: Literal["pad", "drop", "keep"] = "pad",
         indices: NDArray[np.uint32] | None = None,
         reader: Literal["auto", "ring", "pool"] = "auto",
         memory_limit: int = 0,
@@ -134,10 +129,6 @@ class Loader:
     def draws(self, epoch: int, order: NDArray[np.uint32] | None = None) -> NDArray[np.void]:
         """Structured: position u8, index u4, top, left, height, width i4, hflip ?. Blocks, GIL
         released."""
-    @property
-    def batches_per_epoch(self) -> int: ...
-    @property
-    def samples_per_epoch(self) -> int: ...
     @property
     def memory_bound(self) -> int: ...
     def stats(self) -> dict[str, Any]:

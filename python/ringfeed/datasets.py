@@ -258,17 +258,17 @@ class ImageList(_Files):
         names, labels = state["_index"]
         vars(self).update(state)
         paths = names.split("\0") if len(labels) else []
-        self._index = _ringfeed.Dataset.from_samples("", [], paths, labels.tolist())
+        self._index = _ringfeed.Dataset.from_samples("", [], paths, labels)
 
 
-def _labels(labels: ArrayLike) -> list[int]:
+def _labels(labels: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(labels)
     if array.size and (array.ndim != 1 or array.dtype.kind not in "iu"):
         raise TypeError(
             f"labels must be whole numbers, one a path; these are {array.dtype} of shape "
             f"{array.shape}"
         )
-    return array.ravel().astype(np.int64).tolist()
+    return np.ascontiguousarray(array.ravel(), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -364,7 +364,7 @@ def _of_torchvision(dataset: Any) -> _ringfeed.Dataset:
     labels = _labels([label for _, label in dataset.samples])
     # They only serve the fingerprint, so that a state fits ringfeed.ImageFolder of the same root.
     named = all(isinstance(name, str) for name in classes)
-    if not named or (labels and not 0 <= min(labels) <= max(labels) < len(classes)):
+    if not named or np.any((labels < 0) | (labels >= len(classes))):
         classes = []
     return _ringfeed.Dataset.from_samples(os.fspath(root), classes, paths, labels)
 

@@ -229,6 +229,15 @@ def test_a_list_may_be_empty_or_come_from_a_generator(photos):
 
 
 @pytest.mark.parametrize(
+    "labels", [(1, 2), np.array([1, 2], np.int32), np.array([1, 0, 2])[::2], torch.tensor([1, 2])]
+)
+def test_labels_may_be_whole_numbers_of_any_kind(labels):
+    dataset = ringfeed.ImageList(["a", "b"], labels)
+    assert list(dataset.targets) == [1, 2]
+    assert list(pickle.loads(pickle.dumps(dataset)).targets) == [1, 2]
+
+
+@pytest.mark.parametrize(
     "paths, labels, error",
     [
         (["a", "b"], [0], ValueError),

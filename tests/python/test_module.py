@@ -168,7 +168,7 @@ def test_what_a_source_raises_comes_out_unchanged_after_the_batches_before(four,
         ([2**70], ValueError, [str(2**70)]),
         ([0, 1.5], TypeError, ["number 1", "1.5", "float"]),
         (np.array([0.0]), TypeError, ["integers", "float64"]),
-        (np.array([[0]]), TypeError, ["one dimension"]),
+        (np.array([[0]]), TypeError, ["number 0", "array([0])"]),
         ("01", TypeError, ["sequence of integers", "str"]),
         (7, TypeError, ["sequence of integers", "int"]),
         ([], ValueError, ["empty"]),
@@ -293,14 +293,21 @@ def test_undecodable_paths_come_as_surrogates(tmp_path):
 def test_files_may_be_given_one_by_one(sample, reader):
     folder = torchvision.datasets.ImageFolder(sample / "val")
     paths, labels = zip(*folder.samples, strict=True)
-    dataset = _ringfeed.Dataset.from_samples(folder.root, folder.classes, paths, labels)
+    ids = np.array(labels, np.int64)
+    dataset = _ringfeed.Dataset.from_samples(folder.root, folder.classes, paths, ids)
     assert [dataset.path(i) for i in range(len(dataset))] == list(paths)
     opened = _ringfeed.Dataset.open(str(folder.root), use_cache=False)
     assert dataset.fingerprint == opened.fingerprint
     with pytest.raises(ValueError, match="labels"):
-        _ringfeed.Dataset.from_samples("", [], ["a.jpg"], [])
+        _ringfeed.Dataset.from_samples("", [], ["a.jpg"], ids[:0])
     with pytest.raises(TypeError, match="paths must be a sequence"):
-        _ringfeed.Dataset.from_samples("", [], "a.jpg", [0])
+        _ringfeed.Dataset.from_samples("", [], "a.jpg", ids[:1])
+
+
+@pytest.mark.parametrize("labels", [np.array([0.0]), np.array([0], np.int32), np.array([[0]]), [0]])
+def test_labels_that_are_no_int64_array_are_refused_not_converted(labels):
+    with pytest.raises(TypeError, match="labels: ndarray.dtype=int64, shape"):
+        _ringfeed.Dataset.from_samples("", [], ["a.jpg"], labels)
 
 
 def test_indices_choose_entries(four):
