@@ -1,6 +1,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include <string>
@@ -29,10 +30,13 @@ void set_channels(std::array<float, 3>& channels, const std::vector<double>& val
   for (std::size_t c = 0; c < channels.size(); ++c) channels[c] = static_cast<float>(values[c]);
 }
 
-TransformPlan finish(TransformPlan plan, double hflip, const std::string& normalize,
-                     const std::vector<double>& mean, const std::vector<double>& std,
-                     const std::string& dtype, bool channels_last, bool pillow13) {
+void init_plan(TransformPlan* self, const decltype(TransformPlan::geometry)& geometry, double hflip,
+               const std::string& normalize, const std::vector<double>& mean,
+               const std::vector<double>& std, const std::string& dtype, bool channels_last,
+               bool pillow13) {
   using Flavour = Normalize::Flavour;
+  TransformPlan plan;
+  plan.geometry = geometry;
   plan.hflip_probability = hflip;
   plan.normalize.flavour = choose<Flavour>("normalize", normalize,
                                            {{"none", Flavour::none},
@@ -48,46 +52,35 @@ TransformPlan finish(TransformPlan plan, double hflip, const std::string& normal
   plan.layout = channels_last ? Layout::channels_last : Layout::nchw;
   plan.pillow = pillow13 ? PillowRule::from_13 : PillowRule::before_13;
   plan.validate();
-  return plan;
+  new (self) TransformPlan(plan);
 }
 
-TransformPlan random_resized_crop(int height, int width, Range scale, Range ratio, double hflip,
-                                  const std::string& normalize, const std::vector<double>& mean,
-                                  const std::vector<double>& std, const std::string& dtype,
-                                  bool channels_last, bool pillow13) {
-  TransformPlan plan;
-  plan.geometry =
-      RandomResizedCrop{height, width, scale.first, scale.second, ratio.first, ratio.second};
-  return finish(plan, hflip, normalize, mean, std, dtype, channels_last, pillow13);
+void init_crop(RandomResizedCrop* self, int height, int width, Range scale, Range ratio) {
+  new (self) RandomResizedCrop{height, width, scale.first, scale.second, ratio.first, ratio.second};
 }
 
-TransformPlan resize_center_crop(nb::handle resize, int height, int width, double hflip,
-                                 const std::string& normalize, const std::vector<double>& mean,
-                                 const std::vector<double>& std, const std::string& dtype,
-                                 bool channels_last, bool pillow13) {
+void init_resize(ResizeCenterCrop* self, nb::handle resize, int height, int width) {
   ResizeCenterCrop geometry{0, height, width, 0, 0};
   if (nb::isinstance<nb::tuple>(resize)) {
     std::tie(geometry.resize_height, geometry.resize_width) = nb::cast<std::pair<int, int>>(resize);
   } else if (!resize.is_none()) {
     geometry.resize = nb::cast<int>(resize);
   }
-  TransformPlan plan;
-  plan.geometry = geometry;
-  return finish(plan, hflip, normalize, mean, std, dtype, channels_last, pillow13);
+  new (self) ResizeCenterCrop(geometry);
 }
 
 }  // namespace
 
 void bind_plan(nb::module_& module) {
+  nb::class_<RandomResizedCrop>(module, "RandomResizedCrop", nb::is_final())
+      .def("__init__", init_crop, nb::arg("height"), nb::arg("width"), nb::arg("scale"),
+           nb::arg("ratio"));
+  nb::class_<ResizeCenterCrop>(module, "ResizeCenterCrop", nb::is_final())
+      .def("__init__", init_resize, nb::arg("resize").none(), nb::arg("height"), nb::arg("width"));
   nb::class_<TransformPlan>(module, "Plan", nb::is_final())
-      .def_static("random_resized_crop", random_resized_crop, nb::arg("height"), nb::arg("width"),
-                  nb::arg("scale"), nb::arg("ratio"), nb::kw_only(), nb::arg("hflip"),
-                  nb::arg("normalize"), nb::arg("mean"), nb::arg("std"), nb::arg("dtype"),
-                  nb::arg("channels_last"), nb::arg("pillow13"))
-      .def_static("resize_center_crop", resize_center_crop, nb::arg("resize").none(),
-                  nb::arg("height"), nb::arg("width"), nb::kw_only(), nb::arg("hflip"),
-                  nb::arg("normalize"), nb::arg("mean"), nb::arg("std"), nb::arg("dtype"),
-                  nb::arg("channels_last"), nb::arg("pillow13"))
+      .def("__init__", init_plan, nb::arg("geometry"), nb::kw_only(), nb::arg("hflip"),
+           nb::arg("normalize"), nb::arg("mean"), nb::arg("std"), nb::arg("dtype"),
+           nb::arg("channels_last"), nb::arg("pillow13"))
       .def_prop_ro("height", &TransformPlan::out_height)
       .def_prop_ro("width", &TransformPlan::out_width)
       .def_prop_ro("sample_bytes", &TransformPlan::sample_bytes);

@@ -52,15 +52,22 @@ class Dataset:
         """Of every entry: shape [n]."""
 
 @final
+class RandomResizedCrop:
+    def __init__(
+        self, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+    ) -> None: ...
+
+@final
+class ResizeCenterCrop:
+    def __init__(self, resize: int | tuple[int, int] | None, height: int, width: int) -> None: ...
+
+@final
 class Plan:
     """A TransformPlan. Raises ValueError naming the field that makes no sense."""
 
-    @staticmethod
-    def random_resized_crop(
-        height: int,
-        width: int,
-        scale: tuple[float, float],
-        ratio: tuple[float, float],
+    def __init__(
+        self,
+        geometry: RandomResizedCrop | ResizeCenterCrop,
         *,
         hflip: float,
         normalize: Literal["none", "to_tensor", "to_dtype"],
@@ -69,21 +76,7 @@ class Plan:
         dtype: Literal["float32", "float16", "bfloat16", "uint8"],
         channels_last: bool,
         pillow13: bool,
-    ) -> Plan: ...
-    @staticmethod
-    def resize_center_crop(
-        resize: int | tuple[int, int] | None,
-        height: int,
-        width: int,
-        *,
-        hflip: float,
-        normalize: Literal["none", "to_tensor", "to_dtype"],
-        mean: Sequence[float],
-        std: Sequence[float],
-        dtype: Literal["float32", "float16", "bfloat16", "uint8"],
-        channels_last: bool,
-        pillow13: bool,
-    ) -> Plan: ...
+    ) -> None: ...
     @property
     def height(self) -> int: ...
     @property

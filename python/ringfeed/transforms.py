@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from . import _ringfeed
 from ._transform_steps import ELSEWHERE, Step, steps
 from .errors import UnsupportedTransform
 
-_DTYPES = {
+_Flavour = Literal["none", "to_tensor", "to_dtype"]
+_DTYPES: dict[torch.dtype, Literal["float32", "float16", "bfloat16", "uint8"]] = {
     torch.float32: "float32",
     torch.float16: "float16",
     torch.bfloat16: "bfloat16",
@@ -127,7 +128,7 @@ class _Compiler:
         self.tensor: str | None = None  # the step that made a tensor of the PIL image
         self.tv_tensor = False  # that tensor is a tv_tensors.Image
         self.dtype = torch.uint8
-        self.flavour = "none"
+        self.flavour: _Flavour = "none"
         self.mean_std: tuple[list[float], list[float]] | None = None
 
     def add(self, step: Step) -> None:
@@ -238,7 +239,7 @@ class _Compiler:
             dtype = dtype[key] if key in dtype else dtype["others"]
         self._convert(step, dtype, "to_dtype" if step.transform.scale else None)
 
-    def _convert(self, step: Step, dtype: torch.dtype | None, flavour: str | None) -> None:
+    def _convert(self, step: Step, dtype: torch.dtype | None, flavour: _Flavour | None) -> None:
         if self.tensor is None:
             step.refuse("it converts tensors, and this is still a PIL image: put ToImage() before")
         if dtype is None or dtype == self.dtype:
@@ -304,23 +305,20 @@ class _Compiler:
             )
         dtype = self._output_dtype(dtype)
         mean, std = self.mean_std or ([0.0] * 3, [1.0] * 3)
-        options: dict[str, Any] = dict(
-            hflip=self.flip,
-            normalize=self.flavour,
-            mean=mean,
-            std=std,
-            dtype=_DTYPES[dtype],
-            channels_last=channels_last,
-            pillow13=pillow13,
-        )
         geometry, (height, width) = self.geometry, self.geometry.size
         try:
-            if isinstance(geometry, _Crop):
-                plan = _ringfeed.Plan.random_resized_crop(
-                    height, width, geometry.scale, geometry.ratio, **options
-                )
-            else:
-                plan = _ringfeed.Plan.resize_center_crop(geometry.resize, height, width, **options)
+            plan = _ringfeed.Plan(
+                _ringfeed.RandomResizedCrop(height, width, geometry.scale, geometry.ratio)
+                if isinstance(geometry, _Crop)
+                else _ringfeed.ResizeCenterCrop(geometry.resize, height, width),
+                hflip=self.flip,
+                normalize=self.flavour,
+                mean=mean,
+                std=std,
+                dtype=_DTYPES[dtype],
+                channels_last=channels_last,
+                pillow13=pillow13,
+            )
         except ValueError as error:
             raise UnsupportedTransform(f"the transform, {geometry}: {error}") from error
         text = [str(geometry)]

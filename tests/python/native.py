@@ -23,12 +23,13 @@ NORMALIZE = {
 
 def val_plan(size: int = 32, **changes: Any) -> _ringfeed.Plan:
     options = {"hflip": 0.0, "channels_last": False, "pillow13": True, **NORMALIZE, **changes}
-    return _ringfeed.Plan.resize_center_crop(size + size // 8, size, size, **options)
+    return _ringfeed.Plan(_ringfeed.ResizeCenterCrop(size + size // 8, size, size), **options)
 
 
 def train_plan(size: int = 32, **changes: Any) -> _ringfeed.Plan:
     options = {"hflip": 0.5, "channels_last": False, "pillow13": True, **NORMALIZE, **changes}
-    return _ringfeed.Plan.random_resized_crop(size, size, (0.08, 1.0), (3 / 4, 4 / 3), **options)
+    geometry = _ringfeed.RandomResizedCrop(size, size, (0.08, 1.0), (3 / 4, 4 / 3))
+    return _ringfeed.Plan(geometry, **options)
 
 
 class Native:

@@ -53,9 +53,8 @@ def test_images_and_labels_equal_torchvisions(sample, reader):
         ]
     )
     expected = torchvision.datasets.ImageFolder(sample / "val", transform)
-    plan = _ringfeed.Plan.resize_center_crop(
-        256, 224, 224, hflip=0, channels_last=False, pillow13=PILLOW13, **NORMALIZE
-    )
+    geometry = _ringfeed.ResizeCenterCrop(256, 224, 224)
+    plan = _ringfeed.Plan(geometry, hflip=0, channels_last=False, pillow13=PILLOW13, **NORMALIZE)
     batches = Native(sample / "val", plan, batch_size=24, reader=reader).batches()
     whole, rest = divmod(len(expected), 24)
     assert [len(labels) for _, labels in batches] == [24] * whole + [rest] * (rest > 0)
