@@ -6,6 +6,7 @@ import errno
 import operator
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, Union, overload
@@ -45,6 +46,15 @@ _AS_TORCHVISION = {
     errno.ENOTDIR: _NotAFolder,
     errno.EACCES: _FolderForbidden,
 }
+
+
+def _warn(text: str) -> None:
+    """A RuntimeWarning at the line outside of ringfeed that led here: Lightning's data module, a
+    subclass and pickle each put frames of their own between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
 class _Column(Sequence[T], Generic[T]):
@@ -167,7 +177,8 @@ class ImageFolder(_Files):
     `target_transform`. `samples`, `imgs` and `targets` are sequences made when asked for, and read
     only: use Subset or ImageList for a part.
 
-    Raises FileNotFoundError, NotADirectoryError or PermissionError, each also a LoadError of stage
+    Warns (RuntimeWarning) of a kept listing that is damaged or cannot be written. Raises
+    FileNotFoundError, NotADirectoryError or PermissionError, each also a LoadError of stage
     "scan", where there is no such folder, no class folder in it, or, unless `allow_empty`, a class
     without images.
     """
@@ -192,7 +203,7 @@ class ImageFolder(_Files):
 
     def _make_index(self) -> _ringfeed.Dataset:
         try:
-            return _ringfeed.Dataset.open(
+            index = _ringfeed.Dataset.open(
                 os.fspath(self.root),
                 allow_empty=self.allow_empty,
                 use_cache=self.use_cache,
@@ -202,6 +213,9 @@ class ImageFolder(_Files):
             kind = _AS_TORCHVISION.get(error.errno, LoadError)
             arguments = str(error), error.stage, error.errno, error.filename, error.detail
             raise kind(*arguments) from None
+        for warning in index.warnings:
+            _warn(warning)
+        return index
 
     @property
     def imgs(self) -> Sequence[tuple[str, int]]:

@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -433,3 +434,42 @@ def test_any_other_dataset_is_refused_with_what_is_accepted(photos):
             resolve(dataset)
     with pytest.raises(TypeError, match="torch.utils.data.dataset.ConcatDataset"):
         resolve(ConcatDataset([folder]))
+
+
+def damaged_manifest(photos, cache):
+    ringfeed.ImageFolder(photos, cache_dir=cache)
+    (manifest,) = [path for path in cache.iterdir() if path.suffix != ".lock"]
+    manifest.write_bytes(manifest.read_bytes()[:-9] + b"ringfeed!")
+
+
+def no_folder(photos, cache):
+    cache.write_text("root may write where modes forbid it, but nobody below a file")
+
+
+@pytest.mark.parametrize("spoil", [damaged_manifest, no_folder])
+def test_a_cache_that_cannot_serve_is_a_warning_at_the_line_that_opened_the_folder(
+    photos, tmp_path, spoil
+):
+    cache = tmp_path / "listings"
+    spoil(photos, cache)
+
+    class Named(ringfeed.ImageFolder):
+        def __init__(self, root):
+            super().__init__(root, cache_dir=cache)
+
+    with pytest.warns(RuntimeWarning, match=str(cache)) as caught:
+        dataset = ringfeed.ImageFolder(photos, cache_dir=cache)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert dataset.samples == tv.ImageFolder(photos).samples
+    if spoil is no_folder:
+        with pytest.warns(RuntimeWarning, match=str(cache)) as caught:
+            copy.copy(Named(photos))
+        assert [warning.filename for warning in caught][0] == __file__
+
+
+def test_a_cache_that_serves_gives_no_warning(photos):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            ringfeed.ImageFolder(photos)
+        ringfeed.ImageFolder(photos, use_cache=False)
