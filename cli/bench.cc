@@ -18,7 +18,9 @@ struct BenchFlags {
   DatasetFlags dataset;
   TransformFlags transform;
   ReaderFlags reader;
-  BenchLimits limits{.seconds = 10, .images = 0};
+  LimitFlags limits;
+  std::uint64_t read_ahead_bytes = 0;
+  BenchLimits goal{.seconds = 10, .images = 0};
   int workers = 0;
   std::uint64_t seed = 0;
 };
@@ -63,7 +65,7 @@ struct Bench {
 
   double read(const Entries& entries) {
     const ReadBench r =
-        bench_read(dataset, entries, flags.reader.kind(), depth(), flags.limits, interrupt);
+        bench_read(dataset, entries, flags.reader.kind(), depth(), flags.goal, interrupt);
     errors.insert(errors.end(), r.errors.begin(), r.errors.end());
     const double rate = per_second(static_cast<double>(r.files), r.seconds);
     const double megabytes = per_second(static_cast<double>(r.bytes) / 1e6, r.seconds);
@@ -90,14 +92,14 @@ struct Bench {
       kept += file.size();
       return kept < preload_bytes;
     };
-    const BenchLimits preload{.seconds = 0, .images = flags.limits.images};
+    const BenchLimits preload{.seconds = 0, .images = flags.goal.images};
     const ReadBench r =
         bench_read(dataset, entries, flags.reader.kind(), depth(), preload, interrupt, keep);
     errors.insert(errors.end(), r.errors.begin(), r.errors.end());
 
-    const DecodeBench d = bench_decode(files, flags.transform.plan(), flags.transform.limits(),
-                                       workers, flags.seed, flags.limits, interrupt);
-    if (d.failed > 0) errors.push_back({Stage::decode, 0, "", d.first_failure});
+    const DecodeBench d = bench_decode(files, flags.transform.plan(), flags.limits.decode(),
+                                       workers, flags.seed, flags.goal, interrupt);
+    if (d.failed > 0) errors.push_back(d.first_failure);
     const auto images = static_cast<double>(d.images);
     const double rate = per_second(images, d.seconds);
     const double core_rate = per_second(images, d.cpu_seconds);
@@ -116,12 +118,13 @@ struct Bench {
     LoaderFlags loader_flags;
     loader_flags.workers = workers;
     loader_flags.seed = flags.seed;
-    LoaderOptions options = loader_flags.options(flags.reader, flags.transform);
+    LoaderOptions options = loader_flags.options(flags.reader, flags.limits);
+    options.read_ahead_bytes = flags.read_ahead_bytes;
     options.indices = entries;
     Loader loader(dataset, flags.transform.plan(), options);
     LoadGoal goal;
-    goal.max_images = flags.limits.images;
-    goal.max_seconds = flags.limits.seconds;
+    goal.max_images = flags.goal.images;
+    goal.max_seconds = flags.goal.seconds;
     const LoadRun run = run_loader(loader, goal, interrupt);
     errors.insert(errors.end(), run.errors.begin(), run.errors.end());
     const auto images = static_cast<double>(run.images);
@@ -143,7 +146,7 @@ struct Bench {
   }
 
   int report(const std::string& conclusion, bool json) {
-    for (const Error& error : errors) complain(error.message());
+    for (const Error& error : errors) complain(error.message(flag_name));
     if (interrupt.requested()) complain("interrupted; the figures are of what was done until then");
     if (json) {
       Json& list = document["errors"] = Json::array();
@@ -187,17 +190,24 @@ void add_stage(CLI::App& parent, const std::string& stage, const char* descripti
                const std::shared_ptr<BenchFlags>& flags, Chosen& chosen) {
   CLI::App* command = parent.add_subcommand(stage, description);
   flags->dataset.add(*command);
-  add_seconds(*command, "--seconds", flags->limits.seconds, "Longest time a stage; 0: no limit");
-  command->add_option("--images", flags->limits.images, "Most images a stage; 0: no limit")
+  add_seconds(*command, "--seconds", flags->goal.seconds, "Longest time a stage; 0: no limit");
+  command->add_option("--images", flags->goal.images, "Most images a stage; 0: no limit")
       ->type_name("N")
       ->capture_default_str();
   add_workers(*command, flags->workers);
   add_seed(*command, flags->seed);
   flags->reader.add(*command);
-  if (stage != "read") flags->transform.add(*command);
+  if (stage != "read") {
+    flags->transform.add(*command);
+    flags->limits.add(*command);
+  }
+  if (stage == "load") {
+    add_max_file_bytes(*command, flags->limits.max_file_bytes);
+    add_read_ahead(*command, flags->read_ahead_bytes);
+  }
   add_json(*command, chosen.json);
   command->callback([stage, flags, &chosen] {
-    if (stage == "decode" && flags->limits.seconds == 0 && flags->limits.images == 0) {
+    if (stage == "decode" && flags->goal.seconds == 0 && flags->goal.images == 0) {
       throw CLI::ValidationError("--seconds", "decode repeats itself: limit --seconds or --images");
     }
     chosen.run = [stage, flags, &chosen](Interrupt& interrupt) {

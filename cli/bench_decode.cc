@@ -43,7 +43,7 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
     sample::SampleMaker decoder(plan, decode_limits);
     std::vector<std::byte> out(plan.sample_bytes());
     std::uint64_t images = 0, failed = 0;
-    std::string failure;
+    Error failure;
     const double cpu_start = thread_cpu_seconds();
     while (Clock::now() < deadline && !interrupt.requested()) {
       const std::uint64_t position = next.fetch_add(1, std::memory_order_relaxed);
@@ -51,14 +51,16 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
       const auto result = decoder.make(files[position % files.size()], key, position, out.data());
       ++images;
       if (result) continue;
-      if (failed++ == 0) failure = result.error().detail;
+      if (failed++ == 0) {
+        failure = {Stage::decode, 0, "", result.error().detail, result.error().option};
+      }
     }
     const double cpu = thread_cpu_seconds() - cpu_start;
     const MutexLock lock(mutex);
     bench.images += images;
+    if (bench.failed == 0) bench.first_failure = failure;
     bench.failed += failed;
     bench.cpu_seconds += cpu;
-    if (bench.first_failure.empty()) bench.first_failure = failure;
   };
   std::vector<std::jthread> threads;
   for (int i = 0; i < workers; ++i) threads.emplace_back(work);

@@ -13,7 +13,9 @@ struct LoadFlags {
   DatasetFlags dataset;
   TransformFlags transform;
   ReaderFlags reader;
+  LimitFlags limits;
   LoaderFlags loader;
+  std::uint64_t read_ahead_bytes = 0;
   std::uint64_t epochs = 1;
   std::uint64_t max_batches = 0;
   bool no_checksum = false;
@@ -34,7 +36,7 @@ Json report_json(const LoadRun& run, bool checksum, std::size_t memory_bound) {
       {"first_batch_seconds", run.first_batch_seconds},
       {"checksum", nullptr},
       {"verdict", to_string(stats.verdict())},
-      {"verdict_line", stats.verdict_line()},
+      {"verdict_line", stats.verdict_line(flag_name)},
       {"reader", stats.reader},
       {"reader_note", stats.reader_note},
       {"workers", stats.workers},
@@ -72,13 +74,14 @@ std::string report_text(const LoadRun& run, bool checksum, std::size_t memory_bo
 
   std::string text = figures.str() + "\n" + stage_table(stats).str() + "\nreader   " + stats.reader;
   if (!stats.reader_note.empty()) text += " (" + stats.reader_note + ")";
-  return text + "\nverdict  " + stats.verdict_line() + "\n";
+  return text + "\nverdict  " + stats.verdict_line(flag_name) + "\n";
 }
 
 int load(const LoadFlags& flags, bool json, Interrupt& interrupt) {
   const ImageFolder dataset = flags.dataset.open();
-  Loader loader(dataset, flags.transform.plan(),
-                flags.loader.options(flags.reader, flags.transform));
+  LoaderOptions options = flags.loader.options(flags.reader, flags.limits);
+  options.read_ahead_bytes = flags.read_ahead_bytes;
+  Loader loader(dataset, flags.transform.plan(), options);
   LoadGoal goal;
   goal.epochs = flags.epochs;
   goal.max_batches = flags.max_batches;
@@ -87,7 +90,7 @@ int load(const LoadFlags& flags, bool json, Interrupt& interrupt) {
   goal.positions = dataset.size();
 
   const LoadRun run = run_loader(loader, goal, interrupt);
-  for (const Error& error : run.errors) complain(error.message());
+  for (const Error& error : run.errors) complain(error.message(flag_name));
   if (run.interrupted) complain("interrupted; the figures are of what was loaded until then");
   if (json) {
     print_json(report_json(run, goal.checksum, loader.memory_bound()));
@@ -115,7 +118,10 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   flags->loader.add(*command);
   flags->transform.add(*command);
+  flags->limits.add(*command);
+  add_max_file_bytes(*command, flags->limits.max_file_bytes);
   flags->reader.add(*command);
+  add_read_ahead(*command, flags->read_ahead_bytes);
   command->add_flag("--no-checksum", flags->no_checksum,
                     "Leave the tensors unread; the checksum costs CPU time");
   command->add_flag("--keep-going", flags->keep_going,

@@ -39,7 +39,7 @@ int run(const Chosen& chosen) {
     Interrupt interrupt;
     return chosen.run(interrupt);
   } catch (const LoadError& error) {
-    return report(chosen, error.what(), to_json(error.error()), exit_data);
+    return report(chosen, error.error().message(flag_name), to_json(error.error()), exit_data);
   } catch (const std::invalid_argument& error) {
     return report(chosen, error.what(), setup_error(error), exit_usage);
   } catch (const std::exception& error) {

@@ -60,8 +60,6 @@ void TransformFlags::add(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::IsMember({12, 13}))
       ->capture_default_str();
-  command.add_flag("--load-truncated", load_truncated,
-                   "Accept truncated images, as Pillow's LOAD_TRUNCATED_IMAGES does");
 }
 
 TransformPlan TransformFlags::plan() const {
@@ -76,9 +74,31 @@ TransformPlan TransformFlags::plan() const {
   return plan;
 }
 
-DecodeLimits TransformFlags::limits() const {
+void LimitFlags::add(CLI::App& command) {
+  command.add_flag("--load-truncated", load_truncated,
+                   "Accept truncated images, as Pillow's LOAD_TRUNCATED_IMAGES does");
+  command.add_option("--max-pixels", max_pixels, "An image of more pixels is an error")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 62))
+      ->capture_default_str();
+  command.add_option("--max-scans", max_scans, "A progressive JPEG of more scans is an error")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
+  command
+      .add_option("--max-decoder-bytes", max_decoder_bytes,
+                  "An image whose decoding needs more is an error")
+      ->type_name("BYTES")
+      ->transform(bytes)
+      ->default_str("128M");
+}
+
+DecodeLimits LimitFlags::decode() const {
   DecodeLimits limits;
   limits.load_truncated = load_truncated;
+  limits.max_pixels = max_pixels;
+  limits.max_scans = max_scans;
+  limits.max_decoder_bytes = max_decoder_bytes;
   return limits;
 }
 
@@ -127,16 +147,6 @@ void LoaderFlags::add(CLI::App& command) {
   command.add_flag("--drop-last", drop_last, "Leave out a last batch that is not full");
   command.add_flag("--out-of-order", out_of_order, "Deliver whole batches as they complete");
   command
-      .add_option("--read-ahead-bytes", read_ahead_bytes,
-                  "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth")
-      ->type_name("BYTES")
-      ->transform(bytes)
-      ->capture_default_str();
-  command.add_option("--max-file-bytes", max_file_bytes, "A larger file is an error")
-      ->type_name("BYTES")
-      ->transform(bytes)
-      ->default_str("64M");
-  command
       .add_option("--memory-limit", memory_limit,
                   "Most bytes the loader may hold, e.g. 2G; 0: what the other options need")
       ->type_name("BYTES")
@@ -145,8 +155,7 @@ void LoaderFlags::add(CLI::App& command) {
   add_seconds(command, "--timeout", timeout, "Longest wait for a batch in seconds; 0: for ever");
 }
 
-LoaderOptions LoaderFlags::options(const ReaderFlags& reader,
-                                   const TransformFlags& transform) const {
+LoaderOptions LoaderFlags::options(const ReaderFlags& reader, const LimitFlags& limits) const {
   LoaderOptions options;
   options.batch_size = batch_size;
   options.num_workers = workers;
@@ -160,12 +169,11 @@ LoaderOptions LoaderFlags::options(const ReaderFlags& reader,
   options.uneven = uneven == "pad" ? Uneven::pad : uneven == "drop" ? Uneven::drop : Uneven::keep;
   options.reader = reader.kind();
   options.depth = reader.depth;
-  options.read_ahead_bytes = read_ahead_bytes;
-  options.max_file_bytes = max_file_bytes;
+  options.max_file_bytes = limits.max_file_bytes;
   options.memory_limit = memory_limit;
   options.timeout =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
-  options.limits = transform.limits();
+  options.limits = limits.decode();
   return options;
 }
 
@@ -179,6 +187,22 @@ void add_seconds(CLI::App& command, const char* name, double& seconds, const cha
   command.add_option(name, seconds, description)
       ->type_name("S")
       ->check(check, "")
+      ->capture_default_str();
+}
+
+void add_max_file_bytes(CLI::App& command, std::uint64_t& target) {
+  command.add_option("--max-file-bytes", target, "A larger file is an error")
+      ->type_name("BYTES")
+      ->transform(bytes)
+      ->default_str("64M");
+}
+
+void add_read_ahead(CLI::App& command, std::uint64_t& target) {
+  command
+      .add_option("--read-ahead-bytes", target,
+                  "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth")
+      ->type_name("BYTES")
+      ->transform(bytes)
       ->capture_default_str();
 }
 

@@ -29,11 +29,22 @@ struct TransformFlags {
   std::string dtype = "float32";
   bool channels_last = false;
   int pillow = 13;
-  bool load_truncated = false;
 
   void add(CLI::App& command);
   TransformPlan plan() const;
-  DecodeLimits limits() const;
+};
+
+/// What a file may ask for before it is an error.
+struct LimitFlags {
+  bool load_truncated = false;
+  std::uint64_t max_pixels = DecodeLimits{}.max_pixels;
+  std::uint64_t max_decoder_bytes = DecodeLimits{}.max_decoder_bytes;
+  int max_scans = DecodeLimits{}.max_scans;
+  std::uint64_t max_file_bytes = LoaderOptions{}.max_file_bytes;
+
+  /// All but max_file_bytes, which add_max_file_bytes() adds where a loader reads.
+  void add(CLI::App& command);
+  DecodeLimits decode() const;
 };
 
 struct ReaderFlags {
@@ -56,17 +67,17 @@ struct LoaderFlags {
   bool no_shuffle = false;
   bool drop_last = false;
   bool out_of_order = false;
-  std::uint64_t read_ahead_bytes = 0;
-  std::uint64_t max_file_bytes = std::uint64_t{64} << 20;
   std::uint64_t memory_limit = 0;
   double timeout = 0;
 
   void add(CLI::App& command);
-  LoaderOptions options(const ReaderFlags& reader, const TransformFlags& transform) const;
+  LoaderOptions options(const ReaderFlags& reader, const LimitFlags& limits) const;
 };
 
 /// At most 1e6, and 0 means no limit.
 void add_seconds(CLI::App& command, const char* name, double& seconds, const char* description);
+void add_max_file_bytes(CLI::App& command, std::uint64_t& target);
+void add_read_ahead(CLI::App& command, std::uint64_t& target);
 void add_workers(CLI::App& command, int& workers);
 /// A check for options of unsigned type.
 std::string not_negative(const std::string& value);

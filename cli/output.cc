@@ -94,11 +94,26 @@ void complain(std::string_view text) {
   std::fprintf(stderr, "ringfeed: %s\n", one_line(text).c_str());
 }
 
+std::string_view flag_name(Option option) noexcept {
+  switch (option) {
+    case Option::none: return "";
+    case Option::num_workers: return "--workers";
+    case Option::depth: return "--depth";
+    case Option::read_ahead_bytes: return "--read-ahead-bytes";
+    case Option::max_file_bytes: return "--max-file-bytes";
+    case Option::max_pixels: return "--max-pixels";
+    case Option::max_scans: return "--max-scans";
+    case Option::max_decoder_bytes: return "--max-decoder-bytes";
+    case Option::load_truncated: return "--load-truncated";
+  }
+  return "";
+}
+
 Json to_json(const Error& error) {
   return {{"stage", to_string(error.stage)},
           {"code", error.code},
           {"path", error.path},
-          {"message", error.message()}};
+          {"message", error.message(flag_name)}};
 }
 
 void print_json(const Json& document) {

@@ -18,6 +18,8 @@ constexpr int border = 2;  // pixels around every tile
 
 struct PreviewFlags {
   DatasetFlags dataset;
+  LimitFlags limits;
+  ReaderFlags reader;
   std::string output;
   std::string transform = "train";
   std::uint64_t seed = 0;
@@ -77,6 +79,10 @@ Batch first_batch(const ImageFolder& dataset, const PreviewFlags& flags, Interru
   transform.dtype = "uint8";
   transform.channels_last = true;
   LoaderOptions options;
+  options.reader = flags.reader.kind();
+  options.depth = flags.reader.depth;
+  options.max_file_bytes = flags.limits.max_file_bytes;
+  options.limits = flags.limits.decode();
   options.batch_size = static_cast<int>(
       std::min<std::size_t>(static_cast<std::size_t>(flags.count), dataset.size()));
   options.num_workers = flags.workers;
@@ -152,6 +158,9 @@ void add_preview(CLI::App& app, Chosen& chosen) {
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
   add_workers(*command, flags->workers);
+  flags->limits.add(*command);
+  add_max_file_bytes(*command, flags->limits.max_file_bytes);
+  flags->reader.add(*command);
   add_json(*command, chosen.json);
   command->callback([flags, &chosen] {
     chosen.run = [flags, &chosen](Interrupt& interrupt) {

@@ -46,7 +46,7 @@ struct DecodeBench {
   std::uint64_t failed = 0;
   double seconds = 0;
   double cpu_seconds = 0;  ///< of the decode threads alone
-  std::string first_failure;
+  Error first_failure;
 };
 
 /// Decodes `files` over and over on `workers` threads, each time with other draws.

@@ -33,11 +33,44 @@ std::string on_one_line(const std::string& path) {
 
 }  // namespace
 
-std::string Error::message() const {
+std::string_view field_name(Option option) noexcept {
+  switch (option) {
+    case Option::none: return "";
+    case Option::num_workers: return "LoaderOptions::num_workers";
+    case Option::depth: return "LoaderOptions::depth";
+    case Option::read_ahead_bytes: return "LoaderOptions::read_ahead_bytes";
+    case Option::max_file_bytes: return "LoaderOptions::max_file_bytes";
+    case Option::max_pixels: return "LoaderOptions::limits.max_pixels";
+    case Option::max_scans: return "LoaderOptions::limits.max_scans";
+    case Option::max_decoder_bytes: return "LoaderOptions::limits.max_decoder_bytes";
+    case Option::load_truncated: return "LoaderOptions::limits.load_truncated";
+  }
+  return "";
+}
+
+std::string Error::advice(OptionNames names) const {
+  const std::string name(names(option));
+  switch (option) {
+    case Option::none: return detail;
+    case Option::num_workers:
+    case Option::depth:
+    case Option::read_ahead_bytes: return detail + ", or lower " + name;
+    case Option::max_file_bytes:
+    case Option::max_pixels:
+    case Option::max_scans:
+    case Option::max_decoder_bytes:
+      return detail + "; raise " + name + " to accept it, or remove the file";
+    case Option::load_truncated:
+      return detail + "; fetch the file again, or set " + name + " to accept it";
+  }
+  return detail;
+}
+
+std::string Error::message(OptionNames names) const {
   std::string text(to_string(stage));
   if (!path.empty()) text += ": " + on_one_line(path);
   if (code != 0) text += std::string(": ") + std::strerror(code);
-  if (!detail.empty()) text += ": " + detail;
+  if (!detail.empty()) text += ": " + advice(names);
   return text;
 }
 

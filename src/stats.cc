@@ -42,7 +42,7 @@ Verdict Stats::verdict() const noexcept {
   return share.starved >= share.blocked ? Verdict::storage_bound : Verdict::consumer_bound;
 }
 
-std::string Stats::verdict_line() const {
+std::string Stats::verdict_line(OptionNames names) const {
   const Shares share = shares(*this);
   if (share.busy + share.starved + share.blocked == 0) return "no verdict: nothing was decoded";
 
@@ -55,13 +55,16 @@ std::string Stats::verdict_line() const {
     case Verdict::storage_bound: {
       char latency[128];
       std::snprintf(latency, sizeof latency,
-                    "a file takes %.1f ms (p99 %.1f ms) at a depth of %d: raise depth and "
-                    "read_ahead_bytes, or speed up the storage",
-                    read.p50_us / 1e3, read.p99_us / 1e3, depth);
+                    "a file takes %.1f ms (p99 %.1f ms) at a depth of %d: ", read.p50_us / 1e3,
+                    read.p99_us / 1e3, depth);
       line += latency;
+      line += "raise " + std::string(names(Option::depth)) + " and " +
+              std::string(names(Option::read_ahead_bytes)) + ", or speed up the storage";
       break;
     }
-    case Verdict::decode_bound: line += "more cores (num_workers) would help"; break;
+    case Verdict::decode_bound:
+      line += "more cores (" + std::string(names(Option::num_workers)) + ") would help";
+      break;
     case Verdict::consumer_bound:
       line += "batches wait for the caller, loading is not the limit";
       break;

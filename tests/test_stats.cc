@@ -47,6 +47,18 @@ TEST_CASE("the verdict line begins with the verdict and gives the shares it rest
   CHECK(decoder_time(1, 0, 1).verdict_line().starts_with("consumer-bound"));
 }
 
+TEST_CASE("the verdict names the options as they are called where it is read") {
+  const auto arguments = [](Option option) noexcept -> std::string_view {
+    if (option == Option::depth) return "--depth";
+    return option == Option::num_workers ? "--workers" : "--read-ahead-bytes";
+  };
+  CHECK(decoder_time(30, 60, 10)
+            .verdict_line(arguments)
+            .find("raise --depth and --read-ahead-bytes") != std::string::npos);
+  CHECK(decoder_time(1, 0, 0).verdict_line(arguments).find("(--workers)") != std::string::npos);
+  CHECK(decoder_time(30, 60, 10).verdict_line().find("LoaderOptions::depth") != std::string::npos);
+}
+
 TEST_CASE("before the first sample there is no verdict to give") {
   CHECK(Stats{}.verdict_line() == "no verdict: nothing was decoded");
 }

@@ -12,15 +12,45 @@ enum class Stage : std::uint8_t { setup, scan, open, read, decode };
 
 std::string_view to_string(Stage stage) noexcept;
 
+/// An option that an error or the verdict points at, because another value of it would help.
+enum class Option : std::uint8_t {
+  none,
+  num_workers,
+  depth,
+  read_ahead_bytes,
+  max_file_bytes,
+  max_pixels,
+  max_scans,
+  max_decoder_bytes,
+  load_truncated,
+};
+
+/// What a user calls an option; never empty but for `none`. C++, Python and the command line each
+/// have their own names, so that a message names nothing that its reader cannot set.
+using OptionNames = std::string_view (*)(Option) noexcept;
+
+/// The names in C++, such as "LoaderOptions::limits.max_pixels".
+std::string_view field_name(Option option) noexcept;
+
 /// One failure as a value: what the per-sample path returns instead of throwing.
+///
+/// @code
+/// const ringfeed::Error error{ringfeed::Stage::decode, 0, "n0/x.JPEG", "JPEG of over 500 scans",
+///                             ringfeed::Option::max_scans};
+/// std::cerr << error.message() << "\n";  // …; raise LoaderOptions::limits.max_scans to accept it
+/// @endcode
 struct Error {
   Stage stage = Stage::setup;
   int code = 0;        ///< errno, or 0 where the kernel was not involved
   std::string path;    ///< the file concerned, as the user would open it
-  std::string detail;  ///< what is wrong and what to do about it
+  std::string detail;  ///< what is wrong and, where no option would help, what to do about it
+  Option option = Option::none;  ///< that stood in the way
 
-  /// "decode: /data/train/n0/x.JPEG: image file is truncated (…)": one line, no newline.
-  std::string message() const;
+  /// `detail`, and what to do with `option`.
+  std::string advice(OptionNames names = field_name) const;
+  /// "decode: /data/train/n0/x.JPEG: truncated JPEG …": stage, path, errno and advice(); one line,
+  /// no newline.
+  std::string message(OptionNames names = field_name) const;
 };
 
 /// Thrown for set-up faults, and by the consumer side for the first failed sample of a batch

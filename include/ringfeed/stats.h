@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "ringfeed/error.h"
+
 namespace ringfeed {
 
 /// Counts and latencies of one stage since the loader was made.
@@ -19,6 +21,11 @@ struct StageStats {
 enum class Verdict : std::uint8_t { storage_bound, decode_bound, consumer_bound };
 
 /// A snapshot; Loader::stats() may be called from any thread at any time.
+///
+/// @code
+/// const ringfeed::Stats stats;  // loader.stats()
+/// std::cout << stats.verdict_line() << "; a file took " << stats.read.p50_us << " us\n";
+/// @endcode
 struct Stats {
   StageStats read;                    ///< open to last byte, one file
   StageStats decode;                  ///< decode, resize, normalise, one sample
@@ -39,8 +46,8 @@ struct Stats {
   std::string reader_note;  ///< why a fallback was taken; empty if none
 
   Verdict verdict() const noexcept;
-  /// One line for people: "decode-bound: decoders busy 97 % …".
-  std::string verdict_line() const;
+  /// One line for people: "decode-bound: decoders busy 97 % …", and what would help.
+  std::string verdict_line(OptionNames names = field_name) const;
 };
 
 std::string to_string(Verdict verdict);

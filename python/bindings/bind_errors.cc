@@ -36,8 +36,9 @@ void translate(const std::exception_ptr& exception, void*) try {
   } catch (const LoadError& failure) {
     const Error& error = failure.error();
     const nb::object type = error_class("LoadError");
-    raise(type, type(decode_text(failure.what()), nb::str(to_string(error.stage).data()),
-                     error.code, fs_decode(error.path), decode_text(error.detail)));
+    raise(type,
+          type(decode_text(error.message(argument_name)), nb::str(to_string(error.stage).data()),
+               error.code, fs_decode(error.path), decode_text(error.advice(argument_name))));
   } catch (const TimeoutError& error) {
     raise(error_class("LoadTimeout"), decode_text(error.what()));
   } catch (const std::invalid_argument& error) {
@@ -49,6 +50,28 @@ void translate(const std::exception_ptr& exception, void*) try {
 
 }  // namespace
 
-void bind_errors() { nb::register_exception_translator(translate); }
+std::string_view argument_name(Option option) noexcept {
+  switch (option) {
+    case Option::none: return "";
+    case Option::num_workers: return "num_workers";
+    case Option::depth: return "depth";
+    case Option::read_ahead_bytes: return "read_ahead_bytes";
+    case Option::max_file_bytes: return "limits=ringfeed.DecodeLimits(max_file_bytes=...)";
+    case Option::max_pixels: return "limits=ringfeed.DecodeLimits(max_pixels=...)";
+    case Option::max_scans: return "limits=ringfeed.DecodeLimits(max_scans=...)";
+    case Option::max_decoder_bytes: return "limits=ringfeed.DecodeLimits(max_decoder_bytes=...)";
+    case Option::load_truncated: return "PIL.ImageFile.LOAD_TRUNCATED_IMAGES";
+  }
+  return "";
+}
+
+void bind_errors(nb::module_& module) {
+  nb::register_exception_translator(translate);
+  nb::list names;  // for the tests: of every option that a message can name
+  for (int option = 1; !field_name(static_cast<Option>(option)).empty(); ++option) {
+    names.append(decode_text(argument_name(static_cast<Option>(option))));
+  }
+  module.attr("argument_names") = names;
+}
 
 }  // namespace ringfeed::python

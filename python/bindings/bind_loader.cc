@@ -42,7 +42,9 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
                  int batch_size, int num_workers, int prefetch_factor, bool shuffle, bool drop_last,
                  bool in_order, std::uint64_t seed, int rank, int world_size,
                  const std::optional<Array<std::uint32_t>>& indices, const std::string& reader,
-                 std::size_t memory_limit, double timeout, bool load_truncated, nb::handle pinned) {
+                 std::size_t memory_limit, double timeout, std::size_t read_ahead_bytes, int depth,
+                 std::size_t max_file_bytes, std::uint64_t max_pixels, int max_scans,
+                 std::size_t max_decoder_bytes, bool load_truncated, nb::handle pinned) {
   LoaderOptions options;
   options.batch_size = batch_size;
   options.num_workers = num_workers;
@@ -57,7 +59,10 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
   options.reader = choose("reader", reader, reader_kinds);
   options.memory_limit = memory_limit;
   options.timeout = nanoseconds(timeout);
-  options.limits.load_truncated = load_truncated;
+  options.read_ahead_bytes = read_ahead_bytes;
+  options.depth = depth;
+  options.max_file_bytes = max_file_bytes;
+  options.limits = {max_pixels, max_decoder_bytes, max_scans, load_truncated};
   new (self) BoundLoader{LoaderHandle::make(dataset, plan, std::move(options),
                                             pinned.is_none() ? nullptr : hold(nb::borrow(pinned)))};
 }
@@ -98,7 +103,7 @@ nb::dict stats(const BoundLoader& self) {
   dict["reader"] = decode_text(stats.reader);
   dict["reader_note"] = decode_text(stats.reader_note);
   dict["verdict"] = decode_text(to_string(stats.verdict()));
-  dict["verdict_line"] = decode_text(stats.verdict_line());
+  dict["verdict_line"] = decode_text(stats.verdict_line(argument_name));
   return dict;
 }
 
@@ -185,15 +190,24 @@ void bind_loader(nb::module_& module) {
   nb::list reader_names;
   for (const auto& [name, kind] : reader_kinds) reader_names.append(name);
   module.attr("reader_names") = nb::tuple(reader_names);
-
+  nb::dict limits;
+  limits["max_pixels"] = DecodeLimits{}.max_pixels;
+  limits["max_file_bytes"] = LoaderOptions{}.max_file_bytes;
+  limits["max_scans"] = DecodeLimits{}.max_scans;
+  limits["max_decoder_bytes"] = DecodeLimits{}.max_decoder_bytes;
+  module.attr("default_limits") = limits;
   nb::class_<BoundLoader>(module, "Loader", nb::is_final(), nb::type_slots(loader_slots))
       .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plan"), nb::kw_only(),
            nb::arg("batch_size"), nb::arg("num_workers"), nb::arg("prefetch_factor"),
            nb::arg("shuffle"), nb::arg("drop_last"), nb::arg("in_order"), nb::arg("seed"),
            nb::arg("rank") = 0, nb::arg("world_size") = 1,
            nb::arg("indices").noconvert() = nb::none(), nb::arg("reader") = "auto",
-           nb::arg("memory_limit") = 0, nb::arg("timeout") = 0.0, nb::arg("load_truncated") = false,
-           nb::arg("pinned") = nb::none())
+           nb::arg("memory_limit") = 0, nb::arg("timeout") = 0.0, nb::arg("read_ahead_bytes") = 0,
+           nb::arg("depth") = 0, nb::arg("max_file_bytes") = LoaderOptions{}.max_file_bytes,
+           nb::arg("max_pixels") = DecodeLimits{}.max_pixels,
+           nb::arg("max_scans") = DecodeLimits{}.max_scans,
+           nb::arg("max_decoder_bytes") = DecodeLimits{}.max_decoder_bytes,
+           nb::arg("load_truncated") = false, nb::arg("pinned") = nb::none())
       .def("epoch", begin_epoch, nb::arg("epoch"), nb::arg("positions") = 0,
            nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none())
       .def("draws", draws, nb::arg("epoch"), nb::arg("order").noconvert() = nb::none())

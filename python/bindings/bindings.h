@@ -2,10 +2,17 @@
 
 #include <nanobind/nanobind.h>
 
+#include <string_view>
+
+#include "ringfeed/error.h"
+
 namespace ringfeed::python {
 
+/// The names of options in Python: what a caller of DataLoader writes.
+std::string_view argument_name(Option option) noexcept;
+
 // Each fills in its part of what _ringfeed.pyi declares.
-void bind_errors();
+void bind_errors(nanobind::module_& module);
 void bind_dataset(nanobind::module_& module);
 void bind_plan(nanobind::module_& module);
 void bind_loader(nanobind::module_& module);

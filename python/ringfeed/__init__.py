@@ -24,11 +24,13 @@ except ModuleNotFoundError as error:
 from ._ringfeed import __version__
 from .datasets import ImageFolder, ImageList
 from .errors import LoadError, LoadTimeout, UnsupportedTransform
+from .limits import DecodeLimits
 from .loader import DataLoader
 from .prefetch import DevicePrefetcher
 
 __all__ = [
     "DataLoader",
+    "DecodeLimits",
     "DevicePrefetcher",
     "ImageFolder",
     "ImageList",

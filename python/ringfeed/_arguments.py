@@ -13,8 +13,11 @@ from torch.utils.data import (
 )
 
 from . import _ringfeed
+from .limits import DecodeLimits
 
-MOST_WORKERS = 1024  # the core's limit, met here so that the constructor says so
+# The core's limits, met here so that the constructor says so.
+MOST_WORKERS = 1024
+MOST_FILES = 16384
 
 
 def _whole(name: str, value: Any) -> int:
@@ -67,10 +70,11 @@ def check_own(
     seed: int | None,
     rank: int | None,
     world_size: int | None,
-    on_error: str,
     memory_limit: int | None,
     reader: str,
-    direct_io: bool,
+    limits: DecodeLimits | None,
+    read_ahead_bytes: int | None,
+    depth: int | None,
 ) -> None:
     """Raises ValueError or TypeError, naming the argument."""
     if prefetch_factor is not None and _whole("prefetch_factor", prefetch_factor) < 1:
@@ -81,19 +85,16 @@ def check_own(
     if seed is not None and not 0 <= _whole("seed", seed) < 1 << 64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     check_shares(rank, world_size)
-    if on_error != "raise":
-        later = on_error in ("skip", "replace")
-        raise ValueError(
-            f'on_error={on_error!r} is not there yet: use "raise"'
-            if later
-            else f'on_error must be "raise", not {on_error!r}'
-        )
     if memory_limit is not None and _whole("memory_limit, in bytes,", memory_limit) <= 0:
         raise ValueError(f"memory_limit must be a number of bytes, or None, not {memory_limit}")
     if reader not in _ringfeed.reader_names:
         raise ValueError(f"reader must be one of {_ringfeed.reader_names}, not {reader!r}")
-    if direct_io:
-        raise ValueError("direct_io=True is not there yet: use False")
+    if limits is not None and not isinstance(limits, DecodeLimits):
+        raise TypeError(f"limits must be a ringfeed.DecodeLimits or None, not {limits!r}")
+    if read_ahead_bytes is not None and _whole("read_ahead_bytes", read_ahead_bytes) <= 0:
+        raise ValueError(f"read_ahead_bytes must be positive, or None, not {read_ahead_bytes}")
+    if depth is not None and not 1 <= _whole("depth", depth) <= MOST_FILES:
+        raise ValueError(f"depth must be in [1, {MOST_FILES}], or None, not {depth}")
 
 
 def check_shares(rank: int | None, world_size: int | None) -> None:

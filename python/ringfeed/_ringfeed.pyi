@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 __version__: str
 reader_names: tuple[str, ...]  # what a Loader's reader= may be
 
+default_limits: dict[str, int]
+"""DecodeLimits's fields."""
+argument_names: list[str]
+"""Of every option that an error or the verdict can name, as a caller of DataLoader writes it."""
+
 def usable_cores() -> int:
     """Cores this process may keep busy: affinity, cgroup quota, divided by LOCAL_WORLD_SIZE."""
 
@@ -106,6 +111,12 @@ class Loader:
         reader: Literal["auto", "ring", "pool"] = "auto",
         memory_limit: int = 0,
         timeout: float = 0,
+        read_ahead_bytes: int = 0,
+        depth: int = 0,
+        max_file_bytes: int = ...,
+        max_pixels: int = ...,
+        max_scans: int = ...,
+        max_decoder_bytes: int = ...,
         load_truncated: bool = False,
         pinned: Callable[[int], tuple[Any, int]] | None = None,
     ) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
 
 from .datasets import ImageFolder, resolve
+from .limits import DecodeLimits
 from .loader import DataLoader
 
 __all__ = ["ImageNetDataModule"]
@@ -136,6 +138,9 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         timeout: Seconds to wait for a batch before a LoadTimeout names the files; 0: for ever.
         memory_limit: Bytes that each loader may hold at most; None: what its options come to.
         reader: "ring" (io_uring), "pool" (threads), or "auto": the ring where it is allowed.
+        limits: What one file may ask for: ringfeed.DecodeLimits or a dict of its fields.
+        read_ahead_bytes: Encoded bytes read ahead; None: 128 KiB a file of `depth`.
+        depth: Files read at once; None: 320 a worker, within 64 and 1024.
         dtype: "float32", "float16", "bfloat16", or "uint8" with a transform that yields it; None:
             what the transform yields.
         channels_last: Images with channels_last strides.
@@ -163,6 +168,9 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         timeout: float = 0,
         memory_limit: int | None = None,
         reader: Literal["auto", "ring", "pool"] = "auto",
+        limits: DecodeLimits | dict[str, int] | None = None,
+        read_ahead_bytes: int | None = None,
+        depth: int | None = None,
         dtype: Literal["float32", "float16", "bfloat16", "uint8"] | None = None,
         channels_last: bool = False,
         pillow: str | None = None,
@@ -172,6 +180,9 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         data_root = os.fspath(data_root)
         # Under its own name, by which save_hyperparameters() finds it.
         dtype = None if dtype is None else str(dtype).removeprefix("torch.")  # type: ignore[assignment]
+        # Plain values for the same reason; a wrong one is refused now.
+        if limits is not None:
+            limits = asdict(limits if isinstance(limits, DecodeLimits) else DecodeLimits(**limits))
         self.save_hyperparameters(ignore=["train_transform", "val_transform"])
         self.train_transform = train_transform
         self.val_transform = val_transform
@@ -306,6 +317,9 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             seed=self._seed(),
             memory_limit=hparams.memory_limit,
             reader=hparams.reader,
+            limits=None if hparams.limits is None else DecodeLimits(**hparams.limits),
+            read_ahead_bytes=hparams.read_ahead_bytes,
+            depth=hparams.depth,
             dtype=None if hparams.dtype is None else getattr(torch, hparams.dtype),
             channels_last=hparams.channels_last,
             pillow=hparams.pillow,

@@ -6,6 +6,7 @@ import operator
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from ._resolved import Resolved, resolve_dataset
 from ._samplers import SequentialOrder, ShuffledOrder, stands_for_own_order
 from ._session import Session
 from ._state import Epochs, Identity, from_state, to_state
+from .limits import DecodeLimits
 from .stats import Stats
 
 T = TypeVar("T", covariant=True)
@@ -66,8 +68,10 @@ class DataLoader(torch.utils.data.DataLoader[T]):
       several processes the DistributedSampler's, else $PL_GLOBAL_SEED, else 0.
     - `rank`, `world_size`: deal ringfeed's own order to several processes, padded as by
       DistributedSampler. Never done by itself. With a `sampler` they only number its samples.
-    - `on_error`: "raise". `direct_io`: False. Others are to come.
     - `memory_limit`: bytes; None: no limit. `reader`: "ring" (io_uring), "pool" or "auto".
+    - `limits`: what one file may ask for, a DecodeLimits; None: its defaults.
+    - `read_ahead_bytes`: encoded bytes read ahead; None: 128 KiB a file of `depth`. `depth`: files
+      read at once; None: 320 a worker, within 64 and 1024.
     - `dtype`: torch.float32, float16, bfloat16 of a float transform; None: the transform's.
     - `channels_last`: the images' memory format. `pillow`: whose pixels, such as "12"; None: of the
       Pillow that is installed.
@@ -103,10 +107,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         seed: int | None = None,
         rank: int | None = None,
         world_size: int | None = None,
-        on_error: str = "raise",
         memory_limit: int | None = None,
         reader: str = "auto",
-        direct_io: bool = False,
+        limits: DecodeLimits | None = None,
+        read_ahead_bytes: int | None = None,
+        depth: int | None = None,
         dtype: torch.dtype | None = None,
         channels_last: bool = False,
         pillow: str | None = None,
@@ -114,10 +119,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.on_error = on_error
         self.memory_limit = memory_limit
         self.reader = reader
-        self.direct_io = direct_io
+        self.limits = limits
+        self.read_ahead_bytes = read_ahead_bytes
+        self.depth = depth
         self.dtype = dtype
         self.channels_last = channels_last
         self.pillow = pillow
@@ -157,18 +163,20 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             seed=seed,
             rank=rank,
             world_size=world_size,
-            on_error=on_error,
             memory_limit=memory_limit,
             reader=reader,
-            direct_io=direct_io,
+            limits=limits,
+            read_ahead_bytes=read_ahead_bytes,
+            depth=depth,
         )
         _arguments.refuse_two_shardings(rank, self._order.distributed)
         if sampler is None:
             self._replace_sampler(bool(shuffle))
         self._session = Session(Epochs(self._order.samplers))
         resolved = self._resolved()
-        if memory_limit is not None and self.batch_size is not None and resolved.length:
-            # Too small a limit is refused here and not in the first next(). Starts nothing.
+        sized = any(option is not None for option in (memory_limit, read_ahead_bytes, depth))
+        if sized and self.batch_size is not None and resolved.length:
+            # Too small a number is refused here and not in the first next(). Starts nothing.
             core_loader(resolved, self.batch_size, self._core_options(seed=0, pinned=False))
 
     def _replace_sampler(self, shuffle: bool) -> None:
@@ -268,6 +276,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             reader=self.reader,
             memory_limit=self.memory_limit or 0,
             timeout=self.timeout,
+            read_ahead_bytes=self.read_ahead_bytes or 0,
+            depth=self.depth or 0,
+            **asdict(self.limits or DecodeLimits()),
             load_truncated=load_truncated(),
             pinned=_tensors.page_locked if pinned else None,
         )

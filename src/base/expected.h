@@ -10,8 +10,9 @@ namespace ringfeed {
 template <class T>
 using Expected = tl::expected<T, Error>;
 
-inline tl::unexpected<Error> fail(Stage stage, int code, std::string path, std::string detail) {
-  return tl::unexpected<Error>(Error{stage, code, std::move(path), std::move(detail)});
+inline tl::unexpected<Error> fail(Stage stage, int code, std::string path, std::string detail,
+                                  Option option = Option::none) {
+  return tl::unexpected<Error>(Error{stage, code, std::move(path), std::move(detail), option});
 }
 
 }  // namespace ringfeed

@@ -169,8 +169,8 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
                     options_.max_file_bytes)) {
     case EndVerdict::too_large:
       return error(attempt, Stage::read, EFBIG,
-                   "larger than max_file_bytes = " + std::to_string(options_.max_file_bytes) +
-                       "; raise it or leave the file out");
+                   "larger than " + std::to_string(options_.max_file_bytes) + " bytes",
+                   Option::max_file_bytes);
     case EndVerdict::empty:
       return error(attempt, Stage::read, 0,
                    "0 bytes; empty or not a regular file; copy the file again or leave it out");
@@ -198,14 +198,16 @@ std::optional<Reader::Result> Reader::on_error(Attempt& attempt, Engine::Step st
   }
   const Stage stage = step == Engine::Step::open ? Stage::open : Stage::read;
   std::string detail = "after " + std::to_string(attempt.used) + " bytes";
+  Option option = Option::none;
   if (cancelled(attempt.sequence)) {
     detail = "no longer wanted";
   } else if (code == EMFILE || code == ENFILE) {
-    detail = "raise the limit (ulimit -n, fs.file-max) or lower depth";
+    detail = "raise the limit (ulimit -n, fs.file-max)";
+    option = Option::depth;
   } else if (stage == Stage::open) {
     detail = "check that the file exists and may be read";
   }
-  return error(attempt, stage, code, std::move(detail));
+  return error(attempt, stage, code, std::move(detail), option);
 }
 
 void Reader::grow(Attempt& attempt) {
@@ -260,12 +262,12 @@ void Reader::cancel_before(std::uint64_t sequence) {
 }
 
 tl::unexpected<Error> Reader::error(const Attempt& attempt, Stage stage, int code,
-                                    std::string detail) const {
+                                    std::string detail, Option option) const {
   std::string path = attempt.path;
   if (!options_.root.empty() && !path.starts_with('/')) {
     path.insert(0, options_.root.ends_with('/') ? options_.root : options_.root + '/');
   }
-  return fail(stage, code, std::move(path), std::move(detail));
+  return fail(stage, code, std::move(path), std::move(detail), option);
 }
 
 std::vector<std::string> Reader::outstanding(Clock::time_point now) const {

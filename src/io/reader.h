@@ -103,8 +103,8 @@ class Reader {
   std::optional<Result> on_error(Attempt& attempt, Engine::Step step, int error);
   void grow(Attempt& attempt);
   void end(Attempt& attempt, Result result);
-  tl::unexpected<Error> error(const Attempt& attempt, Stage stage, int code,
-                              std::string detail) const;
+  tl::unexpected<Error> error(const Attempt& attempt, Stage stage, int code, std::string detail,
+                              Option option = Option::none) const;
 
   Engine& engine_;
   Credits& credits_;

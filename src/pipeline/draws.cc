@@ -36,8 +36,8 @@ constexpr std::size_t most_threads = 64;
 Expected<decode::ImageSize> read_size(const pipeline::Pipeline& pipeline, int root,
                                       std::uint32_t entry) {
   const data::Index& index = pipeline.dataset.index();
-  const auto failed = [&](Stage stage, int code, std::string detail) {
-    return fail(stage, code, pipeline.dataset.path(entry), std::move(detail));
+  const auto failed = [&](Stage stage, int code, std::string detail, Option option = Option::none) {
+    return fail(stage, code, pipeline.dataset.path(entry), std::move(detail), option);
   };
   if (const char* why = index.why_not_openable(entry)) return failed(Stage::open, 0, why);
   std::string path;
@@ -54,12 +54,11 @@ Expected<decode::ImageSize> read_size(const pipeline::Pipeline& pipeline, int ro
     auto image = decode::image_size(head.bytes(), pipeline.settings.limits);
     if (image) return *image;
     if (head.ended() || !image.error().truncated) {
-      return failed(Stage::decode, 0, std::move(image.error().detail));
+      return failed(Stage::decode, 0, std::move(image.error().detail), image.error().option);
     }
     if (size > limit) {
-      return failed(Stage::read, EFBIG,
-                    "larger than max_file_bytes = " + std::to_string(limit) +
-                        "; raise it or leave the file out");
+      return failed(Stage::read, EFBIG, "larger than " + std::to_string(limit) + " bytes",
+                    Option::max_file_bytes);
     }
   }
 }

@@ -55,8 +55,8 @@ coro::Task Pipeline::load_sample(Pipeline& self, std::shared_ptr<EpochRun> run,
         co_return;
       }
       if (!decoded.error().truncated || file->end_confirmed) {
-        cell.fail(
-            {Stage::decode, 0, self.dataset.path(sample.entry), std::move(decoded.error().detail)});
+        cell.fail({Stage::decode, 0, self.dataset.path(sample.entry),
+                   std::move(decoded.error().detail), decoded.error().option});
         co_return;
       }
     }

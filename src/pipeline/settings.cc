@@ -77,12 +77,11 @@ void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std
   require(settings.read_ahead_bytes >= least,
           "read_ahead_bytes must be at least " + std::to_string(least));
   settings.memory_bound = fixed + settings.read_ahead_bytes;
-  require(
-      limit == 0 || limit >= settings.memory_bound,
-      "memory_limit = " + std::to_string(limit) + " is too small: these options need at least " +
-          std::to_string(fixed + least) +
-          " bytes; lower num_workers, batch_size or prefetch_factor (in C++ also max_file_bytes, "
-          "read_ahead_bytes or limits.max_decoder_bytes)");
+  require(limit == 0 || limit >= settings.memory_bound,
+          "memory_limit = " + std::to_string(limit) +
+              " is too small: these options need at least " + std::to_string(fixed + least) +
+              " bytes; lower num_workers, batch_size, prefetch_factor, max_file_bytes, "
+              "read_ahead_bytes or max_decoder_bytes");
 }
 
 }  // namespace

@@ -463,8 +463,8 @@ def test_a_cache_that_cannot_serve_is_a_warning_at_the_line_that_opened_the_fold
     assert dataset.samples == tv.ImageFolder(photos).samples
     if spoil is no_folder:
         with pytest.warns(RuntimeWarning, match=str(cache)) as caught:
-            copy.copy(Named(photos))
-        assert [warning.filename for warning in caught][0] == __file__
+            Named(photos)
+        assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_a_cache_that_serves_gives_no_warning(photos):

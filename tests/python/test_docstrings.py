@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import ringfeed
-from ringfeed import DataLoader, DevicePrefetcher, ImageFolder, ImageList
+from ringfeed import DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, ImageList
 
 pytest.importorskip("torchvision")
 
@@ -43,6 +43,8 @@ def test_examples_print_what_they_say(name, folder, monkeypatch):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("kind", [DataLoader, DevicePrefetcher, ImageFolder, ImageList])
+@pytest.mark.parametrize(
+    "kind", [DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, ImageList]
+)
 def test_what_a_user_constructs_has_an_example(kind):
     assert doctest.DocTestFinder(recurse=False).find(kind)[0].examples

@@ -1,5 +1,6 @@
 """The data module under real Trainers, in this process."""
 
+import dataclasses
 import importlib
 import shutil
 import warnings
@@ -21,6 +22,7 @@ from torchvision import transforms
 
 import ringfeed
 from lightning_runs import PACKAGES, QUIET, data_module, fit, recorder
+from ringfeed import DecodeLimits, LoadError
 from ringfeed.lightning import ImageNetDataModule
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lightning_imagenet"
@@ -105,6 +107,37 @@ def test_custom_transforms_and_options_reach_the_loaders(root: Path) -> None:
     assert (train.seed, train.timeout, train.reader) == (5, 7, "pool")
     assert not train.in_order and val.in_order
     assert len(train) == 4 and len(val) == 1
+
+
+@pytest.mark.parametrize("limits", [DecodeLimits(max_pixels=99), {"max_pixels": 99}])
+def test_limits_and_the_read_ahead_reach_the_loaders_and_are_saved_as_plain_values(
+    root: Path, limits: object
+) -> None:
+    module = data_module(root, limits=limits, depth=9, read_ahead_bytes=1 << 20)
+    module.setup("validate")
+    loader = module.val_dataloader()
+    assert loader.limits == DecodeLimits(max_pixels=99)
+    assert (loader.depth, loader.read_ahead_bytes) == (9, 1 << 20)
+    assert module.hparams.limits == dataclasses.asdict(loader.limits)
+    with pytest.raises(LoadError, match="max_pixels"):
+        next(iter(loader))
+
+
+def test_wrong_limits_are_refused_by_the_constructor(root: Path) -> None:
+    with pytest.raises(ValueError, match="max_pixels must be in"):
+        data_module(root, limits={"max_pixels": 0})
+
+
+def test_a_command_line_can_say_the_limits(root: Path) -> None:
+    jsonargparse = pytest.importorskip("jsonargparse")
+    parser = jsonargparse.ArgumentParser()
+    parser.add_class_arguments(ImageNetDataModule, "data")
+    chosen = parser.parse_args(
+        [f"--data.data_root={root}", "--data.limits", '{"max_pixels": 77}', "--data.depth=5"]
+    )
+    module = parser.instantiate_classes(chosen).data
+    assert module.hparams.limits == dataclasses.asdict(DecodeLimits(max_pixels=77))
+    assert module.hparams.depth == 5
 
 
 def test_setup_builds_what_its_stage_needs_and_keeps_what_is_there(root: Path) -> None:

@@ -100,7 +100,7 @@ tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLi
   if (pixels > limits.max_pixels) {
     return tl::unexpected(over_limit("JPEG of " + std::to_string(pixels) + " pixels, more than " +
                                          std::to_string(limits.max_pixels),
-                                     "max_pixels"));
+                                     Option::max_pixels));
   }
   return header;
 }
@@ -118,13 +118,13 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
 
   if (session.too_many_scans) {
     return tl::unexpected(over_limit(
-        "JPEG of more than " + std::to_string(limits_.max_scans) + " scans", "max_scans"));
+        "JPEG of more than " + std::to_string(limits_.max_scans) + " scans", Option::max_scans));
   }
   if (ending == Ending::error && (session.cinfo.err->msg_code == JERR_NO_BACKING_STORE ||
                                   session.cinfo.err->msg_code == JERR_OUT_OF_MEMORY)) {
     return tl::unexpected(over_limit("JPEG whose coefficients need more than " +
                                          std::to_string(limits_.max_decoder_bytes) + " bytes",
-                                     "max_decoder_bytes"));
+                                     Option::max_decoder_bytes));
   }
   if (limits_.load_truncated) {
     // Pillow leaves the rows it did not get at zero: black, or white once CMYK becomes RGB.

@@ -57,7 +57,7 @@ tl::expected<PngHeader, Failure> PngDecoder::header(Bytes file, const DecodeLimi
   if (pixels > limits.max_pixels) {
     return tl::unexpected(over_limit("PNG of " + std::to_string(pixels) + " pixels, more than " +
                                          std::to_string(limits.max_pixels),
-                                     "max_pixels"));
+                                     Option::max_pixels));
   }
   if (std::max(header->height, header->width) > max_side) {
     return tl::unexpected(Failure{false, "PNG with a side over " + std::to_string(max_side) +
@@ -70,7 +70,7 @@ tl::expected<PngHeader, Failure> PngDecoder::header(Bytes file, const DecodeLimi
         over_limit((header->interlaced ? "interlaced PNG of " : "PNG of ") +
                        std::to_string(pixels) + " pixels, which needs more than " +
                        std::to_string(limits.max_decoder_bytes) + " bytes to decode",
-                   "max_decoder_bytes"));
+                   Option::max_decoder_bytes));
   }
   return header;
 }

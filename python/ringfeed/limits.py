@@ -1,0 +1,49 @@
+"""What one image file may ask for."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, fields
+
+from . import _ringfeed
+
+_DEFAULT = _ringfeed.default_limits
+_MOST = {
+    "max_pixels": 1 << 62,
+    "max_file_bytes": 1 << 31,
+    "max_scans": (1 << 31) - 1,
+    "max_decoder_bytes": 1 << 40,
+}
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What one image file may ask for before it is an error, so that no file takes the machine
+    down. The defaults suit photos of any camera.
+
+    >>> from ringfeed import DecodeLimits
+    >>> DecodeLimits(max_pixels=50_000_000).max_pixels
+    50000000
+
+    Raises ValueError or TypeError naming the argument.
+    """
+
+    max_pixels: int = _DEFAULT["max_pixels"]
+    """Of an image. The default is where Pillow's DecompressionBombError begins."""
+    max_file_bytes: int = _DEFAULT["max_file_bytes"]
+    """Of an encoded file; the loader keeps this much memory for one large file."""
+    max_scans: int = _DEFAULT["max_scans"]
+    """Of a progressive JPEG."""
+    max_decoder_bytes: int = _DEFAULT["max_decoder_bytes"]
+    """What decoding one image may take: memory of each worker."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
+            try:
+                value = operator.index(value)
+            except TypeError:
+                raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+            if not 1 <= value <= _MOST[name]:
+                raise ValueError(f"{name} must be in [1, {_MOST[name]}], not {value}")
+            object.__setattr__(self, name, value)
