@@ -19,6 +19,19 @@ struct BatchMemory {
 
 /// Where batches live. Called on the consumer thread only, from within next(); the owner of the
 /// memory may be released on any thread.
+///
+/// @code
+/// struct Plain final : ringfeed::BatchAllocator {
+///   ringfeed::BatchMemory allocate(std::size_t bytes) override {
+///     const std::size_t rounded = (bytes + 63) / 64 * 64;
+///     const std::shared_ptr<void> block(std::aligned_alloc(64, rounded), std::free);
+///     if (block == nullptr) throw std::bad_alloc();
+///     return {static_cast<std::byte*>(block.get()), bytes, block};
+///   }
+/// };
+/// const std::shared_ptr<ringfeed::BatchAllocator> allocator = std::make_shared<Plain>();
+/// std::cout << allocator->allocate(1000).bytes << "\n";  // LoaderOptions::allocator takes it
+/// @endcode
 class BatchAllocator {
  public:
   virtual ~BatchAllocator() = default;

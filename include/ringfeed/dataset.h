@@ -39,6 +39,13 @@ struct ScanReport {
 
 /// A folder of class folders of images, in torchvision.datasets.ImageFolder's order and with its
 /// class ids. Immutable and cheap to copy (shared); every member may be called from any thread.
+///
+/// @code
+/// const auto train = ringfeed::ImageFolder::open("imagenet/train");
+/// for (const std::string& warning : train.report().warnings) std::cerr << warning << "\n";
+/// std::cout << train.size() << " images of " << train.classes().size() << " classes, from "
+///           << train.path(0) << " on\n";
+/// @endcode
 class ImageFolder {
  public:
   /// Scans `root` (or loads its manifest). Throws LoadError (stage scan) naming what is wrong.

@@ -94,6 +94,19 @@ class Epoch {
   /// the threads cannot start, TimeoutError naming the files outstanding after `timeout`, what
   /// while_waiting, the allocator or a BatchSource throws, and std::logic_error in a forked child
   /// or once another epoch of the loader has begun.
+  ///
+  /// @code
+  /// ringfeed::Loader loader(ringfeed::ImageFolder::open("imagenet/train"),
+  ///                         ringfeed::TransformPlan::imagenet_train());
+  /// ringfeed::Epoch epoch = loader.epoch(0);
+  /// while (const ringfeed::NextBatch next = epoch.try_next()) {
+  ///   if (next.error) {
+  ///     std::cerr << next.error->message() << "\n";
+  ///   } else {
+  ///     std::cout << next.batch->size() << "\n";
+  ///   }
+  /// }
+  /// @endcode
   NextBatch try_next();
 
   /// The same for those who prefer exceptions: throws the error as LoadError.
@@ -123,6 +136,17 @@ class Epoch {
 /// Reads, decodes and batches a folder. Threads start at the first epoch() and serve all epochs;
 /// one epoch is active at a time: the first next() of another ends it. epoch() and next() belong to
 /// one consumer thread; stop(), stats() and memory_bound() may be called from any.
+///
+/// @code
+/// ringfeed::Loader loader(ringfeed::ImageFolder::open("imagenet/train"),
+///                         ringfeed::TransformPlan::imagenet_train(), {.batch_size = 64});
+/// for (std::uint64_t epoch = 0; epoch < 90; ++epoch) {
+///   for (const ringfeed::Batch& batch : loader.epoch(epoch)) {
+///     std::cout << batch.size() << " images, the first of class " << batch.labels[0] << "\n";
+///   }
+/// }
+/// std::cout << loader.stats().verdict_line() << "\n";
+/// @endcode
 class Loader {
  public:
   /// Throws std::invalid_argument for options that make no sense, stating the legal range.

@@ -32,6 +32,18 @@ struct Progress {
 /// window of read-ahead before the batch is taken: prefetch_factor batches, and as many more as
 /// make depth x 8 samples. What it throws ends the order: next() passes it on once, after the
 /// batches before it. Released on the consumer thread, at its end or with the Epoch.
+///
+/// @code
+/// // Each of ten entries twice, four a batch.
+/// ringfeed::BatchSource source =
+///     [next = 0u]() mutable -> std::optional<std::vector<std::uint32_t>> {
+///   if (next == 20) return std::nullopt;
+///   std::vector<std::uint32_t> entries;
+///   while (entries.size() < 4) entries.push_back(next++ / 2);
+///   return entries;
+/// };
+/// while (const auto entries = source()) std::cout << entries->front() << "\n";
+/// @endcode
 using BatchSource = std::function<std::optional<std::vector<std::uint32_t>>()>;
 
 }  // namespace ringfeed

@@ -16,6 +16,11 @@ inline constexpr std::pair<std::string_view, ReaderKind> reader_kinds[] = {
     {"auto", ReaderKind::automatic}, {"ring", ReaderKind::ring}, {"pool", ReaderKind::pool}};
 
 /// Nothing where no kind has that name.
+///
+/// @code
+/// const auto kind = ringfeed::parse_reader_kind("pool");
+/// std::cout << (kind == ringfeed::ReaderKind::pool) << "\n";
+/// @endcode
 constexpr std::optional<ReaderKind> parse_reader_kind(std::string_view name) noexcept {
   for (const auto& [candidate, kind] : reader_kinds) {
     if (candidate == name) return kind;

@@ -90,6 +90,13 @@ struct ImageNetOptions {
 
 /// ImageNet, or any set of that layout: training shuffled, cropped at random and flipped, 224 x
 /// 224; validation in order, 256 to 224. One thread.
+///
+/// @code
+/// ringfeed::ImageNetDataModule data({.data_root = "imagenet", .batch_size = 64});
+/// data.setup();
+/// ringfeed::DataLoader loader = data.train_dataloader();
+/// for (const auto& batch : loader.epoch(0)) std::cout << batch.data.sizes() << "\n";
+/// @endcode
 class ImageNetDataModule {
  public:
   explicit ImageNetDataModule(ImageNetOptions options);

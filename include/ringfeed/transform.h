@@ -53,6 +53,14 @@ struct Normalize {
 };
 
 /// All the core knows of a transform: plain data, no callbacks.
+///
+/// @code
+/// auto plan = ringfeed::TransformPlan::imagenet_train();
+/// plan.geometry = ringfeed::RandomResizedCrop{.height = 160, .width = 160, .scale_min = 0.35};
+/// plan.dtype = ringfeed::DType::bfloat16;
+/// plan.validate();
+/// std::cout << plan.sample_bytes() << "\n";  // 3 * 160 * 160 * 2
+/// @endcode
 struct TransformPlan {
   std::variant<RandomResizedCrop, ResizeCenterCrop> geometry = RandomResizedCrop{};
   double hflip_probability = 0.5;  ///< 0 disables; drawn after the crop
