@@ -30,6 +30,19 @@ class Inbox {
   /// Wakes: some state that the owner looks at has changed.
   void notify() noexcept;
 
+  /// Awaitable: continues on the owner's thread.
+  auto resume_here() noexcept {
+    struct Hop {
+      Inbox& inbox;
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> handle) {
+        inbox.post([handle] { handle.resume(); });
+      }
+      void await_resume() const noexcept {}
+    };
+    return Hop{*this};
+  }
+
   // The owner:
 
   /// Everything posted since the last call. The vectors are swapped in: pass the same ones again.

@@ -20,17 +20,17 @@ constexpr std::chrono::milliseconds waiting_slice{100};  // between calls of whi
 
 EpochRun::EpochRun(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder order,
                    std::optional<std::size_t> batch_count, const Progress& start)
-    : pipeline(std::move(owner)),
-      key(data::make_key(pipeline->settings.seed, epoch)),
-      batches(batch_count),
-      channel(pipeline->settings.prefetch_factor, pipeline->settings.in_order),
+    : batches(batch_count),
+      pipeline_(std::move(owner)),
+      link_(std::make_shared<EpochLink>(pipeline_->settings, epoch)),
+      channel_(link_->channel),
       order_(std::move(order)),
-      progress_(start, pipeline->settings.prefetch_factor) {}
+      progress_(start, pipeline_->settings.prefetch_factor) {}
 
 /// Queues the order's next batch or its end, if the window has room: beyond the open batches,
 /// as many samples as may be under way at once, and one batch at least. False: nothing queued.
 bool EpochRun::pull() {
-  const std::size_t most = pipeline->settings.depth * samples_per_slot;
+  const std::size_t most = pipeline_->settings.depth * samples_per_slot;
   if (!order_ || planned_samples_ >= most) return false;
   try {
     while (auto batch = order_()) {
@@ -43,8 +43,8 @@ bool EpochRun::pull() {
     order_failure_ = std::current_exception();  // thrown at its turn, after the batches before it
   }
   order_ = nullptr;
-  channel.close(queued_);
-  if (queue.close()) pipeline->notify();
+  channel_.close(queued_);
+  if (link_->queue.close()) pipeline_->notify();
   return true;
 }
 
@@ -53,7 +53,7 @@ void EpochRun::enqueue(std::uint64_t index, std::vector<data::Sample> samples) {
   planned_.push_back(
       std::make_shared<const PlannedBatch>(PlannedBatch{queued_, index, std::move(samples)}));
   try {
-    if (queue.push(planned_.back())) pipeline->notify();
+    if (link_->queue.push(planned_.back())) pipeline_->notify();
   } catch (...) {
     planned_.pop_back();
     throw;
@@ -64,27 +64,27 @@ void EpochRun::enqueue(std::uint64_t index, std::vector<data::Sample> samples) {
 
 /// Gives memory to the oldest batch without, if the channel has room for it.
 bool EpochRun::open() {
-  if (planned_.empty() || !channel.has_room()) return false;
+  if (planned_.empty() || !channel_.has_room()) return false;
   const PlannedBatch& planned = *planned_.front();
   const std::size_t size = planned.samples.size();
   Batch batch;
   batch.number = static_cast<std::int64_t>(planned.number);
-  batch.height = pipeline->plan.out_height();
-  batch.width = pipeline->plan.out_width();
-  batch.dtype = pipeline->plan.dtype;
-  batch.layout = pipeline->plan.layout;
+  batch.height = pipeline_->plan.out_height();
+  batch.width = pipeline_->plan.out_width();
+  batch.dtype = pipeline_->plan.dtype;
+  batch.layout = pipeline_->plan.layout;
   batch.labels.reserve(size);
   batch.positions.reserve(size);
   batch.indices.reserve(size);
   for (const data::Sample& sample : planned.samples) {
-    batch.labels.push_back(pipeline->dataset.label(sample.entry));
+    batch.labels.push_back(pipeline_->dataset.label(sample.entry));
     batch.positions.push_back(sample.position);
     batch.indices.push_back(sample.entry);
   }
   // A smaller batch too gets the full size: a block of another size could not be reused.
-  const std::size_t room = std::max(size, pipeline->settings.batch_size);
-  batch.memory = pipeline->settings.allocator->allocate(room * batch.sample_bytes());
-  channel.open(std::move(batch));
+  const std::size_t room = std::max(size, pipeline_->settings.batch_size);
+  batch.memory = pipeline_->settings.allocator->allocate(room * batch.sample_bytes());
+  channel_.open(std::move(batch));
   planned_samples_ -= size;
   planned_.pop_front();
   return true;
@@ -95,7 +95,7 @@ bool EpochRun::open() {
 void EpochRun::fill() {
   for (;;) {
     const bool opened = open();
-    if (opened) pipeline->notify();
+    if (opened) pipeline_->notify();
     if (!pull() && !opened) return;
   }
 }
@@ -106,54 +106,54 @@ NextBatch EpochRun::end() {
 }
 
 NextBatch EpochRun::next() {
-  if (pipeline->forked()) {
+  if (pipeline_->forked()) {
     throw std::logic_error(
         "ringfeed::Loader does not survive fork(): its threads exist in the parent only; make the "
         "loader in the process that uses it");
   }
-  if (superseded_ && !channel.exhausted()) {
+  if (link_->superseded && !channel_.exhausted()) {
     throw std::logic_error(
         "another epoch of this loader has begun since: one is active at a time; finish an epoch "
         "before the next, or make a loader for each");
   }
-  if (channel.exhausted()) return end();
-  if (channel.cancelled()) {
-    pipeline->rethrow_if_broken();  // not a quiet end: the reader thread failed between two calls
+  if (channel_.exhausted()) return end();
+  if (channel_.cancelled()) {
+    pipeline_->rethrow_if_broken();  // not a quiet end: the reader thread failed between two calls
     return {};
   }
   const auto began = Clock::now();
   if (!begun_) {
     if (queued_ == 0) pull();
-    if (channel.exhausted()) return end();  // an empty epoch starts nothing
-    pipeline->begin(shared_from_this());
+    if (channel_.exhausted()) return end();  // an empty epoch starts nothing
+    pipeline_->begin(link_);
     begun_ = true;
   }
   fill();  // the first, or what the allocator refused the last time
-  if (channel.exhausted()) {
-    pipeline->clock.stop();
+  if (channel_.exhausted()) {
+    pipeline_->clock.stop();
     return end();
   }
   auto delivery = take(began);
   if (!delivery) {
-    pipeline->rethrow_if_broken();
+    pipeline_->rethrow_if_broken();
     return {};
   }
   progress_.delivered(static_cast<std::uint64_t>(delivery->batch.number));
-  pipeline->delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
-                             delivery->error.has_value());
+  pipeline_->delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
+                              delivery->error.has_value());
   try {
     fill();
   } catch (...) {
     // Not at the price of the batch in hand: the next call asks again, and throws.
   }
-  if (channel.exhausted()) pipeline->clock.stop();
+  if (channel_.exhausted()) pipeline_->clock.stop();
   if (delivery->error) return {.error = std::move(delivery->error)};
   return {.batch = std::move(delivery->batch)};
 }
 
 /// The batch whose turn it is; nothing once cancelled.
 std::optional<batch::Channel::Delivery> EpochRun::take(Clock::time_point began) {
-  const Settings& settings = pipeline->settings;
+  const Settings& settings = pipeline_->settings;
   std::optional<Clock::time_point> deadline;
   if (settings.timeout) deadline = began + *settings.timeout;
   for (;;) {
@@ -162,20 +162,20 @@ std::optional<batch::Channel::Delivery> EpochRun::take(Clock::time_point began) 
       const auto slice = Clock::now() + waiting_slice;
       until = deadline ? std::min(*deadline, slice) : slice;
     }
-    auto delivery = channel.take(until);
-    if (delivery || channel.cancelled()) return delivery;
+    auto delivery = channel_.take(until);
+    if (delivery || channel_.cancelled()) return delivery;
     if (deadline && Clock::now() >= *deadline) time_out();
     settings.while_waiting();
   }
 }
 
 void EpochRun::time_out() {
-  const auto outstanding = pipeline->outstanding();
+  const auto outstanding = pipeline_->outstanding();
   std::string files;
   if (outstanding) {
     for (const auto& line : *outstanding) files += "\n  " + line;
   }
-  const std::string& root = pipeline->dataset.root();
+  const std::string& root = pipeline_->dataset.root();
   throw TimeoutError("no batch within the timeout; " +
                      (!outstanding    ? "the reading thread itself hangs in the file system"
                       : files.empty() ? "no read is outstanding: decoding is slow"
@@ -183,19 +183,13 @@ void EpochRun::time_out() {
                                       : "reads outstanding in " + root + ":" + files));
 }
 
-void EpochRun::supersede() noexcept {
-  superseded_ = true;
-  channel.cancel();
-}
-
 void EpochRun::abandon() noexcept {
-  order_ = nullptr;  // a BatchSource belongs to this thread; the run may end on another
   // The epoch may be the pipeline's last owner, and the decoders cannot be joined here.
-  if (pipeline->forked()) return Pipeline::quarantine(pipeline);
-  if (!begun_ || channel.exhausted() || channel.cancelled()) return;
-  channel.cancel();
-  pipeline->clock.stop();
-  pipeline->notify();
+  if (pipeline_->forked()) return Pipeline::quarantine(pipeline_);
+  if (!begun_ || channel_.exhausted() || channel_.cancelled()) return;
+  channel_.cancel();
+  pipeline_->clock.stop();
+  pipeline_->notify();
 }
 
 }  // namespace ringfeed::pipeline

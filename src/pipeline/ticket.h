@@ -3,13 +3,14 @@
 #include <cstdint>
 #include <utility>
 
-#include "pipeline/pipeline.h"
+#include "io/credits.h"
+#include "pipeline/sequence_tracker.h"
 
 namespace ringfeed::pipeline {
 
 /// What a sample holds from before its frame exists until its frame is destroyed: its place in the
 /// order of all samples, and its bytes. Dies on the reader thread.
-struct Pipeline::Ticket {
+struct Ticket {
   Ticket(SequenceTracker& tracker, io::Buffer granted)
       : sequences(&tracker), sequence(tracker.begin()), buffer(std::move(granted)) {}
   Ticket(Ticket&& other) noexcept

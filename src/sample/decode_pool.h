@@ -11,25 +11,20 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "sample/decoders.h"
 #include "sample/sample_maker.h"
 
 namespace ringfeed::sample {
-
-/// One decode thread's own things, handed to each coroutine that runs on it.
-struct Worker {
-  Worker(const TransformPlan& plan, const DecodeLimits& limits) : maker(plan, limits) {}
-  SampleMaker maker;
-};
 
 /// Threads that run coroutines past the hop from the reader thread. Each has a queue ordered by
 /// sequence; jobs are dealt round robin; an idle thread steals. Owner and thief alike take the
 /// lowest sequence, so that the oldest batch is finished first. At some 2,000 jobs a second and
 /// worker a mutex per queue costs nothing measurable.
-class DecodePool {
+class DecodePool final : public Decoders {
  public:
   DecodePool(int workers, const TransformPlan& plan, const DecodeLimits& limits);
   /// Joins. Nothing may be queued any more.
-  ~DecodePool();
+  ~DecodePool() override;
   DecodePool(const DecodePool&) = delete;
   DecodePool& operator=(const DecodePool&) = delete;
 
@@ -38,32 +33,10 @@ class DecodePool {
   static std::size_t memory_bound(int workers, const TransformPlan& plan,
                                   const DecodeLimits& limits) noexcept;
 
-  struct Job {
-    std::uint64_t sequence;
-    std::coroutine_handle<> handle;
-    Worker** worker;  // where the awaiting coroutine learns who runs it
-  };
-
-  /// Awaitable: continues on a decode thread and yields its Worker. Awaited on one thread only.
-  auto schedule(std::uint64_t sequence) noexcept {
-    struct Hop {
-      DecodePool& pool;
-      std::uint64_t sequence;
-      Worker* worker = nullptr;
-      bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> handle) { pool.push({sequence, handle, &worker}); }
-      Worker& await_resume() const noexcept { return *worker; }
-    };
-    return Hop{*this, sequence};
-  }
-
-  /// Why a worker without a job has none, from now on; the time it idles is booked to that.
-  enum class Idle : std::uint8_t { finished, starved, blocked };
-  void set_idle_reason(Idle reason) noexcept;
-  std::chrono::steady_clock::duration idle_time(Idle reason) const noexcept;
-
-  int workers() const noexcept { return static_cast<int>(threads_.size()); }
-  std::uint64_t queued() const noexcept;
+  void set_idle_reason(Idle reason) noexcept override;
+  std::chrono::steady_clock::duration idle_time(Idle reason) const noexcept override;
+  int workers() const noexcept override { return static_cast<int>(threads_.size()); }
+  std::uint64_t queued() const noexcept override;
   std::uint64_t steals() const noexcept { return steals_.load(std::memory_order_relaxed); }
 
  private:
@@ -73,7 +46,7 @@ class DecodePool {
   };
 
   using Clock = std::chrono::steady_clock;
-  void push(Job job);
+  void push(Job job) override;
   void book_idle_time() const noexcept REQUIRES(mutex_);
   void run(int index);
   bool wait_for_job();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -42,8 +43,10 @@ class FakeEngine : public Engine {
     }
   }
   void release(std::uint32_t slot) override { ++released[slot]; }
-  void poll(Clock::time_point, std::vector<Completion>&) override {}
-  void wake() noexcept override {}
+  void poll(Clock::time_point until, std::vector<Completion>& out) override {
+    if (on_poll) on_poll(until, out);
+  }
+  void wake() noexcept override { woken = true; }
 
   /// Takes operation `i` off the list and answers it as a file system would, at most `limit` bytes.
   Completion answer(std::size_t i, std::size_t limit = SIZE_MAX) {
@@ -67,6 +70,8 @@ class FakeEngine : public Engine {
   std::map<std::string, std::string> files;
   std::vector<Operation> operations;  // outstanding
   std::map<std::uint32_t, int> released;
+  std::function<void(Clock::time_point until, std::vector<Completion>& out)> on_poll;
+  bool woken = false;
 
  private:
   Operation take(std::size_t i) {

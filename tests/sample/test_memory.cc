@@ -123,7 +123,7 @@ struct Detached {
 Detached make_sample(sample::DecodePool& pool, std::uint64_t sequence, const Octets& file,
                      std::byte* out, std::barrier<>& all) {
   sample::Worker& worker = co_await pool.schedule(sequence);
-  (void)worker.maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out);
+  (void)worker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out);
   all.arrive_and_wait();  // each worker has made one
 }
 

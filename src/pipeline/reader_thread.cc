@@ -1,0 +1,163 @@
+#include "pipeline/reader_thread.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "data/index.h"
+#include "decode/file_format.h"
+
+namespace ringfeed::pipeline {
+namespace {
+
+using Idle = sample::Decoders::Idle;
+
+constexpr auto relaxed = std::memory_order_relaxed;
+
+// Samples whose return is worth a wake-up: their bytes are for new reads, or for files that wait to
+// grow. (Waking for each while a file waits to grow cost 0.20 system calls an image, not 0.14.)
+constexpr std::size_t refill = 32;
+constexpr std::size_t refill_while_short = 8;
+// Samples started before the ring is entered: cached files are read in there, and a decoder without
+// work waits for the first of them.
+constexpr std::size_t spawned_at_once = 32;
+// While decoders wait for reads and the window is narrow, the thread looks this often how long.
+constexpr std::chrono::microseconds look_again{200};
+
+}  // namespace
+
+ReaderThread::ReaderThread(const Parts& parts)
+    : parts_(parts),
+      credits_(parts.settings.read_ahead_bytes,
+               io::Reader::reserve_bytes(parts.settings.max_file_bytes)),
+      reader_(parts.engine, credits_, reader_options()),
+      // Tiny files could fill the bytes with more samples than any latency needs.
+      window_(parts.settings.depth, parts.settings.depth * samples_per_slot,
+              parts.decoders.workers()),
+      scope_(parts.inbox) {
+  publish();
+}
+
+io::ReaderOptions ReaderThread::reader_options() const {
+  io::ReaderOptions options;
+  options.max_file_bytes = parts_.settings.max_file_bytes;
+  options.root = parts_.dataset.root();
+  options.path_of = [&dataset = parts_.dataset](std::uint64_t file, std::string& out) {
+    dataset.index().relative_path(static_cast<std::size_t>(file), out);
+  };
+  options.ends_cleanly = decode::ends_cleanly;
+  options.report = [&recorder = parts_.published.read](const io::ReadReport& report) {
+    recorder.record(report.latency, report.bytes, report.failed);
+  };
+  return options;
+}
+
+bool ReaderThread::turn(Clock::time_point now) {
+  now_ = now;
+  for (const auto& completion : completions_) reader_.complete(now_, completion);
+  completions_.clear();
+  take_posts();
+  if (stopping_) {
+    for (const auto& epoch : epochs_) epoch->channel.cancel();
+    reader_.cancel_before(UINT64_MAX);
+  }
+  reader_.serve(now_, sequences_.oldest());
+  for (const auto& epoch : epochs_) epoch->channel.resume_cells();
+  const bool watching = !stopping_ && watch_window();
+  const bool more = spawn_samples();
+  set_idle_reason();
+  publish();
+  reading_last_turn_ = reader_.in_flight() > 0;
+  if (stopping_ && scope_.size() == 0) return false;
+  parts_.engine.poll(more ? io::Engine::at_once : wake_time(watching), completions_);
+  return true;
+}
+
+void ReaderThread::take_posts() {
+  parts_.inbox.take(finished_, calls_);
+  for (const auto handle : finished_) scope_.collect(handle);
+  for (const auto& call : calls_) call();
+}
+
+void ReaderThread::begin(std::shared_ptr<EpochLink> epoch) {
+  reader_.cancel_before(sequences_.next());  // an abandoned epoch's reads would be waited for
+  epochs_.push_back(std::move(epoch));
+}
+
+/// Opens the window if it is time. True: decoders wait for reads, or are about to, and it may soon
+/// be.
+bool ReaderThread::watch_window() {
+  if (window_.open()) return false;
+  // Blocked counts too while a read is out: where samples wait for a place, it may be that read's
+  // sample that their batch waits for.
+  const sample::Decoders& decoders = parts_.decoders;
+  const auto idle = decoders.idle_time(Idle::starved) + decoders.idle_time(Idle::blocked);
+  window_.note(now_, reading_last_turn_ ? idle - idle_noted_ : Clock::duration{0});
+  idle_noted_ = idle;
+  return !window_.open() && reader_.in_flight() > 0 && decoders.queued() == 0;
+}
+
+/// True: there may be more to start at once.
+bool ReaderThread::spawn_samples() {
+  if (epochs_.empty() || stopping_) return false;
+  // All but the current epoch are over; they go when no sample of theirs waits for a place.
+  const std::shared_ptr<EpochLink> epoch = epochs_.back();
+  std::erase_if(epochs_,
+                [&](const auto& other) { return other != epoch && other->channel.waiting() == 0; });
+  std::size_t spawned = 0;
+  while (!epoch->channel.cancelled() && scope_.size() < window_.size() && reader_.can_start() &&
+         epoch->queue.ready()) {
+    if (spawned++ == spawned_at_once) return true;
+    io::Buffer buffer = credits_.try_acquire(reader_.guess());
+    if (!buffer) break;
+    scope_.spawn(
+        load_sample(*this, epoch, epoch->queue.pop(), Ticket(sequences_, std::move(buffer))));
+  }
+  return false;
+}
+
+/// Samples that have been read and wait for a place.
+std::size_t ReaderThread::waiting() const noexcept {
+  std::size_t count = 0;
+  for (const auto& epoch : epochs_) count += epoch->channel.waiting();
+  return count;
+}
+
+void ReaderThread::set_idle_reason() {
+  Idle reason = Idle::finished;
+  if (waiting() > 0) {
+    reason = Idle::blocked;
+  } else if (reader_.in_flight() > 0) {
+    reason = Idle::starved;
+  } else if (!epochs_.empty() && !epochs_.back()->channel.cancelled()) {
+    SampleQueue& queue = epochs_.back()->queue;
+    // Nothing queued and no end either: the consumer keeps the order waiting.
+    reason = queue.ready() ? Idle::starved : !queue.closed() ? Idle::blocked : Idle::finished;
+  }
+  parts_.decoders.set_idle_reason(reason);
+}
+
+void ReaderThread::publish() {
+  Published& published = parts_.published;
+  const std::string& note = parts_.engine.note();
+  if (note.size() != noted_) {
+    noted_ = note.size();
+    published.set_engine_note(note);
+  }
+  published.files_in_flight.store(reader_.in_flight(), relaxed);
+  published.encoded_ready.store(waiting(), relaxed);
+  published.read_ahead_peak.store(credits_.peak(), relaxed);
+  published.size_guess.store(reader_.guess(), relaxed);
+}
+
+/// Until when to sleep, if nothing comes before.
+ReaderThread::Clock::time_point ReaderThread::wake_time(bool watching) {
+  const std::size_t held = reader_.unfinished() + waiting();
+  const std::size_t wake_after =
+      stopping_ ? 1
+                : scope_.wake_after(held, reader_.short_of_room() ? refill_while_short : refill);
+  if (!parts_.inbox.prepare_to_sleep(wake_after)) return io::Engine::at_once;
+  return watching ? now_ + look_again : io::Engine::for_ever;
+}
+
+}  // namespace ringfeed::pipeline
