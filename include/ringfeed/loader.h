@@ -176,7 +176,7 @@ class Loader {
   std::size_t samples_per_epoch() const noexcept;  ///< of this rank, padding included
   /// The most bytes the loader holds at any moment: read-ahead, the reserve for one large file,
   /// prefetch_factor batches and two more (the one taken and the one before), the decoders, the
-  /// index and the order. Further batches that the caller keeps are his.
+  /// index and the order. Further batches that the caller keeps are not counted.
   std::size_t memory_bound() const noexcept;
   Stats stats() const;
   /// Ends every epoch: next() returns nothing. Waits for the running decodes and, a few seconds at

@@ -12,8 +12,8 @@
 namespace ringfeed::python {
 
 /// The batch's images as a 'dltensor' capsule: shape [size, 3, H, W], the strides of its layout.
-/// Takes the memory; the batch counts as held until the consumer of the capsule lets go of it,
-/// which he may do on any thread, without the GIL and after the interpreter's end.
+/// Takes the memory. The batch counts as held until the capsule's consumer lets go of it: on any
+/// thread, without the GIL, even after the interpreter's end.
 nanobind::object images_capsule(Batch& batch);
 
 /// int64 [size]; takes the labels. Not counted as held.

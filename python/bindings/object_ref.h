@@ -16,8 +16,8 @@ struct HeldObject {
 };
 
 /// May be copied and dropped on any thread without the GIL: the last copy puts the object on a list
-/// that the next call from Python empties. Whoever needs the GIL to let go of memory deadlocks with
-/// a thread that holds it and waits for him. After the interpreter's end the object leaks.
+/// that the next call from Python empties. (To take the GIL there would deadlock with a thread that
+/// holds it and waits for the memory.) After the interpreter's end the object leaks.
 using ObjectRef = std::shared_ptr<HeldObject>;
 
 /// With the GIL.

@@ -40,7 +40,7 @@ class EpochOrder {
 
   std::size_t size() const noexcept;  ///< of this rank, padding included
   Sample operator[](std::size_t k) const noexcept;
-  /// Positions of the whole epoch, padding apart.
+  /// Positions of the whole epoch, padding not counted.
   std::size_t total() const noexcept { return order_.size(); }
   const OrderOptions& options() const noexcept { return options_; }
 
