@@ -51,8 +51,8 @@ def test_names_order_and_defaults_are_torch_s():
         (p.name, p.default, p.kind) for p in theirs
     ]
     assert [p.name for p in ours[len(theirs) :]] == [
-        *("seed", "rank", "world_size", "on_error", "memory_limit", "reader", "direct_io"),
-        *("dtype", "channels_last", "pillow"),
+        *("seed", "rank", "world_size", "memory_limit", "reader"),
+        *("limits", "read_ahead_bytes", "depth", "dtype", "channels_last", "pillow"),
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
 

@@ -26,6 +26,7 @@ namespace {
 
 struct Options {
   cli::TransformFlags transform;
+  cli::LimitFlags limits;
   std::vector<int> size{224, 224};
   int resize = 256;
   std::vector<int> resize_to{0, 0};
@@ -35,6 +36,7 @@ struct Options {
 
   explicit Options(CLI::App& app) {
     transform.add(app);
+    limits.add(app);
     cli::add_seed(app, seed);
     app.add_option("--epoch", epoch);
     app.add_option("--size", size, "HEIGHT WIDTH of the tensor")->expected(2);
@@ -107,7 +109,7 @@ int main(int argc, char** argv) {
     const TransformPlan plan = options.plan();
     const data::Key key = data::make_key(options.seed, options.epoch);
     if (options.draws.empty()) {
-      decode_files(plan, options.transform.limits(), key);
+      decode_files(plan, options.limits.decode(), key);
       return 0;
     }
     const int height = options.draws[0], width = options.draws[1], count = options.draws[2];
