@@ -34,7 +34,7 @@ TEST_CASE("every option that an error or the verdict can name has a flag") {
     CAPTURE(field_name(static_cast<Option>(i)));
     REQUIRE(!flag.empty());
     CHECK(command.app.get_option_no_throw(flag) != nullptr);
-    CHECK(to_json(Error{Stage::decode, 0, "", "", static_cast<Option>(i)})["message"]
+    CHECK(to_json(Error{Stage::decode, 0, "", "what is wrong", static_cast<Option>(i)})["message"]
               .get<std::string>()
               .find(flag) != std::string::npos);
   }
