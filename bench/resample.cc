@@ -1,8 +1,8 @@
 // Resize + normalise + pack of one image on one core, every instruction set against the scalar one,
 // interleaved image by image so that a busy machine slows both alike:
 //
-//   meson setup build -Dbenchmarks=true && ninja -C build && taskset -c 1
-//   build/bench/bench_resample
+//   meson setup build/dev -Dbenchmarks=true && meson compile -C build/dev bench_resample
+//   taskset -c 1 build/dev/bench/bench_resample
 //
 // Arguments: dtype (float32, float16, bfloat16, uint8), layout (nchw, channels_last). Outputs
 // rotate over 64 samples (38 MB of float32), as batches do, so they are never in cache.

@@ -81,8 +81,13 @@ def main():
     parser.add_argument("--command", help="the ringfeed that pytest tests ($RINGFEED_CLI)")
     args = parser.parse_args()
 
+    tests = introspect(args.build, "tests")
+    names = [test["name"] for test in tests]
+    if unknown := sorted(set(args.only or ()) - set(names)):
+        parser.error(f"{args.build} has no test {', '.join(unknown)}; it has {', '.join(names)}")
+
     passed = failed = 0
-    for test in introspect(args.build, "tests"):
+    for test in tests:
         if not args.only or test["name"] in args.only:
             more = run_program(test)
             passed, failed = passed + more[0], failed + more[1]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the geometry torchvision's own code gives, for geometry_test.cc to compare with.
+"""Writes the geometry torchvision's own code gives, for test_geometry.cc to compare with.
 
     python tests/augment/make_golden.py     (needs torch and torchvision)
 

@@ -20,7 +20,7 @@ def picture(width, height, hue):
 def cli_path():
     path = os.environ.get("RINGFEED_CLI")
     if not path:
-        pytest.fail("RINGFEED_CLI names no binary: set it to build/cli/ringfeed", pytrace=False)
+        pytest.fail("RINGFEED_CLI names no binary; try build/dev/cli/ringfeed", pytrace=False)
     return str(Path(path).resolve())
 
 

@@ -1,12 +1,14 @@
 """Writes golden_decode.inc: small JPEG and PNG files, whole and damaged, with Pillow's verdict and
-the CRC-32 of its RGB pixels (0 where it refuses). Made with Pillow 13.0.0:
+the CRC-32 of its RGB pixels (0 where it refuses):
 
-    python tests/decode/make_golden_decode.py > tests/decode/golden_decode.inc
+    python tests/decode/make_golden_decode.py
 """
 
 import random
 import zlib
+from pathlib import Path
 
+import PIL
 from compare_pillow import adam7, damage, picture, pillow, png16, save
 
 
@@ -24,7 +26,7 @@ def files(rng):
     yield adam7(rng, 4, 3, 1)
 
 
-def main():
+def rows():
     rng = random.Random(5)
     for data in files(rng):
         if len(data) > 1500:
@@ -34,7 +36,13 @@ def main():
             for truncated in (False, True):
                 rgb = pillow(changed, truncated)
                 crc = 0 if isinstance(rgb, str) else zlib.crc32(rgb.tobytes())
-                print(f'{{"{kind}", {str(truncated).lower()}, {crc}u, "{changed.hex()}"}},')
+                yield f'{{"{kind}", {str(truncated).lower()}, {crc}u, "{changed.hex()}"}},\n'
+
+
+def main():
+    with open(Path(__file__).parent / "golden_decode.inc", "w") as out:
+        out.write(f"// Pillow {PIL.__version__}, by make_golden_decode.py\n")
+        out.writelines(rows())
 
 
 if __name__ == "__main__":

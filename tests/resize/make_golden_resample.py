@@ -1,13 +1,15 @@
 """Golden values for test_resampler.cc and test_packer.cc, from the real Pillow and torchvision.
 
-Each interpreter is a virtual environment's: Pillow 12 and Pillow 13 with numpy and xxhash, the
-latter also with torch and torchvision. Writes golden_resample.inc beside this file and
-../pack/golden_pack.inc:
+Writes golden_resample.inc beside this file and ../pack/golden_pack.inc. The interpreter has Pillow
+13, torchvision and xxhash; Pillow 12, whose order of passes differs, lies in a folder of its own:
 
-    make_golden_resample.py PYTHON_WITH_PILLOW_12 PYTHON_WITH_PILLOW_13_AND_TORCHVISION
+    python -m pip install xxhash
+    python -m pip install --no-deps --target build/pillow12 'pillow<13'
+    python tests/resize/make_golden_resample.py build/pillow12
 """
 
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -68,10 +70,11 @@ def cases():
 
 def resize_hashes():
     import numpy as np
+    import PIL
     import xxhash
     from PIL import Image
 
-    hashes = []
+    hashes = [PIL.__version__]
     for kind, ih, iw, top, left, h, w, rh, rw, wt, wl, oh, ow, flip in cases():
         image = Image.fromarray(synthetic_image(kind, ih, iw)).crop((left, top, left + w, top + h))
         image = image.resize((rw, rh), Image.BILINEAR).crop((wl, wt, wl + ow, wt + oh))
@@ -91,6 +94,7 @@ def table_hashes():
     """flavour, dtype, mean, std, hash of the [3, 256] table."""
     import numpy as np
     import torch
+    import torchvision
     import xxhash
     from PIL import Image
     from torchvision import transforms as v1
@@ -98,7 +102,7 @@ def table_hashes():
 
     values = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
     image = Image.fromarray(values)
-    rows = []
+    rows = [torchvision.__version__]
     for mean, std in (IMAGENET, OTHER, WIDE):
         flavours = {
             "to_tensor": v1.Compose([v1.ToTensor(), v1.Normalize(mean, std)]),
@@ -114,8 +118,13 @@ def table_hashes():
     return rows
 
 
-def ask(python, what):
-    return json.loads(subprocess.check_output([python, __file__, what]))
+def ask(what, packages=None):
+    """(version, values) of `what`, with the packages of a folder before this interpreter's own."""
+    environment = {**os.environ, "PYTHONPATH": packages} if packages else None
+    version, *values = json.loads(
+        subprocess.check_output([sys.executable, __file__, what], env=environment)
+    )
+    return version, values
 
 
 def main():
@@ -123,15 +132,20 @@ def main():
         return print(json.dumps(resize_hashes()))
     if sys.argv[1] == "tables":
         return print(json.dumps(table_hashes()))
-    old, new = sys.argv[1:]
+    old, of_old = ask("resize", packages=sys.argv[1])
+    new, of_new = ask("resize")
+    made_by = "by tests/resize/make_golden_resample.py"
     with open(HERE / "golden_resample.inc", "w") as f:
-        for case, a, b in zip(cases(), ask(old, "resize"), ask(new, "resize")):
+        f.write(f"// Pillow {old} and {new}, {made_by}\n")
+        for case, a, b in zip(cases(), of_old, of_new):
             flip = "true" if case[13] else "false"
             geometry = ", ".join(map(str, case[3:13])) + f", {flip}"
             head = ", ".join(map(str, case[:3]))
             f.write(f"{{{head}, {{{geometry}}}, {a:#018x}, {b:#018x}}},\n")
     with open(HERE.parent / "pack" / "golden_pack.inc", "w") as f:
-        for flavour, dtype, mean, std, h in ask(new, "tables"):
+        version, rows = ask("tables")
+        f.write(f"// torchvision {version}, {made_by}\n")
+        for flavour, dtype, mean, std, h in rows:
             numbers = [", ".join(f"static_cast<float>({v!r})" for v in vs) for vs in (mean, std)]
             f.write(
                 f"{{Normalize::Flavour::{flavour}, DType::{dtype},\n"
