@@ -51,10 +51,7 @@ std::string_view field_name(Option option) noexcept {
 std::string Error::advice(OptionNames names) const {
   const std::string name(names(option));
   switch (option) {
-    case Option::none: return detail;
-    case Option::num_workers:
-    case Option::depth:
-    case Option::read_ahead_bytes: return detail + ", or lower " + name;
+    case Option::depth: return detail + ", or lower " + name;
     case Option::max_file_bytes:
     case Option::max_pixels:
     case Option::max_scans:
@@ -62,6 +59,9 @@ std::string Error::advice(OptionNames names) const {
       return detail + "; raise " + name + " to accept it, or remove the file";
     case Option::load_truncated:
       return detail + "; fetch the file again, or set " + name + " to accept it";
+    case Option::none:  // no option helps, or what an error never names
+    case Option::num_workers:
+    case Option::read_ahead_bytes: break;
   }
   return detail;
 }

@@ -53,8 +53,7 @@ struct Error {
   std::string message(OptionNames names = field_name) const;
 };
 
-/// Thrown for set-up faults, and by the consumer side for the first failed sample of a batch
-/// under the `raise` policy.
+/// Thrown for set-up faults, and by Epoch::next() for the first failed sample of a batch.
 class LoadError : public std::runtime_error {
  public:
   explicit LoadError(Error error);

@@ -1,19 +1,18 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <exception>
 #include <functional>
 #include <iterator>
-#include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/thread_start.h"
 
 namespace ringfeed {
@@ -31,7 +30,7 @@ class WorkQueue {
   /// Any thread, inside `work`.
   void push(T item) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (failure_) return;
       items_.push_back(std::move(item));
     }
@@ -40,14 +39,22 @@ class WorkQueue {
 
   /// The items are begun in order, added ones last. Returns once every item is done, or rethrows
   /// the first exception, what is queued then being dropped. Fewer threads do where the system
-  /// grants no more; std::system_error where it grants none. Calls `while_waiting`, which may throw
-  /// like `work`, every 100 ms on this thread.
+  /// grants no more; where it grants none, this thread does the work. Calls `while_waiting`, which
+  /// may throw like `work`, every 100 ms on this thread, or after each item that it does itself.
   void run(int threads, const std::function<void(T)>& work,
            const std::function<void()>& while_waiting) {
     std::vector<std::thread> pool;
     start(pool, threads, work);
-    if (while_waiting) wait(while_waiting);
+    if (pool.empty()) {
+      serve([&](T item) {
+        work(std::move(item));
+        if (while_waiting) while_waiting();
+      });
+    } else if (while_waiting) {
+      wait(while_waiting);
+    }
     for (std::thread& thread : pool) thread.join();
+    const MutexLock lock(mutex_);
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -59,14 +66,15 @@ class WorkQueue {
         pool.push_back(start_thread(name_, [this, &work] { serve(work); }));
       }
     } catch (const std::system_error&) {
-      if (pool.empty()) throw;
     }
   }
 
   void wait(const std::function<void()>& while_waiting) {
-    std::unique_lock lock(mutex_);
-    while (!done_.wait_for(lock, std::chrono::milliseconds(100),
-                           [this] { return items_.empty() && busy_ == 0; })) {
+    MutexLock lock(mutex_);
+    while (!items_.empty() || busy_ > 0) {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+      const bool late = done_.wait_until(lock, until) == std::cv_status::timeout;
+      if (!late || (items_.empty() && busy_ == 0)) continue;
       lock.unlock();
       std::exception_ptr failure;
       try {
@@ -83,9 +91,9 @@ class WorkQueue {
   }
 
   void serve(const std::function<void(T)>& work) {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     for (;;) {
-      changed_.wait(lock, [this] { return !items_.empty() || busy_ == 0; });
+      while (items_.empty() && busy_ > 0) changed_.wait(lock);
       if (items_.empty()) break;
       T item = std::move(items_.front());
       items_.pop_front();
@@ -107,11 +115,11 @@ class WorkQueue {
   }
 
   const std::string name_;
-  std::mutex mutex_;
-  std::condition_variable changed_, done_;  // the threads wait for one, run() for the other
-  std::deque<T> items_;                     // guarded by mutex_
-  int busy_ = 0;                // guarded: items being worked on, which may yet add more
-  std::exception_ptr failure_;  // guarded
+  Mutex mutex_;
+  ConditionVariable changed_, done_;  // the threads wait for one, run() for the other
+  std::deque<T> items_ GUARDED_BY(mutex_);
+  int busy_ GUARDED_BY(mutex_) = 0;  // items being worked on, which may yet add more
+  std::exception_ptr failure_ GUARDED_BY(mutex_);
 };
 
 }  // namespace ringfeed

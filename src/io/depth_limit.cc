@@ -31,7 +31,7 @@ std::optional<std::uint32_t> DepthLimit::next_retry() noexcept {
   return slot;
 }
 
-bool DepthLimit::forget(std::uint32_t slot) noexcept { return std::erase(refused_, slot) > 0; }
+void DepthLimit::forget(std::uint32_t slot) noexcept { std::erase(refused_, slot); }
 
 void DepthLimit::file_read() noexcept {
   if (limit_ == slots_ || !refused_.empty() || ++read_ < files_per_rise) return;

@@ -36,8 +36,8 @@ class DepthLimit {
   /// A refused slot whose turn it is: another slot has been freed for it, or nothing else is
   /// outstanding. The longest refused first; taken off the list.
   std::optional<std::uint32_t> next_retry() noexcept;
-  /// The slot's file is no longer wanted. Whether it was on the list.
-  bool forget(std::uint32_t slot) noexcept;
+  /// The slot's file is no longer wanted.
+  void forget(std::uint32_t slot) noexcept;
 
   /// A slot has been freed, and whatever its file held.
   void slot_freed() noexcept { ++freed_; }
@@ -47,11 +47,12 @@ class DepthLimit {
  private:
   const std::size_t slots_;
   std::size_t limit_;
-  std::size_t operations_ = 0;              // outstanding
-  std::optional<std::uint32_t> only_slot_;  // of the last operation, if it started with none other
-  std::deque<std::uint32_t> refused_;       // slots, the longest refused first
-  std::size_t freed_ = 0;                   // slots, since the last refusal, not used for a retry
-  std::size_t read_ = 0;                    // files, since the last refusal or rise
+  std::size_t operations_ = 0;  // outstanding
+  std::optional<std::uint32_t>
+      only_slot_;  // of the last operation, if it began with no other outstanding
+  std::deque<std::uint32_t> refused_;  // slots, the longest refused first
+  std::size_t freed_ = 0;              // slots, since the last refusal, not used for a retry
+  std::size_t read_ = 0;               // files, since the last refusal or rise
 };
 
 }  // namespace ringfeed::io

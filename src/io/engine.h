@@ -50,7 +50,7 @@ class Engine {
   /// Asks the kernel to give the slot's operation up; its completion still comes, perhaps late,
   /// perhaps with data. May be asked again: what falls between the open and the read is lost.
   virtual void cancel(std::uint32_t slot) = 0;
-  /// The slot's file is no longer needed (no operation outstanding). Blocks never.
+  /// The slot's file is no longer needed (no operation outstanding). Never blocks.
   virtual void release(std::uint32_t slot) = 0;
 
   /// Submits what is queued and appends the completions there are to `out`. Unless `until` is

@@ -4,12 +4,17 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
+#include <utility>
 
 #include "base/retry.h"
 
 namespace ringfeed::io {
 
 int FileHead::open(int root, const char* path) {
+  size_ = 0;
+  ended_ = false;
+  file_ = {};  // here, where its close() spoils no errno
   // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
   file_ = FileDescriptor(
       retry_interrupted([&] { return ::openat(root, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
@@ -17,11 +22,16 @@ int FileHead::open(int root, const char* path) {
 }
 
 int FileHead::read_to(std::size_t wanted) {
-  if (buffer_.size() < wanted) buffer_.resize(wanted);
+  if (capacity_ < wanted) {
+    // Not a vector, which would write zeros first: to every file's 64 kB in Loader::draws().
+    auto wider = std::make_unique_for_overwrite<std::byte[]>(wanted);
+    if (size_ > 0) std::memcpy(wider.get(), buffer_.get(), size_);
+    buffer_ = std::move(wider);
+    capacity_ = wanted;
+  }
   while (size_ < wanted && !ended_) {
     const auto count = retry_interrupted([&] {
-      return ::pread(file_.get(), buffer_.data() + size_, wanted - size_,
-                     static_cast<off_t>(size_));
+      return ::pread(file_.get(), buffer_.get() + size_, wanted - size_, static_cast<off_t>(size_));
     });
     if (count < 0) return errno;
     ended_ = count == 0;

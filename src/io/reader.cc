@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "io/judge_end.h"
+#include "io/read_errors.h"
 
 namespace ringfeed::io {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 // Enough for what writers leave behind an EOI marker or IEND chunk.
 constexpr std::size_t tail_bytes = 1024;
 constexpr int most_interruptions = 16;
+
 }  // namespace
 
 /// One try at one file: owns its slot, and the bytes that the engine writes to, from the open to
@@ -31,7 +33,7 @@ struct Reader::Attempt final : Credits::Growth {
   Reader& reader;
   const std::uint32_t slot;
   State state = State::idle;
-  Read* read = nullptr;  // that it is for
+  Read* read = nullptr;  // which it serves; null while idle
   Buffer bytes;
   std::string path;
   std::size_t asked = 0;
@@ -87,7 +89,7 @@ void Reader::start(Clock::time_point now, Read& read) {
   attempt.started = now;
   options_.path_of(read.file_, attempt.path);
   if (cancelled(attempt.sequence)) {
-    end(attempt, error(attempt, Stage::open, ECANCELED, "no longer wanted"));
+    end(attempt, given_up(attempt));
   } else if (attempt.used < attempt.bytes.size()) {
     issue(attempt);
   } else {
@@ -160,7 +162,7 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
   attempt.used += bytes;
   const std::size_t used = attempt.used;
   if (cancelled(attempt.sequence)) {
-    return error(attempt, Stage::read, ECANCELED, "no longer wanted");
+    return given_up(attempt);
   }
   const std::size_t tail = std::min(used, tail_bytes);
   const bool clean = bytes > 0 && bytes < attempt.asked &&
@@ -168,8 +170,7 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
   switch (judge_end({attempt.asked, bytes, used, attempt.bytes.size(), clean},
                     options_.max_file_bytes)) {
     case EndVerdict::too_large:
-      return error(attempt, Stage::read, EFBIG,
-                   "larger than " + std::to_string(options_.max_file_bytes) + " bytes",
+      return error(attempt, Stage::read, EFBIG, larger_than(options_.max_file_bytes),
                    Option::max_file_bytes);
     case EndVerdict::empty:
       return error(attempt, Stage::read, 0,
@@ -183,31 +184,24 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
 }
 
 std::optional<Reader::Result> Reader::on_error(Attempt& attempt, Engine::Step step, int code) {
-  if (!cancelled(attempt.sequence)) {
-    if (code == EINTR && attempt.interruptions++ < most_interruptions) {
-      if (step == Engine::Step::open) attempt.opened = false;
-      issue(attempt);
-      return std::nullopt;
-    }
-    if (step == Engine::Step::open && DepthLimit::out_of_resources(code) &&
-        depth_limit_.refused(attempt.slot, in_flight_)) {
-      attempt.opened = false;
-      attempt.state = Attempt::State::refused;
-      return std::nullopt;
-    }
+  if (cancelled(attempt.sequence)) return given_up(attempt);
+  if (code == EINTR && attempt.interruptions++ < most_interruptions) {
+    if (step == Engine::Step::open) attempt.opened = false;
+    issue(attempt);
+    return std::nullopt;
+  }
+  if (step == Engine::Step::open && DepthLimit::out_of_resources(code) &&
+      depth_limit_.refused(attempt.slot, in_flight_)) {
+    attempt.opened = false;
+    attempt.state = Attempt::State::refused;
+    return std::nullopt;
   }
   const Stage stage = step == Engine::Step::open ? Stage::open : Stage::read;
-  std::string detail = "after " + std::to_string(attempt.used) + " bytes";
-  Option option = Option::none;
-  if (cancelled(attempt.sequence)) {
-    detail = "no longer wanted";
-  } else if (code == EMFILE || code == ENFILE) {
-    detail = "raise the limit (ulimit -n, fs.file-max)";
-    option = Option::depth;
-  } else if (stage == Stage::open) {
-    detail = "check that the file exists and may be read";
+  if (code == EMFILE || code == ENFILE) {
+    return error(attempt, stage, code, "raise the limit (ulimit -n, fs.file-max)", Option::depth);
   }
-  return error(attempt, stage, code, std::move(detail), option);
+  return error(attempt, stage, code,
+               stage == Stage::open ? check_that_it_exists : after_bytes(attempt.used));
 }
 
 void Reader::grow(Attempt& attempt) {
@@ -218,14 +212,18 @@ void Reader::grow(Attempt& attempt) {
   credits_.request(attempt);
 }
 
-/// Ends the attempt and its read, whose coroutine goes on.
+/// Ends the attempt, and with it its read.
 void Reader::end(Attempt& attempt, Result result) {
   if (result) {
     attempt.bytes.shrink(result->size);
     guess_.learn(result->size);
     depth_limit_.file_read();
   }
-  Read& read = release(attempt);
+  resume(release(attempt), std::move(result));
+}
+
+/// The read's coroutine goes on with `result`.
+void Reader::resume(Read& read, Result result) {
   read.result_ = std::move(result);
   read.handle_.resume();
 }
@@ -257,8 +255,12 @@ void Reader::cancel_before(std::uint64_t sequence) {
     } else {
       depth_limit_.forget(attempt->slot);
     }
-    end(*attempt, error(*attempt, Stage::read, ECANCELED, "no longer wanted"));
+    end(*attempt, given_up(*attempt));
   }
+}
+
+tl::unexpected<Error> Reader::given_up(const Attempt& attempt) const {
+  return error(attempt, attempt.opened ? Stage::read : Stage::open, ECANCELED, "no longer wanted");
 }
 
 tl::unexpected<Error> Reader::error(const Attempt& attempt, Stage stage, int code,

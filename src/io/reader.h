@@ -103,6 +103,8 @@ class Reader {
   std::optional<Result> on_error(Attempt& attempt, Engine::Step step, int error);
   void grow(Attempt& attempt);
   void end(Attempt& attempt, Result result);
+  void resume(Read& read, Result result);
+  tl::unexpected<Error> given_up(const Attempt& attempt) const;
   tl::unexpected<Error> error(const Attempt& attempt, Stage stage, int code, std::string detail,
                               Option option = Option::none) const;
 

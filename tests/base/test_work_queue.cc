@@ -2,8 +2,11 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <string>
 
 #include "base/work_queue.h"
+#include "support/deny.h"
+#include "support/in_child.h"
 
 using ringfeed::WorkQueue;
 
@@ -37,4 +40,21 @@ TEST_CASE("what the caller throws ends the run, once the items in work are done"
     CHECK(began > 0);
     CHECK(finished == began);
   }
+}
+
+TEST_CASE("where no thread can be started the caller does the work, and is asked on the way") {
+  const std::string said = ringfeed::testing::in_child([]() -> std::string {
+    ringfeed::testing::deny_threads();
+    WorkQueue<int> queue("test", {1, 2});
+    std::string done;
+    queue.run(
+        2,
+        [&](int item) {
+          done += std::to_string(item);
+          if (item == 1) queue.push(3);
+        },
+        [&] { done += "?"; });
+    return done;
+  });
+  CHECK(said == "1?2?3?");
 }

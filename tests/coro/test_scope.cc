@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "coro/scope.h"
+#include "coro/owner.h"
 
 using namespace ringfeed::coro;
 
@@ -20,22 +20,6 @@ struct Counted {
   ~Counted() {
     --alive;
     died_on = std::this_thread::get_id();
-  }
-};
-
-struct Owner {
-  FramePool pool;
-  int wakes = 0;
-  Inbox inbox{[this] { ++wakes; }};
-  Scope scope{inbox};
-  std::vector<std::coroutine_handle<>> finished;
-  std::vector<std::function<void()>> calls;
-
-  FramePool& frames() { return pool; }
-  void turn() {
-    inbox.take(finished, calls);
-    for (auto handle : finished) scope.collect(handle);
-    for (auto& call : calls) call();
   }
 };
 
@@ -134,35 +118,4 @@ TEST_CASE("retirements before the owner lies down count towards its waking") {
   owner.scope.spawn(simple(owner, steps, Counted{}));
   CHECK(owner.wakes == 1);
   owner.turn();
-}
-
-TEST_CASE("a post or a notification wakes at once, and is not lost before the owner sleeps") {
-  Owner owner;
-  int called = 0;
-  CHECK(owner.inbox.prepare_to_sleep(100));
-  owner.inbox.post([&] { ++called; });
-  CHECK(owner.wakes == 1);
-  owner.turn();
-  CHECK(called == 1);
-  owner.inbox.notify();
-  CHECK(owner.wakes == 1);
-  CHECK_FALSE(owner.inbox.prepare_to_sleep(100));
-}
-
-TEST_CASE("a closed inbox drops the calls nobody took, and those that come later") {
-  Owner owner;
-  for (int posted = 0; posted < 2; ++posted) {
-    const auto held = std::make_shared<int>();
-    owner.inbox.post([held] {});
-    owner.inbox.close();
-    CHECK(held.use_count() == 1);
-  }
-}
-
-TEST_CASE("a closed inbox wakes nobody") {
-  Owner owner;
-  CHECK(owner.inbox.prepare_to_sleep(1));
-  owner.inbox.close();
-  owner.inbox.notify();
-  CHECK(owner.wakes == 0);
 }

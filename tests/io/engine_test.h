@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -118,6 +119,27 @@ inline Engine::Completion read_alone(Engine& engine, const std::string& path, Bu
   REQUIRE(out.size() == 1);
   CHECK(out[0].slot == slot);
   return out[0];
+}
+
+/// Reads the file of 7 bytes `dir / "file"`, `count` times, slot by slot at once; "all N right" or
+/// the first fault.
+inline std::string read_together(Engine& engine, const TempDir& dir, std::uint32_t count) {
+  std::vector<Buffer> buffers(engine.slots(), Buffer(16));
+  const std::string path = dir / "file";
+  std::uint32_t right = 0;
+  while (right < count) {
+    const std::uint32_t batch = std::min(engine.slots(), count - right);
+    for (std::uint32_t i = 0; i < batch; ++i) {
+      engine.open_and_read(i, path.c_str(), buffers[i], 0);
+    }
+    std::vector<Engine::Completion> out;
+    while (out.size() < batch) engine.poll(Engine::for_ever, out);
+    for (const auto& done : out) {
+      if (done.result != 7) return "errno " + std::to_string(-done.result);
+      ++right;
+    }
+  }
+  return "all " + std::to_string(right) + " right";
 }
 
 /// A root process becomes nobody (in a child), so that permissions and limits count.

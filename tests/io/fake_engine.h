@@ -3,6 +3,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ class FakeEngine : public Engine {
   void open_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
                      std::uint64_t offset) override {
     paths_[slot] = path;
+    held.insert(slot);
     operations.push_back({slot, true, path, buffer, offset});
   }
   void read_more(std::uint32_t slot, std::span<std::byte> buffer, std::uint64_t offset) override {
@@ -42,7 +44,7 @@ class FakeEngine : public Engine {
       if (operation.slot == slot) operation.cancelled = true;
     }
   }
-  void release(std::uint32_t slot) override { ++released[slot]; }
+  void release(std::uint32_t slot) override { held.erase(slot); }
   void poll(Clock::time_point until, std::vector<Completion>& out) override {
     if (on_poll) on_poll(until, out);
   }
@@ -69,7 +71,7 @@ class FakeEngine : public Engine {
 
   std::map<std::string, std::string> files;
   std::vector<Operation> operations;  // outstanding
-  std::map<std::uint32_t, int> released;
+  std::set<std::uint32_t> held;       // slots that have a file
   std::function<void(Clock::time_point until, std::vector<Completion>& out)> on_poll;
   bool woken = false;
 

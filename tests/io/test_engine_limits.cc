@@ -1,7 +1,4 @@
 // What engines do where the kernel or a container allows less. Each case is a child of its own.
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,54 +9,20 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <stdexcept>
 
 #include "engine_test.h"
-#include "io/open_engine.h"
+#include "support/deny.h"
 
 namespace ringfeed::io {
 namespace {
 
-/// From now on `call` fails with `error` in this process, as under a container's profile.
-void deny(unsigned call, unsigned error) {
-  sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  sock_fprog program{std::size(code), code};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-    throw std::system_error(errno, std::generic_category(), "seccomp");
-  }
-}
+using testing::deny;
 
 void limit(__rlimit_resource resource, rlim_t value) {
   const rlimit both{value, value};
   if (::setrlimit(resource, &both) != 0) {
     throw std::system_error(errno, std::generic_category(), "setrlimit");
   }
-}
-
-/// Reads `count` files at once; "all N right" or the first fault.
-std::string read_together(Engine& engine, const TempDir& dir, std::uint32_t count) {
-  std::vector<Buffer> buffers(engine.slots(), Buffer(16));
-  const std::string path = dir / "file";
-  std::uint32_t right = 0;
-  while (right < count) {
-    const std::uint32_t batch = std::min(engine.slots(), count - right);
-    for (std::uint32_t i = 0; i < batch; ++i) {
-      engine.open_and_read(i, path.c_str(), buffers[i], 0);
-    }
-    std::vector<Engine::Completion> out;
-    while (out.size() < batch) engine.poll(Engine::for_ever, out);
-    for (const auto& done : out) {
-      if (done.result != 7) return "errno " + std::to_string(-done.result);
-      ++right;
-    }
-  }
-  return "all " + std::to_string(right) + " right";
 }
 
 TEST_CASE("a container that forbids io_uring: the ring throws its errno, the pool works") {
@@ -81,56 +44,6 @@ TEST_CASE("a container that forbids io_uring: the ring throws its errno, the poo
     });
     CHECK(said == "all 100 right");
   }
-}
-
-TEST_CASE("a container that forbids io_uring: automatic takes the pool and says why") {
-  const TempDir dir;
-  dir.write("file", "content");
-  const std::string said = in_child([&]() -> std::string {
-    ::unsetenv("RINGFEED_READER");
-    deny(__NR_io_uring_setup, EPERM);
-    const EngineOptions options{.slots = 4, .root = dir.path()};
-    const auto [engine, note] = open_engine(ReaderKind::automatic, options);
-    if (engine->name() != "pool" || note.find("io_uring_setup") == note.npos) return note;
-    try {
-      open_engine(ReaderKind::ring, options);
-      return "made a ring";
-    } catch (const std::system_error&) {
-    }
-    return read_together(*engine, dir, 100);
-  });
-  CHECK(said == "all 100 right");
-}
-
-TEST_CASE("RINGFEED_READER decides for automatic alone, and a wrong value is always an error") {
-  const std::string said = in_child([]() -> std::string {
-    const EngineOptions options{.slots = 4, .root = "/"};
-    ::setenv("RINGFEED_READER", "pool", 1);
-    if (open_engine(ReaderKind::automatic, options).engine->name() != "pool") return "not asked";
-    deny(__NR_io_uring_setup, EPERM);
-    ::setenv("RINGFEED_READER", "ring", 1);
-    try {
-      open_engine(ReaderKind::automatic, options);
-      return "fell back from the ring that was asked for";
-    } catch (const std::system_error&) {
-    }
-    if (open_engine(ReaderKind::pool, options).engine->name() != "pool") return "overruled";
-    ::setenv("RINGFEED_READER", "", 1);
-    if (open_engine(ReaderKind::automatic, options).engine->name() != "pool") return "empty";
-    std::string errors;
-    ::setenv("RINGFEED_READER", "rings", 1);
-    for (const ReaderKind kind : {ReaderKind::automatic, ReaderKind::ring, ReaderKind::pool}) {
-      try {
-        open_engine(kind, options);
-        errors += "none; ";
-      } catch (const std::invalid_argument& error) {
-        errors += std::string(error.what()) + "; ";
-      }
-    }
-    return errors;
-  });
-  const std::string error = "RINGFEED_READER=rings: must be one of auto, ring, pool; ";
-  CHECK(said == error + error + error);
 }
 
 TEST_CASE("a kernel that lacks a registration is refused by its name") {
@@ -243,8 +156,7 @@ TEST_CASE("threads refused: the pool goes on with those it has and says so") {
   dir.write("file", "content");
   const std::string said = in_child([&]() -> std::string {
     const auto engine = make(Kind::pool, 16, dir.path());  // its first thread is there
-    deny(__NR_clone3, ENOSYS);                             // glibc then takes clone
-    deny(__NR_clone, EAGAIN);
+    testing::deny_threads();
     const std::string read = read_together(*engine, dir, 200);
     if (engine->note() != "thread 2 refused (EAGAIN), using 1") return engine->note();
     return read;

@@ -47,6 +47,7 @@ struct Fixture {
   ~Fixture() {
     serve();
     CHECK(scope.size() == 0);
+    CHECK(engine.held.empty());
   }
   coro::FramePool& frames() { return pool; }
 
@@ -416,18 +417,4 @@ TEST_CASE("outstanding files are named oldest first") {
   CHECK(lines[1] == "f1 (1.5 s)");
   while (!f.engine.operations.empty()) f.reader->complete(f.now, f.engine.answer(0));
   f.serve();
-}
-
-TEST_CASE("the size guess rises at once for a large file and settles over most of the sizes") {
-  SizeGuess guess(1 << 20);
-  CHECK(guess.bytes() == 128 << 10);
-  guess.raise(300 << 10);
-  CHECK(guess.bytes() >= 300 << 10);
-  for (int i = 0; i < 1000; ++i) guess.learn(50'000);
-  CHECK(guess.bytes() >= 50'000);
-  CHECK(guess.bytes() < 64 << 10);
-  for (int i = 0; i < 1000; ++i) guess.learn(i % 10 == 0 ? 200'000 : 50'000);
-  CHECK(guess.bytes() >= 200'000);
-  guess.raise(1 << 30);
-  CHECK(guess.bytes() <= 1 << 20);
 }
