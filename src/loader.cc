@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <functional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "base/system_limits.h"
 #include "data/batch_order.h"
+#include "pipeline/draws.h"
 #include "pipeline/epoch_run.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/settings.h"
@@ -59,19 +61,54 @@ Epoch Loader::epoch(std::uint64_t epoch, const Progress& start) {
                          pipeline::order_options(settings, epoch, start.positions));
   const std::size_t batches = batches_in(order.size(), settings);
   const auto taken = std::ranges::lower_bound(start.beyond, batches) - start.beyond.begin();
-  return Epoch(std::make_shared<pipeline::EpochRun>(
-      pipeline_, epoch, data::in_batches(std::move(order), settings.batch_size, settings.drop_last),
-      batches - static_cast<std::size_t>(taken), start));
+  return {pipeline_,
+          std::make_unique<pipeline::EpochRun>(
+              pipeline_->epoch_parts(), epoch,
+              data::in_batches(std::move(order), settings.batch_size, settings.drop_last),
+              batches - static_cast<std::size_t>(taken), start)};
 }
 
 Epoch Loader::epoch(std::uint64_t epoch, BatchSource source, const Progress& start) {
   check_start(start);
   if (!source) throw std::invalid_argument("Loader::epoch: the BatchSource is empty");
-  return Epoch(std::make_shared<pipeline::EpochRun>(
-      pipeline_, epoch,
-      data::from_source(std::move(source), pipeline_->dataset.size(),
-                        pipeline::order_options(pipeline_->settings, epoch, start.positions)),
-      std::nullopt, start));
+  return {pipeline_, std::make_unique<pipeline::EpochRun>(
+                         pipeline_->epoch_parts(), epoch,
+                         data::from_source(
+                             std::move(source), pipeline_->dataset.size(),
+                             pipeline::order_options(pipeline_->settings, epoch, start.positions)),
+                         std::nullopt, start)};
+}
+
+std::vector<Draw> Loader::draws(std::uint64_t epoch) const {
+  const pipeline::Settings& settings = pipeline_->settings;
+  const data::EpochOrder order(pipeline_->dataset.size(), settings.indices,
+                               pipeline::order_options(settings, epoch));
+  std::vector<Draw> draws(std::min(order.size(), batches_per_epoch() * settings.batch_size));
+  for (std::size_t k = 0; k < draws.size(); ++k) {
+    const data::Sample sample = order[k];
+    draws[k].position = sample.position;
+    draws[k].index = sample.entry;
+  }
+  pipeline::draw(pipeline_->dataset, pipeline_->plan, settings, epoch, draws);
+  return draws;
+}
+
+std::vector<Draw> Loader::draws(std::uint64_t epoch, std::span<const std::uint32_t> order) const {
+  const pipeline::Settings& settings = pipeline_->settings;
+  const auto ranks = static_cast<std::uint64_t>(settings.world_size);
+  const auto rank = static_cast<std::uint64_t>(settings.rank);
+  const std::size_t entries = pipeline_->dataset.size();
+  std::vector<Draw> draws(order.size());
+  for (std::size_t k = 0; k < draws.size(); ++k) {
+    if (order[k] >= entries) {
+      throw std::invalid_argument("Loader::draws: order holds " + std::to_string(order[k]) +
+                                  ", but the dataset has " + std::to_string(entries) + " entries");
+    }
+    draws[k].position = k * ranks + rank;
+    draws[k].index = order[k];
+  }
+  pipeline::draw(pipeline_->dataset, pipeline_->plan, settings, epoch, draws);
+  return draws;
 }
 
 std::size_t Loader::samples_per_epoch() const noexcept {
@@ -90,20 +127,35 @@ Stats Loader::stats() const { return pipeline_->stats(); }
 
 void Loader::stop() { pipeline_->stop(); }
 
-Epoch::Epoch(std::shared_ptr<pipeline::EpochRun> run) : run_(std::move(run)) {}
+Epoch::Epoch(std::shared_ptr<pipeline::Pipeline> pipeline, std::unique_ptr<pipeline::EpochRun> run)
+    : pipeline_(std::move(pipeline)), run_(std::move(run)) {}
 Epoch::Epoch(Epoch&&) noexcept = default;
 
 Epoch& Epoch::operator=(Epoch&& other) noexcept {
+  std::swap(pipeline_, other.pipeline_);
   std::swap(run_, other.run_);
   std::swap(current_, other.current_);
   return *this;
 }
 
 Epoch::~Epoch() {
-  if (run_ != nullptr) run_->abandon();
+  if (run_ == nullptr) return;
+  if (pipeline_->forked()) {
+    // The child's epoch may be the pipeline's last owner, and has no thread to join.
+    pipeline::Pipeline::quarantine(std::move(pipeline_));
+  } else {
+    run_->abandon();
+  }
 }
 
-NextBatch Epoch::try_next() { return run_->next(); }
+NextBatch Epoch::try_next() {
+  if (pipeline_->forked()) {
+    throw std::logic_error(
+        "ringfeed::Loader does not survive fork(): its threads exist in the parent only; make the "
+        "loader in the process that uses it");
+  }
+  return run_->next();
+}
 
 std::optional<Batch> Epoch::next() {
   NextBatch next = try_next();

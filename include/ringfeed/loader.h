@@ -91,7 +91,8 @@ class Epoch {
   /// next call goes on behind it. Neither at the end of the epoch or after Loader::stop().
   ///
   /// What no batch is to blame for is thrown, and no batch is lost: LoadError of stage setup where
-  /// the threads cannot start, TimeoutError naming the files outstanding after `timeout`, what
+  /// the threads cannot start, std::invalid_argument where $RINGFEED_READER names no reader,
+  /// TimeoutError naming the files outstanding after `timeout`, what
   /// while_waiting, the allocator or a BatchSource throws, and std::logic_error in a forked child
   /// or once another epoch of the loader has begun.
   ///
@@ -128,12 +129,13 @@ class Epoch {
 
  private:
   friend class Loader;
-  explicit Epoch(std::shared_ptr<pipeline::EpochRun> run);
-  std::shared_ptr<pipeline::EpochRun> run_;
+  Epoch(std::shared_ptr<pipeline::Pipeline> pipeline, std::unique_ptr<pipeline::EpochRun> run);
+  std::shared_ptr<pipeline::Pipeline> pipeline_;
+  std::unique_ptr<pipeline::EpochRun> run_;
   std::optional<Batch> current_;
 };
 
-/// Reads, decodes and batches a folder. Threads start at the first epoch() and serve all epochs;
+/// Reads, decodes and batches a folder. Threads start at the first next() and serve all epochs;
 /// one epoch is active at a time: the first next() of another ends it. epoch() and next() belong to
 /// one consumer thread; stop(), stats() and memory_bound() may be called from any.
 ///

@@ -63,12 +63,18 @@ std::optional<Channel::Delivery> Channel::take(
   return delivery;
 }
 
-void Channel::cancel() noexcept {
+void Channel::cancel(std::exception_ptr failure) noexcept {
   {
     const MutexLock lock(mutex_);
+    if (failure) failure_ = std::move(failure);
     cancelled_.store(true, std::memory_order_relaxed);
   }
   changed_.notify_all();
+}
+
+void Channel::rethrow_failure() const {
+  const MutexLock lock(mutex_);
+  if (failure_) std::rethrow_exception(failure_);
 }
 
 std::size_t Channel::ready() const noexcept {

@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -57,9 +58,12 @@ class Channel {
 
   // Any thread.
 
-  /// Nothing more is delivered; samples waiting for a place get none.
-  void cancel() noexcept;
+  /// Nothing more is delivered; samples waiting for a place get none. `failure` is why, if it is
+  /// more than a stop.
+  void cancel(std::exception_ptr failure = nullptr) noexcept;
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
+  /// Throws what cancel() was given.
+  void rethrow_failure() const;
   std::size_t ready() const noexcept;
 
   /// A sample's place; keeps its batch's memory from being freed. Decoders write to pixels() and
@@ -142,6 +146,7 @@ class Channel {
   mutable Mutex mutex_;
   std::vector<Progress> progress_ GUARDED_BY(mutex_);  // a slot each
   std::size_t cells_out_ GUARDED_BY(mutex_) = 0;
+  std::exception_ptr failure_ GUARDED_BY(mutex_);
   ConditionVariable changed_;
 };
 

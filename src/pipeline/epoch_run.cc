@@ -1,4 +1,4 @@
-// The consumer's side of an epoch: pull the order, donate memory, wait, hand over.
+// The consumer's side of an epoch: pull the order, give memory, wait, hand over.
 
 #include "pipeline/epoch_run.h"
 
@@ -6,8 +6,6 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
-
-#include "pipeline/pipeline.h"
 
 namespace ringfeed::pipeline {
 namespace {
@@ -18,24 +16,24 @@ constexpr std::chrono::milliseconds waiting_slice{100};  // between calls of whi
 
 }  // namespace
 
-EpochRun::EpochRun(std::shared_ptr<Pipeline> owner, std::uint64_t epoch, data::BatchOrder order,
+EpochRun::EpochRun(Parts parts, std::uint64_t epoch, data::BatchOrder order,
                    std::optional<std::size_t> batch_count, const Progress& start)
     : batches(batch_count),
-      pipeline_(std::move(owner)),
-      link_(std::make_shared<EpochLink>(pipeline_->settings, epoch)),
+      parts_(std::move(parts)),
+      link_(std::make_shared<EpochLink>(parts_.settings, epoch)),
       channel_(link_->channel),
       order_(std::move(order)),
-      progress_(start, pipeline_->settings.prefetch_factor) {}
+      progress_(start, parts_.settings.prefetch_factor) {}
 
 /// Queues the order's next batch or its end, if the window has room: beyond the open batches,
 /// as many samples as may be under way at once, and one batch at least. False: nothing queued.
 bool EpochRun::pull() {
-  const std::size_t most = pipeline_->settings.depth * samples_per_slot;
+  const std::size_t most = parts_.settings.depth * samples_per_slot;
   if (!order_ || planned_samples_ >= most) return false;
   try {
     while (auto batch = order_()) {
-      if (const auto index = progress_.pulled(batch->end)) {
-        enqueue(*index, std::move(batch->samples));
+      if (const auto number = progress_.pulled(batch->end)) {
+        enqueue(*number, std::move(batch->samples));
         return true;
       }
     }
@@ -44,16 +42,16 @@ bool EpochRun::pull() {
   }
   order_ = nullptr;
   channel_.close(queued_);
-  if (link_->queue.close()) pipeline_->notify();
+  if (link_->queue.close()) parts_.notify();
   return true;
 }
 
-void EpochRun::enqueue(std::uint64_t index, std::vector<data::Sample> samples) {
+void EpochRun::enqueue(std::uint64_t number, std::vector<data::Sample> samples) {
   const std::size_t size = samples.size();
   planned_.push_back(
-      std::make_shared<const PlannedBatch>(PlannedBatch{queued_, index, std::move(samples)}));
+      std::make_shared<const PlannedBatch>(PlannedBatch{queued_, number, std::move(samples)}));
   try {
-    if (link_->queue.push(planned_.back())) pipeline_->notify();
+    if (link_->queue.push(planned_.back())) parts_.notify();
   } catch (...) {
     planned_.pop_back();
     throw;
@@ -69,21 +67,21 @@ bool EpochRun::open() {
   const std::size_t size = planned.samples.size();
   Batch batch;
   batch.number = static_cast<std::int64_t>(planned.number);
-  batch.height = pipeline_->plan.out_height();
-  batch.width = pipeline_->plan.out_width();
-  batch.dtype = pipeline_->plan.dtype;
-  batch.layout = pipeline_->plan.layout;
+  batch.height = parts_.plan.out_height();
+  batch.width = parts_.plan.out_width();
+  batch.dtype = parts_.plan.dtype;
+  batch.layout = parts_.plan.layout;
   batch.labels.reserve(size);
   batch.positions.reserve(size);
   batch.indices.reserve(size);
   for (const data::Sample& sample : planned.samples) {
-    batch.labels.push_back(pipeline_->dataset.label(sample.entry));
+    batch.labels.push_back(parts_.dataset.label(sample.entry));
     batch.positions.push_back(sample.position);
     batch.indices.push_back(sample.entry);
   }
   // A smaller batch too gets the full size: a block of another size could not be reused.
-  const std::size_t room = std::max(size, pipeline_->settings.batch_size);
-  batch.memory = pipeline_->settings.allocator->allocate(room * batch.sample_bytes());
+  const std::size_t room = std::max(size, parts_.settings.batch_size);
+  batch.memory = parts_.settings.allocator->allocate(room * batch.sample_bytes());
   channel_.open(std::move(batch));
   planned_samples_ -= size;
   planned_.pop_front();
@@ -95,7 +93,7 @@ bool EpochRun::open() {
 void EpochRun::fill() {
   for (;;) {
     const bool opened = open();
-    if (opened) pipeline_->notify();
+    if (opened) parts_.notify();
     if (!pull() && !opened) return;
   }
 }
@@ -106,11 +104,6 @@ NextBatch EpochRun::end() {
 }
 
 NextBatch EpochRun::next() {
-  if (pipeline_->forked()) {
-    throw std::logic_error(
-        "ringfeed::Loader does not survive fork(): its threads exist in the parent only; make the "
-        "loader in the process that uses it");
-  }
   if (link_->superseded && !channel_.exhausted()) {
     throw std::logic_error(
         "another epoch of this loader has begun since: one is active at a time; finish an epoch "
@@ -118,42 +111,42 @@ NextBatch EpochRun::next() {
   }
   if (channel_.exhausted()) return end();
   if (channel_.cancelled()) {
-    pipeline_->rethrow_if_broken();  // not a quiet end: the reader thread failed between two calls
+    channel_.rethrow_failure();  // not a quiet end: the reader thread failed between two calls
     return {};
   }
   const auto began = Clock::now();
   if (!begun_) {
     if (queued_ == 0) pull();
     if (channel_.exhausted()) return end();  // an empty epoch starts nothing
-    pipeline_->begin(link_);
+    parts_.begin(link_);
     begun_ = true;
   }
   fill();  // the first, or what the allocator refused the last time
   if (channel_.exhausted()) {
-    pipeline_->clock.stop();
+    parts_.published.run_clock.stop();
     return end();
   }
   auto delivery = take(began);
   if (!delivery) {
-    pipeline_->rethrow_if_broken();
+    channel_.rethrow_failure();
     return {};
   }
   progress_.delivered(static_cast<std::uint64_t>(delivery->batch.number));
-  pipeline_->delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
-                              delivery->error.has_value());
+  parts_.published.delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
+                                    delivery->error.has_value());
   try {
     fill();
   } catch (...) {
     // Not at the price of the batch in hand: the next call asks again, and throws.
   }
-  if (channel_.exhausted()) pipeline_->clock.stop();
+  if (channel_.exhausted()) parts_.published.run_clock.stop();
   if (delivery->error) return {.error = std::move(delivery->error)};
   return {.batch = std::move(delivery->batch)};
 }
 
 /// The batch whose turn it is; nothing once cancelled.
 std::optional<batch::Channel::Delivery> EpochRun::take(Clock::time_point began) {
-  const Settings& settings = pipeline_->settings;
+  const Settings& settings = parts_.settings;
   std::optional<Clock::time_point> deadline;
   if (settings.timeout) deadline = began + *settings.timeout;
   for (;;) {
@@ -170,12 +163,12 @@ std::optional<batch::Channel::Delivery> EpochRun::take(Clock::time_point began) 
 }
 
 void EpochRun::time_out() {
-  const auto outstanding = pipeline_->outstanding();
+  const auto outstanding = parts_.outstanding();
   std::string files;
   if (outstanding) {
     for (const auto& line : *outstanding) files += "\n  " + line;
   }
-  const std::string& root = pipeline_->dataset.root();
+  const std::string& root = parts_.dataset.root();
   throw TimeoutError("no batch within the timeout; " +
                      (!outstanding    ? "the reading thread itself hangs in the file system"
                       : files.empty() ? "no read is outstanding: decoding is slow"
@@ -184,12 +177,10 @@ void EpochRun::time_out() {
 }
 
 void EpochRun::abandon() noexcept {
-  // The epoch may be the pipeline's last owner, and the decoders cannot be joined here.
-  if (pipeline_->forked()) return Pipeline::quarantine(pipeline_);
   if (!begun_ || channel_.exhausted() || channel_.cancelled()) return;
   channel_.cancel();
-  pipeline_->clock.stop();
-  pipeline_->notify();
+  parts_.published.run_clock.stop();
+  parts_.notify();
 }
 
 }  // namespace ringfeed::pipeline

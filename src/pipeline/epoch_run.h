@@ -5,24 +5,39 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "batch/channel.h"
 #include "data/batch_order.h"
 #include "pipeline/epoch_link.h"
 #include "pipeline/progress_tracker.h"
-#include "ringfeed/loader.h"
+#include "pipeline/published.h"
+#include "pipeline/settings.h"
 
 namespace ringfeed::pipeline {
-
-class Pipeline;
 
 /// The consumer's side of an epoch under way: its order, and its batches. Consumer thread.
 class EpochRun {
  public:
+  /// What it has of its loader. All of it outlives the EpochRun.
+  struct Parts {
+    const ImageFolder& dataset;
+    const TransformPlan& plan;
+    const Settings& settings;
+    Published& published;
+    /// Starts the threads if need be, and makes this epoch the current one.
+    std::function<void(std::shared_ptr<EpochLink>)> begin;
+    std::function<void()> notify;  ///< the reader thread looks for what has changed
+    /// The files being read, oldest first; nothing where the reader thread does not answer.
+    std::function<std::optional<std::vector<std::string>>()> outstanding;
+  };
+
   /// `batches` of `order` to be delivered, if known.
-  EpochRun(std::shared_ptr<Pipeline> pipeline, std::uint64_t epoch, data::BatchOrder order,
+  EpochRun(Parts parts, std::uint64_t epoch, data::BatchOrder order,
            std::optional<std::size_t> batches, const Progress& start);
 
   NextBatch next();  // of Epoch::try_next()
@@ -33,20 +48,20 @@ class EpochRun {
 
  private:
   bool pull();
-  void enqueue(std::uint64_t index, std::vector<data::Sample> samples);
+  void enqueue(std::uint64_t number, std::vector<data::Sample> samples);
   bool open();
   void fill();
   NextBatch end();
   std::optional<batch::Channel::Delivery> take(std::chrono::steady_clock::time_point began);
   [[noreturn]] void time_out();
 
-  const std::shared_ptr<Pipeline> pipeline_;
+  const Parts parts_;
   const std::shared_ptr<EpochLink> link_;
   batch::Channel& channel_;  // the link's
   data::BatchOrder order_;   // empty once it has ended
   std::exception_ptr order_failure_;
   ProgressTracker progress_;
-  std::deque<std::shared_ptr<const PlannedBatch>> planned_;  // announced, not open
+  std::deque<std::shared_ptr<const PlannedBatch>> planned_;  // queued, not open
   std::size_t planned_samples_ = 0;
   std::size_t queued_ = 0;  // batches
   bool begun_ = false;

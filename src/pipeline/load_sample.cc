@@ -1,7 +1,10 @@
-// One sample's way: read, place in its batch, hop, decode. The shape of the whole loader.
+// One sample's way: read its file, wait for its cell, go on to a decode thread, decode. The shape
+// of the whole loader.
 
+#include <chrono>
 #include <exception>
 #include <new>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -9,6 +12,27 @@
 #include "pipeline/reader_thread.h"
 
 namespace ringfeed::pipeline {
+namespace {
+
+/// Makes a sample and records what it took. Decode thread.
+tl::expected<void, decode::Failure> decode(sample::Worker& worker, data::Key key,
+                                           std::uint64_t position,
+                                           std::span<const std::byte> encoded,
+                                           std::span<std::byte> out, StageRecorder& recorder) {
+  const auto began = std::chrono::steady_clock::now();
+  tl::expected<void, decode::Failure> result;
+  try {
+    result = worker.make(encoded, key, position, out.data());
+  } catch (const std::bad_alloc&) {
+    result = tl::unexpected(decode::Failure{false, "out of memory while decoding"});
+  } catch (const std::exception& error) {
+    result = tl::unexpected(decode::Failure{false, error.what()});
+  }
+  recorder.record(std::chrono::steady_clock::now() - began, result ? out.size() : 0, !result);
+  return result;
+}
+
+}  // namespace
 
 // `ticket` and `epoch` are parameters because those die with the frame, on the reader thread:
 // locals would die on a decoder, where credits may not be touched.
@@ -33,8 +57,9 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
       }
       sample::Worker& worker = co_await self.parts_.decoders.schedule(ticket.sequence);
       if (epoch->channel.cancelled()) co_return;
-      auto decoded = self.decode(worker, epoch->key, sample, {ticket.buffer.data(), file->size},
-                                 cell.pixels());
+      auto decoded =
+          decode(worker, epoch->key, sample.position, {ticket.buffer.data(), file->size},
+                 {cell.pixels(), self.parts_.sample_bytes}, self.parts_.published.decoded);
       if (decoded) {
         cell.finish();
         co_return;
@@ -46,29 +71,11 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
       }
     }
     // The file seemed to end cleanly and yet lacks data: look behind the end before judging it. No
-    // place is held meanwhile, so that an abandoned batch's memory never waits for I/O.
+    // cell is held meanwhile, so that an abandoned batch's memory never waits for I/O.
     co_await self.parts_.inbox.resume_here();
     file = co_await self.reader_.read(self.now_, ticket.sequence, sample.entry, ticket.buffer,
                                       file->size);
   }
-}
-
-tl::expected<void, decode::Failure> ReaderThread::decode(sample::Worker& worker, data::Key key,
-                                                         const data::Sample& sample,
-                                                         std::span<const std::byte> encoded,
-                                                         std::byte* out) {
-  const auto began = std::chrono::steady_clock::now();
-  tl::expected<void, decode::Failure> result;
-  try {
-    result = worker.make(encoded, key, sample.position, out);
-  } catch (const std::bad_alloc&) {
-    result = tl::unexpected(decode::Failure{false, "out of memory while decoding"});
-  } catch (const std::exception& error) {
-    result = tl::unexpected(decode::Failure{false, error.what()});
-  }
-  parts_.published.decoded.record(std::chrono::steady_clock::now() - began,
-                                  result ? parts_.sample_bytes : 0, !result);
-  return result;
 }
 
 }  // namespace ringfeed::pipeline

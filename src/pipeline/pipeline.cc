@@ -41,28 +41,39 @@ void Pipeline::start() {
   decoders_ = std::make_unique<sample::DecodePool>(settings.num_workers, plan, settings.limits);
   auto started = std::make_shared<std::promise<void>>();
   auto done = std::make_shared<std::promise<void>>();
-  reader_done_ = done->get_future();
-  reader_thread_ = start_thread("rf-reader", [this, started, done] {
+  thread_done_ = done->get_future();
+  thread_ = start_thread("rf-reader", [this, started, done] {
     reader_main(*started);
     done->set_value();
   });
   try {
     started->get_future().get();
   } catch (...) {
-    reader_thread_.join();
+    thread_.join();
     throw;
   }
-  std::lock_guard current(current_mutex_);
+  const MutexLock current(current_mutex_);
   started_ = true;
 }
 
-void Pipeline::begin(std::shared_ptr<EpochLink> epoch) {
-  std::lock_guard lock(stop_mutex_);
+EpochRun::Parts Pipeline::epoch_parts() {
+  return {.dataset = dataset,
+          .plan = plan,
+          .settings = settings,
+          .published = published_,
+          .begin = [this](const std::shared_ptr<EpochLink>& epoch) { begin(epoch); },
+          .notify = [this] { inbox_.notify(); },
+          .outstanding = [this] { return outstanding(); }};
+}
+
+/// Starts the threads on the first call and makes `epoch` the current one. Consumer thread.
+void Pipeline::begin(const std::shared_ptr<EpochLink>& epoch) {
+  const MutexLock lock(stop_mutex_);
   if (stopping_) {
     epoch->channel.cancel();
     return;
   }
-  if (!reader_thread_.joinable()) {
+  if (!thread_.joinable()) {
     try {
       start();
     } catch (const std::system_error& error) {  // no ring, where it was asked for, or no thread
@@ -71,7 +82,7 @@ void Pipeline::begin(std::shared_ptr<EpochLink> epoch) {
   }
   std::shared_ptr<EpochLink> last;
   {
-    std::lock_guard current(current_mutex_);
+    const MutexLock current(current_mutex_);
     if (broken_) std::rethrow_exception(broken_);
     last = current_.lock();
     current_ = epoch;
@@ -81,8 +92,8 @@ void Pipeline::begin(std::shared_ptr<EpochLink> epoch) {
     last->channel.cancel();
     last->channel.free_batches();  // before the new epoch's are allocated: they are one bound
   }
-  clock.start();
-  inbox_.post([this, epoch] { reader_->begin(epoch); });
+  published_.run_clock.start();
+  inbox_.post([this, epoch] { reader_thread_->begin(epoch); });
 }
 
 void Pipeline::reader_main(std::promise<void>& started) {
@@ -90,57 +101,53 @@ void Pipeline::reader_main(std::promise<void>& started) {
     auto opened = io::open_engine(settings.reader,
                                   {static_cast<std::uint32_t>(settings.depth), dataset.root()});
     engine_ = std::move(opened.engine);
-    reader_ = std::make_unique<ReaderThread>(ReaderThread::Parts{
-        *engine_, inbox_, *decoders_, dataset, settings, plan.sample_bytes(), published_});
-    std::lock_guard current(current_mutex_);
-    refused_ = std::move(opened.note);
-    reader_name_ = engine_->name();
+    reader_thread_ = std::make_unique<ReaderThread>(
+        ReaderThread::Parts{*engine_, inbox_, *decoders_, dataset, settings, plan.sample_bytes(),
+                            published_, stopping_});
+    const MutexLock current(current_mutex_);
+    ring_refused_ = std::move(opened.note);
+    engine_name_ = engine_->name();
     depth_ = static_cast<int>(engine_->slots());
   } catch (...) {
-    reader_.reset();
+    reader_thread_.reset();
     engine_.reset();
     started.set_exception(std::current_exception());
     return;
   }
   started.set_value();
   try {
-    while (reader_->turn(ReaderThread::Clock::now())) {
+    while (reader_thread_->turn(ReaderThread::Clock::now())) {
     }
   } catch (...) {
     // Out of memory in the reader or the kernel. Reads may still be in flight, so nothing can be
     // freed: the consumer is told and the loader set aside.
     inbox_.close();
-    std::lock_guard current(current_mutex_);
+    const MutexLock current(current_mutex_);
     broken_ = std::current_exception();
     hung_ = true;
-    if (auto epoch = current_.lock()) epoch->channel.cancel();
+    if (auto epoch = current_.lock()) epoch->channel.cancel(broken_);
     return;
   }
   inbox_.close();
-  reader_.reset();
+  reader_thread_.reset();
   engine_.reset();
-}
-
-void Pipeline::rethrow_if_broken() const {
-  std::lock_guard current(current_mutex_);
-  if (broken_) std::rethrow_exception(broken_);
 }
 
 void Pipeline::stop() {
   if (forked()) return;  // the parent's threads are not the child's to stop
-  std::lock_guard lock(stop_mutex_);
+  const MutexLock lock(stop_mutex_);
   stopping_ = true;
   {
-    std::lock_guard current(current_mutex_);
+    const MutexLock current(current_mutex_);
     if (auto epoch = current_.lock()) epoch->channel.cancel();
   }
-  clock.stop();
-  if (!reader_thread_.joinable()) return;
-  inbox_.post([this] { reader_->stop(); });
+  published_.run_clock.stop();
+  if (!thread_.joinable()) return;
+  inbox_.notify();
   const auto limit = hung_ ? std::chrono::seconds(0) : drain_limit;
-  if (reader_done_.wait_for(limit) == std::future_status::ready) {
-    reader_thread_.join();
-    std::lock_guard current(current_mutex_);
+  if (thread_done_.wait_for(limit) == std::future_status::ready) {
+    thread_.join();
+    const MutexLock current(current_mutex_);
     hung_ = broken_ != nullptr;
   } else if (!hung_.exchange(true)) {
     std::string files;
@@ -152,18 +159,25 @@ void Pipeline::stop() {
 }
 
 void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) {
+  struct Kept {
+    Mutex mutex;
+    std::vector<std::shared_ptr<Pipeline>> pipelines GUARDED_BY(mutex);
+  };
   // Never destroyed, not even at exit: the kernel may still write to these buffers.
-  static auto* const kept = new std::vector<std::shared_ptr<Pipeline>>;
-  static auto* const mutex = new std::mutex;
-  if (!pipeline->forked() && pipeline->reader_thread_.joinable()) pipeline->reader_thread_.detach();
-  std::lock_guard lock(*mutex);
-  kept->push_back(std::move(pipeline));
+  static auto* const kept = new Kept;
+  if (!pipeline->forked()) {
+    const MutexLock lock(pipeline->stop_mutex_);
+    if (pipeline->thread_.joinable()) pipeline->thread_.detach();
+  }
+  const MutexLock lock(kept->mutex);
+  kept->pipelines.push_back(std::move(pipeline));
 }
 
+/// The files being read, oldest first; nothing where the reader thread does not answer.
 std::optional<std::vector<std::string>> Pipeline::outstanding() {
   auto answer = std::make_shared<std::promise<std::vector<std::string>>>();
   auto files = answer->get_future();
-  inbox_.post([this, answer] { answer->set_value(reader_->outstanding()); });
+  inbox_.post([this, answer] { answer->set_value(reader_thread_->outstanding()); });
   if (files.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return std::nullopt;
   try {
     return files.get();
@@ -176,19 +190,19 @@ Stats Pipeline::stats() const {
   Stats stats;
   stats.read = published_.read.snapshot();
   stats.decode = published_.decoded.snapshot();
-  stats.deliver = delivered.snapshot();
+  stats.deliver = published_.delivered.snapshot();
   stats.files_in_flight = published_.files_in_flight.load(relaxed);
   stats.encoded_ready = published_.encoded_ready.load(relaxed);
   stats.read_ahead_bytes_peak = published_.read_ahead_peak.load(relaxed);
   stats.size_guess = published_.size_guess.load(relaxed);
-  stats.wall_seconds = clock.seconds();
+  stats.wall_seconds = published_.run_clock.seconds();
   stats.workers = settings.num_workers;
-  std::lock_guard current(current_mutex_);
+  const MutexLock current(current_mutex_);
   stats.depth = depth_;
-  stats.reader = reader_name_;
-  stats.reader_note = refused_;
+  stats.reader = engine_name_;
+  stats.reader_note = ring_refused_;
   if (const std::string note = published_.engine_note(); !note.empty()) {
-    stats.reader_note += (refused_.empty() ? "" : "; ") + note;
+    stats.reader_note += (ring_refused_.empty() ? "" : "; ") + note;
   }
   if (const auto epoch = current_.lock()) stats.batches_ready = epoch->channel.ready();
   if (started_) {

@@ -7,17 +7,17 @@
 #include <exception>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "coro/inbox.h"
 #include "pipeline/epoch_link.h"
+#include "pipeline/epoch_run.h"
 #include "pipeline/published.h"
 #include "pipeline/reader_thread.h"
-#include "pipeline/recorder.h"
 #include "pipeline/settings.h"
 #include "sample/decode_pool.h"
 
@@ -29,17 +29,12 @@ class Pipeline {
   Pipeline(ImageFolder folder, TransformPlan transform, Settings resolved);
   ~Pipeline();
 
-  /// Starts the threads on the first call and makes `epoch` the current one. Consumer thread.
-  void begin(std::shared_ptr<EpochLink> epoch);
+  /// For an epoch of this loader. Consumer thread.
+  EpochRun::Parts epoch_parts();
 
   // Any thread.
   void stop();
   Stats stats() const;
-  /// The files being read, oldest first; nothing where the reader thread does not answer.
-  std::optional<std::vector<std::string>> outstanding();
-  void rethrow_if_broken() const;
-  /// A batch was opened or a run abandoned: the reader thread looks.
-  void notify() noexcept { inbox_.notify(); }
   /// In a forked child none of the threads exist, and any lock may be held for ever.
   bool forked() const noexcept;
   /// Sets aside, for ever, what a hung file system or a fork keeps from being freed.
@@ -49,36 +44,37 @@ class Pipeline {
   const ImageFolder dataset;
   const TransformPlan plan;
   const Settings settings;
-  StageRecorder delivered;
-  RunClock clock;
 
  private:
-  void start();
+  void begin(const std::shared_ptr<EpochLink>& epoch);
+  void start() REQUIRES(stop_mutex_);
   void reader_main(std::promise<void>& started);
+  std::optional<std::vector<std::string>> outstanding();
 
   std::atomic<pid_t> pid_{0};  // of the process that started the threads
 
-  std::mutex stop_mutex_;
-  std::atomic<bool> stopping_{false};  // set once
+  Mutex stop_mutex_;  // threads are started or stopped, one at a time
+  std::thread thread_ GUARDED_BY(stop_mutex_);
+  std::future<void> thread_done_ GUARDED_BY(stop_mutex_);
+  std::atomic<bool> stopping_{false};  // set once, before a notification that orders it
   std::atomic<bool> hung_{false};
-  std::thread reader_thread_;
-  std::future<void> reader_done_;
-  std::unique_ptr<sample::DecodePool> decoders_;
+  std::unique_ptr<sample::DecodePool> decoders_;  // made before the reader thread, and `started_`
 
   // Made by the reader thread, which alone uses them; others post to the inbox. On the heap, so
   // that they can be set aside.
   std::unique_ptr<io::Engine> engine_;
-  std::unique_ptr<ReaderThread> reader_;
+  std::unique_ptr<ReaderThread> reader_thread_;
   coro::Inbox inbox_;
 
   // For stats().
   Published published_;
-  mutable std::mutex current_mutex_;  // guards the next six
-  std::weak_ptr<EpochLink> current_;
-  std::exception_ptr broken_;  // what ended the reader thread
-  bool started_ = false;
-  std::string reader_name_, refused_;
-  int depth_ = 0;
+  mutable Mutex current_mutex_;
+  std::weak_ptr<EpochLink> current_ GUARDED_BY(current_mutex_);
+  std::exception_ptr broken_ GUARDED_BY(current_mutex_);  // what ended the reader thread
+  bool started_ GUARDED_BY(current_mutex_) = false;
+  std::string engine_name_ GUARDED_BY(current_mutex_);
+  std::string ring_refused_ GUARDED_BY(current_mutex_);
+  int depth_ GUARDED_BY(current_mutex_) = 0;
 };
 
 }  // namespace ringfeed::pipeline

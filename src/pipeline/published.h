@@ -9,10 +9,11 @@
 
 namespace ringfeed::pipeline {
 
-/// What the reader thread and the samples on their way tell the rest, for statistics. Any thread;
-/// the gauges are relaxed.
+/// What the consumer, the reader thread and the samples on their way tell the rest, for statistics.
+/// Any thread; the gauges are relaxed.
 struct Published {
-  StageRecorder read, decoded;
+  StageRecorder read, decoded, delivered;
+  RunClock run_clock;
   std::atomic<std::uint64_t> files_in_flight{0};
   std::atomic<std::uint64_t> encoded_ready{0};
   std::atomic<std::uint64_t> read_ahead_peak{0};

@@ -57,18 +57,20 @@ bool ReaderThread::turn(Clock::time_point now) {
   for (const auto& completion : completions_) reader_.complete(now_, completion);
   completions_.clear();
   take_posts();
-  if (stopping_) {
+  // After the inbox: one set since leaves its notification there, and the engine is not slept in.
+  const bool stop = stopping();
+  if (stop) {
     for (const auto& epoch : epochs_) epoch->channel.cancel();
     reader_.cancel_before(UINT64_MAX);
   }
   reader_.serve(now_, sequences_.oldest());
   for (const auto& epoch : epochs_) epoch->channel.resume_cells();
-  const bool watching = !stopping_ && watch_window();
+  const bool watching = !stop && watch_window();
   const bool more = spawn_samples();
   set_idle_reason();
   publish();
   reading_last_turn_ = reader_.in_flight() > 0;
-  if (stopping_ && scope_.size() == 0) return false;
+  if (stop && scope_.size() == 0) return false;
   parts_.engine.poll(more ? io::Engine::at_once : wake_time(watching), completions_);
   return true;
 }
@@ -99,7 +101,7 @@ bool ReaderThread::watch_window() {
 
 /// True: there may be more to start at once.
 bool ReaderThread::spawn_samples() {
-  if (epochs_.empty() || stopping_) return false;
+  if (epochs_.empty() || stopping()) return false;
   // All but the current epoch are over; they go when no sample of theirs waits for a place.
   const std::shared_ptr<EpochLink> epoch = epochs_.back();
   std::erase_if(epochs_,
@@ -154,8 +156,8 @@ void ReaderThread::publish() {
 ReaderThread::Clock::time_point ReaderThread::wake_time(bool watching) {
   const std::size_t held = reader_.unfinished() + waiting();
   const std::size_t wake_after =
-      stopping_ ? 1
-                : scope_.wake_after(held, reader_.short_of_room() ? refill_while_short : refill);
+      stopping() ? 1
+                 : scope_.wake_after(held, reader_.short_of_room() ? refill_while_short : refill);
   if (!parts_.inbox.prepare_to_sleep(wake_after)) return io::Engine::at_once;
   return watching ? now_ + look_again : io::Engine::for_ever;
 }

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -24,8 +24,8 @@
 namespace ringfeed::pipeline {
 
 /// Reads the samples of a loader's epochs and sends each on to be decoded. Made, used and destroyed
-/// on one thread, which calls turn() in a loop; others reach it by what they post to the inbox, and
-/// learn of it what it publishes. Asks for no time: turn() is told.
+/// on one thread, which calls turn() in a loop. Other threads post to the inbox what it is to do,
+/// and read from Published what it does. turn() is told the time and asks for none.
 class ReaderThread {
  public:
   using Clock = io::Engine::Clock;
@@ -39,6 +39,9 @@ class ReaderThread {
     const Settings& settings;
     std::size_t sample_bytes;  ///< of a decoded one
     Published& published;
+    /// Once it is set and the inbox notified, nothing more is started and all that is under way is
+    /// given up.
+    const std::atomic<bool>& stopping;
   };
 
   explicit ReaderThread(const Parts& parts);
@@ -52,19 +55,16 @@ class ReaderThread {
 
   /// Loads this epoch's samples from now on; what reads an earlier one has out are given up.
   void begin(std::shared_ptr<EpochLink> epoch);
-  /// Starts nothing more and gives up what is under way.
-  void stop() noexcept { stopping_ = true; }
   /// The files being read, oldest first.
   std::vector<std::string> outstanding() const { return reader_.outstanding(now_); }
+  /// Encoded bytes of all files that are being read or not yet decoded.
+  std::size_t held_bytes() const noexcept { return credits_.in_use(); }
 
  private:
   friend struct coro::Task::promise_type;
   coro::FramePool& frames() noexcept { return frames_; }
   static coro::Task load_sample(ReaderThread& self, std::shared_ptr<EpochLink> epoch,
                                 SampleQueue::Next next, Ticket ticket);
-  tl::expected<void, decode::Failure> decode(sample::Worker& worker, data::Key key,
-                                             const data::Sample& sample,
-                                             std::span<const std::byte> encoded, std::byte* out);
 
   io::ReaderOptions reader_options() const;
   void take_posts();
@@ -73,6 +73,7 @@ class ReaderThread {
   std::size_t waiting() const noexcept;
   void set_idle_reason();
   void publish();
+  bool stopping() const noexcept { return parts_.stopping.load(std::memory_order_relaxed); }
   Clock::time_point wake_time(bool watching);
 
   const Parts parts_;
@@ -83,11 +84,10 @@ class ReaderThread {
   coro::Scope scope_;
   SequenceTracker sequences_;
   std::vector<std::shared_ptr<EpochLink>> epochs_;  // the current one last; earlier ones drain
-  bool stopping_ = false;
-  Clock::time_point now_;           // of this turn
-  bool reading_last_turn_ = false;  // a file was in flight when the last turn ended
-  Clock::duration idle_noted_{0};   // what the window has been told of
-  std::size_t noted_ = 0;           // length of the engine's note when it was last published
+  Clock::time_point now_;                           // of this turn
+  bool reading_last_turn_ = false;                  // a file was in flight when the last turn ended
+  Clock::duration idle_noted_{0};                   // what the window has been told of
+  std::size_t noted_ = 0;  // length of the engine's note when it was last published
   std::vector<io::Engine::Completion> completions_;
   std::vector<std::coroutine_handle<>> finished_;
   std::vector<std::function<void()>> calls_;

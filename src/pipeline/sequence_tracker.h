@@ -12,25 +12,25 @@ class SequenceTracker {
  public:
   std::uint64_t begin() {
     if (next_ - oldest_ == finished_.size()) widen();
-    slot(next_) = false;
+    done(next_) = false;
     return next_++;
   }
   void finish(std::uint64_t sequence) noexcept {
-    slot(sequence) = true;
-    while (oldest_ != next_ && slot(oldest_)) ++oldest_;
+    done(sequence) = true;
+    while (oldest_ != next_ && done(oldest_)) ++oldest_;
   }
   std::uint64_t next() const noexcept { return next_; }
   /// next() where all are finished.
   std::uint64_t oldest() const noexcept { return oldest_; }
 
  private:
-  std::vector<bool>::reference slot(std::uint64_t sequence) noexcept {
+  std::vector<bool>::reference done(std::uint64_t sequence) noexcept {
     return finished_[static_cast<std::size_t>(sequence) & (finished_.size() - 1)];
   }
   void widen() {
     std::vector<bool> wider(finished_.size() * 2);
     for (std::uint64_t s = oldest_; s != next_; ++s) {
-      wider[static_cast<std::size_t>(s) & (wider.size() - 1)] = slot(s);
+      wider[static_cast<std::size_t>(s) & (wider.size() - 1)] = done(s);
     }
     finished_.swap(wider);
   }

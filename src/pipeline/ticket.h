@@ -8,8 +8,8 @@
 
 namespace ringfeed::pipeline {
 
-/// What a sample holds from before its frame exists until its frame is destroyed: its place in the
-/// order of all samples, and its bytes. Dies on the reader thread.
+/// What a sample holds from before its frame exists until its frame is destroyed: its number in
+/// the order of all samples, and its bytes. Dies on the reader thread.
 struct Ticket {
   Ticket(SequenceTracker& tracker, io::Buffer granted)
       : sequences(&tracker), sequence(tracker.begin()), buffer(std::move(granted)) {}

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "pipeline/settings.h"
+#include "ringfeed/loader.h"
+
+namespace ringfeed::pipeline {
+
+/// Completes draws whose position and index are there: the beginnings of the files give the sizes
+/// of their images, and those the geometry. Throws as Loader::draws().
+void draw(const ImageFolder& dataset, const TransformPlan& plan, const Settings& settings,
+          std::uint64_t epoch, std::vector<Draw>& draws);
+
+}  // namespace ringfeed::pipeline
