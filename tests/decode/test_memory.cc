@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "decode/greedy_files.h"
 #include "decode/jpeg/decoder.h"
 #include "decode/png/decoder.h"
 #include "support/counted_heap.h"
+#include "support/greedy_files.h"
 
 namespace ringfeed {
 namespace {

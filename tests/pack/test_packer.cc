@@ -10,7 +10,7 @@
 
 #include "base/planar.h"
 #include "pack/packer.h"
-#include "resize/resample_reference.h"
+#include "support/targets.h"
 
 namespace ringfeed {
 namespace {

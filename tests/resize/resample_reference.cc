@@ -1,7 +1,6 @@
 #include "resample_reference.h"
 
 #include <doctest/doctest.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
@@ -144,20 +143,6 @@ std::vector<std::uint8_t> resample(resize::Resampler& resampler, const augment::
     take_rows();
   }
   return out;
-}
-
-void for_each_target(const std::function<void(const std::string&)>& body) {
-  const std::int64_t all = hwy::SupportedTargets() & HWY_TARGETS;
-  for (std::int64_t rest = all; rest != 0; rest &= rest - 1) {
-    const std::int64_t target = rest & -rest;
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    const std::string name = hwy::TargetName(target);
-    CAPTURE(name);
-    body(name);
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 }  // namespace ringfeed::testing

@@ -2,8 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <string>
 #include <vector>
 
 #include "augment/geometry.h"
@@ -32,8 +30,5 @@ std::vector<std::uint8_t> reference_resize(const Image& image, const augment::Ge
 /// overwritten after the push. The output window: [out_h, out_w, 3] bytes.
 std::vector<std::uint8_t> resample(resize::Resampler& resampler, const augment::Geometry& geometry,
                                    const Image& image);
-
-/// Calls `body` once per instruction set this machine can run, with dispatch limited to it.
-void for_each_target(const std::function<void(const std::string& name)>& body);
 
 }  // namespace ringfeed::testing

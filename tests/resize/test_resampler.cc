@@ -5,6 +5,7 @@
 
 #include "resample_reference.h"
 #include "resize/resampler.h"
+#include "support/targets.h"
 
 namespace ringfeed {
 namespace {

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "augment/canvas.h"
-#include "decode/greedy_files.h"
 #include "decode/jpeg/decoder.h"
 #include "sample/decode_pool.h"
 #include "sample/sample_maker.h"
 #include "support/counted_heap.h"
 #include "support/encode.h"
+#include "support/greedy_files.h"
 
 namespace ringfeed {
 namespace {

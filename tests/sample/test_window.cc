@@ -10,6 +10,7 @@
 #include "resize/resample_reference.h"
 #include "sample/sample_maker.h"
 #include "support/encode.h"
+#include "support/targets.h"
 
 namespace ringfeed {
 namespace {

@@ -1,4 +1,4 @@
-#include "decode/greedy_files.h"
+#include "support/greedy_files.h"
 
 #include <algorithm>
 #include <array>
