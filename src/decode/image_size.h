@@ -13,8 +13,8 @@ struct ImageSize {
   int height = 0, width = 0;
 };
 
-/// The size of the JPEG or PNG that begins with these bytes, or the failure that Decoder::decode
-/// would end with before it has drawn. Failure::truncated: the header goes on behind them.
+/// The size of the JPEG or PNG that begins with these bytes, or the failure that decoding it would
+/// begin with. Failure::truncated: the header goes on behind them.
 tl::expected<ImageSize, Failure> image_size(std::span<const std::byte> beginning,
                                             const DecodeLimits& limits);
 
