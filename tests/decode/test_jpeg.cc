@@ -1,13 +1,18 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
+#include <span>
 #include <string>
 
+#include "decode/image_size.h"
 #include "decode/jpeg/decoder.h"
+#include "decode/jpeg/markers.h"
 #include "decode/pixels_sink.h"
 #include "support/encode.h"
+#include "support/greedy_files.h"
 
 // clang-format off
 #include <cstdio>  // jpeglib.h uses size_t and FILE without declaring them
@@ -17,9 +22,11 @@
 namespace ringfeed {
 namespace {
 
+using decode::image_size;
 using decode::JpegDecoder;
 using decode::PixelsSink;
 using decode::Region;
+using testing::claiming;
 using testing::encode_jpeg;
 using testing::JpegForm;
 using testing::Octets;
@@ -193,6 +200,35 @@ TEST_CASE("the limits refuse by the option's name") {
   CHECK(refusal(limits) == Option::none);
   limits.max_decoder_bytes = 200'000;
   CHECK(refusal(limits) == Option::max_decoder_bytes);
+}
+
+TEST_CASE(
+    "a side beyond libjpeg's is refused by the header, and black where truncated files load") {
+  const auto words = [](const auto& result) { return result ? "" : result.error().detail; };
+  DecodeLimits limits;
+  for (const auto& [height, width] : {std::array{48, 65501}, {65501, 48}, {1, 65535}}) {
+    CAPTURE(height);
+    CAPTURE(width);
+    const Octets file = claiming(encode_jpeg({}), height, width);
+    limits.load_truncated = false;
+    PixelsSink sink;
+    const auto done = JpegDecoder(limits).decode(file, sink);
+    CHECK(words(done).find("image dimension is 65500 pixels") != std::string::npos);
+    CHECK_MESSAGE(sink.height == 0, "no region was asked for");
+    CHECK(words(JpegDecoder::header(file, limits)) == words(done));
+    CHECK(words(image_size(std::as_bytes(std::span(file)), limits)) == words(done));
+
+    limits.load_truncated = true;
+    const auto size = image_size(std::as_bytes(std::span(file)), limits);
+    REQUIRE(size);
+    CHECK(size->height == height);
+    CHECK(size->width == width);
+    REQUIRE(JpegDecoder(limits).decode(file, sink));
+    CHECK(sink.pixels == Octets(sink.pixels.size(), 0));
+    CHECK(sink.rows == height);
+  }
+  limits.load_truncated = false;
+  CHECK(JpegDecoder::header(claiming(encode_jpeg({}), 48, 65500), limits));
 }
 
 }  // namespace

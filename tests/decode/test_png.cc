@@ -182,6 +182,15 @@ TEST_CASE("PNG limits refuse by the option's name") {
   CHECK(refusal(limits) == Option::max_decoder_bytes);
 }
 
+TEST_CASE("a PNG's side may be as long as a JPEG's header can state") {
+  for (const int width : {65535, 65536}) {
+    PngForm form;
+    form.height = 1;
+    form.width = width;
+    CHECK(PngDecoder::header(encode_png(form).file, {}).has_value() == (width == 65535));
+  }
+}
+
 TEST_CASE("random damage to a PNG never reads outside it and leaves the decoder as new") {
   const unsigned seed = std::random_device{}();
   CAPTURE(seed);

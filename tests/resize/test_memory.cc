@@ -36,14 +36,14 @@ TEST_CASE("a resize to less than the crop stays within its bound") {
   TransformPlan plan = TransformPlan::imagenet_val();
   plan.geometry = ResizeCenterCrop{.resize = 1, .height = 48, .width = 48};
   const std::vector<std::array<int, 2>> sizes{
-      {65500, 65500}, {65499, 65499}, {65498, 65498}, {65497, 65497}};
+      {65535, 65535}, {65534, 65534}, {65533, 65533}, {65532, 65532}};
   CHECK(resize_peak(plan, sizes) <= resize_bound(plan, sizes));
 }
 
 TEST_CASE("a resize to an exact size, and none, stay within their bound") {
   TransformPlan plan = TransformPlan::imagenet_val();
   const std::vector<std::array<int, 2>> sizes{
-      {65500, 2700}, {65499, 2699}, {2700, 65500}, {2699, 65499}};
+      {65535, 2700}, {65534, 2699}, {2700, 65535}, {2699, 65534}};
   for (const auto& [height, width] : {std::array{1, 1}, {1, 300}, {300, 1}, {8192, 8192}, {0, 0}}) {
     plan.geometry = ResizeCenterCrop{
         .resize = 0, .height = 48, .width = 300, .resize_height = height, .resize_width = width};
@@ -53,9 +53,9 @@ TEST_CASE("a resize to an exact size, and none, stay within their bound") {
 
 TEST_CASE("a resize of extreme crops stays within its bound") {
   TransformPlan plan = TransformPlan::imagenet_train();
-  const std::vector<std::array<int, 2>> sizes{{65500, 2700}, {65499, 2699}, {65498, 2698},
-                                              {65497, 2697}, {2700, 65500}, {2699, 65499},
-                                              {2698, 65498}, {2697, 65497}, {13000, 13001}};
+  const std::vector<std::array<int, 2>> sizes{{65535, 2700}, {65534, 2699}, {65533, 2698},
+                                              {65532, 2697}, {2700, 65535}, {2699, 65534},
+                                              {2698, 65533}, {2697, 65532}, {13000, 13001}};
   for (const auto& [height, width] : {std::array{1, 1}, {1, 224}, {224, 1}, {224, 224}}) {
     plan.geometry = RandomResizedCrop{
         .height = height, .width = width, .scale_min = 1, .ratio_min = 1e-5, .ratio_max = 1e5};

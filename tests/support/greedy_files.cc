@@ -51,7 +51,7 @@ std::vector<Octets> greedy_pngs() {
   std::vector<Octets> pngs;
   PngForm form;
   form.color_type = 6;
-  for (const auto& [height, width] : {std::array{2, 65500}, {1000, 1000}}) {
+  for (const auto& [height, width] : {std::array{2, 65535}, {1000, 1000}}) {
     for (const bool interlaced : {false, true}) {
       for (const int depth : {8, 16}) {
         form.height = height;

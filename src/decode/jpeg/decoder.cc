@@ -87,7 +87,7 @@ std::size_t coefficient_bytes(const jpeg_decompress_struct& cinfo) {
 
 std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
   // Besides the coefficients, libjpeg holds a strip of rows:
-  // 4 components x 10 row groups of at most 4 rows, an iMCU's colour rows, 65,500 samples wide.
+  // 4 components x 10 row groups of at most 4 rows, an iMCU's colour rows.
   constexpr std::size_t strips = max_side * (4 * 10 * 4 + 4 * 8 * 4);
   return limits.max_decoder_bytes + strips + scratch_bound;
 }
@@ -101,6 +101,12 @@ tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLi
     return tl::unexpected(over_limit("JPEG of " + std::to_string(pixels) + " pixels, more than " +
                                          std::to_string(limits.max_pixels),
                                      Option::max_pixels));
+  }
+  // libjpeg's verdict, before anything is drawn or allocated for that size. Under load_truncated
+  // such a file is black, as in Pillow.
+  if (!limits.load_truncated && std::max(header->height, header->width) > JPEG_MAX_DIMENSION) {
+    return tl::unexpected(broken_file("JPEG", "Maximum supported image dimension is " +
+                                                  std::to_string(JPEG_MAX_DIMENSION) + " pixels"));
   }
   return header;
 }
