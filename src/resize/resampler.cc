@@ -187,7 +187,9 @@ std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max
     least_height = least(val->resize_height);
     least_width = least(val->resize_width);
   }
-  // Four tables an axis, at most 16 bytes a tap pair and 24 a pixel of padding.
+  // Four tables an axis. Of a tap pair, 32 bytes in the kernel's order and 8 of weights, whose
+  // vector may have room for twice as many; while a table is made anew, one of its vectors is there
+  // twice: 4 * 48 + 32 is less than 4 * 64. The 8 pairs more stand for what a pixel takes besides.
   const auto tables = [](std::size_t out, std::size_t least) {
     return 4 * 64 * (out + 64) * (decode::max_side / least + 8);
   };
