@@ -27,10 +27,12 @@ class Canvas {
 
   /// The bytes that one holds.
   static std::size_t memory_bound(int height, int width) noexcept {
-    return bytes(height, width) + 128;  // its alignment's
+    return bytes(height, width) + rounding;
   }
 
  private:
+  // The heap's: to the alignment, and of a large one to pages.
+  static constexpr std::size_t rounding = 4096 + 128;
   static std::size_t bytes(int height, int width) noexcept {
     return static_cast<std::size_t>(height) * 3 * plane_stride(width) + kernel_slack;
   }

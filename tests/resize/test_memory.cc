@@ -4,9 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "augment/canvas.h"
 #include "augment/geometry.h"
-#include "pack/packer.h"
 #include "resize/resampler.h"
 #include "support/counted_heap.h"
 
@@ -76,33 +74,6 @@ TEST_CASE("a resize's scratch stops growing") {
   const std::size_t held = testing::heap_live;
   begin_all();
   CHECK(testing::heap_live == held);
-}
-
-TEST_CASE("a packer takes what it states, for every dtype and layout") {
-  for (DType dtype : {DType::float32, DType::float16, DType::bfloat16, DType::uint8}) {
-    for (Layout layout : {Layout::nchw, Layout::channels_last}) {
-      for (int width : {1, 224, 8192}) {
-        TransformPlan plan;
-        plan.geometry = RandomResizedCrop{.height = 1, .width = width};
-        plan.dtype = dtype;
-        plan.layout = layout;
-        const std::vector<std::uint8_t> row(3 * plane_stride(width) + kernel_slack);
-        std::vector<std::byte> out(plan.sample_bytes());
-        const std::size_t bytes =
-            testing::peak_of([&] { pack::Packer(plan).row(row.data(), 0, out.data()); });
-        CHECK(bytes <= pack::Packer::memory_bound(plan));
-        CHECK(bytes + 256 >= pack::Packer::memory_bound(plan));
-      }
-    }
-  }
-}
-
-TEST_CASE("a canvas takes what it states") {
-  for (const auto& [height, width] : {std::array{1, 1}, {224, 224}, {17, 8191}}) {
-    const std::size_t bytes = testing::peak_of([h = height, w = width] { augment::Canvas(h, w); });
-    CHECK(bytes <= augment::Canvas::memory_bound(height, width));
-    CHECK(bytes + 256 >= augment::Canvas::memory_bound(height, width));
-  }
 }
 
 TEST_CASE("the resize's rows never take more than the largest image needs") {
