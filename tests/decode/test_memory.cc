@@ -1,7 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <algorithm>
-
 #include "decode/jpeg/decoder.h"
 #include "decode/png/decoder.h"
 #include "support/counted_heap.h"
@@ -26,13 +24,13 @@ TEST_CASE("a JPEG decoder stays within its bound") {
     DecodeLimits limits;
     limits.max_decoder_bytes = most;
     limits.load_truncated = true;
-    decode::JpegDecoder decoder(limits);
-    std::size_t greediest = 0;
-    for (const testing::GreedyJpeg& jpeg : jpegs) {
-      NoSink sink(jpeg.wanted);
-      greediest =
-          std::max(greediest, testing::peak_of([&] { (void)decoder.decode(jpeg.file, sink); }));
-    }
+    const std::size_t greediest = testing::peak_of([&] {
+      decode::JpegDecoder decoder(limits);
+      for (const testing::GreedyJpeg& jpeg : jpegs) {
+        NoSink sink(jpeg.wanted);
+        (void)decoder.decode(jpeg.file, sink);
+      }
+    });
     CHECK(greediest <= decode::JpegDecoder::memory_bound(limits));
     CHECK(greediest > most * 3 / 4);
     CHECK(greediest > 4'000'000);
