@@ -16,12 +16,12 @@ bool Channel::has_room() const noexcept {
 
 void Channel::open(Batch batch) {
   const std::size_t number = opened_.load(std::memory_order_relaxed);
-  const std::size_t slot = slot_of(number);
+  const std::size_t at = ring_index_of(number);
   {
     const MutexLock lock(mutex_);
-    progress_[slot].remaining = batch.size();
+    fillings_[at].remaining = batch.size();
   }
-  batches_[slot] = std::move(batch);
+  batches_[at] = std::move(batch);
   opened_.store(number + 1, std::memory_order_release);
 }
 
@@ -29,7 +29,7 @@ std::optional<std::size_t> Channel::deliverable() noexcept {
   const std::size_t opened = opened_.load(std::memory_order_relaxed);
   const std::size_t end = in_order_ ? std::min(oldest_ + 1, opened) : opened;
   for (std::size_t number = oldest_; number < end; ++number) {
-    if (progress_[slot_of(number)].ready) return number;
+    if (fillings_[ring_index_of(number)].ready) return number;
   }
   return std::nullopt;
 }
@@ -37,7 +37,7 @@ std::optional<std::size_t> Channel::deliverable() noexcept {
 std::optional<Channel::Delivery> Channel::take(
     std::optional<std::chrono::steady_clock::time_point> deadline) {
   std::optional<std::size_t> number;
-  Progress done;
+  Filling done;
   {
     MutexLock lock(mutex_);
     bool late = false;
@@ -49,17 +49,17 @@ std::optional<Channel::Delivery> Channel::take(
       }
     }
     if (!number) return std::nullopt;
-    done = std::exchange(progress_[slot_of(*number)], {});
+    done = std::exchange(fillings_[ring_index_of(*number)], {});
   }
-  Delivery delivery{std::exchange(batches_[slot_of(*number)], {}), std::nullopt};
+  Delivery delivery{std::exchange(batches_[ring_index_of(*number)], {}), std::nullopt};
   if (const auto first =
           std::ranges::min_element(done.failures, {}, [](const auto& f) { return f.first; });
       first != done.failures.end()) {
     delivery.error = std::move(first->second);
   }
   ++delivered_;
-  taken_[slot_of(*number)] = true;
-  while (taken_[slot_of(oldest_)]) taken_[slot_of(oldest_++)] = false;
+  taken_[ring_index_of(*number)] = true;
+  while (taken_[ring_index_of(oldest_)]) taken_[ring_index_of(oldest_++)] = false;
   return delivery;
 }
 
@@ -79,7 +79,7 @@ void Channel::rethrow_failure() const {
 
 std::size_t Channel::ready() const noexcept {
   const MutexLock lock(mutex_);
-  return static_cast<std::size_t>(std::ranges::count(progress_, true, &Progress::ready));
+  return static_cast<std::size_t>(std::ranges::count(fillings_, true, &Filling::ready));
 }
 
 void Channel::free_batches() {
@@ -90,23 +90,23 @@ void Channel::free_batches() {
   for (Batch& batch : batches_) batch = {};
 }
 
-void Channel::finish(std::size_t slot) noexcept {
+void Channel::finish(std::size_t ring_index) noexcept {
   {
     const MutexLock lock(mutex_);
     --cells_out_;
-    Progress& batch = progress_[slot];
+    Filling& batch = fillings_[ring_index];
     if (--batch.remaining == 0) batch.ready = true;
     if (!batch.ready && cells_out_ > 0) return;
   }
   changed_.notify_one();
 }
 
-void Channel::fail(std::size_t slot, std::size_t row, Error error) {
+void Channel::fail(std::size_t ring_index, std::size_t row, Error error) {
   {
     const MutexLock lock(mutex_);
-    progress_[slot].failures.emplace_back(row, std::move(error));
+    fillings_[ring_index].failures.emplace_back(row, std::move(error));
   }
-  finish(slot);
+  finish(ring_index);
 }
 
 void Channel::drop() noexcept {
@@ -127,7 +127,7 @@ Channel::OpenCell Channel::open_cell(Cell cell) noexcept {
   const MutexLock lock(mutex_);  // none is handed out once free_batches() has seen none out
   if (cancelled()) return {};
   ++cells_out_;
-  return {this, slot_of(cell.batch), cell.row};
+  return {this, ring_index_of(cell.batch), cell.row};
 }
 
 void Channel::AwaitCell::await_suspend(std::coroutine_handle<> handle) {

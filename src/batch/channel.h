@@ -27,14 +27,14 @@ struct Cell {
 };
 
 /// The bounded channel from decoders to consumer, one an epoch. Its capacity is counted in batches,
-/// of any size each, and credits travel back as opened batches: a sample waits for its place until
+/// of any size each, and credits travel back as opened batches: a sample waits for its cell until
 /// the consumer has donated memory for its batch, and the window never slides more than `capacity`
 /// batches past the oldest undelivered one.
 class Channel {
  public:
   /// `capacity`: batches open or ready at once.
   Channel(std::size_t capacity, bool in_order)
-      : in_order_(in_order), batches_(capacity), progress_(capacity) {}
+      : in_order_(in_order), batches_(capacity), fillings_(capacity) {}
 
   // Consumer thread.
 
@@ -58,7 +58,7 @@ class Channel {
 
   // Any thread.
 
-  /// Nothing more is delivered; samples waiting for a place get none. `failure` is why, if it is
+  /// Nothing more is delivered; samples waiting for a cell get none. `failure` is why, if it is
   /// more than a stop.
   void cancel(std::exception_ptr failure = nullptr) noexcept;
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
@@ -66,41 +66,43 @@ class Channel {
   void rethrow_failure() const;
   std::size_t ready() const noexcept;
 
-  /// A sample's place; keeps its batch's memory from being freed. Decoders write to pixels() and
-  /// then call finish() or fail(), once; dropped without either, the place can be had again.
+  /// A sample's cell, to be filled; keeps its batch's memory from being freed. Decoders write to
+  /// pixels() and then call finish() or fail(), once; dropped without either, the cell can be had
+  /// again.
   class OpenCell {
    public:
     OpenCell() = default;
     OpenCell(OpenCell&& other) noexcept
-        : channel_(std::exchange(other.channel_, nullptr)), slot_(other.slot_), row_(other.row_) {}
+        : channel_(std::exchange(other.channel_, nullptr)),
+          ring_index_(other.ring_index_),
+          row_(other.row_) {}
     OpenCell& operator=(OpenCell&&) = delete;
     ~OpenCell() {
       if (channel_ != nullptr) channel_->drop();
     }
     explicit operator bool() const noexcept { return channel_ != nullptr; }
     std::byte* pixels() const noexcept {
-      const Batch& batch = channel_->batches_[slot_];
+      const Batch& batch = channel_->batches_[ring_index_];
       return batch.memory.data + row_ * batch.sample_bytes();
     }
-    void finish() noexcept { std::exchange(channel_, nullptr)->finish(slot_); }
+    void finish() noexcept { std::exchange(channel_, nullptr)->finish(ring_index_); }
     void fail(Error error) {
-      std::exchange(channel_, nullptr)->fail(slot_, row_, std::move(error));
+      std::exchange(channel_, nullptr)->fail(ring_index_, row_, std::move(error));
     }
 
    private:
     friend class Channel;
-    OpenCell(Channel* channel, std::size_t slot, std::size_t row) noexcept
-        : channel_(channel), slot_(slot), row_(row) {}
+    OpenCell(Channel* channel, std::size_t ring_index, std::size_t row) noexcept
+        : channel_(channel), ring_index_(ring_index), row_(row) {}
     Channel* channel_ = nullptr;
-    std::size_t slot_ = 0;
+    std::size_t ring_index_ = 0;
     std::size_t row_ = 0;
   };
 
   // Reader thread.
 
   class AwaitCell;
-  /// Awaitable: the place at `cell` once its batch is open; no place after cancel(). Lower
-  /// positions are resumed first.
+  /// Awaitable: `cell` once its batch is open; none after cancel(). The lowest is resumed first.
   AwaitCell await_cell(Cell cell) noexcept;
   /// Resumes the samples whose batch has been opened since.
   void resume_cells();
@@ -112,24 +114,24 @@ class Channel {
     std::coroutine_handle<> handle;
   };
 
-  /// How far the batch in a slot has been filled; complete when every sample is in.
-  struct Progress {
+  /// How far a batch has been filled; it is ready when every sample is in.
+  struct Filling {
     std::size_t remaining = 0;
     std::vector<std::pair<std::size_t, Error>> failures;  // with their rows
     bool ready = false;
   };
 
-  std::size_t slot_of(std::size_t number) const noexcept { return number % batches_.size(); }
+  std::size_t ring_index_of(std::size_t number) const noexcept { return number % batches_.size(); }
   bool is_open(Cell cell) const noexcept;
   OpenCell open_cell(Cell cell) noexcept;
-  void finish(std::size_t slot) noexcept;
-  void fail(std::size_t slot, std::size_t row, Error error);
+  void finish(std::size_t ring_index) noexcept;
+  void fail(std::size_t ring_index, std::size_t row, Error error);
   void drop() noexcept;
   std::optional<std::size_t> deliverable() noexcept REQUIRES(mutex_);
 
   const bool in_order_;
-  // A ring: batch b is in slot b % size. A slot belongs to the consumer but for the pixels, which
-  // decoders write while its batch is open.
+  // A ring: batch b is at b % size. It belongs to the consumer but for the pixels, which decoders
+  // write while the batch is open.
   std::vector<Batch> batches_;
   // Batches below this are open. The consumer's release store publishes the batch it has just set
   // up; the reader thread's acquire load in is_open() pairs with it.
@@ -138,13 +140,13 @@ class Channel {
   std::vector<Waiting> waiting_;        // reader thread; heap, lowest cell at the front
 
   // Consumer thread.
-  std::vector<bool> taken_ = std::vector<bool>(batches_.size());  // a slot each
+  std::vector<bool> taken_ = std::vector<bool>(batches_.size());  // as batches_
   std::size_t oldest_ = 0;                                        // undelivered
   std::size_t delivered_ = 0;
   std::optional<std::size_t> end_;
 
   mutable Mutex mutex_;
-  std::vector<Progress> progress_ GUARDED_BY(mutex_);  // a slot each
+  std::vector<Filling> fillings_ GUARDED_BY(mutex_);  // as batches_
   std::size_t cells_out_ GUARDED_BY(mutex_) = 0;
   std::exception_ptr failure_ GUARDED_BY(mutex_);
   ConditionVariable changed_;

@@ -90,7 +90,7 @@ void ReaderThread::begin(std::shared_ptr<EpochLink> epoch) {
 /// be.
 bool ReaderThread::watch_window() {
   if (window_.open()) return false;
-  // Blocked counts too while a read is out: where samples wait for a place, it may be that read's
+  // Blocked counts too while a read is out: where samples wait for a cell, it may be that read's
   // sample that their batch waits for.
   const sample::Decoders& decoders = parts_.decoders;
   const auto idle = decoders.idle_time(Idle::starved) + decoders.idle_time(Idle::blocked);
@@ -102,7 +102,7 @@ bool ReaderThread::watch_window() {
 /// True: there may be more to start at once.
 bool ReaderThread::spawn_samples() {
   if (epochs_.empty() || stopping()) return false;
-  // All but the current epoch are over; they go when no sample of theirs waits for a place.
+  // All but the current epoch are over; they go when no sample of theirs waits for a cell.
   const std::shared_ptr<EpochLink> epoch = epochs_.back();
   std::erase_if(epochs_,
                 [&](const auto& other) { return other != epoch && other->channel.waiting() == 0; });
@@ -118,7 +118,7 @@ bool ReaderThread::spawn_samples() {
   return false;
 }
 
-/// Samples that have been read and wait for a place.
+/// Samples that have been read and wait for a cell.
 std::size_t ReaderThread::waiting() const noexcept {
   std::size_t count = 0;
   for (const auto& epoch : epochs_) count += epoch->channel.waiting();

@@ -54,18 +54,18 @@ struct Fixture {
   std::shared_ptr<void> owner;
   Channel channel;
   std::vector<std::byte> pixels = std::vector<std::byte>(1024);
-  std::vector<std::pair<Cell, Channel::OpenCell>> placed;
+  std::vector<std::pair<Cell, Channel::OpenCell>> cells;
   coro::FramePool pool;
   coro::Inbox inbox{[] {}};
   coro::Scope scope{inbox};
 };
 
-coro::Task place(Fixture& f, Cell cell) {
+coro::Task get_cell(Fixture& f, Cell cell) {
   Channel::OpenCell open = co_await f.channel.await_cell(cell);
-  f.placed.emplace_back(cell, std::move(open));
+  f.cells.emplace_back(cell, std::move(open));
 }
 
-void Fixture::spawn(Cell cell) { scope.spawn(place(*this, cell)); }
+void Fixture::spawn(Cell cell) { scope.spawn(get_cell(*this, cell)); }
 
 }  // namespace
 
@@ -74,13 +74,13 @@ TEST_CASE("the window opens no more batches than its capacity past the oldest un
     Fixture f(std::vector<std::size_t>(10, 4), 3, in_order);
     CHECK(f.open_all() == 3);
     for (std::size_t i = 0; i < 4; ++i) f.spawn({1, i});
-    for (auto& [k, slot] : f.placed) slot.finish();
+    for (auto& [cell, open] : f.cells) open.finish();
     auto delivery = f.channel.take(at_once);
     CHECK(delivery.has_value() == !in_order);
     CHECK_MESSAGE(f.open_all() == 0, "batch 0 is undelivered");
-    f.placed.clear();
+    f.cells.clear();
     for (std::size_t i = 0; i < 4; ++i) f.spawn({0, i});
-    for (auto& [k, slot] : f.placed) slot.finish();
+    for (auto& [cell, open] : f.cells) open.finish();
     delivery = f.channel.take(at_once);
     REQUIRE(delivery);
     CHECK(delivery->batch.number == 0);
@@ -88,17 +88,17 @@ TEST_CASE("the window opens no more batches than its capacity past the oldest un
   }
 }
 
-TEST_CASE("a sample waits for its batch to open, and the lowest is placed first") {
+TEST_CASE("a sample waits for its batch to open, and the lowest cell is had first") {
   Fixture f({2, 2}, 1);
   for (const Cell cell : {Cell{1, 1}, Cell{0, 1}, Cell{1, 0}, Cell{0, 0}}) {
     f.spawn(cell);
   }
-  CHECK(f.placed.empty());
+  CHECK(f.cells.empty());
   f.open_all();
   f.channel.resume_cells();
-  REQUIRE(f.placed.size() == 2);
-  CHECK(f.placed[0].first == Cell{0, 0});
-  CHECK(f.placed[1].first == Cell{0, 1});
+  REQUIRE(f.cells.size() == 2);
+  CHECK(f.cells[0].first == Cell{0, 0});
+  CHECK(f.cells[1].first == Cell{0, 1});
   CHECK(f.channel.waiting() == 2);
 }
 
@@ -109,8 +109,8 @@ TEST_CASE("batches may differ in size: each is delivered when its own samples ar
     for (std::size_t i = 0; i < f.sizes[number]; ++i) {
       CHECK_FALSE(f.channel.take(at_once));
       f.spawn({number, i});
-      CHECK(f.placed.back().second.pixels() == f.memory_of(number) + 3 * i);
-      f.placed.back().second.finish();
+      CHECK(f.cells.back().second.pixels() == f.memory_of(number) + 3 * i);
+      f.cells.back().second.finish();
     }
     const auto delivery = f.channel.take(at_once);
     REQUIRE(delivery);
@@ -124,7 +124,7 @@ TEST_CASE("the end may be told late, before or after the last batch is delivered
     Fixture f({1}, 2);
     f.open_all();
     f.spawn({0, 0});
-    f.placed[0].second.finish();
+    f.cells[0].second.finish();
     CHECK_FALSE(f.channel.exhausted());
     if (before) f.channel.close(1);
     CHECK(f.channel.take(std::nullopt));
@@ -140,26 +140,26 @@ TEST_CASE("a failed batch is delivered in its turn with its first failure by cel
   f.open_all();
   f.spawn({0, 0});
   f.spawn({0, 1});
-  f.placed[1].second.fail({Stage::decode, 0, "second", ""});
-  f.placed[0].second.fail({Stage::read, 5, "first", ""});
+  f.cells[1].second.fail({Stage::decode, 0, "second", ""});
+  f.cells[0].second.fail({Stage::read, 5, "first", ""});
   const auto delivery = f.channel.take(at_once);
   REQUIRE(delivery);
   REQUIRE(delivery->error);
   CHECK(delivery->error->path == "first");
 }
 
-TEST_CASE("cancelling wakes a waiting consumer and gives waiting samples no place") {
+TEST_CASE("cancelling wakes a waiting consumer and gives waiting samples no cell") {
   Fixture f({2, 2, 2}, 1);
   f.spawn({2, 1});
   std::thread consumer([&] { CHECK_FALSE(f.channel.take(std::nullopt)); });
   f.channel.cancel();
   consumer.join();
   f.channel.resume_cells();
-  REQUIRE(f.placed.size() == 1);
-  CHECK_FALSE(f.placed[0].second);
+  REQUIRE(f.cells.size() == 1);
+  CHECK_FALSE(f.cells[0].second);
 }
 
-TEST_CASE("a cancelled channel's memory is freed when the last place is given back") {
+TEST_CASE("a cancelled channel's memory is freed when the last cell is given back") {
   Fixture f({2, 2}, 2);
   const auto memory = std::make_shared<int>();
   f.owner = memory;
@@ -174,15 +174,15 @@ TEST_CASE("a cancelled channel's memory is freed when the last place is given ba
     f.channel.free_batches();
     freed = true;
   });
-  f.placed[1].second.finish();
-  f.placed[0].second.fail({Stage::decode, 0, "", ""});
+  f.cells[1].second.finish();
+  f.cells[0].second.fail({Stage::decode, 0, "", ""});
   CHECK_FALSE(freed);
   CHECK(memory.use_count() == 3);
-  f.placed.clear();
+  f.cells.clear();
   consumer.join();
   CHECK(memory.use_count() == 1);
   f.spawn({1, 1});
-  CHECK_FALSE(f.placed[0].second);
+  CHECK_FALSE(f.cells[0].second);
 }
 
 TEST_CASE("batches finished by several threads arrive whole and in order") {
@@ -192,24 +192,24 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
   Cell next;
   for (std::size_t number = 0; number < sizes.size(); ++number) {
     f.open_all();
-    f.placed.clear();
+    f.cells.clear();
     while (next.batch < sizes.size()) {
-      const std::size_t before = f.placed.size();
+      const std::size_t before = f.cells.size();
       f.spawn(next);
       if (++next.row == sizes[next.batch]) next = {next.batch + 1, 0};
-      if (f.placed.size() == before) break;  // its batch is not open yet
+      if (f.cells.size() == before) break;  // its batch is not open yet
     }
     f.channel.resume_cells();
     std::vector<std::thread> decoders;
     for (std::size_t t = 0; t < 4; ++t) {
       decoders.emplace_back([&, t] {
-        for (std::size_t i = t; i < f.placed.size(); i += 4) {
-          auto& [cell, slot] = f.placed[i];
+        for (std::size_t i = t; i < f.cells.size(); i += 4) {
+          auto& [cell, open] = f.cells[i];
           if (cell.row % 2 == 0) {
-            *slot.pixels() = std::byte{1};
-            slot.finish();
+            *open.pixels() = std::byte{1};
+            open.finish();
           } else {
-            slot.fail({Stage::decode, 0, std::to_string(cell.batch), ""});
+            open.fail({Stage::decode, 0, std::to_string(cell.batch), ""});
           }
         }
       });

@@ -450,7 +450,7 @@ TEST_CASE("all of the depth is used where reads do not come back at once") {
   opens.reset();
 }
 
-TEST_CASE("all of the depth is used where one slow read keeps the others from their places") {
+TEST_CASE("all of the depth is used where one slow read keeps the others from their cells") {
   constexpr int others = 299;
   SampleFolder files(1, others);
   files.write("b/first.jpg", make_jpeg(40, 30, 1));
@@ -466,13 +466,13 @@ TEST_CASE("all of the depth is used where one slow read keeps the others from th
   options.timeout = std::chrono::milliseconds(50);
   Loader loader(open(files.root()), small_plan(), options);
   Epoch epoch = loader.epoch(0);
-  const auto open_places = static_cast<std::uint64_t>(2 * options.batch_size - 1);
+  const auto open_cells = static_cast<std::uint64_t>(2 * options.batch_size - 1);
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (loader.stats().encoded_ready < others - open_places &&
+  while (loader.stats().encoded_ready < others - open_cells &&
          std::chrono::steady_clock::now() < limit) {
     CHECK_THROWS_AS((void)epoch.next(), TimeoutError);
   }
-  CHECK(loader.stats().encoded_ready == others - open_places);
+  CHECK(loader.stats().encoded_ready == others - open_cells);
   opens.reset();
 }
 
