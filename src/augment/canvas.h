@@ -12,7 +12,8 @@ namespace ringfeed::augment {
 /// The whole output window as planar 8-bit RGB, between the resize and the packer: where operations
 /// that need more of the image than a row find it. The rows lie one after another as the resize
 /// emits them, so that the packer takes them from here unchanged: those of one plane are
-/// 3 * plane_stride(width) apart.
+/// 3 * plane_stride(width) apart. Rows touch, so none may be a kernel's output: the slack that it
+/// writes would be the start of the next.
 class Canvas {
  public:
   Canvas(int height, int width)

@@ -7,7 +7,7 @@ namespace ringfeed {
 // Planar 8-bit RGB, which the resize emits and the packer takes: a row is one plane of bytes for
 // each of R, G and B, plane_stride() apart, with kernel_slack bytes behind the last.
 
-/// Bytes past a row's end that the kernels may read or write.
+/// Bytes past a row's end that a kernel may read, and behind its output write.
 inline constexpr std::size_t kernel_slack = 64;
 
 /// Planes of a row of planar pixels start this many bytes apart.
