@@ -6,8 +6,9 @@
 
 namespace ringfeed::resize {
 
-/// What one axis of a resize computes: `in` source pixels become `resized`, of which the window
-/// [begin, begin + count) is kept (pixels outside [0, resized) are padding), mirrored on request.
+/// What one axis of a resize computes: `in` source pixels become `resized`, of which the output
+/// window [begin, begin + count) is kept (pixels outside [0, resized) are padding), mirrored on
+/// request.
 struct AxisRequest {
   int in = 0;
   int resized = 0;

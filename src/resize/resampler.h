@@ -21,16 +21,16 @@ class Resampler {
   Resampler& operator=(const Resampler&) = delete;
 
   /// Starts one image. Returns the part of the source that `geometry` reads, empty where the whole
-  /// window is padding: what rows to push.
+  /// output window is padding: what rows to push.
   decode::Region begin(const augment::Geometry& geometry);
 
   /// The next row of the region, top to bottom: region.width RGB triples, then decode::row_slack
   /// readable bytes. `rgb` may be reused as soon as this returns.
   void push_row(const std::uint8_t* rgb);
 
-  /// The next row of the window, top to bottom; null if its source rows are not all there, or after
-  /// the last. Valid until the next call. After begin() and every push_row() this is called until
-  /// it gives null: a row left waiting would lose its source rows to the next push.
+  /// The next row of the output window, top to bottom; null if its source rows are not all there,
+  /// or after the last. Valid until the next call. After begin() and every push_row() this is
+  /// called until it gives null: a row left waiting would lose its source rows to the next push.
   const std::uint8_t* next_row();
 
   /// The most bytes that one for `plan` holds, whatever images of at most `max_pixels` come.
