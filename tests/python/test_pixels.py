@@ -22,6 +22,7 @@ from torchvision import datasets as tv
 from torchvision import transforms as v1
 from torchvision.transforms import v2
 
+import odd_images
 import ringfeed
 from torchvision_reference import (
     PILLOW13,
@@ -50,22 +51,7 @@ def kinds(sample):
 
 @pytest.fixture(scope="session")
 def odd(tmp_path_factory):
-    """Small and extreme shapes in every mode that JPEG and PNG have."""
-    root, rng, paths = tmp_path_factory.mktemp("odd"), np.random.default_rng(SEED), []
-    for width, height in [(1, 1), (3, 2), (7, 41), (90, 17), (256, 300), (600, 31), (31, 600)]:
-        waves = np.add.outer(np.arange(height) * 3, np.arange(width) * 5)[..., None]
-        pixels = (waves * (1, 2, 3, 1) + rng.integers(0, 60, (height, width, 4))) % 256
-        image = Image.fromarray(pixels.astype(np.uint8))
-        variants = {f"{s}.jpg": ("RGB", {"subsampling": s}) for s in range(3)}
-        variants["progressive.jpg"] = "RGB", {"progressive": True}
-        variants |= {f"{mode}.jpg": (mode, {}) for mode in ("L", "CMYK")}
-        variants |= {f"{mode}.png": (mode, {}) for mode in ("RGB", "RGBA", "L", "LA", "P", "1")}
-        for name, (mode, options) in variants.items():
-            paths.append(str(root / f"{width}x{height}_{name}"))
-            # By way of RGB: what alpha would hide must be seen to be kept.
-            shown = image if mode in ("RGBA", "LA") else image.convert("RGB")
-            shown.convert(mode).save(paths[-1], **options)
-    return paths
+    return odd_images.make(tmp_path_factory.mktemp("odd"))
 
 
 def train(tail, size=(224, 224)):

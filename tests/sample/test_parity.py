@@ -26,6 +26,10 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.append(str(REPOSITORY / "tests/python"))
+
+import odd_images
+
 PILLOW = 13 if int(PIL.__version__.split(".")[0]) >= 13 else 12  # whose resize it has
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 INTEGERS = {
@@ -193,26 +197,7 @@ def few_files(manifest):
 
 @pytest.fixture(scope="session")
 def odd_files(tmp_path_factory):
-    """Small and extreme sizes in every mode that JPEG and PNG have."""
-    root = tmp_path_factory.mktemp("odd")
-    rng = np.random.default_rng(5)
-    files = []
-    sizes = [(1, 1), (3, 2), (7, 41), (90, 17), (64, 64), (256, 300), (300, 256), (223, 225)]
-    for width, height in sizes + [(600, 31), (31, 600)]:
-        waves = np.add.outer(np.arange(height) * 3, np.arange(width) * 5)[..., None]
-        noise = rng.integers(0, 60, (height, width, 4))
-        pixels = ((waves * (1, 2, 3, 1) + noise) % 256).astype(np.uint8)
-        image = Image.fromarray(pixels)
-        variants = {f"{s}.jpg": ("RGB", {"subsampling": s}) for s in range(3)}
-        variants["progressive.jpg"] = "RGB", {"progressive": True}
-        variants |= {f"{mode}.jpg": (mode, {}) for mode in ("L", "CMYK")}
-        variants |= {f"{mode}.png": (mode, {}) for mode in ("RGB", "RGBA", "L", "LA", "P", "1")}
-        for name, (mode, options) in variants.items():
-            files.append(str(root / f"{width}x{height}_{name}"))
-            # By way of RGB: what alpha would hide must be seen to be kept.
-            shown = image if mode in ("RGBA", "LA") else image.convert("RGB")
-            shown.convert(mode).save(files[-1], **options)
-    return files
+    return odd_images.make(tmp_path_factory.mktemp("odd"))
 
 
 @pytest.fixture(autouse=True)
