@@ -40,7 +40,7 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
   Mutex mutex;  // guards bench
 
   const auto work = [&] {
-    sample::SampleMaker decoder(plan, decode_limits);
+    sample::SampleMaker maker(plan, decode_limits);
     std::vector<std::byte> out(plan.sample_bytes());
     std::uint64_t images = 0, failed = 0;
     Error failure;
@@ -48,7 +48,7 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
     while (Clock::now() < deadline && !interrupt.requested()) {
       const std::uint64_t position = next.fetch_add(1, std::memory_order_relaxed);
       if (position >= end) break;
-      const auto result = decoder.make(files[position % files.size()], key, position, out.data());
+      const auto result = maker.make(files[position % files.size()], key, position, out.data());
       ++images;
       if (result) continue;
       if (failed++ == 0) {

@@ -15,14 +15,14 @@ namespace ringfeed::pipeline {
 namespace {
 
 /// Makes a sample and records what it took. Decode thread.
-tl::expected<void, decode::Failure> decode(sample::Worker& worker, data::Key key,
+tl::expected<void, decode::Failure> decode(sample::Maker& maker, data::Key key,
                                            std::uint64_t position,
                                            std::span<const std::byte> encoded,
                                            std::span<std::byte> out, StageRecorder& recorder) {
   const auto began = std::chrono::steady_clock::now();
   tl::expected<void, decode::Failure> result;
   try {
-    result = worker.make(encoded, key, position, out.data());
+    result = maker.make(encoded, key, position, out.data());
   } catch (const std::bad_alloc&) {
     result = tl::unexpected(decode::Failure{false, "out of memory while decoding"});
   } catch (const std::exception& error) {
@@ -55,10 +55,10 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
         cell.fail(std::move(file.error()));
         co_return;
       }
-      sample::Worker& worker = co_await self.parts_.decoders.schedule(ticket.sequence);
+      sample::Maker& maker = co_await self.parts_.decoders.schedule(ticket.sequence);
       if (epoch->channel.cancelled()) co_return;
       auto decoded =
-          decode(worker, epoch->key, sample.position, {ticket.buffer.data(), file->size},
+          decode(maker, epoch->key, sample.position, {ticket.buffer.data(), file->size},
                  {cell.pixels(), self.parts_.sample_bytes}, self.parts_.published.decoded);
       if (decoded) {
         cell.finish();

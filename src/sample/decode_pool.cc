@@ -3,27 +3,12 @@
 #include <algorithm>
 #include <string>
 #include <system_error>
-#include <utility>
 
 #include "base/thread_start.h"
+#include "sample/sample_maker.h"
 
 namespace ringfeed::sample {
 namespace {
-
-class SampleWorker final : public Worker {
- public:
-  SampleWorker(const TransformPlan& plan, const DecodeLimits& limits) : maker_(plan, limits) {}
-
-  tl::expected<void, decode::Failure> make(std::span<const std::byte> encoded, data::Key key,
-                                           std::uint64_t position, std::byte* out) override {
-    auto geometry = maker_.make(encoded, key, position, out);
-    if (!geometry) return tl::unexpected(std::move(geometry.error()));
-    return {};
-  }
-
- private:
-  SampleMaker maker_;
-};
 
 struct Later {
   bool operator()(const DecodePool::Job& a, const DecodePool::Job& b) const noexcept {
@@ -35,7 +20,7 @@ struct Later {
 
 DecodePool::DecodePool(int workers, const TransformPlan& plan, const DecodeLimits& limits) {
   for (int i = 0; i < workers; ++i) {
-    workers_.push_back(std::make_unique<SampleWorker>(plan, limits));
+    makers_.push_back(std::make_unique<SampleMaker>(plan, limits));
     queues_.push_back(std::make_unique<Queue>());
   }
   try {
@@ -61,7 +46,7 @@ std::size_t DecodePool::memory_bound(int workers, const TransformPlan& plan,
                                      const DecodeLimits& limits) noexcept {
   constexpr std::size_t thread = 1024;  // with its name, its handle and their rounding
   return static_cast<std::size_t>(workers) *
-         (SampleMaker::memory_bound(plan, limits) + sizeof(SampleWorker) + sizeof(Queue) + thread);
+         (SampleMaker::memory_bound(plan, limits) + sizeof(Queue) + thread);
 }
 
 std::uint64_t DecodePool::queued() const noexcept {
@@ -87,7 +72,7 @@ void DecodePool::push(Job job) {
 void DecodePool::run(int index) {
   while (wait_for_job()) {
     Job job = take(index);
-    *job.worker = workers_[static_cast<std::size_t>(index)].get();
+    *job.maker = makers_[static_cast<std::size_t>(index)].get();
     job.handle.resume();
   }
 }

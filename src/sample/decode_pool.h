@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "ringfeed/transform.h"
 #include "sample/decoders.h"
-#include "sample/sample_maker.h"
 
 namespace ringfeed::sample {
 
@@ -28,8 +28,8 @@ class DecodePool final : public Decoders {
   DecodePool(const DecodePool&) = delete;
   DecodePool& operator=(const DecodePool&) = delete;
 
-  /// The most bytes that the workers hold. What waits in the queues is not counted: it grows with
-  /// the samples under way.
+  /// The most bytes that it holds with its makers. What waits in the queues is not counted: it
+  /// grows with the samples under way.
   static std::size_t memory_bound(int workers, const TransformPlan& plan,
                                   const DecodeLimits& limits) noexcept;
 
@@ -53,7 +53,7 @@ class DecodePool final : public Decoders {
   Job take(int index);
   bool try_take(Queue& queue, Job& job);
 
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Maker>> makers_;
   std::vector<std::unique_ptr<Queue>> queues_;
   std::size_t next_queue_ = 0;
 

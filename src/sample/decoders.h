@@ -2,25 +2,11 @@
 
 #include <chrono>
 #include <coroutine>
-#include <cstddef>
 #include <cstdint>
-#include <span>
-#include <tl/expected.hpp>
 
-#include "data/random.h"
-#include "decode/failure.h"
+#include "sample/maker.h"
 
 namespace ringfeed::sample {
-
-/// Makes samples on one decode thread; handed to each coroutine that runs there.
-class Worker {
- public:
-  virtual ~Worker() = default;
-  /// Encoded file -> the sample at `position`, written to `out`. On failure `out` holds garbage.
-  virtual tl::expected<void, decode::Failure> make(std::span<const std::byte> encoded,
-                                                   data::Key key, std::uint64_t position,
-                                                   std::byte* out) = 0;
-};
 
 /// The decode threads as the reader thread sees them: DecodePool, or the tests' own.
 class Decoders {
@@ -30,20 +16,20 @@ class Decoders {
   struct Job {
     std::uint64_t sequence;
     std::coroutine_handle<> handle;
-    Worker** worker;  // where the awaiting coroutine learns who runs it
+    Maker** maker;  // where the awaiting coroutine learns whose thread it is on
   };
 
-  /// Awaitable: continues on a decode thread and yields its Worker. Awaited on one thread only.
+  /// Awaitable: continues on a decode thread and yields its Maker. Awaited on one thread only.
   auto schedule(std::uint64_t sequence) noexcept {
     struct Hop {
       Decoders& decoders;
       std::uint64_t sequence;
-      Worker* worker = nullptr;
+      Maker* maker = nullptr;
       bool await_ready() const noexcept { return false; }
       void await_suspend(std::coroutine_handle<> handle) {
-        decoders.push({sequence, handle, &worker});
+        decoders.push({sequence, handle, &maker});
       }
-      Worker& await_resume() const noexcept { return *worker; }
+      Maker& await_resume() const noexcept { return *maker; }
     };
     return Hop{*this, sequence};
   }

@@ -1,72 +1,43 @@
 #include "sample/sample_maker.h"
 
 #include <algorithm>
-#include <optional>
 
-#include "augment/canvas.h"
 #include "decode/bytes.h"
 #include "decode/file_format.h"
-#include "decode/jpeg/decoder.h"
-#include "decode/png/decoder.h"
-#include "pack/packer.h"
-#include "resize/resampler.h"
 
 namespace ringfeed::sample {
 
-struct SampleMaker::Impl {
-  Impl(const TransformPlan& p, const DecodeLimits& limits, Packing packing)
-      : plan(p), jpeg(limits), png(limits), resampler(p.pillow), packer(p) {
-    if (packing == Packing::from_canvas) canvas.emplace(plan.out_height(), plan.out_width());
-  }
-
-  /// Writes the tensor from the whole window.
-  void pack_canvas(std::byte* out) {
-    for (int y = 0; y < plan.out_height(); ++y) packer.row(canvas->row(y), y, out);
-  }
-
-  class Sink;
-
-  TransformPlan plan;
-  decode::JpegDecoder jpeg;
-  decode::PngDecoder png;
-  resize::Resampler resampler;
-  std::optional<augment::Canvas> canvas;
-  pack::Packer packer;
-};
-
 /// One sample: the geometry is drawn as soon as the size is known; rows go through the resize
 /// to the packer or the canvas.
-class SampleMaker::Impl::Sink final : public decode::RowSink {
+class SampleMaker::Sink final : public decode::RowSink {
  public:
-  Sink(Impl& maker, data::Key key, std::uint64_t position, std::byte* out)
+  Sink(SampleMaker& maker, data::Key key, std::uint64_t position, std::byte* out)
       : maker_(maker), key_(key), position_(position), out_(out) {}
 
   decode::Region begin(int height, int width) override {
-    geometry = augment::draw_geometry(maker_.plan, height, width, key_, position_);
-    const decode::Region region = maker_.resampler.begin(geometry);
+    maker_.geometry_ = augment::draw_geometry(maker_.plan_, height, width, key_, position_);
+    const decode::Region region = maker_.resampler_.begin(maker_.geometry_);
     take_rows();
     return region;
   }
 
   void push_row(const std::uint8_t* rgb) override {
-    maker_.resampler.push_row(rgb);
+    maker_.resampler_.push_row(rgb);
     take_rows();
   }
 
-  augment::Geometry geometry;
-
  private:
   void take_rows() {
-    for (; const std::uint8_t* row = maker_.resampler.next_row(); ++next_row_) {
-      if (maker_.canvas) {
-        maker_.canvas->set_row(next_row_, row);
+    for (; const std::uint8_t* row = maker_.resampler_.next_row(); ++next_row_) {
+      if (maker_.canvas_) {
+        maker_.canvas_->set_row(next_row_, row);
       } else {
-        maker_.packer.row(row, next_row_, out_);
+        maker_.packer_.row(row, next_row_, out_);
       }
     }
   }
 
-  Impl& maker_;
+  SampleMaker& maker_;
   data::Key key_;
   std::uint64_t position_;
   std::byte* out_;
@@ -74,23 +45,27 @@ class SampleMaker::Impl::Sink final : public decode::RowSink {
 };
 
 SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits, Packing packing)
-    : impl_(std::make_unique<Impl>(plan, limits, packing)) {}
+    : plan_(plan), jpeg_(limits), png_(limits), resampler_(plan.pillow), packer_(plan) {
+  if (packing == Packing::from_canvas) canvas_.emplace(plan.out_height(), plan.out_width());
+}
 
-SampleMaker::~SampleMaker() = default;
+/// Writes the tensor from the whole output window.
+void SampleMaker::pack_canvas(std::byte* out) {
+  for (int y = 0; y < plan_.out_height(); ++y) packer_.row(canvas_->row(y), y, out);
+}
 
-tl::expected<augment::Geometry, decode::Failure> SampleMaker::make(
-    std::span<const std::byte> encoded, data::Key key, std::uint64_t position, std::byte* out) {
+tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte> encoded,
+                                                      data::Key key, std::uint64_t position,
+                                                      std::byte* out) {
   const decode::Bytes file = decode::to_bytes(encoded);
-  Impl::Sink sink(*impl_, key, position, out);
   const auto format = decode::file_format(file);
   if (!format) return tl::unexpected(format.error());
-  auto done = *format == decode::Format::jpeg ? impl_->jpeg.decode(file, sink)
-                                              : impl_->png.decode(file, sink);
-  if (done && impl_->canvas) impl_->pack_canvas(out);
+  Sink sink(*this, key, position, out);
+  auto done = *format == decode::Format::jpeg ? jpeg_.decode(file, sink) : png_.decode(file, sink);
+  if (done && canvas_) pack_canvas(out);
   // Of a failed image too: the next attempt at it may write to `out` from another thread.
-  impl_->packer.finish();
-  if (!done) return tl::unexpected(std::move(done.error()));
-  return sink.geometry;
+  packer_.finish();
+  return done;
 }
 
 std::size_t SampleMaker::memory_bound(const TransformPlan& plan, const DecodeLimits& limits,
@@ -105,7 +80,7 @@ std::size_t SampleMaker::memory_bound(const TransformPlan& plan, const DecodeLim
           ? augment::Canvas::memory_bound(plan.out_height(), plan.out_width())
           : 0;
   return decoders + resize::Resampler::memory_bound(plan, limits.max_pixels) + canvas +
-         pack::Packer::memory_bound(plan) + sizeof(Impl);
+         pack::Packer::memory_bound(plan) + sizeof(SampleMaker);
 }
 
 }  // namespace ringfeed::sample

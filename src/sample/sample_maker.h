@@ -2,14 +2,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <span>
 #include <tl/expected.hpp>
 
+#include "augment/canvas.h"
 #include "augment/geometry.h"
-#include "data/random.h"
-#include "decode/failure.h"
+#include "decode/jpeg/decoder.h"
+#include "decode/png/decoder.h"
+#include "pack/packer.h"
+#include "resize/resampler.h"
 #include "ringfeed/transform.h"
+#include "sample/maker.h"
 
 namespace ringfeed::sample {
 
@@ -21,27 +25,34 @@ enum class Packing : std::uint8_t {
 
 /// Encoded file -> one sample's tensor. One per decode thread and used by it alone; owns libjpeg's
 /// and libpng's state and all scratch memory, reused from image to image.
-class SampleMaker {
+class SampleMaker final : public Maker {
  public:
   SampleMaker(const TransformPlan& plan, const DecodeLimits& limits,
               Packing packing = Packing::by_row);
-  ~SampleMaker();
-  SampleMaker(const SampleMaker&) = delete;
-  SampleMaker& operator=(const SampleMaker&) = delete;
 
   /// Decodes `encoded` (JPEG or PNG, told by its first bytes), applies the plan with the draws of
-  /// (key, position), writes plan.sample_bytes() bytes to `out`. On failure `out` holds garbage.
-  tl::expected<augment::Geometry, decode::Failure> make(std::span<const std::byte> encoded,
-                                                        data::Key key, std::uint64_t position,
-                                                        std::byte* out);
+  /// (key, position), writes plan.sample_bytes() bytes to `out`.
+  tl::expected<void, decode::Failure> make(std::span<const std::byte> encoded, data::Key key,
+                                           std::uint64_t position, std::byte* out) override;
 
-  /// The most bytes one SampleMaker holds, libjpeg's and libpng's memory included.
+  /// What was drawn for the last sample that was made.
+  const augment::Geometry& geometry() const noexcept { return geometry_; }
+
+  /// The most bytes one SampleMaker takes, itself and libjpeg's and libpng's memory included.
   static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits,
                                   Packing packing = Packing::by_row) noexcept;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  class Sink;
+  void pack_canvas(std::byte* out);
+
+  TransformPlan plan_;
+  decode::JpegDecoder jpeg_;
+  decode::PngDecoder png_;
+  resize::Resampler resampler_;
+  std::optional<augment::Canvas> canvas_;
+  pack::Packer packer_;
+  augment::Geometry geometry_;
 };
 
 }  // namespace ringfeed::sample

@@ -18,7 +18,7 @@ namespace ringfeed::pipeline {
 using Clock = io::Engine::Clock;
 
 /// Keeps what is scheduled until it is told to run it, and judges the bytes.
-class FakeDecoders final : public sample::Decoders, public sample::Worker {
+class FakeDecoders final : public sample::Decoders, public sample::Maker {
  public:
   using Judge = std::function<tl::expected<void, decode::Failure>(
       std::uint64_t position, std::string_view encoded, const std::byte* out)>;
@@ -42,7 +42,7 @@ class FakeDecoders final : public sample::Decoders, public sample::Worker {
   void run(std::size_t i) {
     const Job job = jobs_[i];
     jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(i));
-    *job.worker = this;
+    *job.maker = this;
     job.handle.resume();
   }
 

@@ -135,11 +135,11 @@ std::vector<std::byte> read_file(const std::string& path) {
   return {view.begin(), view.end()};
 }
 
-/// Compares each delivered sample with what the decoder makes of its file, and that with `draws`.
+/// Compares each delivered sample with what a maker makes of its file, and that with `draws`.
 void check_delivery(Epoch epoch, const ImageFolder& folder, const TransformPlan& plan,
                     const LoaderOptions& options, std::uint64_t number,
                     const std::vector<Draw>& draws) {
-  sample::SampleMaker decoder(plan, options.limits);
+  sample::SampleMaker maker(plan, options.limits);
   std::vector<std::byte> out(plan.sample_bytes());
   std::size_t k = 0;
   for (Batch& batch : epoch) {
@@ -148,15 +148,14 @@ void check_delivery(Epoch epoch, const ImageFolder& folder, const TransformPlan&
       const Draw& draw = draws[k];
       REQUIRE(draw.position == batch.positions[i]);
       REQUIRE(draw.index == batch.indices[i]);
-      const auto geometry =
-          decoder.make(read_file(folder.path(draw.index)), data::make_key(options.seed, number),
-                       draw.position, out.data());
-      REQUIRE(geometry.has_value());
+      REQUIRE(maker.make(read_file(folder.path(draw.index)), data::make_key(options.seed, number),
+                         draw.position, out.data()));
+      const auto& geometry = maker.geometry();
       CAPTURE(folder.path(draw.index));
       CHECK(std::ranges::equal(out, batch.sample(i)));
       CHECK(std::array{draw.top, draw.left, draw.height, draw.width} ==
-            std::array{geometry->top, geometry->left, geometry->height, geometry->width});
-      CHECK(draw.hflip == geometry->hflip);
+            std::array{geometry.top, geometry.left, geometry.height, geometry.width});
+      CHECK(draw.hflip == geometry.hflip);
     }
   }
   CHECK(k == draws.size());
@@ -179,7 +178,7 @@ std::string failure(const ImageFolder& folder, LoaderOptions options = small_opt
 
 }  // namespace
 
-TEST_CASE("draws are what the decoder used, for every plan and rank and odd file") {
+TEST_CASE("draws are what the makers used, for every plan and rank and odd file") {
   const ImageFolder folder = odd().folder();
   int turn = 0;
   for (const TransformPlan& plan : plans()) {
@@ -219,17 +218,17 @@ TEST_CASE("an order made elsewhere: sample k stands at k * world_size + rank") {
   const std::vector<std::uint32_t> order{2, 2, 0, 5, 2};
   const auto draws = loader.draws(4, order);
   REQUIRE(draws.size() == order.size());
-  sample::SampleMaker decoder(plans()[0], options.limits);
+  sample::SampleMaker maker(plans()[0], options.limits);
   std::vector<std::byte> out(plans()[0].sample_bytes());
   for (std::size_t k = 0; k < order.size(); ++k) {
     CHECK(draws[k].index == order[k]);
     CHECK(draws[k].position == 3 * k + 1);
-    const auto geometry = decoder.make(read_file(folder.path(order[k])), data::make_key(11, 4),
-                                       3 * k + 1, out.data());
-    REQUIRE(geometry.has_value());
+    REQUIRE(
+        maker.make(read_file(folder.path(order[k])), data::make_key(11, 4), 3 * k + 1, out.data()));
+    const auto& geometry = maker.geometry();
     CHECK(std::array{draws[k].top, draws[k].left, draws[k].height, draws[k].width} ==
-          std::array{geometry->top, geometry->left, geometry->height, geometry->width});
-    CHECK(draws[k].hflip == geometry->hflip);
+          std::array{geometry.top, geometry.left, geometry.height, geometry.width});
+    CHECK(draws[k].hflip == geometry.hflip);
   }
   CHECK_THROWS_AS(loader.draws(0, std::vector<std::uint32_t>{99}), std::invalid_argument);
 }

@@ -83,16 +83,16 @@ std::vector<char> read_file(const std::string& path) {
 }
 
 void decode_files(const TransformPlan& plan, const DecodeLimits& limits, data::Key key) {
-  // One decoder for all, so that what one image leaves in it can spoil the next.
-  sample::SampleMaker decoder(plan, limits);
+  // One maker for all, so that what one image leaves in it can spoil the next.
+  sample::SampleMaker maker(plan, limits);
   std::vector<std::byte> out(plan.sample_bytes());
   std::uint64_t position = 0;
   for (std::string path; std::cin >> position >> std::ws && std::getline(std::cin, path);) {
     const std::vector<char> file = read_file(path);
     out.assign(out.size(), std::byte{0xA5});  // a value left unwritten differs
-    const auto done = decoder.make(std::as_bytes(std::span(file)), key, position, out.data());
+    const auto done = maker.make(std::as_bytes(std::span(file)), key, position, out.data());
     if (done) {
-      reply(false, *done, out);
+      reply(false, maker.geometry(), out);
     } else {
       reply(true, {}, std::as_bytes(std::span(done.error().detail)));
     }

@@ -20,16 +20,16 @@ namespace {
 
 using testing::Octets;
 
-/// Heap bytes beyond those held before: the most at any moment of one decode, and what stays.
+/// Heap bytes beyond those held before: the most at any moment of one sample, and what stays.
 struct Use {
   std::size_t most = 0, kept = 0;
 };
 
-Use decode(sample::SampleMaker& decoder, const TransformPlan& plan, const Octets& file) {
+Use make(sample::SampleMaker& maker, const TransformPlan& plan, const Octets& file) {
   std::vector<std::byte> out(plan.sample_bytes());
   const std::size_t before = testing::heap_live;
   const std::size_t most = testing::peak_of([&] {
-    REQUIRE(decoder.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data()));
+    REQUIRE(maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data()));
   });
   return {most, testing::heap_live - std::min<std::size_t>(testing::heap_live, before)};
 }
@@ -49,9 +49,9 @@ TEST_CASE("the memory a PNG takes does not follow from how many chunks it has") 
   const TransformPlan plan = TransformPlan::imagenet_val();
   const Octets png = testing::encode_png({}).file;
   const Octets many = with_empty_data_chunks(png, 200'000);
-  sample::SampleMaker decoder(plan, {});
-  decode(decoder, plan, png);
-  CHECK(decode(decoder, plan, many).most <= decode(decoder, plan, png).most);
+  sample::SampleMaker maker(plan, {});
+  make(maker, plan, png);
+  CHECK(make(maker, plan, many).most <= make(maker, plan, png).most);
 }
 
 TEST_CASE("an interlaced image is not kept: the next one may need its memory") {
@@ -60,8 +60,8 @@ TEST_CASE("an interlaced image is not kept: the next one may need its memory") {
   form.width = form.height = 700;
   form.interlaced = true;
   const std::size_t image = std::size_t{3} * 700 * 700;
-  sample::SampleMaker decoder(plan, {});
-  const Use use = decode(decoder, plan, testing::encode_png(form).file);
+  sample::SampleMaker maker(plan, {});
+  const Use use = make(maker, plan, testing::encode_png(form).file);
   CHECK(use.most >= image);
   CHECK(use.kept < image / 2);
 }
@@ -75,9 +75,8 @@ TEST_CASE("no byte for the decoder is a limit too") {
   form.progressive = true;
   const Octets file = testing::encode_jpeg(form);
   std::vector<std::byte> out(plan.sample_bytes());
-  sample::SampleMaker decoder(plan, limits);
-  const auto done =
-      decoder.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data());
+  sample::SampleMaker maker(plan, limits);
+  const auto done = maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data());
   REQUIRE_FALSE(done);
   CHECK(done.error().option == Option::max_decoder_bytes);
 }
@@ -122,8 +121,8 @@ struct Detached {
 
 Detached make_sample(sample::DecodePool& pool, std::uint64_t sequence, const Octets& file,
                      std::byte* out, std::barrier<>& all) {
-  sample::Worker& worker = co_await pool.schedule(sequence);
-  (void)worker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out);
+  sample::Maker& maker = co_await pool.schedule(sequence);
+  (void)maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out);
   all.arrive_and_wait();  // each worker has made one
 }
 

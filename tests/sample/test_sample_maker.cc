@@ -25,14 +25,14 @@ struct Result {
   std::vector<std::byte> pixels;
 };
 
-Result decode_with(SampleMaker& decoder, const TransformPlan& plan, const Octets& file,
-                   std::uint64_t position = 0) {
+Result make_with(SampleMaker& maker, const TransformPlan& plan, const Octets& file,
+                 std::uint64_t position = 0) {
   Result result;
   result.pixels.resize(plan.sample_bytes());
-  const auto done = decoder.make(bytes(file), key, position, result.pixels.data());
+  const auto done = maker.make(bytes(file), key, position, result.pixels.data());
   result.ok = done.has_value();
   if (done) {
-    result.geometry = *done;
+    result.geometry = maker.geometry();
   } else {
     result.truncated = done.error().truncated;
     result.detail = done.error().detail;
@@ -40,9 +40,9 @@ Result decode_with(SampleMaker& decoder, const TransformPlan& plan, const Octets
   return result;
 }
 
-Result decode_once(const TransformPlan& plan, const Octets& file) {
-  SampleMaker decoder(plan, {});
-  return decode_with(decoder, plan, file);
+Result make_once(const TransformPlan& plan, const Octets& file) {
+  SampleMaker maker(plan, {});
+  return make_with(maker, plan, file);
 }
 
 TEST_CASE("JPEG and PNG are told by their bytes, and the drawn geometry comes back") {
@@ -50,13 +50,13 @@ TEST_CASE("JPEG and PNG are told by their bytes, and the drawn geometry comes ba
   testing::JpegForm form;
   form.width = 300;
   form.height = 200;
-  const Result jpeg = decode_once(plan, testing::encode_jpeg(form));
+  const Result jpeg = make_once(plan, testing::encode_jpeg(form));
   REQUIRE(jpeg.ok);
   CHECK(jpeg.geometry == augment::draw_geometry(plan, 200, 300, key, 0));
   testing::PngForm png_form;
   png_form.width = 300;
   png_form.height = 200;
-  const Result png = decode_once(plan, testing::encode_png(png_form).file);
+  const Result png = make_once(plan, testing::encode_png(png_form).file);
   REQUIRE(png.ok);
   CHECK(png.geometry == jpeg.geometry);
 }
@@ -82,9 +82,9 @@ TEST_CASE("a tensor depends on the image and the draw, not on what came before")
         default: bad[0] = 'x';
       }
       CAPTURE(i);
-      if (!(form.progressive && i % 5 == 2)) CHECK_FALSE(decode_with(reused, plan, bad).ok);
-      const Result got = decode_with(reused, plan, good);
-      const Result want = decode_once(plan, good);
+      if (!(form.progressive && i % 5 == 2)) CHECK_FALSE(make_with(reused, plan, bad).ok);
+      const Result got = make_with(reused, plan, good);
+      const Result want = make_once(plan, good);
       REQUIRE(got.ok);
       CHECK(got.pixels == want.pixels);
     }
@@ -100,8 +100,8 @@ TEST_CASE("a canvas shows nothing of the image before, a failed one neither") {
     form.height = size;
     form.seed = static_cast<std::uint32_t>(size);
     const Octets good = testing::encode_jpeg(form);
-    CHECK_FALSE(decode_with(reused, plan, Octets(good.begin(), good.end() - 300)).ok);
-    CHECK(decode_with(reused, plan, good).pixels == decode_once(plan, good).pixels);
+    CHECK_FALSE(make_with(reused, plan, Octets(good.begin(), good.end() - 300)).ok);
+    CHECK(make_with(reused, plan, good).pixels == make_once(plan, good).pixels);
   }
 }
 
@@ -132,7 +132,7 @@ TEST_CASE("anything else is refused by name, in one line") {
   };
   for (const Case& c : cases) {
     const Result result =
-        decode_once(TransformPlan::imagenet_val(), Octets(c.start.begin(), c.start.end()));
+        make_once(TransformPlan::imagenet_val(), Octets(c.start.begin(), c.start.end()));
     CAPTURE(result.detail);
     CHECK_FALSE(result.ok);
     CHECK(result.truncated == c.truncated);
