@@ -1,107 +1,26 @@
+// Ends, growth and errors of files.
 #include <doctest/doctest.h>
 
 #include <cerrno>
 #include <chrono>
-#include <functional>
-#include <memory>
-#include <optional>
 
-#include "coro/scope.h"
-#include "fake_engine.h"
-#include "io/reader.h"
+#include "reader_test.h"
 
-using namespace ringfeed;
-using namespace ringfeed::io;
-using namespace std::chrono_literals;
-
+namespace ringfeed::io {
 namespace {
 
-constexpr std::size_t page = Arena::page;
+using namespace std::chrono_literals;
 
-struct Result {
-  std::optional<Expected<Encoded>> value;
-  std::string bytes;
-};
-
-/// A reader over a fake engine, and the loop that drives both.
-struct Fixture {
-  explicit Fixture(std::size_t bytes = 64 * page, std::uint32_t slots = 4,
-                   std::size_t max_file = 8 * page)
-      : engine(slots), credits(bytes, Reader::reserve_bytes(max_file)) {
-    ReaderOptions options;
-    options.max_file_bytes = max_file;
-    options.root = "/data";
-    options.path_of = [](std::uint64_t file, std::string& out) {
-      out = "f" + std::to_string(file);
-    };
-    options.ends_cleanly = [](std::span<const std::byte> tail) {
-      return tail.back() == std::byte{'.'};
-    };
-    options.report = [this](const ReadReport& report) {
-      ++reported;
-      latency = report.latency;
-    };
-    reader = std::make_unique<Reader>(engine, credits, std::move(options));
-  }
-
-  ~Fixture() {
-    serve();
-    CHECK(scope.size() == 0);
-    CHECK(engine.held.empty());
-  }
-  coro::FramePool& frames() { return pool; }
-
-  void add(std::uint64_t file, std::string content) {
-    engine.files["f" + std::to_string(file)] = std::move(content);
-  }
-  /// Reads `file` with `buffer` bytes to begin with.
-  void read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t buffer = page,
-            std::size_t offset = 0);
-  void serve(std::uint64_t oldest = 0) {
-    inbox.take(finished, calls);
-    for (auto handle : finished) scope.collect(handle);
-    reader->serve(now, oldest);
-  }
-
-  Reader::Clock::time_point now{};
-  int reported = 0;
-  Reader::Clock::duration latency{0};  // of the last reported
-  FakeEngine engine;
-  Credits credits;
-  std::unique_ptr<Reader> reader;
-  coro::FramePool pool;
-  coro::Inbox inbox{[] {}};
-  coro::Scope scope{inbox};
-  std::vector<std::coroutine_handle<>> finished;
-  std::vector<std::function<void()>> calls;
-};
-
-coro::Task reading(Fixture& f, std::uint64_t sequence, std::uint64_t file, Result& result,
-                   Buffer buffer, std::size_t offset) {
-  auto encoded = co_await f.reader->read(f.now, sequence, file, buffer, offset);
-  if (encoded) result.bytes.assign(reinterpret_cast<const char*>(buffer.data()), encoded->size);
-  result.value = std::move(encoded);
-}
-
-void Fixture::read(std::uint64_t sequence, std::uint64_t file, Result& result, std::size_t buffer,
-                   std::size_t offset) {
-  scope.spawn(reading(*this, sequence, file, result, credits.try_acquire(buffer), offset));
-}
-
-coro::Task borrowing(Fixture& f, Buffer& buffer, bool& ended) {
+coro::Task borrowing(ReaderFixture& f, Buffer& buffer, bool& ended) {
   co_await f.reader->read(f.now, 0, 1, buffer);
   ended = true;
 }
 
-std::string clean(std::size_t n) { return std::string(n - 1, 'x') + '.'; }
-
-}  // namespace
-
 TEST_CASE("a short read with a clean end is believed; without one it is asked again") {
-  Fixture f;
+  ReaderFixture f;
   f.add(1, clean(100));
   f.add(2, std::string(100, 'x'));
-  Result a, b;
+  ReadResult a, b;
   f.read(0, 1, a);
   f.reader->complete(f.now, f.engine.answer(0));
   REQUIRE(a.value);
@@ -121,9 +40,9 @@ TEST_CASE("a short read with a clean end is believed; without one it is asked ag
 }
 
 TEST_CASE("an error behind a short read is that file's error, with errno and path") {
-  Fixture f;
+  ReaderFixture f;
   f.add(1, std::string(100, 'x'));
-  Result a;
+  ReadResult a;
   f.read(0, 1, a);
   f.reader->complete(f.now, f.engine.answer(0, 60));
   f.reader->complete(f.now, f.engine.break_read(0, EIO));
@@ -135,9 +54,9 @@ TEST_CASE("an error behind a short read is that file's error, with errno and pat
 }
 
 TEST_CASE("a missing file is an open error; an empty one a read error; neither is retried") {
-  Fixture f;
+  ReaderFixture f;
   f.add(2, "");
-  Result a, b;
+  ReadResult a, b;
   f.read(0, 1, a);
   f.read(1, 2, b);
   f.reader->complete(f.now, f.engine.answer(0));
@@ -150,10 +69,10 @@ TEST_CASE("a missing file is an open error; an empty one a read error; neither i
 }
 
 TEST_CASE("a file larger than its buffer grows on the same open file and keeps its bytes") {
-  Fixture f;
+  ReaderFixture f;
   const std::string content = clean(5 * page + 7);
   f.add(1, content);
-  Result a;
+  ReadResult a;
   f.read(0, 1, a);
   int turns = 0;
   while (!a.value) {
@@ -167,10 +86,10 @@ TEST_CASE("a file larger than its buffer grows on the same open file and keeps i
 }
 
 TEST_CASE("a file that ends exactly with its buffer is whole, and one byte over the limit is not") {
-  Fixture f(64 * page, 4, 2 * page);
+  ReaderFixture f(64 * page, 4, 2 * page);
   f.add(1, clean(2 * page));
   f.add(2, clean(2 * page + 1));
-  Result a, b;
+  ReadResult a, b;
   f.read(0, 1, a, 2 * page);
   f.read(1, 2, b, 2 * page);
   for (int turn = 0; turn < 10 && !(a.value && b.value); ++turn) {
@@ -185,10 +104,10 @@ TEST_CASE("a file that ends exactly with its buffer is whole, and one byte over 
 }
 
 TEST_CASE("growth goes before new samples, and the oldest gets the reserve when nothing is free") {
-  Fixture f(4 * page, 4, 8 * page);
+  ReaderFixture f(4 * page, 4, 8 * page);
   f.add(1, clean(3 * page));
   f.add(2, clean(3 * page));
-  Result a, b;
+  ReadResult a, b;
   f.read(0, 1, a, 2 * page);
   f.read(1, 2, b, 2 * page);
   f.reader->complete(f.now, f.engine.answer(0));
@@ -210,9 +129,9 @@ TEST_CASE("growth goes before new samples, and the oldest gets the reserve when 
 }
 
 TEST_CASE("a whole file read again from its end tells truncation from a lying short read") {
-  Fixture f;
+  ReaderFixture f;
   f.add(1, clean(100) + std::string(50, 'y'));
-  Result a;
+  ReadResult a;
   // The first 100 bytes looked clean; look behind them.
   f.read(0, 1, a, page, 100);
   CHECK(f.engine.operations[0].open);
@@ -225,10 +144,10 @@ TEST_CASE("a whole file read again from its end tells truncation from a lying sh
 }
 
 TEST_CASE("a file that waits to grow gives its slot to an older one's second read") {
-  Fixture f(2 * page, 1, 8 * page);
+  ReaderFixture f(2 * page, 1, 8 * page);
   f.add(1, clean(100));
   f.add(2, clean(2 * page));
-  Result a, b;
+  ReadResult a, b;
   Buffer older = f.credits.try_acquire(page);
   f.read(1, 2, b);
   f.reader->complete(f.now, f.engine.answer(0));  // wants what `older` holds, and has the only slot
@@ -249,134 +168,10 @@ TEST_CASE("a file that waits to grow gives its slot to an older one's second rea
   CHECK(b.bytes == clean(2 * page));
 }
 
-TEST_CASE("running out of descriptors goes shallower and loses nothing") {
-  Fixture f(64 * page, 4);
-  for (int i = 0; i < 4; ++i) f.add(static_cast<std::uint64_t>(i), clean(100));
-  Result r[4];
-  for (std::uint64_t i = 0; i < 4; ++i) f.read(i, i, r[i]);
-  f.reader->complete(f.now, f.engine.refuse(3, EMFILE));
-  f.reader->complete(f.now, f.engine.refuse(2, EMFILE));
-  CHECK_FALSE(f.reader->can_start());
-  f.serve();
-  CHECK(f.engine.operations.size() == 2);
-  f.reader->complete(f.now, f.engine.answer(0));
-  f.serve();
-  CHECK(f.engine.operations.size() == 2);
-  while (!f.engine.operations.empty()) {
-    f.reader->complete(f.now, f.engine.answer(0));
-    f.serve();
-  }
-  for (auto& result : r) {
-    REQUIRE(result.value);
-    CHECK(*result.value);
-  }
-}
-
-TEST_CASE("files refused together are read one by one, whatever order the refusals come in") {
-  Fixture f(64 * page, 4);
-  Result r[3];
-  for (std::uint64_t i = 0; i < 3; ++i) {
-    f.add(i, clean(100));
-    f.read(i, i, r[i]);
-  }
-  const auto last_refusal = f.engine.refuse(1, EMFILE);
-  f.reader->complete(f.now, f.engine.answer(0));
-  f.reader->complete(f.now, f.engine.refuse(0, EMFILE));
-  f.reader->complete(f.now, last_refusal);
-  for (int turn = 0; turn < 4; ++turn) {
-    f.serve();
-    CHECK(f.engine.operations.size() <= 1);
-    if (!f.engine.operations.empty()) f.reader->complete(f.now, f.engine.answer(0));
-  }
-  for (auto& result : r) {
-    REQUIRE(result.value);
-    CHECK(*result.value);
-  }
-}
-
-TEST_CASE("with nothing else outstanding a lack of descriptors is an error that says what to do") {
-  Fixture f;
-  f.add(1, clean(100));
-  Result a;
-  f.read(0, 1, a);
-  f.reader->complete(f.now, f.engine.refuse(0, EMFILE));
-  REQUIRE(a.value);
-  CHECK((*a.value).error().code == EMFILE);
-  CHECK((*a.value).error().detail.find("ulimit -n") != std::string::npos);
-}
-
-TEST_CASE("cancelling ends what waits at once and what is in flight with its completion") {
-  Fixture f(2 * page, 4, 8 * page);
-  f.add(1, clean(3 * page));
-  f.add(2, clean(100));
-  Result a, b;
-  f.read(0, 1, a);
-  f.read(1, 2, b);
-  f.reader->complete(f.now, f.engine.answer(0));  // now wants to grow
-  f.reader->cancel_before(UINT64_MAX);
-  REQUIRE(a.value);
-  CHECK((*a.value).error().code == ECANCELED);
-  REQUIRE_FALSE(b.value);
-  CHECK(f.engine.operations[0].cancelled);
-  f.reader->complete(f.now, f.engine.answer(0));
-  REQUIRE(b.value);
-  CHECK((*b.value).error().code == ECANCELED);
-  CHECK(f.reported == 0);  // a stop is no fault of the files
-  f.serve();
-  CHECK(f.scope.size() == 0);
-  CHECK(f.credits.in_use() == 0);
-}
-
-TEST_CASE("cancelling before a sequence gives up older reads and leaves newer ones alone") {
-  Fixture f;
-  f.add(1, clean(100));
-  f.add(2, clean(100));
-  Result older, newer, late;
-  f.read(0, 1, older);
-  f.read(5, 2, newer);
-  f.reader->cancel_before(5);
-  CHECK(f.engine.operations[0].cancelled);
-  CHECK_FALSE(f.engine.operations[1].cancelled);
-  f.reader->complete(f.now, f.engine.answer(0));
-  f.reader->complete(f.now, f.engine.answer(0));
-  REQUIRE(older.value);
-  CHECK((*older.value).error().code == ECANCELED);
-  REQUIRE(newer.value);
-  CHECK(*newer.value);
-  f.read(4, 1, late);
-  REQUIRE_MESSAGE(late.value, "nothing is read for it");
-  CHECK((*late.value).error().code == ECANCELED);
-}
-
-TEST_CASE("depth comes back when nothing has been refused for a while") {
-  Fixture f(64 * page, 4);
-  f.add(1, clean(100));
-  Result r[3];
-  for (std::uint64_t i = 0; i < 3; ++i) f.read(i, 1, r[i]);
-  f.reader->complete(f.now, f.engine.refuse(2, ENFILE));
-  const auto finish_all = [&] {
-    while (!f.engine.operations.empty()) {
-      f.reader->complete(f.now, f.engine.answer(0));
-      f.serve();
-    }
-  };
-  finish_all();
-  const auto depth = [&] {
-    Result many[5];
-    std::uint64_t started = 0;
-    while (f.reader->can_start()) f.read(100 + started, 1, many[started]), ++started;
-    finish_all();
-    return started;
-  };
-  CHECK(depth() == 2);
-  for (int i = 0; i < 100; ++i) depth();
-  CHECK(depth() == 4);
-}
-
 TEST_CASE("a file's latency lasts from its slot to its end, whatever it waited for in between") {
-  Fixture f(4 * page, 4, 8 * page);
+  ReaderFixture f(4 * page, 4, 8 * page);
   f.add(1, clean(page + 7));
-  Result a;
+  ReadResult a;
   f.read(0, 1, a);
   f.now += 10ms;
   f.reader->complete(f.now, f.engine.answer(0));  // wants to grow
@@ -390,7 +185,7 @@ TEST_CASE("a file's latency lasts from its slot to its end, whatever it waited f
 }
 
 TEST_CASE("a file owns its bytes while it is read and gives them back, whole or not") {
-  Fixture f;
+  ReaderFixture f;
   f.add(1, clean(100));
   for (const bool broken : {false, true}) {
     Buffer buffer = f.credits.try_acquire(2 * page);
@@ -406,8 +201,8 @@ TEST_CASE("a file owns its bytes while it is read and gives them back, whole or 
 }
 
 TEST_CASE("outstanding files are named oldest first") {
-  Fixture f;
-  Result a, b;
+  ReaderFixture f;
+  ReadResult a, b;
   f.read(7, 1, a);
   f.now += 1s;
   f.read(3, 2, b);
@@ -418,3 +213,6 @@ TEST_CASE("outstanding files are named oldest first") {
   while (!f.engine.operations.empty()) f.reader->complete(f.now, f.engine.answer(0));
   f.serve();
 }
+
+}  // namespace
+}  // namespace ringfeed::io

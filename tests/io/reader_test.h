@@ -1,0 +1,96 @@
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coro/scope.h"
+#include "fake_engine.h"
+#include "io/reader.h"
+
+namespace ringfeed::io {
+
+inline constexpr std::size_t page = Arena::page;
+
+struct ReadResult {
+  std::optional<Expected<Encoded>> value;
+  std::string bytes;
+};
+
+/// A reader over a fake engine, and the loop that drives both.
+struct ReaderFixture {
+  explicit ReaderFixture(std::size_t bytes = 64 * page, std::uint32_t slots = 4,
+                         std::size_t max_file = 8 * page)
+      : engine(slots), credits(bytes, Reader::reserve_bytes(max_file)) {
+    ReaderOptions options;
+    options.max_file_bytes = max_file;
+    options.root = "/data";
+    options.path_of = [](std::uint64_t file, std::string& out) {
+      out = "f" + std::to_string(file);
+    };
+    options.ends_cleanly = [](std::span<const std::byte> tail) {
+      return tail.back() == std::byte{'.'};
+    };
+    options.report = [this](const ReadReport& report) {
+      ++reported;
+      latency = report.latency;
+    };
+    reader = std::make_unique<Reader>(engine, credits, std::move(options));
+  }
+
+  ~ReaderFixture() {
+    serve();
+    CHECK(scope.size() == 0);
+    CHECK(engine.held.empty());
+  }
+  coro::FramePool& frames() { return pool; }
+
+  void add(std::uint64_t file, std::string content) {
+    engine.files["f" + std::to_string(file)] = std::move(content);
+  }
+  /// Reads `file` with `buffer` bytes to begin with.
+  void read(std::uint64_t sequence, std::uint64_t file, ReadResult& result,
+            std::size_t buffer = page, std::size_t offset = 0);
+  void serve(std::uint64_t oldest = 0) {
+    inbox.take(finished, calls);
+    for (auto handle : finished) scope.collect(handle);
+    reader->serve(now, oldest);
+  }
+
+  Reader::Clock::time_point now{};
+  int reported = 0;
+  Reader::Clock::duration latency{0};  // of the last reported
+  FakeEngine engine;
+  Credits credits;
+  std::unique_ptr<Reader> reader;
+  coro::FramePool pool;
+  coro::Inbox inbox{[] {}};
+  coro::Scope scope{inbox};
+  std::vector<std::coroutine_handle<>> finished;
+  std::vector<std::function<void()>> calls;
+};
+
+inline coro::Task reading(ReaderFixture& f, std::uint64_t sequence, std::uint64_t file,
+                          ReadResult& result, Buffer buffer, std::size_t offset) {
+  auto encoded = co_await f.reader->read(f.now, sequence, file, buffer, offset);
+  if (encoded) result.bytes.assign(reinterpret_cast<const char*>(buffer.data()), encoded->size);
+  result.value = std::move(encoded);
+}
+
+inline void ReaderFixture::read(std::uint64_t sequence, std::uint64_t file, ReadResult& result,
+                                std::size_t buffer, std::size_t offset) {
+  scope.spawn(reading(*this, sequence, file, result, credits.try_acquire(buffer), offset));
+}
+
+/// `n` bytes that end as a whole file does.
+inline std::string clean(std::size_t n) { return std::string(n - 1, 'x') + '.'; }
+
+}  // namespace ringfeed::io
