@@ -21,10 +21,10 @@ except ModuleNotFoundError as error:
         "https://pytorch.org/get-started says"
     ) from error
 
+from ._limits import DecodeLimits
 from ._ringfeed import __version__
 from .datasets import ImageFolder, ImageList
 from .errors import LoadError, LoadTimeout, UnsupportedTransform
-from .limits import DecodeLimits
 from .loader import DataLoader
 from .prefetch import DevicePrefetcher
 

@@ -13,7 +13,7 @@ from torch.utils.data import (
 )
 
 from . import _ringfeed
-from .limits import DecodeLimits
+from ._limits import DecodeLimits
 
 # The core's limits, met here so that the constructor says so.
 MOST_WORKERS = 1024

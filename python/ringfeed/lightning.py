@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import torch
 
+from ._limits import DecodeLimits
 from .datasets import ImageFolder, resolve
-from .limits import DecodeLimits
 from .loader import DataLoader
 
 __all__ = ["ImageNetDataModule"]

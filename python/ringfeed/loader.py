@@ -18,13 +18,13 @@ from torch.utils.data import BatchSampler, Dataset, Sampler
 from . import _arguments, _ringfeed, _tensors
 from ._core import core_loader, load_truncated
 from ._iterator import LoaderIterator
+from ._limits import DecodeLimits
 from ._order import Order
 from ._request import EpochRequest, delivered_entries, epoch_batches
 from ._resolved import Resolved, resolve_dataset
 from ._samplers import SequentialOrder, ShuffledOrder, stands_for_own_order
 from ._session import Session
 from ._state import Epochs, Identity, from_state, to_state
-from .limits import DecodeLimits
 from .stats import Stats
 
 T = TypeVar("T", covariant=True)

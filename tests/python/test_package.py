@@ -13,7 +13,7 @@ import pytest
 import ringfeed
 
 PACKAGE = Path(ringfeed.__file__).parent
-PUBLIC = ["datasets", "errors", "lightning", "limits", "loader", "prefetch", "stats", "transforms"]
+PUBLIC = ["datasets", "errors", "lightning", "loader", "prefetch", "stats", "transforms"]
 
 
 def test_every_exported_name_is_there():
