@@ -25,17 +25,18 @@ class DecodeLimits:
     >>> DecodeLimits(max_pixels=50_000_000).max_pixels
     50000000
 
+    - `max_pixels`: of an image. The default is where Pillow's DecompressionBombError begins.
+    - `max_file_bytes`: of an encoded file; the loader keeps this much memory for one large file.
+    - `max_scans`: of a progressive JPEG.
+    - `max_decoder_bytes`: what decoding one image may take, which is memory of each worker.
+
     Raises ValueError or TypeError naming the argument.
     """
 
     max_pixels: int = _DEFAULT["max_pixels"]
-    """Of an image. The default is where Pillow's DecompressionBombError begins."""
     max_file_bytes: int = _DEFAULT["max_file_bytes"]
-    """Of an encoded file; the loader keeps this much memory for one large file."""
     max_scans: int = _DEFAULT["max_scans"]
-    """Of a progressive JPEG."""
     max_decoder_bytes: int = _DEFAULT["max_decoder_bytes"]
-    """What decoding one image may take: memory of each worker."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -47,3 +48,7 @@ class DecodeLimits:
             if not 1 <= value <= _MOST[name]:
                 raise ValueError(f"{name} must be in [1, {_MOST[name]}], not {value}")
             object.__setattr__(self, name, value)
+
+
+# Where users import it from, which pickles then name too.
+DecodeLimits.__module__ = __package__

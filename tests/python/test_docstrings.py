@@ -16,7 +16,7 @@ from ringfeed import DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, Im
 
 pytest.importorskip("torchvision")
 
-MODULES = [f"ringfeed.{found.name}" for found in pkgutil.iter_modules(ringfeed.__path__)]
+MODULES = ["ringfeed", *(f"ringfeed.{m.name}" for m in pkgutil.iter_modules(ringfeed.__path__))]
 
 
 @pytest.fixture(scope="module")
