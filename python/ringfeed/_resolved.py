@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Subset
 
-from .datasets import Source, resolve
+from ._dataset_parts import Source, resolve
 from .transforms import Recipe, compile_transform
 
 

@@ -1,4 +1,4 @@
-"""Datasets of image files, and how the loader reads those of torchvision and torch."""
+"""Datasets of image files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, Union, overload
 
 import numpy as np
@@ -21,11 +20,6 @@ from .errors import LoadError
 T = TypeVar("T")
 Transform = Callable[[Any], Any]
 Path = Union[str, "os.PathLike[str]"]
-
-_ACCEPTED = (
-    "It reads torchvision.datasets.ImageFolder and ImageNet, ringfeed.ImageFolder and ImageList, "
-    "and torch.utils.data.Subset of these"
-)
 
 
 class _FolderNotFound(LoadError, FileNotFoundError):
@@ -94,7 +88,7 @@ class _Column(Sequence[T], Generic[T]):
         return f"[{shown}{', ...' if len(self) > 3 else ''}]"
 
 
-class _Files(torch.utils.data.Dataset[tuple[Any, Any]]):
+class FileDataset(torch.utils.data.Dataset[tuple[Any, Any]]):
     """A map-style dataset over a native index; what ImageFolder and ImageList share."""
 
     def __init__(
@@ -158,7 +152,11 @@ class _Files(torch.utils.data.Dataset[tuple[Any, Any]]):
         return "\n".join(lines)
 
 
-class ImageFolder(_Files):
+def index_of(dataset: FileDataset) -> _ringfeed.Dataset:
+    return dataset._index
+
+
+class ImageFolder(FileDataset):
     """torchvision.datasets.ImageFolder, listed natively and cached.
 
     >>> from ringfeed import ImageFolder
@@ -235,7 +233,7 @@ class ImageFolder(_Files):
             raise RuntimeError(f"{self.root} has changed since the dataset was made; make it anew")
 
 
-class ImageList(_Files):
+class ImageList(FileDataset):
     """Images named one by one.
 
     >>> from ringfeed import ImageList
@@ -255,7 +253,7 @@ class ImageList(_Files):
         transform: Transform | None = None,
         target_transform: Callable[[int], Any] | None = None,
     ) -> None:
-        self._packed = [os.fsdecode(path) for path in paths], _labels(labels)
+        self._packed = [os.fsdecode(path) for path in paths], checked_labels(labels)
         super().__init__(transform, target_transform)
         del self._packed
 
@@ -275,7 +273,7 @@ class ImageList(_Files):
         self._index = _ringfeed.Dataset.from_samples("", [], paths, labels)
 
 
-def _labels(labels: ArrayLike) -> NDArray[np.int64]:
+def checked_labels(labels: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(labels)
     if array.size and (array.ndim != 1 or array.dtype.kind not in "iu"):
         raise TypeError(
@@ -283,115 +281,3 @@ def _labels(labels: ArrayLike) -> NDArray[np.int64]:
             f"{array.shape}"
         )
     return np.ascontiguousarray(array.ravel(), dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a loader needs of a dataset."""
-
-    native: _ringfeed.Dataset
-    indices: NDArray[np.uint32] | None
-    """Entries of `native` to use, in this order, shape [n]; None: all."""
-    transform: Any
-    target_transform: Callable[[int], Any] | None
-
-
-def resolve(dataset: Any) -> Source:
-    """What `dataset` reads, as it is at this moment: changed samples and transforms count.
-
-    Raises TypeError for a dataset that ringfeed cannot read, ValueError for one that loads or
-    transforms otherwise than by path, IndexError for a Subset that reaches beyond its dataset.
-    """
-    subsets = []
-    while isinstance(dataset, torch.utils.data.Subset):
-        _check_own_methods(dataset, torch.utils.data.Subset)
-        subsets.append(dataset.indices)
-        dataset = dataset.dataset
-    native = _native(dataset)
-    indices = None
-    for chosen in reversed(subsets):
-        within = np.arange(len(native), dtype=np.uint32) if indices is None else indices
-        indices = within[_checked_indices(chosen, len(within))]
-    return Source(native, indices, dataset.transform, dataset.target_transform)
-
-
-def _checked_indices(indices: Any, length: int) -> NDArray[np.int64]:
-    """A Subset's indices, negative ones resolved as a list does."""
-    array = np.asarray(indices)
-    if array.size == 0:
-        return np.empty(0, np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise TypeError(
-            f"a Subset's indices must be whole numbers; these are {array.dtype} of shape "
-            f"{array.shape}"
-        )
-    found = array.astype(np.int64)
-    wrong = found[(found < -length) | (found >= length)]
-    if len(wrong):
-        raise IndexError(f"a Subset has index {wrong[0]}, its dataset {length} samples")
-    return found % length
-
-
-def _native(dataset: Any) -> _ringfeed.Dataset:
-    if isinstance(dataset, _Files):
-        _check_own_methods(dataset, _Files)
-        return dataset._index
-    # Whoever has such a dataset has imported torchvision.
-    if "torchvision" in sys.modules:
-        from torchvision.datasets import DatasetFolder
-
-        if isinstance(dataset, DatasetFolder):
-            return _of_torchvision(dataset)
-    raise TypeError(
-        f"ringfeed cannot read {_name(dataset)}. {_ACCEPTED}; ringfeed.ImageList(paths, labels) "
-        "takes any files. For others use torch.utils.data.DataLoader"
-    )
-
-
-def _of_torchvision(dataset: Any) -> _ringfeed.Dataset:
-    import torchvision
-    from torchvision.datasets import DatasetFolder, ImageNet, folder, vision
-
-    _check_own_methods(dataset, DatasetFolder)
-    transforms = getattr(dataset, "transforms", None)
-    if transforms is not None and type(transforms) is not vision.StandardTransform:
-        raise ValueError(
-            f"{_name(dataset)} has transforms={transforms!r}, which takes image and label "
-            "together: use transform= and target_transform="
-        )
-    if dataset.loader not in (folder.default_loader, folder.pil_loader):
-        raise ValueError(
-            f"{_name(dataset)} has loader={dataset.loader!r}, which ringfeed cannot call: it "
-            "decodes as torchvision's default_loader does. Leave loader= out, or use "
-            "torch.utils.data.DataLoader"
-        )
-    backend = torchvision.get_image_backend()
-    if dataset.loader is folder.default_loader and backend != "PIL":
-        raise ValueError(
-            f"torchvision's image backend is {backend!r}, and ringfeed gives the pixels of PIL: "
-            'call torchvision.set_image_backend("PIL")'
-        )
-    root, classes = dataset.root, dataset.classes
-    if isinstance(dataset, ImageNet):
-        root, classes = dataset.split_folder, dataset.wnids
-    paths = [p if type(p) is str else os.fsdecode(p) for p, _ in dataset.samples]
-    labels = _labels([label for _, label in dataset.samples])
-    # They only serve the fingerprint, so that a state fits ringfeed.ImageFolder of the same root.
-    named = all(isinstance(name, str) for name in classes)
-    if not named or np.any((labels < 0) | (labels >= len(classes))):
-        classes = []
-    return _ringfeed.Dataset.from_samples(os.fspath(root), classes, paths, labels)
-
-
-def _check_own_methods(dataset: Any, base: type) -> None:
-    for name in ("__getitem__", "__getitems__", "__len__"):
-        if getattr(type(dataset), name, None) is not getattr(base, name, None):
-            raise TypeError(
-                f"{_name(dataset)} has its own {name}, which ringfeed never calls: it reads the "
-                f"files of {base.__name__}'s samples. Put what it does into the transform, the "
-                "target_transform or the samples, or use torch.utils.data.DataLoader"
-            )
-
-
-def _name(dataset: Any) -> str:
-    return f"{type(dataset).__module__}.{type(dataset).__qualname__}"

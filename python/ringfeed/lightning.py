@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import torch
 
+from ._dataset_parts import resolve
 from ._limits import DecodeLimits
-from .datasets import ImageFolder, resolve
+from .datasets import ImageFolder
 from .loader import DataLoader
 
 __all__ = ["ImageNetDataModule"]

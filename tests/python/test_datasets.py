@@ -19,7 +19,7 @@ from torchvision import transforms as v1
 from torchvision.datasets.folder import pil_loader
 
 import ringfeed
-from ringfeed.datasets import resolve
+from ringfeed._dataset_parts import resolve
 
 TO_TENSOR = v1.Compose([v1.CenterCrop(8), v1.ToTensor()])
 
