@@ -1,0 +1,297 @@
+"""The steps of a transform, one after the other, made into the plan that the core carries out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+
+from . import _ringfeed
+from ._transform_steps import ELSEWHERE, Step
+from .errors import UnsupportedTransform
+
+_Flavour = Literal["none", "to_tensor", "to_dtype"]
+_DTYPES: dict[torch.dtype, Literal["float32", "float16", "bfloat16", "uint8"]] = {
+    torch.float32: "float32",
+    torch.float16: "float16",
+    torch.bfloat16: "bfloat16",
+    torch.uint8: "uint8",
+}
+_HALVES = (torch.float16, torch.bfloat16)
+
+
+@dataclass
+class _Crop:
+    """RandomResizedCrop."""
+
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+
+    def __str__(self) -> str:
+        return (
+            f"random_resized_crop({self.size[0]}x{self.size[1]}, "
+            f"scale={self.scale[0]!r}..{self.scale[1]!r}, "
+            f"ratio={self.ratio[0]!r}..{self.ratio[1]!r})"
+        )
+
+
+@dataclass
+class _Resize:
+    """Resize, CenterCrop, or one after the other."""
+
+    resize: int | tuple[int, int] | None
+    crop: tuple[int, int] | None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return self.resize if self.crop is None and isinstance(self.resize, tuple) else self.crop
+
+    def __str__(self) -> str:
+        parts = []
+        if isinstance(self.resize, tuple):
+            parts.append(f"resize({self.resize[0]}x{self.resize[1]})")
+        elif self.resize is not None:
+            parts.append(f"resize({self.resize})")
+        if self.crop is not None:
+            parts.append(f"center_crop({self.crop[0]}x{self.crop[1]})")
+        return " ".join(parts)
+
+
+class Compiler:
+    """Takes the steps in their order and keeps what an image has become so far."""
+
+    def __init__(self) -> None:
+        self.geometry: _Crop | _Resize | None = None
+        self.flip: float = 0.0
+        self.tensor: str | None = None  # the step that made a tensor of the PIL image
+        self.tv_tensor = False  # that tensor is a tv_tensors.Image
+        self.dtype = torch.uint8
+        self.flavour: _Flavour = "none"
+        self.mean_std: tuple[list[float], list[float]] | None = None
+
+    def add(self, step: Step) -> None:
+        if step.kind is None:
+            step.refuse(f"ringfeed cannot do this. {ELSEWHERE}")
+        self.HANDLERS[step.kind](self, step)
+
+    def _nothing(self, step: Step) -> None:
+        """For images that are RGB, and values that stay as they are."""
+
+    def _to_pure_tensor(self, step: Step) -> None:
+        self.tv_tensor = False
+
+    def _before_geometry(self, step: Step) -> None:
+        if self.tensor is not None:
+            step.refuse(
+                f"it comes after {self.tensor}, and torchvision resizes a tensor otherwise than a "
+                f"PIL image: move it before {self.tensor}"
+            )
+        if self.flip:
+            step.refuse("it comes after RandomHorizontalFlip: move it before")
+
+    def _check_interpolation(self, step: Step) -> None:
+        interpolation = step.transform.interpolation
+        # An InterpolationMode, its name, or Pillow's number. antialias= does not matter: Pillow
+        # always antialiases, as torchvision's documentation says.
+        if getattr(interpolation, "value", interpolation) not in ("bilinear", 2):
+            step.refuse("ringfeed resizes bilinearly only: use InterpolationMode.BILINEAR")
+
+    def _random_resized_crop(self, step: Step) -> None:
+        self._before_geometry(step)
+        self._check_interpolation(step)
+        if self.geometry is not None:
+            step.refuse(f"it comes after {self.geometry}: keep one of the two")
+        scale, ratio = (
+            (float(low), float(high)) for low, high in (step.transform.scale, step.transform.ratio)
+        )
+        for name, (low, high) in (("scale", scale), ("ratio", ratio)):
+            if not 0 < low <= high < float("inf"):
+                step.refuse(f"{name} must be a range (min, max) with 0 < min <= max")
+        self.geometry = _Crop(step.pair(), scale, ratio)
+
+    def _resize(self, step: Step) -> None:
+        self._before_geometry(step)
+        self._check_interpolation(step)
+        if self.geometry is not None:
+            step.refuse(f"it comes after {self.geometry}: ringfeed resizes once, then crops")
+        if step.transform.max_size is not None:
+            step.refuse("ringfeed has no max_size: give size alone, and CenterCrop after it")
+        size = step.sizes()
+        self.geometry = _Resize(size[0] if len(size) == 1 else (size[0], size[1]), None)
+
+    def _center_crop(self, step: Step) -> None:
+        self._before_geometry(step)
+        if self.geometry is None:
+            self.geometry = _Resize(None, None)
+        if isinstance(self.geometry, _Crop) or self.geometry.crop is not None:
+            step.refuse(f"it comes after {self.geometry}: ringfeed crops once")
+        self.geometry.crop = step.pair()
+
+    def _random_horizontal_flip(self, step: Step) -> None:
+        if self.tensor is not None:
+            step.refuse(f"it comes after {self.tensor}: move it before, the values are the same")
+        if self.flip:
+            step.refuse("a second flip: keep one of the two")
+        self.flip = float(step.transform.p)
+        if not 0 <= self.flip <= 1:
+            step.refuse("p must be in [0, 1]")
+
+    def _make_tensor(self, step: Step) -> None:
+        if self.tensor is not None:
+            step.refuse(f"{self.tensor} has made a tensor already: leave this one out")
+        assert step.kind is not None
+        self.tensor = step.kind
+
+    def _to_tensor(self, step: Step) -> None:
+        self._make_tensor(step)
+        if torch.get_default_dtype() != torch.float32:
+            step.refuse(
+                f"it yields {torch.get_default_dtype()}, torch's default dtype at present: set it "
+                "back to torch.float32"
+            )
+        self.dtype, self.flavour = torch.float32, "to_tensor"
+
+    def _pil_to_tensor(self, step: Step) -> None:
+        self._make_tensor(step)
+
+    def _to_image(self, step: Step) -> None:
+        if self.tensor is None:
+            self._make_tensor(step)
+        self.tv_tensor = True
+
+    def _convert_image_dtype(self, step: Step) -> None:
+        # v1 divides by 255, v2 multiplies by 1/255: other bits in half of the values.
+        before = self.dtype
+        self._convert(step, step.transform.dtype, "to_dtype" if step.v2 else "to_tensor")
+        if not step.v2 and before == torch.uint8 != self.dtype:
+            self.tv_tensor = False  # v1's arithmetic loses the type, its Tensor.to keeps it
+
+    def _to_dtype(self, step: Step) -> None:
+        dtype = step.transform.dtype
+        if isinstance(dtype, dict):
+            from torchvision import tv_tensors
+
+            key = tv_tensors.Image if self.tv_tensor else torch.Tensor
+            if key not in dtype and "others" not in dtype:
+                step.refuse(f"its dtype has no entry for {key.__name__}: add one")
+            dtype = dtype[key] if key in dtype else dtype["others"]
+        self._convert(step, dtype, "to_dtype" if step.transform.scale else None)
+
+    def _convert(self, step: Step, dtype: torch.dtype | None, flavour: _Flavour | None) -> None:
+        if self.tensor is None:
+            step.refuse("it converts tensors, and this is still a PIL image: put ToImage() before")
+        if dtype is None or dtype == self.dtype:
+            return
+        if self.dtype == torch.uint8:
+            if flavour is None:
+                step.refuse("values 0 to 255 are not scaled: say scale=True")
+            if dtype != torch.float32 and dtype not in _HALVES:
+                step.refuse(f"ringfeed does not yield {dtype}: use torch.float32")
+            self.flavour = flavour
+        elif self.dtype != torch.float32 or dtype not in _HALVES:
+            step.refuse(
+                f"ringfeed does not convert {self.dtype} to {dtype}: leave it out, and give "
+                "DataLoader(dtype=...) what is wanted in the end"
+            )
+        self.dtype = dtype
+
+    def _normalize(self, step: Step) -> None:
+        if self.dtype == torch.uint8:
+            step.refuse(
+                "it needs float values: put ToTensor(), or ToImage() and "
+                "ToDtype(torch.float32, scale=True), before it"
+            )
+        if self.dtype in _HALVES:
+            step.refuse(
+                f"it would compute in {self.dtype}, which ringfeed does not reproduce: convert to "
+                f"torch.float32 before it, and use DataLoader(dtype={self.dtype})"
+            )
+        if self.mean_std is not None:
+            step.refuse("a second Normalize: put both into one")
+        self.tv_tensor &= step.v2
+        self.mean_std = step.channels("mean"), step.channels("std")
+        if 0.0 in self.mean_std[1]:
+            step.refuse("std must not be 0")
+
+    HANDLERS: ClassVar[dict[str, Callable[[Compiler, Step], None]]] = {
+        "RandomResizedCrop": _random_resized_crop,
+        "Resize": _resize,
+        "CenterCrop": _center_crop,
+        "RandomHorizontalFlip": _random_horizontal_flip,
+        "ToTensor": _to_tensor,
+        "PILToTensor": _pil_to_tensor,
+        "ToImage": _to_image,
+        "ConvertImageDtype": _convert_image_dtype,
+        "ToDtype": _to_dtype,
+        "Normalize": _normalize,
+        "ToPureTensor": _to_pure_tensor,
+        "RGB": _nothing,
+        "Identity": _nothing,
+    }
+
+    def finish(
+        self, dtype: torch.dtype | None, channels_last: bool, pillow13: bool
+    ) -> tuple[_ringfeed.Plan, torch.dtype, str]:
+        """The plan, the dtype it yields, and all of it in one line."""
+        if self.geometry is None or self.geometry.size is None:
+            raise UnsupportedTransform(
+                "the transform leaves images of different shapes, which make no batch: add "
+                "RandomResizedCrop(224), or Resize(256) and CenterCrop(224). Where all files have "
+                "one size, CenterCrop of that size changes nothing"
+            )
+        if self.tensor is None:
+            raise UnsupportedTransform(
+                "the transform ends with a PIL image: add ToTensor(), or ToImage() and "
+                "ToDtype(torch.float32, scale=True)"
+            )
+        dtype = self._output_dtype(dtype)
+        mean, std = self.mean_std or ([0.0] * 3, [1.0] * 3)
+        geometry, (height, width) = self.geometry, self.geometry.size
+        try:
+            plan = _ringfeed.Plan(
+                _ringfeed.RandomResizedCrop(height, width, geometry.scale, geometry.ratio)
+                if isinstance(geometry, _Crop)
+                else _ringfeed.ResizeCenterCrop(geometry.resize, height, width),
+                hflip=self.flip,
+                normalize=self.flavour,
+                mean=mean,
+                std=std,
+                dtype=_DTYPES[dtype],
+                channels_last=channels_last,
+                pillow13=pillow13,
+            )
+        except ValueError as error:
+            raise UnsupportedTransform(f"the transform, {geometry}: {error}") from error
+        text = [str(geometry)]
+        if self.flip:
+            text.append(f"hflip({self.flip!r})")
+        text.append(self.flavour)
+        if self.mean_std is not None:
+            text.append(f"normalize(mean={_short(mean)}, std={_short(std)})")
+        text += [_DTYPES[dtype], "channels_last" if channels_last else "contiguous"]
+        text.append("pillow>=13" if pillow13 else "pillow<13")
+        return plan, dtype, " ".join(text)
+
+    def _output_dtype(self, dtype: torch.dtype | None) -> torch.dtype:
+        if dtype is None or dtype == self.dtype:
+            return self.dtype
+        if self.dtype == torch.uint8:
+            raise UnsupportedTransform(
+                f"dtype={dtype}, but the transform yields torch.uint8: add "
+                "ToDtype(torch.float32, scale=True) to it"
+            )
+        if self.dtype != torch.float32 or dtype not in _HALVES:
+            hint = "torch.float32, torch.float16 and torch.bfloat16"
+            raise UnsupportedTransform(
+                f"dtype={dtype}, but the transform yields {self.dtype}: "
+                + (f"{hint} are possible" if self.dtype == torch.float32 else "leave dtype out")
+            )
+        return dtype
+
+
+def _short(values: list[float]) -> str:
+    return "(" + ", ".join(str(np.float32(value)) for value in values) + ")"
