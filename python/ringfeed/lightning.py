@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from ._dataset_parts import resolve
+from ._imagenet_folders import check_classes, check_ranks, split_folder
 from ._limits import DecodeLimits
 from .datasets import ImageFolder
 from .loader import DataLoader
@@ -67,39 +67,6 @@ def _val_recipe() -> Callable[[Any], Any]:
             transforms.Normalize(_MEAN, _STD),
         ]
     )
-
-
-def _listing(folder: str) -> str:
-    """What a message says of a folder's contents."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name + "/" * entry.is_dir() for entry in entries)
-    shown = ", ".join(names[:8]) or "nothing"
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def _check_split(root: str, split: str) -> str:
-    """The folder of `split`. Raises an OSError that says what was looked for and what is there."""
-    folder = os.path.join(root, split)
-    expected = "expected are data_root/train/CLASS/IMAGE and data_root/val/CLASS/IMAGE"
-    if not os.path.isdir(root):
-        parent = os.path.abspath(root)
-        while not os.path.isdir(parent):
-            parent = os.path.dirname(parent)
-        raise FileNotFoundError(
-            f"data_root {root!r} is not a folder; the nearest one above it, {parent!r}, holds"
-            f" {_listing(parent)}; {expected}"
-        )
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(
-            f"looked for the folder {folder!r}; {root!r} holds {_listing(root)}; {expected}"
-        )
-    with os.scandir(folder) as entries:
-        if not any(entry.is_dir() for entry in entries):
-            raise FileNotFoundError(
-                f"looked for a folder per class in {folder!r}, which holds {_listing(folder)};"
-                f" {expected}"
-            )
-    return folder
 
 
 class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
@@ -198,16 +165,17 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         compare what they found.
         """
         splits = ("train", "val") if stage in (None, "fit") else ("val",)
+        datasets: dict[str, ImageFolder] = {}
         failure: Exception | None = None
         try:
             for split in splits:
-                self._open(split)
-            if "train" in splits:
-                self._compare_classes()
+                datasets[split] = self._open(split)
+            if "train" in datasets:
+                check_classes(datasets["train"].classes, datasets["val"].classes)
         except (OSError, ValueError) as error:
             failure = error
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            self._compare_ranks(splits, failure)
+            check_ranks(datasets, failure)
         if failure is not None:
             raise failure
 
@@ -239,53 +207,17 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._drawn_seed = state_dict.get("seed")
 
-    def _open(self, split: str) -> None:
-        if getattr(self, f"{split}_dataset") is not None:
-            return
-        # A shell does not see what a YAML file says.
-        folder = _check_split(os.path.expanduser(self.hparams.data_root), split)
-        transform = getattr(self, f"{split}_transform")
-        if transform is None:
-            transform = _train_recipe() if split == "train" else _val_recipe()
-        setattr(self, f"{split}_dataset", ImageFolder(folder, transform))
-
-    def _compare_classes(self) -> None:
-        """Labels are places in the list of classes: a class more or less shifts them."""
-        assert self.train_dataset is not None and self.val_dataset is not None
-        train, val = set(self.train_dataset.classes), set(self.val_dataset.classes)
-        if train != val:
-            differing = sorted(train ^ val)
-            name = differing[0]
-            raise ValueError(
-                f"the labels of train and val do not agree: {len(train)} and {len(val)} classes,"
-                f" {len(differing)} in one alone, such as {name!r} in"
-                f" {'train' if name in train else 'val'}"
-            )
-
-    def _compare_ranks(self, splits: tuple[str, ...], failure: Exception | None) -> None:
-        """Raises on every rank where ranks differ, and where another rank found no dataset."""
-        mine: dict[str, Any] = {"failure": str(failure) if failure is not None else None}
-        if failure is None:
-            for split in splits:
-                dataset = getattr(self, f"{split}_dataset")
-                mine[split] = (resolve(dataset).native.fingerprint, len(dataset))
-        ranks: list[Any] = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(ranks, mine)
-        if failure is not None:
-            return
-        for rank, found in enumerate(ranks):
-            if found["failure"] is not None:
-                raise RuntimeError(f"rank {rank} has no dataset: {found['failure']}")
-        for split in splits:
-            fingerprint, count = ranks[0][split]
-            for rank, found in enumerate(ranks):
-                if found[split] != (fingerprint, count):
-                    folder = os.path.join(self.hparams.data_root, split)
-                    raise RuntimeError(
-                        f"the ranks do not see the same files in {folder!r}: {count} images on"
-                        f" rank 0, {found[split][1]} on rank {rank}"
-                        + (" under other names" if found[split][1] == count else "")
-                    )
+    def _open(self, split: str) -> ImageFolder:
+        dataset = getattr(self, f"{split}_dataset")
+        if dataset is None:
+            # A shell does not see what a YAML file says.
+            folder = split_folder(os.path.expanduser(self.hparams.data_root), split)
+            transform = getattr(self, f"{split}_transform")
+            if transform is None:
+                transform = _train_recipe() if split == "train" else _val_recipe()
+            dataset = ImageFolder(folder, transform)
+            setattr(self, f"{split}_dataset", dataset)
+        return dataset
 
     def _seed(self) -> int | None:
         if self.hparams.seed is not None:
