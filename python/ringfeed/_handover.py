@@ -4,7 +4,7 @@ Python raises KeyboardInterrupt where a function begins and after a call, with w
 nobody's hands. It does not raise it between a `for` loop's step and the store, nor among plain
 stores, nor as __next__() returns to a `for` loop. Therefore:
 
-- An iterator of others is advanced by `for` alone, and what it gives stays in a `Slot` until the
+- An iterator of others is advanced by `for` alone, and what it gives stays in a `Pending` until the
   next step has it.
 - What next() gives stays among a `Handover`'s offers until plain stores and the return are left.
 - Each step between can be done again.
@@ -20,12 +20,12 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 NOTHING = object()
-"""What an empty slot holds."""
+"""What `Pending` holds when it is empty."""
 END = StopIteration()
-"""What a slot holds when its iterator has ended."""
+"""What it holds when its iterator has ended."""
 
 
-class Slot:
+class Pending:
     """Holds what an iterator has given until it is passed on, which empties the slot:
     `item = NOTHING`, with no call after the stores that pass it on."""
 

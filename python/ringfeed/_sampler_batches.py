@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler
 
-from ._handover import END, NOTHING, Slot, for_loop
+from ._handover import END, NOTHING, Pending, for_loop
 from ._resolved import Resolved
 
 
-class SamplerBatches(Slot):
+class SamplerBatches(Pending):
     """Gives a sampler's batches to the core, one a call, on the thread of next().
 
     It keeps a checksum of the indices, so that a resumed epoch can tell whether a sampler repeats

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ._handover import END, NOTHING, Handover, Offer, Slot, for_loop
+from ._handover import END, NOTHING, Handover, Offer, Pending, for_loop
 
 Batch = Any
 
@@ -22,7 +22,7 @@ class _Given(NamedTuple):
     """The loader's own since then."""
 
 
-class _Record(Slot):
+class _Record(Pending):
     """Its item is a batch of the loader's that is not copied yet, or the error in its place: the
     loader is past it, and `given.ahead` does not say so yet."""
 
