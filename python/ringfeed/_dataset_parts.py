@@ -47,11 +47,11 @@ def resolve(dataset: Any) -> Source:
     indices = None
     for chosen in reversed(subsets):
         within = np.arange(len(native), dtype=np.uint32) if indices is None else indices
-        indices = within[_checked_indices(chosen, len(within))]
+        indices = within[_subset_entries(chosen, len(within))]
     return Source(native, indices, dataset.transform, dataset.target_transform)
 
 
-def _checked_indices(indices: Any, length: int) -> NDArray[np.int64]:
+def _subset_entries(indices: Any, length: int) -> NDArray[np.int64]:
     """A Subset's indices, negative ones resolved as a list does."""
     array = np.asarray(indices)
     if array.size == 0:

@@ -29,9 +29,9 @@ class SamplerBatches(Pending):
         """`batches`: lists of indices of `resolved`."""
         self._batches = for_loop(batches)
         self._resolved = resolved
-        self._given = 0, 0
-        """How many samples have been given, and their checksum."""
-        self._checksums = deque([self._given])  # after each batch that is not consumed
+        self._handed = 0, 0
+        """How many samples have been handed on, and their checksum."""
+        self._checksums = deque([self._handed])  # after each batch that is not consumed
 
     @property
     def ended(self) -> bool:
@@ -41,9 +41,9 @@ class SamplerBatches(Pending):
     def skip_batches(self, samples: int) -> int:
         """Goes past what an earlier run consumed: how many batches. ValueError within a batch."""
         skipped = 0
-        while self._given[0] < samples and self() is not None:
+        while self._handed[0] < samples and self() is not None:
             skipped += 1
-        if self._given[0] > samples:
+        if self._handed[0] > samples:
             raise ValueError(
                 f"the state was taken after {samples} samples, which is within a batch of this "
                 "batch_sampler: resume with the batch sizes that were saved"
@@ -54,16 +54,16 @@ class SamplerBatches(Pending):
     def skip_samples(self, samples: int, indices: Iterator[Any]) -> None:
         """The same for `indices` of which the batches have yet to be made."""
         if samples:
-            skipped = checked_indices(
+            skipped = indices_of_batch(
                 list(itertools.islice(indices, samples)), self._resolved.length
             )
-            self._given = self._given_with(skipped)
+            self._handed = self._handed_with(skipped)
         self._check_skipped(samples)
 
     def _check_skipped(self, samples: int) -> None:
-        if self._given[0] < samples:
+        if self._handed[0] < samples:
             raise ValueError(
-                f"the sampler ends after {self._given[0]} samples, before the {samples} that "
+                f"the sampler ends after {self._handed[0]} samples, before the {samples} that "
                 "the state counts: it is not the order that was saved"
             )
 
@@ -81,22 +81,22 @@ class SamplerBatches(Pending):
             return None
         indices = self._indices()
         entries = self._resolved.entries(indices)
-        given = self._given_with(indices)
+        handed = self._handed_with(indices)
         # No call from here to the core's hands.
-        self._given = given
+        self._handed = handed
         self.item = NOTHING
         return entries
 
     def _indices(self) -> NDArray[np.int64]:
-        return checked_indices(self.item, self._resolved.length)
+        return indices_of_batch(self.item, self._resolved.length)
 
-    def _given_with(self, indices: NDArray[np.int64]) -> tuple[int, int]:
-        samples, checksum = self._given
+    def _handed_with(self, indices: NDArray[np.int64]) -> tuple[int, int]:
+        samples, checksum = self._handed
         return samples + len(indices), zlib.crc32(indices.data, checksum)
 
     def _note_checksum(self) -> None:
-        if self._checksums[-1] is not self._given:
-            self._checksums.append(self._given)
+        if self._checksums[-1] is not self._handed:
+            self._checksums.append(self._handed)
 
     def checksum_after(self, samples: int) -> int:
         """Of the first `samples` of them; earlier ones are forgotten."""
@@ -106,7 +106,7 @@ class SamplerBatches(Pending):
         return self._checksums[0][1]
 
 
-def checked_indices(batch: Any, length: int) -> NDArray[np.int64]:
+def indices_of_batch(batch: Any, length: int) -> NDArray[np.int64]:
     """A batch's indices, negative ones resolved as a list does."""
     if isinstance(batch, torch.Tensor):
         batch = batch.tolist()
