@@ -18,9 +18,9 @@ def core_loader(resolved: Resolved, batch_size: int, options: dict[str, Any]) ->
     """
     arguments = dict(options)
     # A sampler's indices go through a Subset in Python, which gives entries of the whole dataset.
-    indices = resolved.source.indices if arguments.pop("own_order") else None
+    indices = resolved.parts.indices if arguments.pop("own_order") else None
     return _ringfeed.Loader(
-        resolved.source.native,
+        resolved.parts.index,
         resolved.recipe.plan,
         batch_size=batch_size,
         indices=indices,
@@ -34,7 +34,7 @@ def load_truncated() -> bool:
     return image_file is not None and bool(image_file.LOAD_TRUNCATED_IMAGES)
 
 
-def stop_in_background(native: _ringfeed.Loader, process: int) -> None:
+def stop_in_background(core: _ringfeed.Loader, process: int) -> None:
     """Stops a core loader of `process` that may be reading. Its end waits for reads in flight, so
     it is left to a thread that nobody waits for. In a forked child there is nothing to end."""
     if os.getpid() != process:
@@ -43,6 +43,6 @@ def stop_in_background(native: _ringfeed.Loader, process: int) -> None:
         return  # all loaders are stopped, and Python 3.11 would wait for ever for a thread to start
     try:
         # Not threading.Thread, whose start() keeps for ever what a KeyboardInterrupt hits in it.
-        _thread.start_new_thread(native.stop, ())
+        _thread.start_new_thread(core.stop, ())
     except RuntimeError:
         pass  # no thread can be had: the loader's own end stops it

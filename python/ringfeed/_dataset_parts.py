@@ -22,17 +22,17 @@ _ACCEPTED = (
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetParts:
     """What a loader needs of a dataset."""
 
-    native: _ringfeed.Dataset
+    index: _ringfeed.Dataset
     indices: NDArray[np.uint32] | None
-    """Entries of `native` to use, in this order, shape [n]; None: all."""
+    """Entries of `index` to use, in this order, shape [n]; None: all."""
     transform: Any
     target_transform: Callable[[int], Any] | None
 
 
-def resolve(dataset: Any) -> Source:
+def resolve(dataset: Any) -> DatasetParts:
     """What `dataset` reads, as it is at this moment: changed samples and transforms count.
 
     Raises TypeError for a dataset that ringfeed cannot read, ValueError for one that loads or
@@ -43,12 +43,12 @@ def resolve(dataset: Any) -> Source:
         _check_own_methods(dataset, torch.utils.data.Subset)
         subsets.append(dataset.indices)
         dataset = dataset.dataset
-    native = _native(dataset)
+    index = _checked_index(dataset)
     indices = None
     for chosen in reversed(subsets):
-        within = np.arange(len(native), dtype=np.uint32) if indices is None else indices
+        within = np.arange(len(index), dtype=np.uint32) if indices is None else indices
         indices = within[_subset_entries(chosen, len(within))]
-    return Source(native, indices, dataset.transform, dataset.target_transform)
+    return DatasetParts(index, indices, dataset.transform, dataset.target_transform)
 
 
 def _subset_entries(indices: Any, length: int) -> NDArray[np.int64]:
@@ -68,7 +68,7 @@ def _subset_entries(indices: Any, length: int) -> NDArray[np.int64]:
     return found % length
 
 
-def _native(dataset: Any) -> _ringfeed.Dataset:
+def _checked_index(dataset: Any) -> _ringfeed.Dataset:
     if isinstance(dataset, FileDataset):
         _check_own_methods(dataset, FileDataset)
         return index_of(dataset)

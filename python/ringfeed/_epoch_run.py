@@ -40,10 +40,10 @@ class EpochRun:
     made again, of the same memory.
     """
 
-    def __init__(self, request: EpochRequest, native: _ringfeed.Loader | None) -> None:
-        """`native` None: there is nothing to load."""
+    def __init__(self, request: EpochRequest, core: _ringfeed.Loader | None) -> None:
+        """`core` None: there is nothing to load."""
         start, recipe = request.start, request.resolved.recipe
-        target_transform = request.resolved.source.target_transform
+        target_transform = request.resolved.parts.target_transform
         self.start = start
         self.given = Given(start.positions, start.beyond)
         self._sampler = request.batches.of_sampler
@@ -51,11 +51,11 @@ class EpochRun:
         self._checked = request.batches.checked
         self._rank, self._world_size = request.rank, request.world_size
         self._keep_core = request.keep_core
-        self._native = native
+        self._core = core
         self._epoch = (
             None
-            if native is None
-            else native.epoch(start.epoch, start.positions, start.beyond, self._sampler)
+            if core is None
+            else core.epoch(start.epoch, start.positions, start.beyond, self._sampler)
         )
         self._make = partial(
             _tensors.sample if request.one_by_one else _tensors.batch,
@@ -64,7 +64,7 @@ class EpochRun:
             pinned=request.pinned,
         )
         self._calls_back = target_transform is not None
-        self._ended = native is None
+        self._ended = core is None
         self._stopped = False
         self._last_progress = start
         self._last_stats: dict[str, Any] = {}
@@ -115,15 +115,15 @@ class EpochRun:
 
     def stats(self) -> dict[str, Any]:
         """The core's figures, also when it has been let go."""
-        if self._native is None:
+        if self._core is None:
             return self._last_stats
-        return {**self._native.stats(), "memory_bound": self._native.memory_bound}
+        return {**self._core.stats(), "memory_bound": self._core.memory_bound}
 
     def stop(self) -> None:
         """Ends it; a next() that waits gets None. Any thread."""
         self._stopped = True
-        if (native := self._native) is not None:
-            native.stop()
+        if (core := self._core) is not None:
+            core.stop()
 
     def release(self) -> None:
         """Lets go of the core, keeping what state and stats need. Waits for no I/O."""
@@ -132,7 +132,7 @@ class EpochRun:
         if os.getpid() == self._process:
             self._last_progress = self.progress()
             self._last_stats = self.stats()
-        native, self._native, self._epoch = self._native, None, None
+        core, self._core, self._epoch = self._core, None, None
         self._sampler = None  # and with it what the sampler's iterator holds
-        if native is not None and not self.finished and not self._keep_core:
-            stop_in_background(native, self._process)
+        if core is not None and not self.finished and not self._keep_core:
+            stop_in_background(core, self._process)

@@ -63,7 +63,7 @@ def check_ranks(datasets: Mapping[str, ImageFolder], failure: Exception | None) 
     `datasets`: this rank's, by split. `failure`: why this rank has none.
     """
     mine = {
-        split: (resolve(dataset).native.fingerprint, len(dataset))
+        split: (resolve(dataset).index.fingerprint, len(dataset))
         for split, dataset in datasets.items()
     }
     ranks: list[Any] = [None] * torch.distributed.get_world_size()

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Subset
 
-from ._dataset_parts import Source, resolve
+from ._dataset_parts import DatasetParts, resolve
 from .transforms import Recipe, compile_transform
 
 
@@ -23,31 +23,31 @@ class Resolved:
     in place is not."""
 
     stamp: tuple[Any, ...]
-    source: Source
+    parts: DatasetParts
     recipe: Recipe
 
     @property
     def length(self) -> int:
-        indices = self.source.indices
-        return len(self.source.native) if indices is None else len(indices)
+        indices = self.parts.indices
+        return len(self.parts.index) if indices is None else len(indices)
 
     def entries(self, indices: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Where in the whole dataset the samples of these indices, none negative, are."""
-        chosen = self.source.indices
+        chosen = self.parts.indices
         return indices.astype(np.uint32) if chosen is None else chosen[indices]
 
     @cached_property
     def fingerprint(self) -> str:
         """Of classes, names and order; of a Subset its indices too."""
-        whole = f"{self.source.native.fingerprint:016x}"
-        indices = self.source.indices
+        whole = f"{self.parts.index.fingerprint:016x}"
+        indices = self.parts.indices
         return whole if indices is None else f"{whole}-{zlib.crc32(indices.data):08x}"
 
     @cached_property
     def description(self) -> str:
-        native = self.source.native
-        part = "" if self.source.indices is None else f"{self.length} of "
-        return f"{part}{len(native)} images in {native.root or 'a list'}"
+        index = self.parts.index
+        part = "" if self.parts.indices is None else f"{self.length} of "
+        return f"{part}{len(index)} images in {index.root or 'a list'}"
 
 
 def resolve_dataset(
@@ -66,17 +66,17 @@ def resolve_dataset(
         base = base.dataset
     names = ("transform", "target_transform", "samples")
     try:
-        parts = tuple(vars(base).get(name) for name in names)
-        stamp = (dataset, len(dataset), *nested, *parts, dtype, channels_last, pillow)
+        attributes = (vars(base).get(name) for name in names)
+        stamp = (dataset, len(dataset), *nested, *attributes, dtype, channels_last, pillow)
     except TypeError:  # no attributes or no length: for resolve() to refuse
         stamp = ()
     if before is not None and stamp and _same(before.stamp, stamp):
         return before
-    source = resolve(dataset)
+    parts = resolve(dataset)
     recipe = compile_transform(
-        source.transform, dtype=dtype, channels_last=channels_last, pillow=pillow
+        parts.transform, dtype=dtype, channels_last=channels_last, pillow=pillow
     )
-    return Resolved(stamp, source, recipe)
+    return Resolved(stamp, parts, recipe)
 
 
 def _same(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:

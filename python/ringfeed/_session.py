@@ -32,19 +32,19 @@ class Session:
 
     def prepare(self, request: EpochRequest) -> EpochRun:
         """A run that is not the latest yet. After a KeyboardInterrupt call it again."""
-        native = None
+        core = None
         # Only now: torch too reads a sampler after it has drawn the base seed.
         first = request.batches.first_size()
         if first:
-            native = self._core(request, request.batches.size or first)
-        return EpochRun(request, native)
+            core = self._core_for(request, request.batches.size or first)
+        return EpochRun(request, core)
 
     def begin(self, run: EpochRun) -> None:
         """`run` is the latest from now on."""
         self._runs.add(run)
         self.epochs.begin(run)
 
-    def _core(self, request: EpochRequest, batch_size: int) -> _ringfeed.Loader:
+    def _core_for(self, request: EpochRequest, batch_size: int) -> _ringfeed.Loader:
         """A core loader; the kept one if nothing has changed."""
         key = (os.getpid(), request.resolved, batch_size, request.core_options)
         if self._kept is not None and self._kept[0] == key:
@@ -52,10 +52,10 @@ class Session:
         self.drop_core()
         # Without persistent_workers each epoch pays for new threads and fresh memory: 0.5 ms of CPU
         # here, and until the first batch 160 ms more at most (64 photos, 2 busy cores).
-        native = core_loader(request.resolved, batch_size, request.core_options)
+        core = core_loader(request.resolved, batch_size, request.core_options)
         if request.keep_core:
-            self._kept = key, native
-        return native
+            self._kept = key, core
+        return core
 
     def drop_core(self) -> None:
         """Ends the threads that are kept for the next epoch."""

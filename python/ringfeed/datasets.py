@@ -89,7 +89,7 @@ class _Column(Sequence[T], Generic[T]):
 
 
 class FileDataset(torch.utils.data.Dataset[tuple[Any, Any]]):
-    """A map-style dataset over a native index; what ImageFolder and ImageList share."""
+    """A map-style dataset over an index of the core; what ImageFolder and ImageList share."""
 
     def __init__(
         self, transform: Transform | None, target_transform: Callable[[int], Any] | None

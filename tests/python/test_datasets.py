@@ -56,10 +56,10 @@ def photos(tmp_path):
     return str(root)
 
 
-def entries(source):
+def entries(parts):
     """(path, label) of every entry a loader would read, in order."""
-    indices = range(len(source.native)) if source.indices is None else source.indices.tolist()
-    return [(source.native.path(i), source.native.label(i)) for i in indices]
+    indices = range(len(parts.index)) if parts.indices is None else parts.indices.tolist()
+    return [(parts.index.path(i), parts.index.label(i)) for i in indices]
 
 
 TREES = {
@@ -193,7 +193,7 @@ def test_a_copy_reads_the_same_files(photos, make):
     for other in (copy.copy(dataset), copy.deepcopy(dataset), pickle.loads(pickle.dumps(dataset))):
         assert list(other.samples) == list(dataset.samples)
         assert vars(other).keys() == vars(dataset).keys()
-        assert resolve(other).native.fingerprint == resolve(dataset).native.fingerprint
+        assert resolve(other).index.fingerprint == resolve(dataset).index.fingerprint
 
 
 def test_a_pickled_folder_takes_no_room_for_its_samples(tmp_path):
@@ -263,17 +263,17 @@ def test_torchvisions_folder_is_read_and_not_listed(photos, monkeypatch):
     for name in ("scandir", "listdir", "walk"):
         monkeypatch.setattr(os, name, None)
     os.rename(photos, photos + ".away")
-    source = resolve(dataset)
-    assert source.indices is None
-    assert entries(source) == dataset.samples
-    assert source.transform is TO_TENSOR and source.target_transform is str
+    parts = resolve(dataset)
+    assert parts.indices is None
+    assert entries(parts) == dataset.samples
+    assert parts.transform is TO_TENSOR and parts.target_transform is str
 
 
 @pytest.mark.parametrize("spelling", range(5))
 def test_a_folder_has_one_fingerprint_whoever_listed_it(photos, spelling):
     root = list(spellings(photos))[spelling]
-    prints = {resolve(f(root)).native.fingerprint for f in (tv.ImageFolder, ringfeed.ImageFolder)}
-    assert prints == {resolve(ringfeed.ImageFolder(photos)).native.fingerprint}
+    prints = {resolve(f(root)).index.fingerprint for f in (tv.ImageFolder, ringfeed.ImageFolder)}
+    assert prints == {resolve(ringfeed.ImageFolder(photos)).index.fingerprint}
 
 
 def test_imagenet_is_read_as_the_folder_of_its_split(photos, tmp_path):
@@ -284,10 +284,10 @@ def test_imagenet_is_read_as_the_folder_of_its_split(photos, tmp_path):
     torch.save((names, ["cat"]), root / "meta.bin")
     dataset = tv.ImageNet(str(root), "val", transform=TO_TENSOR)
     assert dataset.classes == list(names.values())
-    source = resolve(dataset)
-    assert entries(source) == dataset.samples and source.transform is TO_TENSOR
+    parts = resolve(dataset)
+    assert entries(parts) == dataset.samples and parts.transform is TO_TENSOR
     folder = resolve(ringfeed.ImageFolder(root / "val"))
-    assert source.native.fingerprint == folder.native.fingerprint
+    assert parts.index.fingerprint == folder.index.fingerprint
 
 
 def test_changed_samples_and_transforms_are_honoured(photos):
@@ -295,9 +295,9 @@ def test_changed_samples_and_transforms_are_honoured(photos):
     dataset.samples = [(path, label + 100) for path, label in dataset.samples[::-2]]
     dataset.samples.append((Path(photos, "cat", "b.png"), np.int32(-5)))
     dataset.transform = TO_TENSOR
-    source = resolve(dataset)
-    assert entries(source) == [(os.fspath(path), label) for path, label in dataset.samples]
-    assert source.transform is TO_TENSOR
+    parts = resolve(dataset)
+    assert entries(parts) == [(os.fspath(path), label) for path, label in dataset.samples]
+    assert parts.transform is TO_TENSOR
 
 
 class Merged(tv.ImageFolder):
@@ -343,11 +343,11 @@ def test_subsets_are_the_entries_that_torch_would_read(photos, folder, indices):
     dataset = base = folder(photos, lambda image: image, lambda target: -target)
     for chosen in indices:
         dataset = Subset(dataset, chosen)
-    source = resolve(dataset)
-    assert source.indices.dtype == np.uint32 and source.indices.shape == (len(dataset),)
-    assert source.transform is base.transform and source.target_transform is base.target_transform
-    assert len(source.native) == 5
-    paths = [path for path, _ in entries(source)]
+    parts = resolve(dataset)
+    assert parts.indices.dtype == np.uint32 and parts.indices.shape == (len(dataset),)
+    assert parts.transform is base.transform and parts.target_transform is base.target_transform
+    assert len(parts.index) == 5
+    paths = [path for path, _ in entries(parts)]
     colours = [int(Image.open(path).getpixel((0, 0))[0]) for path in paths]
     assert colours == [dataset[i][0].getpixel((0, 0))[0] for i in range(len(dataset))]
 
