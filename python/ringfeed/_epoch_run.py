@@ -114,10 +114,10 @@ class EpochRun:
         return Progress(self.start.epoch, positions, tuple(beyond), checksum, self._rank)
 
     def stats(self) -> dict[str, Any]:
-        """The core's figures, also when it has been let go."""
-        if self._core is None:
+        """The core's figures, also when it has been let go. Any thread."""
+        if (core := self._core) is None:
             return self._last_stats
-        return {**self._core.stats(), "memory_bound": self._core.memory_bound}
+        return {**core.stats(), "memory_bound": core.memory_bound}
 
     def stop(self) -> None:
         """Ends it; a next() that waits gets None. Any thread."""

@@ -374,6 +374,21 @@ def test_stats_and_close_from_another_thread(images):
     assert list(batches) == []
 
 
+def test_stats_may_be_asked_while_the_iterator_lets_go_of_the_core(images):
+    loader = DataLoader(images, 4)
+    run = loader._session.prepare(loader._make_request())
+
+    class Core:
+        memory_bound = 7
+
+        def stats(self):
+            run._core = None  # release() on the iterator's thread, between two steps of this one
+            return {}
+
+    run._core = Core()
+    assert run.stats() == {"memory_bound": 7}
+
+
 def test_draws_tell_every_crop_and_flip(folder):
     seed = random.randrange(1 << 32)
     print("seed", seed)
