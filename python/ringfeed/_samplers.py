@@ -14,8 +14,8 @@ class OwnOrder:
 
     It is what `loader.sampler` holds when the caller gave no sampler: Lightning looks at its type
     and length, and calls its set_epoch(). It refers to no loader: the loader looks for calls
-    (`set_epoch_calls`). So copies, pickles and loaders made again from a loader's attributes need
-    nothing done to them.
+    (`set_epoch_calls`). So pickles and loaders made again from a loader's attributes need nothing
+    done to them.
     """
 
     def _init_share(self, rank: int | None, world_size: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import warnings
 import weakref
@@ -416,7 +417,12 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         state = dict(vars(self))
         # What belongs to this process and is not copied.
         del state["_cached"], state["_iterator_ref"]
-        state["_session"] = self._session.epochs
+        # A copy goes its own way from here on. A sampler of the caller's stays shared, as in torch.
+        state["_session"] = copy.copy(self._session.epochs)
+        if self._own_order:
+            own = state["sampler"] = copy.copy(self.sampler)
+            if self.batch_size is not None:
+                state["batch_sampler"] = BatchSampler(own, self.batch_size, self.drop_last)
         if self.num_workers == _arguments.resolve_workers(self._requested_workers):
             state["num_workers"] = None  # each process knows its own cores
         return state

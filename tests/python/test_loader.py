@@ -320,7 +320,7 @@ def test_stats_and_repr_say_what_there_is(images):
 
 
 @pytest.mark.parametrize(
-    "copier", [copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))]
+    "copier", [copy.copy, copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))]
 )
 def test_a_copy_goes_on_where_the_loader_stands(images, copier):
     loader = DataLoader(images, 4, shuffle=True, generator=torch.Generator().manual_seed(3))
@@ -332,6 +332,9 @@ def test_a_copy_goes_on_where_the_loader_stands(images, copier):
     assert order_of(other) == order_of(loader)
     other.sampler.set_epoch(0)
     assert order_of(other) != order_of(loader)
+    other.set_epoch(9)
+    assert loader.state_dict()["epoch"] == 3 and other.state_dict()["epoch"] == 9
+    assert other.batch_sampler.sampler is other.sampler
 
 
 def test_it_goes_to_a_spawned_process(images):
