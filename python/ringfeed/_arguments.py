@@ -82,17 +82,17 @@ def check_own(
             f"prefetch_factor must be at least 1, not {prefetch_factor}: it counts the batches "
             "that may be ready ahead"
         )
-    if seed is not None and not 0 <= _whole("seed", seed) < 1 << 64:
+    if seed is not None and not 0 <= _whole("seed", seed) < 2**64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     check_shares(rank, world_size)
-    if memory_limit is not None and _whole("memory_limit, in bytes,", memory_limit) <= 0:
-        raise ValueError(f"memory_limit must be a number of bytes, or None, not {memory_limit}")
+    for name, size in ("memory_limit", memory_limit), ("read_ahead_bytes", read_ahead_bytes):
+        if size is not None and not 1 <= _whole(f"{name}, in bytes,", size) < 2**64:
+            raise ValueError(f"{name} must be in [1, 2**64) bytes, or None, not {size}")
     if reader not in _ringfeed.reader_names:
-        raise ValueError(f"reader must be one of {_ringfeed.reader_names}, not {reader!r}")
+        *names, last = (f'"{name}"' for name in _ringfeed.reader_names)
+        raise ValueError(f"reader must be {', '.join(names)} or {last}, not {reader!r}")
     if limits is not None and not isinstance(limits, DecodeLimits):
         raise TypeError(f"limits must be a ringfeed.DecodeLimits or None, not {limits!r}")
-    if read_ahead_bytes is not None and _whole("read_ahead_bytes", read_ahead_bytes) <= 0:
-        raise ValueError(f"read_ahead_bytes must be positive, or None, not {read_ahead_bytes}")
     if depth is not None and not 1 <= _whole("depth", depth) <= MOST_FILES:
         raise ValueError(f"depth must be in [1, {MOST_FILES}], or None, not {depth}")
 
