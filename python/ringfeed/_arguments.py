@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from torch.utils.data import (
@@ -14,22 +13,16 @@ from torch.utils.data import (
 
 from . import _ringfeed
 from ._limits import DecodeLimits
+from ._numbers import whole
 
 # The core's limits, met here so that the constructor says so.
 MOST_WORKERS = 1024
 MOST_FILES = 16384
 
 
-def _whole(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-
-
 def resolve_workers(num_workers: int | None) -> int:
     """Decode threads; None or 0: the cores this process may use. Torch refuses negative ones."""
-    if num_workers and _whole("num_workers", num_workers) > MOST_WORKERS:
+    if num_workers and whole("num_workers", num_workers) > MOST_WORKERS:
         raise ValueError(f"num_workers must be at most {MOST_WORKERS}, not {num_workers}")
     return num_workers or _ringfeed.usable_cores()
 
@@ -77,23 +70,23 @@ def check_own(
     depth: int | None,
 ) -> None:
     """Raises ValueError or TypeError, naming the argument."""
-    if prefetch_factor is not None and _whole("prefetch_factor", prefetch_factor) < 1:
+    if prefetch_factor is not None and whole("prefetch_factor", prefetch_factor) < 1:
         raise ValueError(
             f"prefetch_factor must be at least 1, not {prefetch_factor}: it counts the batches "
             "that may be ready ahead"
         )
-    if seed is not None and not 0 <= _whole("seed", seed) < 2**64:
+    if seed is not None and not 0 <= whole("seed", seed) < 2**64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     check_shares(rank, world_size)
     for name, size in ("memory_limit", memory_limit), ("read_ahead_bytes", read_ahead_bytes):
-        if size is not None and not 1 <= _whole(f"{name}, in bytes,", size) < 2**64:
+        if size is not None and not 1 <= whole(f"{name}, in bytes,", size) < 2**64:
             raise ValueError(f"{name} must be in [1, 2**64) bytes, or None, not {size}")
     if reader not in _ringfeed.reader_names:
         *names, last = (f'"{name}"' for name in _ringfeed.reader_names)
         raise ValueError(f"reader must be {', '.join(names)} or {last}, not {reader!r}")
     if limits is not None and not isinstance(limits, DecodeLimits):
         raise TypeError(f"limits must be a ringfeed.DecodeLimits or None, not {limits!r}")
-    if depth is not None and not 1 <= _whole("depth", depth) <= MOST_FILES:
+    if depth is not None and not 1 <= whole("depth", depth) <= MOST_FILES:
         raise ValueError(f"depth must be in [1, {MOST_FILES}], or None, not {depth}")
 
 
@@ -103,9 +96,9 @@ def check_shares(rank: int | None, world_size: int | None) -> None:
         raise ValueError(f"{given}= is given without {missing}=: give both or neither")
     if rank is None or world_size is None:
         return
-    if _whole("world_size", world_size) < 1:
+    if whole("world_size", world_size) < 1:
         raise ValueError(f"world_size must be at least 1, not {world_size}")
-    if not 0 <= _whole("rank", rank) < world_size:
+    if not 0 <= whole("rank", rank) < world_size:
         raise ValueError(f"rank must be in [0, world_size), and {rank} is not in [0, {world_size})")
 
 

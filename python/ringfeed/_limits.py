@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, fields
 
 from . import _ringfeed
+from ._numbers import whole
 
 _DEFAULT = _ringfeed.default_limits
 _MOST = {
@@ -40,11 +40,8 @@ class DecodeLimits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            name, value = field.name, getattr(self, field.name)
-            try:
-                value = operator.index(value)
-            except TypeError:
-                raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+            name = field.name
+            value = whole(name, getattr(self, name))
             if not 1 <= value <= _MOST[name]:
                 raise ValueError(f"{name} must be in [1, {_MOST[name]}], not {value}")
             object.__setattr__(self, name, value)
