@@ -70,26 +70,26 @@ class EpochRun:
         self._last_stats: dict[str, Any] = {}
         self._process = os.getpid()
 
-    def make_offers(self) -> tuple[BatchOffer, ...]:
-        """The next batch or error, and the same again until it is accepted. Empty at the end and
+    def make_offer(self) -> BatchOffer | None:
+        """The next batch or error, and the same again until it is accepted. None at the end and
         after stop()."""
         if self._epoch is None:
-            return ()
+            return None
         batch = None
         try:
             batch = self._epoch.next(keep=True)
             if batch is not None:
-                return (BatchOffer(self._make(batch)),)
+                return BatchOffer(self._make(batch))
         except Exception as error:
             if batch is not None:
                 if self._calls_back:  # an error of target_transform's: the batch's
-                    return (BatchOffer(error=error),)
+                    return BatchOffer(error=error)
             elif self._epoch.offers:
-                return (BatchOffer(error=error, counts=isinstance(error, LoadError)),)
+                return BatchOffer(error=error, counts=isinstance(error, LoadError))
             raise  # a timeout's or a signal handler's: the next call finds out for itself
         pulled_all = self._sampler is not None and self._sampler.ended
         self._ended = self._ended or (pulled_all and not self._stopped)
-        return ()
+        return None
 
     def accept(self, offer: BatchOffer) -> None:
         """The core goes on, and the offer is complete. Called again it changes nothing."""

@@ -58,11 +58,13 @@ class LoaderIterator(Handover[list[Any]]):
                 run = self._begin()
                 started = time.thread_time_ns()
             if not self._offers:
-                self._offers = run.make_offers()
-                if not self._offers:
+                offer = run.make_offer()
+                if offer is None:
                     self._ended = True
                     self._release()
                     raise StopIteration
+                self._offers = (offer,)
+                del offer  # its error refers to this frame
             run.accept(self._offers[0])
         if self._offers[0].error is None:
             self._session.meter.delivered(time.thread_time_ns() - started)
