@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import _ringfeed
 from .errors import LoadError
 
+__all__ = ["ImageFolder", "ImageList"]
+
 T = TypeVar("T")
 Transform = Callable[[Any], Any]
 Path = Union[str, "os.PathLike[str]"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+__all__ = ["LoadError", "LoadTimeout", "UnsupportedTransform"]
+
 
 class LoadError(OSError):
     """A file or folder that cannot be loaded: as Pillow and open() do, by an OSError.

@@ -28,6 +28,8 @@ from ._session import Session
 from ._state import Epochs, Identity, from_state, to_state
 from .stats import Stats
 
+__all__ = ["DataLoader"]
+
 T = TypeVar("T", covariant=True)
 
 

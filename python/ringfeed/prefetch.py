@@ -10,6 +10,8 @@ import torch
 
 from ._handover import END, NOTHING, Handover, Offer, Pending, for_loop
 
+__all__ = ["DevicePrefetcher"]
+
 Batch = Any
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = ["Stats"]
+
 
 class Stats(dict[str, Any]):
     """A snapshot: the core's figures, and Python's.

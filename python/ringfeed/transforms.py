@@ -17,6 +17,8 @@ from ._transform_compiler import Compiler
 from ._transform_steps import steps
 from .errors import UnsupportedTransform
 
+__all__ = ["UnsupportedTransform"]
+
 
 @dataclass(frozen=True)
 class Recipe:
