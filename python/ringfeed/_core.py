@@ -14,7 +14,8 @@ from ._resolved import Resolved
 def core_loader(resolved: Resolved, batch_size: int, options: dict[str, Any]) -> _ringfeed.Loader:
     """Starts nothing: threads are the first next()'s.
 
-    `options`: _ringfeed.Loader's, and `own_order`: whether the core makes the order.
+    `options`: _ringfeed.Loader's, and `own_order`: whether the core makes the order. It is a flag
+    and not the indices, because Session compares options by ==.
     """
     arguments = dict(options)
     # A sampler's indices go through a Subset in Python, which gives entries of the whole dataset.

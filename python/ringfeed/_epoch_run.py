@@ -30,7 +30,7 @@ class BatchOffer(Offer[list[Any]]):
     """[images, labels], or the error in their place."""
 
     counts: bool = True
-    """Whether a batch is given with it."""
+    """Whether it counts as a batch; an error of the sampler does not."""
 
 
 class EpochRun:

@@ -1,8 +1,8 @@
 """How no batch is lost to a KeyboardInterrupt.
 
-Python raises KeyboardInterrupt where a function begins and after a call, with what the call gave in
-nobody's hands. It does not raise it between a `for` loop's step and the store, nor among plain
-stores, nor as __next__() returns to a `for` loop. Therefore:
+Python raises KeyboardInterrupt where a function begins, where a loop turns, and after a call; what
+the call gave is then lost. It does not raise it between a `for` loop's step and the store, nor
+among plain stores, nor as __next__() returns to a `for` loop. Therefore:
 
 - An iterator of others is advanced by `for` alone, and what it gives stays in a `Pending` until the
   next step has it.
@@ -20,14 +20,14 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 NOTHING = object()
-"""What `Pending` holds when it is empty."""
+"""What a `Pending` holds when it is empty."""
 END = StopIteration()
-"""What it holds when its iterator has ended."""
+"""What it holds once its iterator has ended."""
 
 
 class Pending:
-    """Holds what an iterator has given until it is passed on, which empties the slot:
-    `item = NOTHING`, with no call after the stores that pass it on."""
+    """Holds what an iterator has given until it is passed on: by plain stores, and with no call
+    between them and the one that empties it, `item = NOTHING`."""
 
     item: Any = NOTHING
     failed = False
@@ -58,7 +58,7 @@ class Offer(Generic[T]):
     item: Any = None
     error: Exception | None = None
     given: Any = None
-    """The record's, once the caller has it."""
+    """What `_record.given` becomes once the caller has the item."""
 
 
 class Handover(Iterator[T], Generic[T]):
@@ -73,10 +73,10 @@ class Handover(Iterator[T], Generic[T]):
     """Those that are made and not given, the next one first."""
 
     def _prepare(self) -> None:
-        """Makes an offer if there is none, and all that is to be done before the first is given.
-        It may be interrupted anywhere, and called again. StopIteration: there is no more to give.
+        """Makes an offer if there is none, and does what is to be done before it is given.
 
-        Its frame may be referred to by the error that it offers.
+        It may be interrupted anywhere and called again. Raises StopIteration where nothing is left.
+        It must keep no local reference to an offered error: the error's traceback holds this frame.
         """
         raise NotImplementedError
 

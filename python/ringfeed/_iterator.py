@@ -27,7 +27,9 @@ class LoaderIterator(Handover[list[Any]]):
     on.
     """
 
-    _offers: tuple[BatchOffer, ...]
+    _record: EpochRun | None = None
+    """The run of its epoch, from the first next() on."""
+    _offers: tuple[BatchOffer, ...] = ()
 
     def __init__(
         self,
@@ -40,7 +42,6 @@ class LoaderIterator(Handover[list[Any]]):
         self._make_request = make_request
         self._length = length
         self._request: EpochRequest | None = None
-        self._record: EpochRun | None = None
         self._begun = False
         self._ended = False
         self._profile_name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"

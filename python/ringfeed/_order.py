@@ -21,7 +21,7 @@ class Order:
     sampler: Any
     batch_sampler: Any
     own: bool
-    """The core makes the order, and `sampler` stands for it."""
+    """Whether the core makes the order; `sampler` then only stands for it."""
     rank: int | None
     """As given to the loader; so is `world_size`."""
     world_size: int | None
@@ -38,7 +38,7 @@ class Order:
 
     @property
     def samplers(self) -> list[Any]:
-        """Where Lightning, and therefore everybody, looks for set_epoch()."""
+        """The samplers whose set_epoch() counts; Lightning looks at these two."""
         found = [self.sampler, getattr(self.batch_sampler, "sampler", None)]
         return [
             s for i, s in enumerate(found) if s is not None and all(s is not t for t in found[:i])
@@ -69,7 +69,7 @@ class Order:
 
     @property
     def shared_seed(self) -> int | None:
-        """The seed that several processes agree on without a word; None for one process."""
+        """The seed that every process finds by itself; None for a single process."""
         sampler = self.distributed
         if sampler is not None:
             return sampler.seed % (1 << 64)

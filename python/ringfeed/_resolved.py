@@ -28,11 +28,12 @@ class Resolved:
 
     @property
     def length(self) -> int:
+        """How many samples there are: of a Subset its own."""
         indices = self.parts.indices
         return len(self.parts.index) if indices is None else len(indices)
 
     def entries(self, indices: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """Where in the whole dataset the samples of these indices, none negative, are."""
+        """The entries of the whole dataset that these indices name; none may be negative."""
         chosen = self.parts.indices
         return indices.astype(np.uint32) if chosen is None else chosen[indices]
 

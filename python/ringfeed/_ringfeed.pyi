@@ -145,10 +145,10 @@ class Epoch:
     def next(self, *, keep: bool = False) -> Batch | None:
         """Waits with the GIL released; signals are looked for every 100 ms, and a KeyboardInterrupt
         that ends the wait loses no batch. With `keep` one that comes later loses none either: until
-        accept() the next call gives the same batch, in the same memory, or the same LoadError
-        or error of `source`, and progress() is before it. None at the end and after stop(). Raises
-        errors.LoadError, errors.LoadTimeout, what `source` raised, RuntimeError where two threads
-        call at once, in a forked child, or once another epoch of the loader has begun."""
+        accept() the next call gives the same batch, in the same memory, or raises the same
+        LoadError or error of `source`. progress() is before it. None at the end and after stop().
+        Raises errors.LoadError, errors.LoadTimeout, what `source` raised, RuntimeError where two
+        threads call at once, in a forked child, or once another epoch of the loader has begun."""
     def accept(self) -> None:
         """What next(keep=True) gave or raised is taken. On the thread of next()."""
     @property

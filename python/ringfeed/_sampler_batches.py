@@ -125,8 +125,8 @@ def indices_of_batch(batch: Any, length: int) -> NDArray[np.int64]:
 
 
 def batches_of(indices: Iterator[Any], like: BatchSampler | None) -> Iterator[list[Any]]:
-    """As the BatchSampler `like` makes them; None: one by one. In C alone: Python's code could be
-    ended by a KeyboardInterrupt."""
+    """Batches of `indices` as the BatchSampler `like` makes them; None: one index each. Built of C
+    iterators alone, because an interrupt ends a Python generator for good."""
     if like is None:
         return map(list, zip(indices))
     if like.drop_last:

@@ -31,7 +31,8 @@ class Session:
         return self._kept is not None
 
     def prepare(self, request: EpochRequest) -> EpochRun:
-        """A run that is not the latest yet. After a KeyboardInterrupt call it again."""
+        """Makes the run of `request`; begin() makes it the latest. After a KeyboardInterrupt call
+        it again."""
         core = None
         # Only now: torch too reads a sampler after it has drawn the base seed.
         first = request.batches.first_size()

@@ -105,7 +105,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             DistributedSampler, which knows seed_everything's alone.
         timeout: Seconds to wait for a batch before a LoadTimeout names the files; 0: for ever.
         memory_limit: Bytes that each loader may hold at most; None: what its options come to.
-        reader: "ring" (io_uring), "pool" (threads), or "auto": the ring where it is allowed.
+        reader: "ring" (io_uring), "pool" (threads), or "auto": what $RINGFEED_READER names, else
+            the ring where it is allowed.
         limits: What one file may ask for: ringfeed.DecodeLimits or a dict of its fields.
         read_ahead_bytes: Encoded bytes read ahead; None: 128 KiB a file of `depth`.
         depth: Files read at once; None: 320 a worker, within 64 and 1024.

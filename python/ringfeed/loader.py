@@ -71,7 +71,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
       several processes the DistributedSampler's, else $PL_GLOBAL_SEED, else 0.
     - `rank`, `world_size`: deal ringfeed's own order to several processes, padded as by
       DistributedSampler. Never done by itself. With a `sampler` they only number its samples.
-    - `memory_limit`: bytes; None: no limit. `reader`: "ring" (io_uring), "pool" or "auto".
+    - `memory_limit`: bytes; None: no limit.
+    - `reader`: "ring" (io_uring), "pool" (threads), or "auto": what $RINGFEED_READER names, else
+      the ring where it is allowed.
     - `limits`: what one file may ask for, a DecodeLimits; None: its defaults.
     - `read_ahead_bytes`: encoded bytes read ahead; None: 128 KiB a file of `depth`. `depth`: files
       read at once; None: 320 a worker, within 64 and 1024.
@@ -437,5 +439,5 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
 
 def _draw_seed(generator: torch.Generator | None) -> int:
-    """As torch's iterators do."""
+    """Draws a seed from `generator` (None: torch's default), as torch's iterators do."""
     return int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())

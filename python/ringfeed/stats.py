@@ -1,4 +1,4 @@
-"""What a loader tells of itself."""
+"""Figures of a loader."""
 
 from __future__ import annotations
 
