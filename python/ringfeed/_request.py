@@ -145,7 +145,7 @@ def _batches_in(samples: int, batch_sampler: BatchSampler | None) -> int:
 def _check_repeated(found: int, saved: int) -> None:
     if found != saved:
         raise ValueError(
-            "the sampler does not repeat the order that it had when the state was saved, so its "
-            "place in the epoch means nothing. Give the sampler a generator, and its state before "
+            "the sampler does not repeat the order that it had when the state was saved, so the "
+            "state's progress means nothing. Give the sampler a generator, and its state before "
             "the epoch; or use shuffle=True or a DistributedSampler, whose orders can be resumed"
         )

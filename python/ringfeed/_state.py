@@ -85,7 +85,7 @@ class Epochs:
         """The next iterator begins `epoch`."""
         latest = None if self._next_was_set else self._latest
         if latest is not None and not latest.finished and epoch == latest.start.epoch:
-            # Called within the epoch: the run goes on and keeps its place in the state.
+            # Called within the epoch: the run goes on and keeps its progress in the state.
             self.next = Progress(epoch)
             return
         if epoch != self.next.epoch:
@@ -194,7 +194,7 @@ def _check_within(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -
     if state["order"] != mine.order:
         raise ValueError(
             f"the state was saved within an epoch whose order was {state['order']}, and this "
-            f"loader's is {mine.order}: its place means nothing here. Use the same sampler and "
+            f"loader's is {mine.order}: its progress means nothing here. Use the same sampler and "
             "shuffle, or start the epoch anew by set_epoch() of another epoch"
         )
     if state["beyond"] and state["batch_size"] != mine.batch_size:

@@ -168,19 +168,19 @@ class ImageFolder(FileDataset):
     >>> len(dataset), dataset.samples[0]
     (8, ('imagenet/train/n01440764/0.jpg', 0))
 
-    Classes, labels, order and errors are torchvision's. The listing (`use_cache`) is kept in
-    `cache_dir`, or $RINGFEED_CACHE_DIR, or ~/.cache/ringfeed, and used again while no directory
-    has changed. It also works in torch's own DataLoader; a worker process that is not forked opens
-    the folder again, and raises RuntimeError if it has changed.
+    Classes, labels, order and errors are torchvision's. With `use_cache` a manifest keeps the
+    listing in `cache_dir`, $RINGFEED_CACHE_DIR, $XDG_CACHE_HOME/ringfeed or ~/.cache/ringfeed, and
+    serves while no directory has changed. It also works in torch's own DataLoader; a worker process
+    that is not forked opens the folder again, and raises RuntimeError if it has changed.
 
     Attributes: `root`, `classes`, `class_to_idx`, `samples`, `targets`, `imgs`, `transform`,
     `target_transform`. `samples`, `imgs` and `targets` are sequences made when asked for, and read
     only: use Subset or ImageList for a part.
 
-    Warns (RuntimeWarning) of a kept listing that is damaged or cannot be written. Raises
-    FileNotFoundError, NotADirectoryError or PermissionError, each also a LoadError of stage
-    "scan", where there is no such folder, no class folder in it, or, unless `allow_empty`, a class
-    without images.
+    Warns (RuntimeWarning) of a manifest that is damaged, that another user could have written, that
+    is locked for long, or that cannot be written. Raises FileNotFoundError, NotADirectoryError or
+    PermissionError, each also a LoadError of stage "scan", where there is no such folder, no class
+    folder in it, or, unless `allow_empty`, a class without images.
     """
 
     def __init__(
