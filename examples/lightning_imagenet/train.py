@@ -17,9 +17,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import torchvision
-from data.datamodule import ImageNetDataModule
 from lightning.pytorch.cli import LightningCLI
 from torch import Tensor, nn
+
+from data.datamodule import ImageNetDataModule
 
 
 class Classifier(pl.LightningModule):
