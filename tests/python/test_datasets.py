@@ -436,43 +436,55 @@ def test_any_other_dataset_is_refused_with_what_is_accepted(photos):
         resolve(ConcatDataset([folder]))
 
 
-def damaged_manifest(photos, cache):
-    manifests = []
-    while not manifests:  # a listing is kept once its folders have been as they are for 2 s
-        ringfeed.ImageFolder(photos, cache_dir=cache)
-        manifests = [path for path in cache.glob("*") if path.suffix != ".lock"]
-    (manifest,) = manifests
+# The manifest
+
+
+# One class, without images. A listing is kept once its folders have been as they are for 2 s, and
+# nothing changes these while tests run.
+HEADERS = Path(__file__).resolve().parents[2] / "include"
+
+
+def open_headers(cache, **options):
+    return ringfeed.ImageFolder(HEADERS, allow_empty=True, cache_dir=cache, **options)
+
+
+def made_manifest(cache):
+    open_headers(cache)
+    (manifest,) = (path for path in cache.iterdir() if path.suffix != ".lock")
+    return manifest
+
+
+def damaged_manifest(cache):
+    manifest = made_manifest(cache)
     manifest.write_bytes(manifest.read_bytes()[:-9] + b"ringfeed!")
 
 
-def no_folder(photos, cache):
+def no_folder(cache):
     cache.write_text("root may write where modes forbid it, but nobody below a file")
 
 
 @pytest.mark.parametrize("spoil", [damaged_manifest, no_folder])
-def test_a_cache_that_cannot_serve_is_a_warning_at_the_line_that_opened_the_folder(
-    photos, tmp_path, spoil
-):
-    cache = tmp_path / "listings"
-    spoil(photos, cache)
-
+def test_a_cache_that_cannot_serve_is_a_warning_at_the_line_that_opened_the_folder(tmp_path, spoil):
     class Named(ringfeed.ImageFolder):
-        def __init__(self, root):
-            super().__init__(root, cache_dir=cache)
+        def __init__(self, cache):
+            super().__init__(HEADERS, allow_empty=True, cache_dir=cache)
 
-    with pytest.warns(RuntimeWarning, match=str(cache)) as caught:
-        dataset = ringfeed.ImageFolder(photos, cache_dir=cache)
-    assert [warning.filename for warning in caught] == [__file__]
-    assert dataset.samples == tv.ImageFolder(photos).samples
-    if spoil is no_folder:
+    for number, opener in enumerate([open_headers, Named]):
+        cache = tmp_path / str(number)
+        spoil(cache)
         with pytest.warns(RuntimeWarning, match=str(cache)) as caught:
-            Named(photos)
+            dataset = opener(cache)
         assert [warning.filename for warning in caught] == [__file__]
+        assert dataset.classes == ["ringfeed"]
 
 
-def test_a_cache_that_serves_gives_no_warning(photos):
+def test_a_cache_that_serves_gives_no_warning(photos, tmp_path):
+    manifest = made_manifest(tmp_path / "listings")
+    made = manifest.stat().st_ino
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for _ in range(2):
-            ringfeed.ImageFolder(photos)
-        ringfeed.ImageFolder(photos, use_cache=False)
+        dataset = open_headers(manifest.parent)
+        open_headers(manifest.parent, use_cache=False)
+        ringfeed.ImageFolder(photos)
+    assert dataset.classes == ["ringfeed"]
+    assert manifest.stat().st_ino == made  # another listing would have replaced it

@@ -43,8 +43,17 @@ def test_examples_print_what_they_say(name, folder, monkeypatch):
     assert result.failed == 0
 
 
+def has_example(kind: type) -> bool:
+    return bool(doctest.DocTestFinder(recurse=False).find(kind)[0].examples)
+
+
 @pytest.mark.parametrize(
     "kind", [DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, ImageList]
 )
 def test_what_a_user_constructs_has_an_example(kind):
-    assert doctest.DocTestFinder(recurse=False).find(kind)[0].examples
+    assert has_example(kind)
+
+
+def test_the_data_module_has_an_example():
+    pytest.importorskip("lightning")
+    assert has_example(importlib.import_module("ringfeed.lightning").ImageNetDataModule)
