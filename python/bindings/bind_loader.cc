@@ -62,7 +62,10 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
   options.read_ahead_bytes = read_ahead_bytes;
   options.depth = depth;
   options.max_file_bytes = max_file_bytes;
-  options.limits = {max_pixels, max_decoder_bytes, max_scans, load_truncated};
+  options.limits = {.max_pixels = max_pixels,
+                    .max_decoder_bytes = max_decoder_bytes,
+                    .max_scans = max_scans,
+                    .load_truncated = load_truncated};
   new (self) BoundLoader{LoaderHandle::make(dataset, plan, std::move(options),
                                             pinned.is_none() ? nullptr : hold(nb::borrow(pinned)))};
 }
