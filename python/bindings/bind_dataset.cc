@@ -34,8 +34,11 @@ ImageFolder from_samples(nb::handle root, nb::handle classes, nb::handle paths,
   const std::string folder = fs_encode(root);
   const std::vector<std::string> names = fs_strings(classes, "classes");
   const std::vector<std::string> files = fs_strings(paths, "paths");
+  // A copy: without the GIL another thread may write to the caller's array.
+  const auto given = values_of(labels);
+  const std::vector<std::int64_t> numbers(given.begin(), given.end());
   const WithoutGil without_gil;
-  return ImageFolder::from_samples(folder, names, files, values_of(labels));
+  return ImageFolder::from_samples(folder, names, files, numbers);
 }
 
 std::size_t checked(const ImageFolder& dataset, std::int64_t index) {
