@@ -1,7 +1,5 @@
 #include "convert.h"
 
-#include <utility>
-
 namespace ringfeed::python {
 namespace {
 
@@ -19,22 +17,6 @@ nb::object fast_sequence(nb::handle sequence, const std::string& wanted) {
   if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError)) throw nb::python_error();
   PyErr_Clear();
   throw nb::type_error((wanted + ", not " + class_name(sequence)).c_str());
-}
-
-template <class T>
-std::vector<std::uint32_t> checked_entries(std::span<const T> values, std::size_t dataset_size,
-                                           const char* what) {
-  std::vector<std::uint32_t> entries;
-  entries.reserve(values.size());
-  for (const T value : values) {
-    if (!std::in_range<std::size_t>(value) || static_cast<std::size_t>(value) >= dataset_size) {
-      throw nb::index_error((std::string(what) + " holds " + std::to_string(value) +
-                             ", but the dataset has " + std::to_string(dataset_size) + " entries")
-                                .c_str());
-    }
-    entries.push_back(static_cast<std::uint32_t>(value));
-  }
-  return entries;
 }
 
 }  // namespace
@@ -100,15 +82,17 @@ std::vector<std::int64_t> integers(nb::handle sequence, const char* what) {
   return values;
 }
 
-std::vector<std::uint32_t> checked_entries(nb::handle sequence, std::size_t dataset_size,
-                                           const char* what) {
-  return checked_entries(std::span<const std::int64_t>(integers(sequence, what)), dataset_size,
-                         what);
-}
-
 std::vector<std::uint32_t> checked_entries(const Array<std::uint32_t>& array,
                                            std::size_t dataset_size, const char* what) {
-  return checked_entries(values_of(array), dataset_size, what);
+  const std::span<const std::uint32_t> entries = values_of(array);
+  for (const std::uint32_t entry : entries) {
+    if (entry >= dataset_size) {
+      throw nb::index_error((std::string(what) + " holds " + std::to_string(entry) +
+                             ", but the dataset has " + std::to_string(dataset_size) + " entries")
+                                .c_str());
+    }
+  }
+  return {entries.begin(), entries.end()};
 }
 
 nb::object empty_array(std::size_t size, nb::handle dtype) {

@@ -36,9 +36,7 @@ std::vector<std::string> fs_strings(nanobind::handle sequence, const char* what)
 /// A sequence of what has __index__. Throws TypeError naming what was given instead.
 std::vector<std::int64_t> integers(nanobind::handle sequence, const char* what);
 
-/// integers() that are entries of a dataset. Throws IndexError naming one that is not.
-std::vector<std::uint32_t> checked_entries(nanobind::handle sequence, std::size_t dataset_size,
-                                           const char* what);
+/// The values of `array`, entries of a dataset. Throws IndexError naming one that is none.
 std::vector<std::uint32_t> checked_entries(const Array<std::uint32_t>& array,
                                            std::size_t dataset_size, const char* what);
 

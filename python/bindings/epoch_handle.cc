@@ -1,5 +1,6 @@
 #include "epoch_handle.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,11 +10,19 @@
 namespace ringfeed::python {
 namespace {
 
-/// After an interrupt that did not hit the sampler itself: ringfeed's Pull says so.
+/// After an interrupt that did not hit the sampler itself: SamplerBatches says so.
 bool may_be_asked_again(const Source& source, const nb::python_error& error) {
   if (!error.matches(PyExc_KeyboardInterrupt) || source.batch->object == nullptr) return false;
   const nb::object failed = nb::getattr(nb::handle(source.batch->object), "failed", nb::none());
   return failed.is(nb::bool_(false));
+}
+
+Array<std::uint32_t> array_of(const nb::object& batch) {
+  Array<std::uint32_t> array;
+  if (nb::try_cast(batch, array, /*convert=*/false)) return array;
+  throw nb::type_error(("a batch of the sampler must be a NumPy array of uint32, shape [n], not " +
+                        std::string(nb::inst_name(batch).c_str()))
+                           .c_str());
 }
 
 /// Calls the sampler on the consumer's thread, which is without the GIL then.
@@ -28,7 +37,7 @@ BatchSource wrap(std::shared_ptr<Source> source, std::shared_ptr<Signals> signal
         const nb::object batch = nb::borrow(source->batch->object)();
         if (batch.is_none()) return std::nullopt;
         std::vector<std::uint32_t> entries =
-            checked_entries(batch, dataset_size, "a batch of the sampler");
+            checked_entries(array_of(batch), dataset_size, "a batch of the sampler");
         if (entries.empty()) throw nb::value_error("a batch of the sampler is empty");
         return entries;
       } catch (const nb::python_error& error) {

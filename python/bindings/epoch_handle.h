@@ -13,7 +13,7 @@ namespace ringfeed::python {
 /// A sampler made elsewhere. Visited by the garbage collector, because the iterator that owns the
 /// epoch may well be what `batch` is a method of, and the traceback of `error` leads to it.
 struct Source {
-  ObjectRef batch;  ///< gives the entries of one batch, or None at the end
+  ObjectRef batch;  ///< gives the entries of one batch, an array of uint32, or None at the end
   ObjectRef error;  ///< what it raised, which the core may hold back for a while
 };
 

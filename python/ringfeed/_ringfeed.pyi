@@ -127,7 +127,7 @@ class Loader:
         epoch: int,
         positions: int = 0,
         beyond: Sequence[int] = (),
-        source: Callable[[], Sequence[int] | NDArray[np.integer[Any]] | None] | None = None,
+        source: Callable[[], NDArray[np.uint32] | None] | None = None,
     ) -> Epoch:
         """Starts nothing: that is the first next()'s. `source` gives the next batch's entries."""
     def draws(self, epoch: int, order: NDArray[np.uint32] | None = None) -> NDArray[np.void]:

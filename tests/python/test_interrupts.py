@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DistributedSampler
@@ -91,7 +92,8 @@ def test_a_signal_that_comes_with_the_batch_loses_none(sample, reader):
     wanted = [[0], [1, 2], [3]]
     # Signals and gives a batch without one byte code between, where Python would look for signals.
     signals = map(_thread.interrupt_main, itertools.repeat(signal.SIGINT))
-    batches = itertools.chain(wanted, itertools.repeat(None))
+    batches = [np.array(batch, np.uint32) for batch in wanted]
+    batches = itertools.chain(batches, itertools.repeat(None))
     source = map(operator.itemgetter(1), zip(signals, batches)).__next__
     epoch = Native(sample / "val", reader=reader).loader.epoch(0, source=source)
     found, progress, interrupts = [], [0], 0
@@ -273,8 +275,8 @@ def test_an_interrupted_target_transform_is_called_again(tmp_path):
 
 def test_a_keyboard_interrupt_in_the_source_is_raised_at_once(sample, reader):
     def order():
-        yield [0]
-        yield [1]
+        yield np.array([0], np.uint32)
+        yield np.array([1], np.uint32)
         raise KeyboardInterrupt
 
     epoch = Native(sample / "val", prefetch_factor=4, reader=reader).loader.epoch(
