@@ -85,24 +85,24 @@ class Opening {
     return manifest_file(cache, real_root_);
   }
 
-  std::optional<Index> load(const std::filesystem::path& file, Warn warn_if_unusable) {
+  /// Nothing where there is no manifest, none that can be believed, or the folder has changed
+  /// since.
+  std::optional<Index> load(const std::filesystem::path& file, Warn warn_if_damaged) {
     Manifest manifest;
     const ManifestState state = load_manifest(file, manifest);
     if (state == ManifestState::absent) return std::nullopt;
-    std::string why = "is unreadable, damaged or of another version";
-    if (state == ManifestState::foreign) why = "could have been written by another user";
     if (state == ManifestState::loaded && manifest.real_root == real_root_) {
-      const Watched* changed = first_changed(fd_.get(), manifest.watched, threads_, while_waiting_);
-      if (changed != nullptr) {
-        why = "is out of date (" +
-              (changed->path.empty() ? std::string("the root") : changed->path) + " has changed)";
-      } else if (auto index = Index::adopt(root_, std::move(manifest.index))) {
+      if (has_changed(fd_.get(), manifest.watched, threads_, while_waiting_)) return std::nullopt;
+      if (auto index = Index::adopt(root_, std::move(manifest.index))) {
         report_.from_cache = true;
         return index;
       }
     }
-    if (warn_if_unusable == Warn::yes) {
-      warn("manifest " + file.string() + " " + why + "; listing the folder again");
+    if (warn_if_damaged == Warn::yes) {
+      warn("manifest " + file.string() +
+           (state == ManifestState::foreign ? " could have been written by another user"
+                                            : " is unreadable, damaged or of another version") +
+           "; listing the folder again");
     }
     return std::nullopt;
   }

@@ -166,14 +166,14 @@ Tree scan_tree(int root, const std::string& shown, int threads, Clock now,
   return Scan(root, shown, now).run(threads, while_waiting);
 }
 
-const Watched* first_changed(int root, const std::vector<Watched>& watched, int threads,
-                             const std::function<void()>& while_waiting) {
+bool has_changed(int root, const std::vector<Watched>& watched, int threads,
+                 const std::function<void()>& while_waiting) {
   std::vector<const Watched*> items;
   for (const Watched& item : watched) items.push_back(&item);
-  std::atomic<const Watched*> changed = nullptr;
+  std::atomic<bool> changed = false;
   WorkQueue<const Watched*> queue("rf-scan", std::move(items));
   const auto check = [&](const Watched* item) {
-    if (changed.load() == nullptr && stamp_of(root, item->path) != item->stamp) changed.store(item);
+    if (!changed.load() && stamp_of(root, item->path) != item->stamp) changed.store(true);
   };
   queue.run(threads, check, while_waiting);
   return changed.load();

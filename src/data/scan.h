@@ -35,8 +35,8 @@ using Clock = std::int64_t (*)();  ///< nanoseconds since 1970
 Tree scan_tree(int root, const std::string& shown, int threads, Clock now,
                const std::function<void()>& while_waiting);
 
-/// The first of `watched` that is no longer as it was, or nothing. Stats, lists nothing.
-const Watched* first_changed(int root, const std::vector<Watched>& watched, int threads,
-                             const std::function<void()>& while_waiting);
+/// Whether any of `watched` is no longer as it was. Stats, lists nothing.
+bool has_changed(int root, const std::vector<Watched>& watched, int threads,
+                 const std::function<void()>& while_waiting);
 
 }  // namespace ringfeed::data

@@ -488,3 +488,14 @@ def test_a_cache_that_serves_gives_no_warning(photos, tmp_path):
         ringfeed.ImageFolder(photos)
     assert dataset.classes == ["ringfeed"]
     assert manifest.stat().st_ino == made  # another listing would have replaced it
+
+
+def test_a_folder_that_has_changed_since_it_was_listed_gives_no_warning(photos, tmp_path):
+    listings = tmp_path / "listings"
+    listings.mkdir()
+    while not list(listings.glob("*.manifest")):  # until the folders have been as they are for 2 s
+        ringfeed.ImageFolder(photos, cache_dir=listings)
+    Image.new("RGB", (9, 8)).save(Path(photos) / "cat" / "new.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(ringfeed.ImageFolder(photos, cache_dir=listings)) == 6
