@@ -6,6 +6,7 @@
 #include "measure.h"
 #include "options.h"
 #include "output.h"
+#include "pipeline/settings.h"
 #include "stage_bench.h"
 
 namespace ringfeed::cli {
@@ -59,8 +60,7 @@ struct Bench {
   }
 
   std::uint32_t depth() const {
-    if (flags.reader.depth > 0) return static_cast<std::uint32_t>(flags.reader.depth);
-    return static_cast<std::uint32_t>(std::clamp(320 * workers, 64, 1024));
+    return static_cast<std::uint32_t>(pipeline::choose_depth(flags.reader.depth, workers));
   }
 
   double read(const Entries& entries) {

@@ -79,11 +79,11 @@ void LimitFlags::add(CLI::App& command) {
                    "Accept truncated images, as Pillow's LOAD_TRUNCATED_IMAGES does");
   command.add_option("--max-pixels", max_pixels, "An image of more pixels is an error")
       ->type_name("N")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 62))
+      ->check(CLI::Range(std::uint64_t{1}, largest::max_pixels))
       ->capture_default_str();
   command.add_option("--max-scans", max_scans, "A progressive JPEG of more scans is an error")
       ->type_name("N")
-      ->check(CLI::Range(1, 1 << 30))
+      ->check(CLI::Range(1, largest::max_scans))
       ->capture_default_str();
   command
       .add_option("--max-decoder-bytes", max_decoder_bytes,
@@ -111,7 +111,7 @@ void ReaderFlags::add(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--depth", depth, "Files in flight; 0: 320 x workers within [64, 1024]")
       ->type_name("N")
-      ->check(CLI::Range(0, 65536))
+      ->check(CLI::Range(0, largest::depth))
       ->capture_default_str();
 }
 
@@ -120,12 +120,12 @@ ReaderKind ReaderFlags::kind() const { return parse_reader_kind(reader).value();
 void LoaderFlags::add(CLI::App& command) {
   command.add_option("--batch-size", batch_size, "Samples a batch")
       ->type_name("N")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(CLI::Range(1, largest::batch_size))
       ->capture_default_str();
   add_workers(command, workers);
   command.add_option("--prefetch-factor", prefetch_factor, "Decoded batches ahead, in all")
       ->type_name("N")
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Range(1, largest::prefetch_factor))
       ->capture_default_str();
   add_seed(command, seed);
   command.add_option("--rank", rank, "This process's rank")
@@ -209,7 +209,7 @@ void add_read_ahead(CLI::App& command, std::uint64_t& target) {
 void add_workers(CLI::App& command, int& workers) {
   command.add_option("--workers", workers, "Decode threads; 0: the cores this process may run on")
       ->type_name("N")
-      ->check(CLI::Range(0, 1024))
+      ->check(CLI::Range(0, largest::num_workers))
       ->capture_default_str();
 }
 

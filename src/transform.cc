@@ -47,10 +47,9 @@ std::size_t TransformPlan::sample_bytes() const noexcept {
 }
 
 void TransformPlan::validate() const {
-  constexpr int max_side = 8192;
-  require(
-      out_height() > 0 && out_height() <= max_side && out_width() > 0 && out_width() <= max_side,
-      "output height and width must be in [1, 8192]");
+  const auto is_side = [](int pixels) { return pixels >= 1 && pixels <= max_side; };
+  const std::string range = " must be in [1, " + std::to_string(max_side) + "]";
+  require(is_side(out_height()) && is_side(out_width()), "output height and width" + range);
   require(hflip_probability >= 0 && hflip_probability <= 1, "hflip_probability must be in [0, 1]");
   if (const auto* crop = std::get_if<RandomResizedCrop>(&geometry)) {
     require(
@@ -62,13 +61,12 @@ void TransformPlan::validate() const {
   } else {
     const auto& center = std::get<ResizeCenterCrop>(geometry);
     const bool exact = center.resize_height != 0 || center.resize_width != 0;
-    require(center.resize >= 0 && center.resize <= max_side,
-            "resize must be in [1, 8192], or 0 for resize_height and resize_width");
+    require(center.resize == 0 || is_side(center.resize),
+            "resize" + range + ", or 0 for resize_height and resize_width");
     require(!exact || center.resize == 0,
             "resize must be 0 where resize_height and resize_width are given");
-    require(!exact || (center.resize_height > 0 && center.resize_height <= max_side &&
-                       center.resize_width > 0 && center.resize_width <= max_side),
-            "resize_height and resize_width must both be in [1, 8192], or both 0");
+    require(!exact || (is_side(center.resize_height) && is_side(center.resize_width)),
+            "resize_height and resize_width" + range + ", or both be 0");
   }
   require((dtype == DType::uint8) == (normalize.flavour == Normalize::Flavour::none),
           "dtype uint8 goes with Normalize::Flavour::none, the float dtypes with a normalisation");

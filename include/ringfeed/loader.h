@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +21,18 @@
 #include "ringfeed/transform.h"
 
 namespace ringfeed {
+
+/// The largest values that a Loader takes.
+namespace largest {
+inline constexpr int batch_size = 1 << 20;
+inline constexpr int num_workers = 1024;
+inline constexpr int prefetch_factor = 1024;
+inline constexpr int depth = 16384;
+inline constexpr std::size_t max_file_bytes = std::size_t{2} << 30;
+inline constexpr std::uint64_t max_pixels = std::uint64_t{1} << 62;
+inline constexpr int max_scans = std::numeric_limits<int>::max();
+inline constexpr std::size_t max_decoder_bytes = std::size_t{1} << 40;
+}  // namespace largest
 
 struct LoaderOptions {
   int batch_size = 256;

@@ -62,6 +62,8 @@ struct Normalize {
 /// std::cout << plan.sample_bytes() << "\n";  // 3 * 160 * 160 * 2
 /// @endcode
 struct TransformPlan {
+  static constexpr int max_side = 8192;  ///< pixels of a resized or cropped image's sides
+
   std::variant<RandomResizedCrop, ResizeCenterCrop> geometry = RandomResizedCrop{};
   double hflip_probability = 0.5;  ///< 0 disables; drawn after the crop
   Normalize normalize{};

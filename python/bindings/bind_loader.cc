@@ -199,6 +199,16 @@ void bind_loader(nb::module_& module) {
   limits["max_scans"] = DecodeLimits{}.max_scans;
   limits["max_decoder_bytes"] = DecodeLimits{}.max_decoder_bytes;
   module.attr("default_limits") = limits;
+  nb::dict most;
+  most["num_workers"] = largest::num_workers;
+  most["prefetch_factor"] = largest::prefetch_factor;
+  most["depth"] = largest::depth;
+  most["max_pixels"] = largest::max_pixels;
+  most["max_file_bytes"] = largest::max_file_bytes;
+  most["max_scans"] = largest::max_scans;
+  most["max_decoder_bytes"] = largest::max_decoder_bytes;
+  most["side"] = TransformPlan::max_side;
+  module.attr("largest") = most;
   nb::class_<BoundLoader>(module, "Loader", nb::is_final(), nb::type_slots(loader_slots))
       .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plan"), nb::kw_only(),
            nb::arg("batch_size"), nb::arg("num_workers"), nb::arg("prefetch_factor"),

@@ -15,15 +15,15 @@ from . import _ringfeed
 from ._limits import DecodeLimits
 from ._numbers import whole
 
-# The core's limits, met here so that the constructor says so.
-MOST_WORKERS = 1024
-MOST_FILES = 16384
+# The core refuses more, but not before the first next().
+_MOST_WORKERS = _ringfeed.largest["num_workers"]
+_MOST_FILES = _ringfeed.largest["depth"]
 
 
 def resolve_workers(num_workers: int | None) -> int:
     """Decode threads; None or 0: the cores this process may use. Torch refuses negative ones."""
-    if num_workers and whole("num_workers", num_workers) > MOST_WORKERS:
-        raise ValueError(f"num_workers must be at most {MOST_WORKERS}, not {num_workers}")
+    if num_workers and whole("num_workers", num_workers) > _MOST_WORKERS:
+        raise ValueError(f"num_workers must be at most {_MOST_WORKERS}, not {num_workers}")
     return num_workers or _ringfeed.usable_cores()
 
 
@@ -86,8 +86,8 @@ def check_own(
         raise ValueError(f"reader must be {', '.join(names)} or {last}, not {reader!r}")
     if limits is not None and not isinstance(limits, DecodeLimits):
         raise TypeError(f"limits must be a ringfeed.DecodeLimits or None, not {limits!r}")
-    if depth is not None and not 1 <= whole("depth", depth) <= MOST_FILES:
-        raise ValueError(f"depth must be in [1, {MOST_FILES}], or None, not {depth}")
+    if depth is not None and not 1 <= whole("depth", depth) <= _MOST_FILES:
+        raise ValueError(f"depth must be in [1, {_MOST_FILES}], or None, not {depth}")
 
 
 def check_shares(rank: int | None, world_size: int | None) -> None:

@@ -8,12 +8,7 @@ from . import _ringfeed
 from ._numbers import whole
 
 _DEFAULT = _ringfeed.default_limits
-_MOST = {
-    "max_pixels": 1 << 62,
-    "max_file_bytes": 1 << 31,
-    "max_scans": (1 << 31) - 1,
-    "max_decoder_bytes": 1 << 40,
-}
+_LARGEST = _ringfeed.largest
 
 
 @dataclass(frozen=True)
@@ -42,8 +37,8 @@ class DecodeLimits:
         for field in fields(self):
             name = field.name
             value = whole(name, getattr(self, name))
-            if not 1 <= value <= _MOST[name]:
-                raise ValueError(f"{name} must be in [1, {_MOST[name]}], not {value}")
+            if not 1 <= value <= _LARGEST[name]:
+                raise ValueError(f"{name} must be in [1, {_LARGEST[name]}], not {value}")
             object.__setattr__(self, name, value)
 
 

@@ -15,6 +15,9 @@ reader_names: tuple[str, ...]  # what a Loader's reader= may be
 
 default_limits: dict[str, int]
 """DecodeLimits's fields."""
+largest: dict[str, int]
+"""What the core refuses more of: "num_workers", "prefetch_factor", "depth", DecodeLimits's fields,
+and "side", the pixels of a resized or cropped image's sides."""
 argument_names: list[str]
 """Of every option that an error or the verdict can name, as a caller of DataLoader writes it."""
 

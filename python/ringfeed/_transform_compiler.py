@@ -251,21 +251,18 @@ class Compiler:
         dtype = self._output_dtype(dtype)
         mean, std = self.mean_std or ([0.0] * 3, [1.0] * 3)
         geometry, (height, width) = self.geometry, self.geometry.size
-        try:
-            plan = _ringfeed.Plan(
-                _ringfeed.RandomResizedCrop(height, width, geometry.scale, geometry.ratio)
-                if isinstance(geometry, _Crop)
-                else _ringfeed.ResizeCenterCrop(geometry.resize, height, width),
-                hflip=self.flip,
-                normalize=self.flavour,
-                mean=mean,
-                std=std,
-                dtype=_DTYPES[dtype],
-                channels_last=channels_last,
-                pillow13=pillow13,
-            )
-        except ValueError as error:
-            raise UnsupportedTransform(f"the transform, {geometry}: {error}") from error
+        plan = _ringfeed.Plan(
+            _ringfeed.RandomResizedCrop(height, width, geometry.scale, geometry.ratio)
+            if isinstance(geometry, _Crop)
+            else _ringfeed.ResizeCenterCrop(geometry.resize, height, width),
+            hflip=self.flip,
+            normalize=self.flavour,
+            mean=mean,
+            std=std,
+            dtype=_DTYPES[dtype],
+            channels_last=channels_last,
+            pillow13=pillow13,
+        )
         text = [str(geometry)]
         if self.flip:
             text.append(f"hflip({self.flip!r})")

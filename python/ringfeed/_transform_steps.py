@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
+from . import _ringfeed
 from .errors import UnsupportedTransform
 
 _ACCEPTED = (
@@ -21,6 +22,8 @@ ELSEWHERE = (
     f"{_ACCEPTED}. Leave this step out and apply it to each image of the finished batch (to a "
     "whole batch torchvision draws once), or load this dataset with torch.utils.data.DataLoader"
 )
+
+_MOST_PIXELS = _ringfeed.largest["side"]
 
 # What decides what a transform does to an image; a subclass may override anything else.
 _BEHAVIOUR = (
@@ -59,8 +62,8 @@ class Step:
             sizes = [operator.index(s) for s in (size if hasattr(size, "__len__") else [size])]
         except TypeError:
             self.refuse(f"size must be whole numbers, not {size!r}")
-        if min(sizes) < 1:
-            self.refuse("size must be at least 1")
+        if not 1 <= min(sizes) <= max(sizes) <= _MOST_PIXELS:
+            self.refuse(f"size must be in [1, {_MOST_PIXELS}]")
         return sizes
 
     def pair(self) -> tuple[int, int]:

@@ -267,7 +267,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         ahead = self.prefetch_factor or 2
         if not self._auto_collation:
             # Samples then, not batches: as many as torch's workers would have ready.
-            ahead = min(1024, ahead * self.num_workers)
+            ahead = min(_ringfeed.largest["prefetch_factor"], ahead * self.num_workers)
         return dict(
             num_workers=self.num_workers,
             prefetch_factor=ahead,

@@ -22,32 +22,34 @@ void require(bool condition, const std::string& what) {
   if (!condition) throw std::invalid_argument("LoaderOptions: " + what);
 }
 
+template <class T>
+void require_range(const std::string& name, T value, T least, T most, const char* zero = "") {
+  require(value >= least && value <= most, name + " must be in [" + std::to_string(least) + ", " +
+                                               std::to_string(most) + "]" + zero);
+}
+
 void validate(const LoaderOptions& options, const ImageFolder& dataset) {
-  require(options.batch_size >= 1 && options.batch_size <= 1 << 20,
-          "batch_size must be in [1, 1048576]");
-  require(options.num_workers >= 0 && options.num_workers <= 1024,
-          "num_workers must be in [0, 1024]; 0 takes the cores this process may use");
-  require(options.prefetch_factor >= 1 && options.prefetch_factor <= 1024,
-          "prefetch_factor must be in [1, 1024]");
+  require_range("batch_size", options.batch_size, 1, largest::batch_size);
+  require_range("num_workers", options.num_workers, 0, largest::num_workers,
+                "; 0 takes the cores this process may use");
+  require_range("prefetch_factor", options.prefetch_factor, 1, largest::prefetch_factor);
   require(options.world_size >= 1, "world_size must be at least 1");
   require(options.rank >= 0 && options.rank < options.world_size,
           "rank must be in [0, world_size)");
-  require(options.max_file_bytes >= 1 && options.max_file_bytes <= std::size_t{1} << 31,
-          "max_file_bytes must be in [1, 2 GiB]");
-  require(options.depth >= 0 && options.depth <= 16384, "depth must be in [0, 16384]; 0 chooses");
+  require_range("depth", options.depth, 0, largest::depth, "; 0 chooses");
   require(options.timeout.count() >= 0, "timeout must not be negative; 0 waits for ever");
+  const DecodeLimits& limits = options.limits;
+  require_range<std::size_t>("max_file_bytes", options.max_file_bytes, 1, largest::max_file_bytes);
+  require_range<std::uint64_t>("max_pixels", limits.max_pixels, 1, largest::max_pixels);
+  require_range("max_scans", limits.max_scans, 1, largest::max_scans);
+  require_range<std::size_t>("max_decoder_bytes", limits.max_decoder_bytes, 1,
+                             largest::max_decoder_bytes);
   if (!options.indices) return;
   for (const std::uint32_t index : *options.indices) {
     require(index < dataset.size(), "indices holds " + std::to_string(index) +
                                         ", but the dataset has " + std::to_string(dataset.size()) +
                                         " entries");
   }
-}
-
-std::size_t choose_depth(int asked, int workers) {
-  // 320 files a worker hide 200 ms a file at 1,600 images a second.
-  const int depth = asked > 0 ? asked : std::clamp(320 * workers, 64, 1024);
-  return system_limits::depth_limit(static_cast<std::uint32_t>(depth));
 }
 
 /// All of the memory bound but read_ahead_bytes.
@@ -118,6 +120,12 @@ Settings resolve(LoaderOptions options, const TransformPlan& plan, const ImageFo
   divide_memory(settings, options.read_ahead_bytes, options.memory_limit,
                 fixed_bytes(settings, plan, dataset));
   return settings;
+}
+
+std::size_t choose_depth(int asked, int workers) {
+  // 320 files a worker hide 200 ms a file at 1,600 images a second.
+  const int depth = asked > 0 ? asked : std::clamp(320 * workers, 64, 1024);
+  return system_limits::depth_limit(static_cast<std::uint32_t>(depth));
 }
 
 data::OrderOptions order_options(const Settings& settings, std::uint64_t epoch,

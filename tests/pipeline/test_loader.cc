@@ -179,7 +179,11 @@ TEST_CASE("options that make no sense are refused when the loader is made") {
   refuses([](auto& o) { o.num_workers = -1; });
   refuses([](auto& o) { o.prefetch_factor = 0; });
   refuses([](auto& o) { o.rank = 1; });
+  refuses([](auto& o) { o.depth = 16385; });
   refuses([](auto& o) { o.max_file_bytes = 0; });
+  refuses([](auto& o) { o.limits.max_pixels = 0; });
+  refuses([](auto& o) { o.limits.max_scans = 0; });
+  refuses([](auto& o) { o.limits.max_decoder_bytes = std::size_t{1} << 62; });
   refuses([](auto& o) { o.read_ahead_bytes = 1; });
   refuses([](auto& o) { o.indices = std::vector<std::uint32_t>{105}; });
 }

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageFile
 
 import ringfeed
+from native import Native
 from ringfeed import DataLoader, DecodeLimits, LoadError, _ringfeed
 
 transforms = pytest.importorskip("torchvision.transforms")
@@ -81,6 +82,13 @@ def test_the_message_for_a_truncated_file_names_pillows_switch(photos, tmp_path,
 
 def test_the_defaults_are_the_cores(photos):
     assert dataclasses.asdict(DecodeLimits()) == _ringfeed.default_limits
+
+
+@pytest.mark.parametrize("name", sorted(set(_ringfeed.largest) - {"side"}))
+def test_the_largest_values_are_the_cores(photos, name):
+    Native(photos, **{name: _ringfeed.largest[name]})
+    with pytest.raises((ValueError, TypeError)):
+        Native(photos, **{name: _ringfeed.largest[name] + 1})
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(DecodeLimits)])
