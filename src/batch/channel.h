@@ -28,7 +28,7 @@ struct Cell {
 
 /// The bounded channel from decoders to consumer, one an epoch. Its capacity is counted in batches,
 /// of any size each, and credits travel back as opened batches: a sample waits for its cell until
-/// the consumer has donated memory for its batch, and the window never slides more than `capacity`
+/// the consumer has given its batch memory, and the window never slides more than `capacity`
 /// batches past the oldest undelivered one.
 class Channel {
  public:
