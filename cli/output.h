@@ -58,9 +58,9 @@ std::string one_line(std::string_view text);
 /// "ringfeed: <text>" as one line on stderr.
 void complain(std::string_view text);
 
-/// {"stage", "code", "path", "message"} of a failure.
 /// The command line's names of options: "--max-pixels".
 std::string_view flag_name(Option option) noexcept;
+/// {"stage", "code", "path", "message"} of a failure.
 Json to_json(const Error& error);
 
 /// The one document of a `--json` run. File names that are not UTF-8 come out with U+FFFD.
