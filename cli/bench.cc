@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "commands.h"
 #include "data/epoch_order.h"
@@ -20,10 +22,8 @@ struct BenchFlags {
   TransformFlags transform;
   ReaderFlags reader;
   LimitFlags limits;
-  std::uint64_t read_ahead_bytes = 0;
-  BenchLimits goal{.seconds = 10, .images = 0};
-  int workers = 0;
-  std::uint64_t seed = 0;
+  LoaderFlags loader;  ///< of which there are --workers and --seed
+  StageGoal goal{.seconds = 10, .images = 0};
 };
 
 using Entries = std::vector<std::uint32_t>;
@@ -33,7 +33,9 @@ struct Bench {
   const BenchFlags& flags;
   Interrupt& interrupt;
   ImageFolder dataset;
-  int workers;
+  TransformPlan plan;
+  LoaderOptions options;
+  pipeline::Settings settings;  ///< what a loader makes of `options`
   Table table{};
   Json document = Json::object();
   std::vector<Error> errors{};
@@ -42,7 +44,9 @@ struct Bench {
       : flags(f),
         interrupt(i),
         dataset(f.dataset.open()),
-        workers(f.workers > 0 ? f.workers : usable_cores()) {
+        plan(f.transform.plan()),
+        options(f.loader.options(f.reader, f.limits)),
+        settings(pipeline::resolve(options, plan, dataset)) {
     table.row({"stage", "images/s", "images", "failed", "seconds", "us CPU/image", "images/s/core",
                "MB/s", "p50", "p90", "p99"});
   }
@@ -51,7 +55,7 @@ struct Bench {
   /// read different files, so that none profits from the page cache another has filled.
   Entries share(std::size_t part, std::size_t parts) const {
     data::OrderOptions order;
-    order.seed = flags.seed;
+    order.seed = options.seed;
     const data::EpochOrder all(dataset.size(), {}, order);
     if (all.size() < parts) parts = 1, part = 0;
     Entries entries;
@@ -59,13 +63,8 @@ struct Bench {
     return entries;
   }
 
-  std::uint32_t depth() const {
-    return static_cast<std::uint32_t>(pipeline::choose_depth(flags.reader.depth, workers));
-  }
-
   double read(const Entries& entries) {
-    const ReadBench r =
-        bench_read(dataset, entries, flags.reader.kind(), depth(), flags.goal, interrupt);
+    const ReadBench r = bench_read(dataset, entries, settings, flags.goal, interrupt);
     errors.insert(errors.end(), r.errors.begin(), r.errors.end());
     const double rate = per_second(static_cast<double>(r.files), r.seconds);
     const double megabytes = per_second(static_cast<double>(r.bytes) / 1e6, r.seconds);
@@ -92,13 +91,11 @@ struct Bench {
       kept += file.size();
       return kept < preload_bytes;
     };
-    const BenchLimits preload{.seconds = 0, .images = flags.goal.images};
-    const ReadBench r =
-        bench_read(dataset, entries, flags.reader.kind(), depth(), preload, interrupt, keep);
+    const StageGoal preload{.seconds = 0, .images = flags.goal.images};
+    const ReadBench r = bench_read(dataset, entries, settings, preload, interrupt, keep);
     errors.insert(errors.end(), r.errors.begin(), r.errors.end());
 
-    const DecodeBench d = bench_decode(files, flags.transform.plan(), flags.limits.decode(),
-                                       workers, flags.seed, flags.goal, interrupt);
+    const DecodeBench d = bench_decode(files, plan, settings, flags.goal, interrupt);
     if (d.failed > 0) errors.push_back(d.first_failure);
     const auto images = static_cast<double>(d.images);
     const double rate = per_second(images, d.seconds);
@@ -115,13 +112,8 @@ struct Bench {
   }
 
   double load(const Entries& entries) {
-    LoaderFlags loader_flags;
-    loader_flags.workers = workers;
-    loader_flags.seed = flags.seed;
-    LoaderOptions options = loader_flags.options(flags.reader, flags.limits);
-    options.read_ahead_bytes = flags.read_ahead_bytes;
     options.indices = entries;
-    Loader loader(dataset, flags.transform.plan(), options);
+    Loader loader(dataset, plan, options);
     LoadGoal goal;
     goal.max_images = flags.goal.images;
     goal.max_seconds = flags.goal.seconds;
@@ -194,16 +186,12 @@ void add_stage(CLI::App& parent, const std::string& stage, const char* descripti
   command->add_option("--images", flags->goal.images, "Most images a stage; 0: no limit")
       ->type_name("N")
       ->capture_default_str();
-  add_workers(*command, flags->workers);
-  add_seed(*command, flags->seed);
+  add_workers(*command, flags->loader.workers);
+  add_seed(*command, flags->loader.seed);
   flags->reader.add(*command);
   if (stage != "read") {
     flags->transform.add(*command);
     flags->limits.add(*command);
-  }
-  if (stage == "load") {
-    add_max_file_bytes(*command, flags->limits.max_file_bytes);
-    add_read_ahead(*command, flags->read_ahead_bytes);
   }
   add_json(*command, chosen.json);
   command->callback([stage, flags, &chosen] {

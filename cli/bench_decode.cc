@@ -22,25 +22,25 @@ double thread_cpu_seconds() {
 }  // namespace
 
 DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
-                         const TransformPlan& plan, const DecodeLimits& decode_limits, int workers,
-                         std::uint64_t seed, const BenchLimits& limits, Interrupt& interrupt) {
+                         const TransformPlan& plan, const pipeline::Settings& settings,
+                         const StageGoal& goal, Interrupt& interrupt) {
   using Clock = std::chrono::steady_clock;
   DecodeBench bench;
-  bench.workers = workers;
+  bench.workers = settings.num_workers;
   if (files.empty()) return bench;
 
   const Interrupt::Guard guard(interrupt, [] {});  // the threads look at requested()
-  const std::uint64_t end = limits.images > 0 ? limits.images : UINT64_MAX;
+  const std::uint64_t end = goal.images > 0 ? goal.images : UINT64_MAX;
   const auto start = Clock::now();
   const auto deadline =
       start + std::chrono::duration_cast<Clock::duration>(
-                  std::chrono::duration<double>(limits.seconds > 0 ? limits.seconds : 1e6));
-  const data::Key key = data::make_key(seed, 0);
+                  std::chrono::duration<double>(goal.seconds > 0 ? goal.seconds : 1e6));
+  const data::Key key = data::make_key(settings.seed, 0);
   std::atomic<std::uint64_t> next{0};
   Mutex mutex;  // guards bench
 
   const auto work = [&] {
-    sample::SampleMaker maker(plan, decode_limits);
+    sample::SampleMaker maker(plan, settings.limits);
     std::vector<std::byte> out(plan.sample_bytes());
     std::uint64_t images = 0, failed = 0;
     Error failure;
@@ -63,7 +63,7 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
     bench.cpu_seconds += cpu;
   };
   std::vector<std::jthread> threads;
-  for (int i = 0; i < workers; ++i) threads.emplace_back(work);
+  for (int i = 0; i < settings.num_workers; ++i) threads.emplace_back(work);
   threads.clear();  // joins
   bench.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return bench;

@@ -25,20 +25,18 @@ using Clock = io::Reader::Clock;
 
 constexpr std::size_t errors_kept = 10;
 
-std::size_t largest_file() { return LoaderOptions().max_file_bytes; }
-
 /// The loader's reading alone: io::Reader with the loader's own bounds, and a coroutine a file that
 /// looks at it and drops it.
 class ReadRun {
  public:
-  ReadRun(const ImageFolder& dataset, io::Engine& engine, ReadBench& bench, const FileSink& sink)
+  ReadRun(const ImageFolder& dataset, const pipeline::Settings& settings, io::Engine& engine,
+          ReadBench& bench, const FileSink& sink)
       : dataset_(dataset),
         engine_(engine),
         bench_(bench),
         sink_(sink),
-        credits_(std::max<std::size_t>(engine.slots(), 2) * pipeline::bytes_per_file,
-                 io::Reader::reserve_bytes(largest_file())),
-        reader_(engine, credits_, reader_options()) {}
+        credits_(settings.read_ahead_bytes, io::Reader::reserve_bytes(settings.max_file_bytes)),
+        reader_(engine, credits_, reader_options(settings.max_file_bytes)) {}
 
   /// False: another file must wait for room.
   bool start(std::uint32_t entry, Clock::time_point now) {
@@ -99,9 +97,9 @@ class ReadRun {
     }
   }
 
-  io::ReaderOptions reader_options() {
+  io::ReaderOptions reader_options(std::size_t max_file_bytes) {
     io::ReaderOptions options;
-    options.max_file_bytes = largest_file();
+    options.max_file_bytes = max_file_bytes;
     options.root = dataset_.root();
     options.path_of = [this](std::uint64_t file, std::string& out) {
       dataset_.index().relative_path(static_cast<std::size_t>(file), out);
@@ -146,19 +144,21 @@ class ReadRun {
 }  // namespace
 
 ReadBench bench_read(const ImageFolder& dataset, std::span<const std::uint32_t> entries,
-                     ReaderKind kind, std::uint32_t depth, const BenchLimits& limits,
+                     const pipeline::Settings& settings, const StageGoal& goal,
                      Interrupt& interrupt, const FileSink& sink) {
   ReadBench bench;
-  const auto [engine, note] = io::open_engine(kind, {.slots = depth, .root = dataset.root()});
+  const auto [engine, note] = io::open_engine(
+      settings.reader,
+      {.slots = static_cast<std::uint32_t>(settings.depth), .root = dataset.root()});
   bench.note = note;
   if (!engine->note().empty()) bench.note += (bench.note.empty() ? "" : "; ") + engine->note();
   bench.reader = engine->name();
   bench.depth = engine->slots();
-  if (limits.images > 0 && entries.size() > limits.images) entries = entries.first(limits.images);
+  if (goal.images > 0 && entries.size() > goal.images) entries = entries.first(goal.images);
 
   const Interrupt::Guard guard(interrupt, [&wakes = *engine] { wakes.wake(); });
   Progress progress;
-  ReadRun run(dataset, *engine, bench, sink);
+  ReadRun run(dataset, settings, *engine, bench, sink);
   const double cpu_start = process_cpu_seconds();
   const auto start = Clock::now();
   const auto elapsed = [start] {
@@ -168,7 +168,7 @@ ReadBench bench_read(const ImageFolder& dataset, std::span<const std::uint32_t> 
     const auto now = Clock::now();
     run.serve(now);
     const bool enough =
-        interrupt.requested() || run.sated() || (limits.seconds > 0 && elapsed() >= limits.seconds);
+        interrupt.requested() || run.sated() || (goal.seconds > 0 && elapsed() >= goal.seconds);
     while (!enough && next < entries.size() && run.start(entries[next], now)) ++next;
     if (!run.busy()) break;
     run.wait();

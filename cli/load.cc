@@ -15,7 +15,6 @@ struct LoadFlags {
   ReaderFlags reader;
   LimitFlags limits;
   LoaderFlags loader;
-  std::uint64_t read_ahead_bytes = 0;
   std::uint64_t epochs = 1;
   std::uint64_t max_batches = 0;
   bool no_checksum = false;
@@ -79,9 +78,7 @@ std::string report_text(const LoadRun& run, bool checksum, std::size_t memory_bo
 
 int load(const LoadFlags& flags, bool json, Interrupt& interrupt) {
   const ImageFolder dataset = flags.dataset.open();
-  LoaderOptions options = flags.loader.options(flags.reader, flags.limits);
-  options.read_ahead_bytes = flags.read_ahead_bytes;
-  Loader loader(dataset, flags.transform.plan(), options);
+  Loader loader(dataset, flags.transform.plan(), flags.loader.options(flags.reader, flags.limits));
   LoadGoal goal;
   goal.epochs = flags.epochs;
   goal.max_batches = flags.max_batches;
@@ -119,9 +116,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
   flags->loader.add(*command);
   flags->transform.add(*command);
   flags->limits.add(*command);
-  add_max_file_bytes(*command, flags->limits.max_file_bytes);
   flags->reader.add(*command);
-  add_read_ahead(*command, flags->read_ahead_bytes);
   command->add_flag("--no-checksum", flags->no_checksum,
                     "Leave the tensors unread; the checksum costs CPU time");
   command->add_flag("--keep-going", flags->keep_going,

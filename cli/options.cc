@@ -9,8 +9,14 @@
 namespace ringfeed::cli {
 namespace {
 
-/// CLI11's own help for these would print the numbers behind the names.
-const CLI::Validator bytes = CLI::AsSizeValue(false).description("");
+/// A size, which may have a suffix, such as 64M.
+void add_bytes(CLI::App& command, const char* name, std::uint64_t& bytes, const char* description) {
+  command.add_option(name, bytes, description)
+      ->type_name("BYTES")
+      // CLI11's own help for this would list every suffix.
+      ->transform(CLI::AsSizeValue(false).description(""))
+      ->default_str(bytes == 0 ? "0" : human_bytes(static_cast<double>(bytes)));
+}
 
 std::vector<std::string> reader_names() {
   std::vector<std::string> names;
@@ -85,12 +91,8 @@ void LimitFlags::add(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::Range(1, largest::max_scans))
       ->capture_default_str();
-  command
-      .add_option("--max-decoder-bytes", max_decoder_bytes,
-                  "An image whose decoding needs more is an error")
-      ->type_name("BYTES")
-      ->transform(bytes)
-      ->default_str("128M");
+  add_bytes(command, "--max-decoder-bytes", max_decoder_bytes,
+            "An image whose decoding needs more is an error");
 }
 
 DecodeLimits LimitFlags::decode() const {
@@ -113,9 +115,10 @@ void ReaderFlags::add(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::Range(0, largest::depth))
       ->capture_default_str();
+  add_bytes(command, "--read-ahead-bytes", read_ahead_bytes,
+            "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth");
+  add_bytes(command, "--max-file-bytes", max_file_bytes, "A larger file is an error");
 }
-
-ReaderKind ReaderFlags::kind() const { return parse_reader_kind(reader).value(); }
 
 void LoaderFlags::add(CLI::App& command) {
   command.add_option("--batch-size", batch_size, "Samples a batch")
@@ -146,12 +149,8 @@ void LoaderFlags::add(CLI::App& command) {
   command.add_flag("--no-shuffle", no_shuffle, "Keep the dataset's order");
   command.add_flag("--drop-last", drop_last, "Leave out a last batch that is not full");
   command.add_flag("--out-of-order", out_of_order, "Deliver whole batches as they complete");
-  command
-      .add_option("--memory-limit", memory_limit,
-                  "Most bytes the loader may hold, e.g. 2G; 0: what the other options need")
-      ->type_name("BYTES")
-      ->transform(bytes)
-      ->capture_default_str();
+  add_bytes(command, "--memory-limit", memory_limit,
+            "Most bytes the loader may hold, e.g. 2G; 0: what the other options need");
   add_seconds(command, "--timeout", timeout, "Longest wait for a batch in seconds; 0: for ever");
 }
 
@@ -167,9 +166,10 @@ LoaderOptions LoaderFlags::options(const ReaderFlags& reader, const LimitFlags& 
   options.rank = rank;
   options.world_size = world_size;
   options.uneven = uneven == "pad" ? Uneven::pad : uneven == "drop" ? Uneven::drop : Uneven::keep;
-  options.reader = reader.kind();
+  options.reader = parse_reader_kind(reader.reader).value();
   options.depth = reader.depth;
-  options.max_file_bytes = limits.max_file_bytes;
+  options.read_ahead_bytes = reader.read_ahead_bytes;
+  options.max_file_bytes = reader.max_file_bytes;
   options.memory_limit = memory_limit;
   options.timeout =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
@@ -187,22 +187,6 @@ void add_seconds(CLI::App& command, const char* name, double& seconds, const cha
   command.add_option(name, seconds, description)
       ->type_name("S")
       ->check(check, "")
-      ->capture_default_str();
-}
-
-void add_max_file_bytes(CLI::App& command, std::uint64_t& target) {
-  command.add_option("--max-file-bytes", target, "A larger file is an error")
-      ->type_name("BYTES")
-      ->transform(bytes)
-      ->default_str("64M");
-}
-
-void add_read_ahead(CLI::App& command, std::uint64_t& target) {
-  command
-      .add_option("--read-ahead-bytes", target,
-                  "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth")
-      ->type_name("BYTES")
-      ->transform(bytes)
       ->capture_default_str();
 }
 

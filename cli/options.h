@@ -34,15 +34,13 @@ struct TransformFlags {
   TransformPlan plan() const;
 };
 
-/// What a file may ask for before it is an error.
+/// What an image may ask for before it is an error.
 struct LimitFlags {
   bool load_truncated = false;
   std::uint64_t max_pixels = DecodeLimits{}.max_pixels;
   std::uint64_t max_decoder_bytes = DecodeLimits{}.max_decoder_bytes;
   int max_scans = DecodeLimits{}.max_scans;
-  std::uint64_t max_file_bytes = LoaderOptions{}.max_file_bytes;
 
-  /// All but max_file_bytes, which add_max_file_bytes() adds where a loader reads.
   void add(CLI::App& command);
   DecodeLimits decode() const;
 };
@@ -50,9 +48,10 @@ struct LimitFlags {
 struct ReaderFlags {
   std::string reader = "auto";
   int depth = 0;
+  std::uint64_t read_ahead_bytes = 0;
+  std::uint64_t max_file_bytes = LoaderOptions{}.max_file_bytes;
 
   void add(CLI::App& command);
-  ReaderKind kind() const;
 };
 
 /// What only a whole loader takes.
@@ -76,8 +75,6 @@ struct LoaderFlags {
 
 /// At most 1e6, and 0 means no limit.
 void add_seconds(CLI::App& command, const char* name, double& seconds, const char* description);
-void add_max_file_bytes(CLI::App& command, std::uint64_t& target);
-void add_read_ahead(CLI::App& command, std::uint64_t& target);
 void add_workers(CLI::App& command, int& workers);
 /// A check for options of unsigned type.
 std::string not_negative(const std::string& value);

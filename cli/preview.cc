@@ -78,17 +78,13 @@ Batch first_batch(const ImageFolder& dataset, const PreviewFlags& flags, Interru
   transform.transform = flags.transform;
   transform.dtype = "uint8";
   transform.channels_last = true;
-  LoaderOptions options;
-  options.reader = flags.reader.kind();
-  options.depth = flags.reader.depth;
-  options.max_file_bytes = flags.limits.max_file_bytes;
-  options.limits = flags.limits.decode();
-  options.batch_size = static_cast<int>(
+  LoaderFlags loader_flags;
+  loader_flags.batch_size = static_cast<int>(
       std::min<std::size_t>(static_cast<std::size_t>(flags.count), dataset.size()));
-  options.num_workers = flags.workers;
-  options.prefetch_factor = 1;
-  options.seed = flags.seed;
-  Loader loader(dataset, transform.plan(), options);
+  loader_flags.workers = flags.workers;
+  loader_flags.prefetch_factor = 1;
+  loader_flags.seed = flags.seed;
+  Loader loader(dataset, transform.plan(), loader_flags.options(flags.reader, flags.limits));
   const Interrupt::Guard guard(interrupt, [&loader] { loader.stop(); });
   std::optional<Batch> batch = loader.epoch(flags.epoch).next();
   return batch ? std::move(*batch) : Batch{};
@@ -159,7 +155,6 @@ void add_preview(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   add_workers(*command, flags->workers);
   flags->limits.add(*command);
-  add_max_file_bytes(*command, flags->limits.max_file_bytes);
   flags->reader.add(*command);
   add_json(*command, chosen.json);
   command->callback([flags, &chosen] {

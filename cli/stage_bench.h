@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "interrupt.h"
+#include "pipeline/settings.h"
 #include "ringfeed/dataset.h"
 #include "ringfeed/loader.h"
 
 namespace ringfeed::cli {
 
 /// When a stage has been watched long enough: whichever comes first. 0: no such limit.
-struct BenchLimits {
+struct StageGoal {
   double seconds = 0;
   std::uint64_t images = 0;
 };
@@ -35,9 +36,10 @@ struct ReadBench {
 /// Gets every file read whole, on the calling thread; false: enough.
 using FileSink = std::function<bool(std::span<const std::byte>)>;
 
-/// Reads `entries` in this order with `depth` files in flight and nothing else to do.
+/// Reads `entries` in this order, with the reader and the bounds of a loader of these `settings`
+/// and nothing else to do.
 ReadBench bench_read(const ImageFolder& dataset, std::span<const std::uint32_t> entries,
-                     ReaderKind kind, std::uint32_t depth, const BenchLimits& limits,
+                     const pipeline::Settings& settings, const StageGoal& goal,
                      Interrupt& interrupt, const FileSink& sink = {});
 
 struct DecodeBench {
@@ -49,9 +51,10 @@ struct DecodeBench {
   Error first_failure;
 };
 
-/// Decodes `files` over and over on `workers` threads, each time with other draws.
+/// Decodes `files` over and over on the decode threads of a loader of these `settings`, each time
+/// with other draws.
 DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
-                         const TransformPlan& plan, const DecodeLimits& decode_limits, int workers,
-                         std::uint64_t seed, const BenchLimits& limits, Interrupt& interrupt);
+                         const TransformPlan& plan, const pipeline::Settings& settings,
+                         const StageGoal& goal, Interrupt& interrupt);
 
 }  // namespace ringfeed::cli

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 
 import pytest
@@ -34,6 +35,29 @@ def test_a_wrong_command_line_exits_2_with_one_line(cli, folder, args):
     assert done.code == 2
     assert done.out == ""
     assert len(done.err.splitlines()) == 1 and done.err.startswith("ringfeed: ")
+
+
+def flags_in(text):
+    return set(re.findall(r"--[a-z][a-z-]*", text))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["load"], ["bench", "read"], ["bench", "decode"], ["bench", "load"], ["preview"]],
+    ids=" ".join,
+)
+def test_the_flag_that_the_error_for_a_large_file_names_helps(cli, small_folder, tmp_path, command):
+    with open(small_folder / "class_0" / "0.jpg", "ab") as file:
+        file.truncate(65 << 20)
+    args = [*command, small_folder, "--workers", 1]
+    args += {"load": [], "bench": ["--images", 4], "preview": ["-o", tmp_path / "sheet.png"]}[
+        command[0]
+    ]
+    refused = cli(*args)
+    assert refused.code == 1
+    (flag,) = flags_in(refused.err)
+    helped = cli(*args, flag, "70M")
+    assert (helped.code, helped.err) == (0, "")
 
 
 @pytest.mark.parametrize("args", [["--nonsense"], ["--batch-size", "many"], ["--rank", "1"]])
