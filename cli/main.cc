@@ -23,8 +23,8 @@ std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
   return "ringfeed: " + one_line(error.what()) + " (see " + name + " --help)\n";
 }
 
-Json setup_error(const std::exception& error) {
-  return {{"stage", to_string(Stage::setup)}, {"code", 0}, {"path", ""}, {"message", error.what()}};
+Json setup_error(std::string_view message) {
+  return {{"stage", to_string(Stage::setup)}, {"code", 0}, {"path", ""}, {"message", message}};
 }
 
 /// The line on stderr, and with --json the document that stands for the one that failed.
@@ -40,10 +40,13 @@ int run(const Chosen& chosen) {
     return chosen.run(interrupt);
   } catch (const LoadError& error) {
     return report(chosen, error.error().message(flag_name), to_json(error.error()), exit_data);
+  } catch (const OptionError& error) {
+    const std::string message = error.message(flag_name);
+    return report(chosen, message, setup_error(message), exit_usage);
   } catch (const std::invalid_argument& error) {
-    return report(chosen, error.what(), setup_error(error), exit_usage);
+    return report(chosen, error.what(), setup_error(error.what()), exit_usage);
   } catch (const std::exception& error) {
-    return report(chosen, error.what(), setup_error(error), exit_data);
+    return report(chosen, error.what(), setup_error(error.what()), exit_data);
   }
 }
 
@@ -66,7 +69,7 @@ int main(int argc, char** argv) {
     if (app.exit(error) == 0) return exit_ok;
     // Parsing may have ended before it came to --json.
     const bool json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
-    if (json) print_json({{"errors", Json::array({setup_error(error)})}});
+    if (json) print_json({{"errors", Json::array({setup_error(error.what())})}});
     return exit_usage;
   }
   const int code = run(chosen);

@@ -97,7 +97,13 @@ void complain(std::string_view text) {
 std::string_view flag_name(Option option) noexcept {
   switch (option) {
     case Option::none: return "";
+    case Option::batch_size: return "--batch-size";
     case Option::num_workers: return "--workers";
+    case Option::prefetch_factor: return "--prefetch-factor";
+    case Option::rank: return "--rank";
+    case Option::world_size: return "--world-size";
+    case Option::timeout: return "--timeout";
+    case Option::memory_limit: return "--memory-limit";
     case Option::depth: return "--depth";
     case Option::read_ahead_bytes: return "--read-ahead-bytes";
     case Option::max_file_bytes: return "--max-file-bytes";
@@ -105,6 +111,7 @@ std::string_view flag_name(Option option) noexcept {
     case Option::max_scans: return "--max-scans";
     case Option::max_decoder_bytes: return "--max-decoder-bytes";
     case Option::load_truncated: return "--load-truncated";
+    case Option::allow_empty: return "--allow-empty";
   }
   return "";
 }

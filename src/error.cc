@@ -31,19 +31,38 @@ std::string on_one_line(const std::string& path) {
   return line;
 }
 
+/// `text` with a name in the place of each "{}".
+std::string filled_in(std::string_view text, const std::vector<Option>& options,
+                      OptionNames names) {
+  std::string filled;
+  for (const Option option : options) {
+    const std::size_t at = text.find("{}");
+    filled.append(text.substr(0, at)).append(names(option));
+    text.remove_prefix(at + 2);
+  }
+  return filled.append(text);
+}
+
 }  // namespace
 
 std::string_view field_name(Option option) noexcept {
   switch (option) {
     case Option::none: return "";
-    case Option::num_workers: return "LoaderOptions::num_workers";
-    case Option::depth: return "LoaderOptions::depth";
-    case Option::read_ahead_bytes: return "LoaderOptions::read_ahead_bytes";
-    case Option::max_file_bytes: return "LoaderOptions::max_file_bytes";
-    case Option::max_pixels: return "LoaderOptions::limits.max_pixels";
-    case Option::max_scans: return "LoaderOptions::limits.max_scans";
-    case Option::max_decoder_bytes: return "LoaderOptions::limits.max_decoder_bytes";
-    case Option::load_truncated: return "LoaderOptions::limits.load_truncated";
+    case Option::batch_size: return "batch_size";
+    case Option::num_workers: return "num_workers";
+    case Option::prefetch_factor: return "prefetch_factor";
+    case Option::rank: return "rank";
+    case Option::world_size: return "world_size";
+    case Option::timeout: return "timeout";
+    case Option::memory_limit: return "memory_limit";
+    case Option::depth: return "depth";
+    case Option::read_ahead_bytes: return "read_ahead_bytes";
+    case Option::max_file_bytes: return "max_file_bytes";
+    case Option::max_pixels: return "limits.max_pixels";
+    case Option::max_scans: return "limits.max_scans";
+    case Option::max_decoder_bytes: return "limits.max_decoder_bytes";
+    case Option::load_truncated: return "limits.load_truncated";
+    case Option::allow_empty: return "ScanOptions::allow_empty";
   }
   return "";
 }
@@ -59,9 +78,16 @@ std::string Error::advice(OptionNames names) const {
       return detail + "; raise " + name + " to accept it, or remove the file";
     case Option::load_truncated:
       return detail + "; fetch the file again, or set " + name + " to accept it";
-    case Option::none:  // no option helps, or what an error never names
+    case Option::allow_empty: return detail + "; " + name + " accepts such classes";
+    case Option::none:
+    case Option::batch_size:
     case Option::num_workers:
-    case Option::read_ahead_bytes: break;
+    case Option::prefetch_factor:
+    case Option::rank:
+    case Option::world_size:
+    case Option::timeout:
+    case Option::memory_limit:
+    case Option::read_ahead_bytes: break;  // no file's fault: OptionError and the verdict name them
   }
   return detail;
 }
@@ -72,6 +98,15 @@ std::string Error::message(OptionNames names) const {
   if (code != 0) text += std::string(": ") + std::strerror(code);
   if (!detail.empty()) text += ": " + advice(names);
   return text;
+}
+
+OptionError::OptionError(std::string text, std::vector<Option> options)
+    : std::invalid_argument(filled_in(text, options, field_name)),
+      text_(std::move(text)),
+      options_(std::move(options)) {}
+
+std::string OptionError::message(OptionNames names) const {
+  return filled_in(text_, options_, names);
 }
 
 LoadError::LoadError(Error error) : std::runtime_error(error.message()), error_(std::move(error)) {}

@@ -56,7 +56,8 @@ TEST_CASE("the verdict names the options as they are called where it is read") {
             .verdict_line(arguments)
             .find("raise --depth and --read-ahead-bytes") != std::string::npos);
   CHECK(decoder_time(1, 0, 0).verdict_line(arguments).find("(--workers)") != std::string::npos);
-  CHECK(decoder_time(30, 60, 10).verdict_line().find("LoaderOptions::depth") != std::string::npos);
+  CHECK(decoder_time(30, 60, 10).verdict_line().find("raise depth and read_ahead_bytes") !=
+        std::string::npos);
 }
 
 TEST_CASE("before the first sample there is no verdict to give") {

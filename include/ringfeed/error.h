@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ringfeed {
 
@@ -15,7 +16,13 @@ std::string_view to_string(Stage stage) noexcept;
 /// An option that an error or the verdict points at, because another value of it would help.
 enum class Option : std::uint8_t {
   none,
+  batch_size,
   num_workers,
+  prefetch_factor,
+  rank,
+  world_size,
+  timeout,
+  memory_limit,
   depth,
   read_ahead_bytes,
   max_file_bytes,
@@ -23,13 +30,15 @@ enum class Option : std::uint8_t {
   max_scans,
   max_decoder_bytes,
   load_truncated,
+  allow_empty,
 };
 
 /// What a user calls an option; never empty but for `none`. C++, Python and the command line each
 /// have their own names, so that a message names nothing that its reader cannot set.
 using OptionNames = std::string_view (*)(Option) noexcept;
 
-/// The names in C++, such as "LoaderOptions::limits.max_pixels".
+/// The names in C++: fields of LoaderOptions, such as "limits.max_pixels", which ImageNetOptions
+/// has too, and "ScanOptions::allow_empty".
 std::string_view field_name(Option option) noexcept;
 
 /// One failure as a value: what the per-sample path returns instead of throwing.
@@ -37,7 +46,7 @@ std::string_view field_name(Option option) noexcept;
 /// @code
 /// const ringfeed::Error error{ringfeed::Stage::decode, 0, "n0/x.JPEG", "JPEG of over 500 scans",
 ///                             ringfeed::Option::max_scans};
-/// std::cerr << error.message() << "\n";  // …; raise LoaderOptions::limits.max_scans to accept it
+/// std::cerr << error.message() << "\n";  // …; raise limits.max_scans to accept it, or …
 /// @endcode
 struct Error {
   Stage stage = Stage::setup;
@@ -51,6 +60,24 @@ struct Error {
   /// "decode: /data/train/n0/x.JPEG: truncated JPEG …": stage, path, errno and advice(); one line,
   /// no newline.
   std::string message(OptionNames names = field_name) const;
+};
+
+/// Thrown where options make no sense, alone or together. what() has the names in C++.
+///
+/// @code
+/// const ringfeed::OptionError error("{} must be in [0, {})",
+///                                   {ringfeed::Option::rank, ringfeed::Option::world_size});
+/// std::cerr << error.what() << "\n";  // rank must be in [0, world_size)
+/// @endcode
+class OptionError : public std::invalid_argument {
+ public:
+  /// `text` has a "{}" for each of `options`.
+  OptionError(std::string text, std::vector<Option> options);
+  std::string message(OptionNames names = field_name) const;
+
+ private:
+  std::string text_;
+  std::vector<Option> options_;
 };
 
 /// Thrown for set-up faults, and by Epoch::next() for the first failed sample of a batch.

@@ -164,7 +164,7 @@ class Epoch {
 /// @endcode
 class Loader {
  public:
-  /// Throws std::invalid_argument for options that make no sense, stating the legal range.
+  /// Throws OptionError for options that make no sense, stating the legal range.
   Loader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {});
   Loader(Loader&&) noexcept;
   Loader& operator=(Loader&&) noexcept;

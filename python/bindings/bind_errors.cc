@@ -1,6 +1,5 @@
 #include <nanobind/nanobind.h>
 
-#include <array>
 #include <stdexcept>
 #include <string_view>
 
@@ -19,15 +18,6 @@ nb::object error_class(const char* name) {
   return nb::module_::import_("ringfeed.errors").attr(name);
 }
 
-/// The core names the struct that holds an option, which a caller from Python never sees.
-std::string_view without_struct(std::string_view message) {
-  constexpr std::array<std::string_view, 2> structs{"LoaderOptions: ", "TransformPlan: "};
-  for (const std::string_view name : structs) {
-    if (message.starts_with(name)) message.remove_prefix(name.size());
-  }
-  return message;
-}
-
 void translate(const std::exception_ptr& exception, void*) try {
   try {
     std::rethrow_exception(exception);
@@ -41,8 +31,10 @@ void translate(const std::exception_ptr& exception, void*) try {
                error.code, fs_decode(error.path), decode_text(error.advice(argument_name))));
   } catch (const TimeoutError& error) {
     raise(error_class("LoadTimeout"), decode_text(error.what()));
+  } catch (const OptionError& error) {
+    raise(PyExc_ValueError, decode_text(error.message(argument_name)));
   } catch (const std::invalid_argument& error) {
-    raise(PyExc_ValueError, decode_text(without_struct(error.what())));
+    raise(PyExc_ValueError, decode_text(error.what()));
   }
 } catch (nb::python_error& error) {
   error.restore();  // a KeyboardInterrupt while one of the above was made
@@ -53,7 +45,13 @@ void translate(const std::exception_ptr& exception, void*) try {
 std::string_view argument_name(Option option) noexcept {
   switch (option) {
     case Option::none: return "";
+    case Option::batch_size: return "batch_size";
     case Option::num_workers: return "num_workers";
+    case Option::prefetch_factor: return "prefetch_factor";
+    case Option::rank: return "rank";
+    case Option::world_size: return "world_size";
+    case Option::timeout: return "timeout";
+    case Option::memory_limit: return "memory_limit";
     case Option::depth: return "depth";
     case Option::read_ahead_bytes: return "read_ahead_bytes";
     case Option::max_file_bytes: return "limits=ringfeed.DecodeLimits(max_file_bytes=...)";
@@ -61,17 +59,11 @@ std::string_view argument_name(Option option) noexcept {
     case Option::max_scans: return "limits=ringfeed.DecodeLimits(max_scans=...)";
     case Option::max_decoder_bytes: return "limits=ringfeed.DecodeLimits(max_decoder_bytes=...)";
     case Option::load_truncated: return "PIL.ImageFile.LOAD_TRUNCATED_IMAGES";
+    case Option::allow_empty: return "ringfeed.ImageFolder(allow_empty=True)";
   }
   return "";
 }
 
-void bind_errors(nb::module_& module) {
-  nb::register_exception_translator(translate);
-  nb::list names;  // for the tests: of every option that a message can name
-  for (int option = 1; !field_name(static_cast<Option>(option)).empty(); ++option) {
-    names.append(decode_text(argument_name(static_cast<Option>(option))));
-  }
-  module.attr("argument_names") = names;
-}
+void bind_errors() { nb::register_exception_translator(translate); }
 
 }  // namespace ringfeed::python

@@ -11,8 +11,9 @@ namespace ringfeed::python {
 /// The names of options in Python: what a caller of DataLoader writes.
 std::string_view argument_name(Option option) noexcept;
 
+/// Core exceptions become Python's.
+void bind_errors();
 // Each fills in its part of what _ringfeed.pyi declares.
-void bind_errors(nanobind::module_& module);
 void bind_dataset(nanobind::module_& module);
 void bind_plan(nanobind::module_& module);
 void bind_loader(nanobind::module_& module);

@@ -33,7 +33,7 @@ NB_MODULE(_ringfeed, module) {
     py::drop_retired();
     return py::held_images();
   });
-  py::bind_errors(module);
+  py::bind_errors();
   py::bind_dataset(module);
   py::bind_plan(module);
   py::bind_loader(module);

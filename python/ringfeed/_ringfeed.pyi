@@ -18,8 +18,6 @@ default_limits: dict[str, int]
 largest: dict[str, int]
 """What the core refuses more of: "num_workers", "prefetch_factor", "depth", DecodeLimits's fields,
 and "side", the pixels of a resized or cropped image's sides."""
-argument_names: list[str]
-"""Of every option that an error or the verdict can name, as a caller of DataLoader writes it."""
 
 def usable_cores() -> int:
     """Cores this process may keep busy: affinity, cgroup quota, divided by LOCAL_WORLD_SIZE."""

@@ -167,7 +167,8 @@ void refuse_empty_classes(const Index& index) {
   throw LoadError(Error{Stage::scan, 0, index.root(),
                         "no image found for the classes " + names +
                             "; images end in .jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff or "
-                            ".webp; allow_empty accepts such classes"});
+                            ".webp",
+                        Option::allow_empty});
 }
 
 }  // namespace

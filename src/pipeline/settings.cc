@@ -1,9 +1,9 @@
 #include "pipeline/settings.h"
 
 #include <algorithm>
-#include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/system_limits.h"
 #include "io/reader.h"
@@ -18,38 +18,50 @@ constexpr std::size_t bookkeeping_per_file = samples_per_slot * 1280;
 // next() hands one batch over while the caller may still hold the one before.
 constexpr std::size_t callers_batches = 2;
 
-void require(bool condition, const std::string& what) {
-  if (!condition) throw std::invalid_argument("LoaderOptions: " + what);
+template <class T>
+void require_range(Option option, T value, T least, T most, const char* zero = "") {
+  if (value >= least && value <= most) return;
+  throw OptionError(
+      "{} must be in [" + std::to_string(least) + ", " + std::to_string(most) + "]" + zero,
+      {option});
 }
 
-template <class T>
-void require_range(const std::string& name, T value, T least, T most, const char* zero = "") {
-  require(value >= least && value <= most, name + " must be in [" + std::to_string(least) + ", " +
-                                               std::to_string(most) + "]" + zero);
+void require_indices(const std::vector<std::uint32_t>& indices, std::size_t entries) {
+  const auto beyond = std::ranges::find_if(indices, [&](auto index) { return index >= entries; });
+  if (beyond == indices.end()) return;
+  // C++ alone has this option.
+  throw OptionError("indices holds " + std::to_string(*beyond) + ", but the dataset has " +
+                        std::to_string(entries) + " entries",
+                    {});
 }
 
 void validate(const LoaderOptions& options, const ImageFolder& dataset) {
-  require_range("batch_size", options.batch_size, 1, largest::batch_size);
-  require_range("num_workers", options.num_workers, 0, largest::num_workers,
+  require_range(Option::batch_size, options.batch_size, 1, largest::batch_size);
+  require_range(Option::num_workers, options.num_workers, 0, largest::num_workers,
                 "; 0 takes the cores this process may use");
-  require_range("prefetch_factor", options.prefetch_factor, 1, largest::prefetch_factor);
-  require(options.world_size >= 1, "world_size must be at least 1");
-  require(options.rank >= 0 && options.rank < options.world_size,
-          "rank must be in [0, world_size)");
-  require_range("depth", options.depth, 0, largest::depth, "; 0 chooses");
-  require(options.timeout.count() >= 0, "timeout must not be negative; 0 waits for ever");
-  const DecodeLimits& limits = options.limits;
-  require_range<std::size_t>("max_file_bytes", options.max_file_bytes, 1, largest::max_file_bytes);
-  require_range<std::uint64_t>("max_pixels", limits.max_pixels, 1, largest::max_pixels);
-  require_range("max_scans", limits.max_scans, 1, largest::max_scans);
-  require_range<std::size_t>("max_decoder_bytes", limits.max_decoder_bytes, 1,
-                             largest::max_decoder_bytes);
-  if (!options.indices) return;
-  for (const std::uint32_t index : *options.indices) {
-    require(index < dataset.size(), "indices holds " + std::to_string(index) +
-                                        ", but the dataset has " + std::to_string(dataset.size()) +
-                                        " entries");
+  require_range(Option::prefetch_factor, options.prefetch_factor, 1, largest::prefetch_factor);
+  if (options.world_size < 1) throw OptionError("{} must be at least 1", {Option::world_size});
+  if (options.rank < 0 || options.rank >= options.world_size) {
+    throw OptionError("{} must be in [0, {})", {Option::rank, Option::world_size});
   }
+  require_range(Option::depth, options.depth, 0, largest::depth, "; 0 chooses");
+  if (options.timeout.count() < 0) {
+    throw OptionError("{} must not be negative; 0 waits for ever", {Option::timeout});
+  }
+  const DecodeLimits& limits = options.limits;
+  require_range<std::size_t>(Option::max_file_bytes, options.max_file_bytes, 1,
+                             largest::max_file_bytes);
+  require_range<std::uint64_t>(Option::max_pixels, limits.max_pixels, 1, largest::max_pixels);
+  require_range(Option::max_scans, limits.max_scans, 1, largest::max_scans);
+  require_range<std::size_t>(Option::max_decoder_bytes, limits.max_decoder_bytes, 1,
+                             largest::max_decoder_bytes);
+  if (options.indices) require_indices(*options.indices, dataset.size());
+}
+
+std::size_t choose_depth(int asked, int workers) {
+  // 320 files a worker hide 200 ms a file at 1,600 images a second.
+  const int depth = asked > 0 ? asked : std::clamp(320 * workers, 64, 1024);
+  return system_limits::depth_limit(static_cast<std::uint32_t>(depth));
 }
 
 /// All of the memory bound but read_ahead_bytes.
@@ -65,25 +77,39 @@ std::size_t fixed_bytes(const Settings& settings, const TransformPlan& plan,
          dataset.memory_bytes() + order + settings.depth * bookkeeping_per_file;
 }
 
+void refuse_memory_limit(std::size_t limit, std::size_t needed, bool read_ahead_asked) {
+  std::string text = "{} = " + std::to_string(limit) +
+                     " is too small: these options need at least " + std::to_string(needed) +
+                     " bytes; lower {}, {}, {}, {} or {}";
+  std::vector<Option> options{Option::memory_limit,   Option::num_workers,
+                              Option::batch_size,     Option::prefetch_factor,
+                              Option::max_file_bytes, Option::max_decoder_bytes};
+  if (read_ahead_asked) {
+    text += ", or {}";
+    options.push_back(Option::read_ahead_bytes);
+  }
+  throw OptionError(std::move(text), std::move(options));
+}
+
 /// Chooses read_ahead_bytes where `asked` is 0, and sets the memory bound.
 void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std::size_t fixed) {
   // One guess at a time is slow but moves; half of read_ahead_bytes is the largest guess.
   const std::size_t least = 2 * bytes_per_file;
+  if (asked != 0 && asked < least) {
+    throw OptionError("{} must be at least " + std::to_string(least), {Option::read_ahead_bytes});
+  }
   settings.read_ahead_bytes = asked;
   if (asked == 0) {
     settings.read_ahead_bytes = std::max(least, settings.depth * bytes_per_file);
-    if (limit != 0 && limit > fixed) {
-      settings.read_ahead_bytes = std::clamp(limit - fixed, least, settings.read_ahead_bytes);
+    if (limit != 0) {
+      const std::size_t left = limit > fixed ? limit - fixed : 0;
+      settings.read_ahead_bytes = std::clamp(left, least, settings.read_ahead_bytes);
     }
   }
-  require(settings.read_ahead_bytes >= least,
-          "read_ahead_bytes must be at least " + std::to_string(least));
   settings.memory_bound = fixed + settings.read_ahead_bytes;
-  require(limit == 0 || limit >= settings.memory_bound,
-          "memory_limit = " + std::to_string(limit) +
-              " is too small: these options need at least " + std::to_string(fixed + least) +
-              " bytes; lower num_workers, batch_size, prefetch_factor, max_file_bytes, "
-              "read_ahead_bytes or max_decoder_bytes");
+  if (limit != 0 && limit < settings.memory_bound) {
+    refuse_memory_limit(limit, settings.memory_bound, asked != 0);
+  }
 }
 
 }  // namespace
@@ -120,12 +146,6 @@ Settings resolve(LoaderOptions options, const TransformPlan& plan, const ImageFo
   divide_memory(settings, options.read_ahead_bytes, options.memory_limit,
                 fixed_bytes(settings, plan, dataset));
   return settings;
-}
-
-std::size_t choose_depth(int asked, int workers) {
-  // 320 files a worker hide 200 ms a file at 1,600 images a second.
-  const int depth = asked > 0 ? asked : std::clamp(320 * workers, 64, 1024);
-  return system_limits::depth_limit(static_cast<std::uint32_t>(depth));
 }
 
 data::OrderOptions order_options(const Settings& settings, std::uint64_t epoch,

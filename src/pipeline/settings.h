@@ -44,12 +44,8 @@ struct Settings {
   std::shared_ptr<BatchAllocator> allocator;  ///< never null
 };
 
-/// Throws std::invalid_argument for options that make no sense, stating the legal range.
+/// Throws OptionError for options that make no sense, stating the legal range.
 Settings resolve(LoaderOptions options, const TransformPlan& plan, const ImageFolder& dataset);
-
-/// Files in flight: `asked`, or where that is 0 what suits `workers`; fewer where the process may
-/// not have so many.
-std::size_t choose_depth(int asked, int workers);
 
 data::OrderOptions order_options(const Settings& settings, std::uint64_t epoch,
                                  std::uint64_t start = 0) noexcept;

@@ -60,14 +60,15 @@ std::vector<Option> all_options() {
 }  // namespace
 
 TEST_CASE("every command has the flags that its errors and verdicts can name") {
-  std::vector<Option> reading{Option::num_workers, Option::depth, Option::read_ahead_bytes,
-                              Option::max_file_bytes};
+  std::vector<Option> reading{Option::allow_empty, Option::num_workers, Option::depth,
+                              Option::read_ahead_bytes, Option::max_file_bytes};
   std::vector<Option> decoding = reading;
   decoding.insert(decoding.end(), {Option::max_pixels, Option::max_scans, Option::max_decoder_bytes,
                                    Option::load_truncated});
   const std::vector<std::pair<std::vector<std::string>, std::vector<Option>>> commands{
-      {{"load"}, all_options()},     {{"bench", "read"}, reading}, {{"bench", "decode"}, decoding},
-      {{"bench", "load"}, decoding}, {{"preview"}, decoding},
+      {{"scan"}, {Option::allow_empty}}, {{"load"}, all_options()},
+      {{"bench", "read"}, reading},      {{"bench", "decode"}, decoding},
+      {{"bench", "load"}, decoding},     {{"preview"}, decoding},
   };
   for (const auto& [names, options] : commands) {
     const Command command(names);
@@ -83,6 +84,7 @@ TEST_CASE("an error names an option by its flag") {
   for (const Option option : all_options()) {
     const std::string flag(flag_name(option));
     CHECK(flag.starts_with("--"));
+    CHECK(OptionError("{} is wrong", {option}).message(flag_name) == flag + " is wrong");
   }
   CHECK(to_json(Error{Stage::decode, 0, "", "what is wrong", Option::max_pixels})["message"]
             .get<std::string>()

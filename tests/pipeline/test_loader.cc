@@ -152,6 +152,8 @@ TEST_CASE("a memory limit too small states the least that works, and that works"
   auto options = small_options();
   options.limits.max_decoder_bytes = 8 << 20;
   options.memory_limit = 1000;
+  SUBCASE("read_ahead_bytes chosen") {}
+  SUBCASE("read_ahead_bytes given") { options.read_ahead_bytes = 1 << 20; }
   std::string message;
   try {
     Loader loader(open(folder().root()), small_plan(), options);
@@ -170,22 +172,29 @@ TEST_CASE("a memory limit too small states the least that works, and that works"
 
 TEST_CASE("options that make no sense are refused when the loader is made") {
   const auto dataset = open(folder().root());
-  const auto refuses = [&](auto change) {
+  const auto refuses = [&](auto change, const char* message) {
     auto options = small_options();
     change(options);
-    CHECK_THROWS_AS(Loader(dataset, small_plan(), options), std::invalid_argument);
+    CHECK_THROWS_WITH_AS(Loader(dataset, small_plan(), options), message, OptionError);
   };
-  refuses([](auto& o) { o.batch_size = 0; });
-  refuses([](auto& o) { o.num_workers = -1; });
-  refuses([](auto& o) { o.prefetch_factor = 0; });
-  refuses([](auto& o) { o.rank = 1; });
-  refuses([](auto& o) { o.depth = 16385; });
-  refuses([](auto& o) { o.max_file_bytes = 0; });
-  refuses([](auto& o) { o.limits.max_pixels = 0; });
-  refuses([](auto& o) { o.limits.max_scans = 0; });
-  refuses([](auto& o) { o.limits.max_decoder_bytes = std::size_t{1} << 62; });
-  refuses([](auto& o) { o.read_ahead_bytes = 1; });
-  refuses([](auto& o) { o.indices = std::vector<std::uint32_t>{105}; });
+  refuses([](auto& o) { o.batch_size = 0; }, "batch_size must be in [1, 1048576]");
+  refuses([](auto& o) { o.num_workers = -1; },
+          "num_workers must be in [0, 1024]; 0 takes the cores this process may use");
+  refuses([](auto& o) { o.prefetch_factor = 0; }, "prefetch_factor must be in [1, 1024]");
+  refuses([](auto& o) { o.world_size = 0; }, "world_size must be at least 1");
+  refuses([](auto& o) { o.rank = 1; }, "rank must be in [0, world_size)");
+  refuses([](auto& o) { o.depth = 16385; }, "depth must be in [0, 16384]; 0 chooses");
+  refuses([](auto& o) { o.timeout = std::chrono::seconds(-1); },
+          "timeout must not be negative; 0 waits for ever");
+  refuses([](auto& o) { o.max_file_bytes = 0; }, "max_file_bytes must be in [1, 2147483648]");
+  refuses([](auto& o) { o.limits.max_pixels = 0; },
+          "limits.max_pixels must be in [1, 4611686018427387904]");
+  refuses([](auto& o) { o.limits.max_scans = 0; }, "limits.max_scans must be in [1, 2147483647]");
+  refuses([](auto& o) { o.limits.max_decoder_bytes = std::size_t{1} << 62; },
+          "limits.max_decoder_bytes must be in [1, 1099511627776]");
+  refuses([](auto& o) { o.read_ahead_bytes = 1; }, "read_ahead_bytes must be at least 262144");
+  refuses([](auto& o) { o.indices = std::vector<std::uint32_t>{105}; },
+          "indices holds 105, but the dataset has 105 entries");
 }
 
 TEST_CASE("dropping a superseded epoch does not stop the clock of the next") {

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import inspect
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -35,18 +36,64 @@ def load(photos, **options):
         return next(iter(loader))[0]
 
 
-def test_every_option_that_a_message_can_name_is_there(photos):
-    options = inspect.signature(DataLoader).parameters
-    assert len(_ringfeed.argument_names) >= 8
-    for name in _ringfeed.argument_names:
-        if name.startswith("limits="):
-            assert "limits" in options
-            limits = eval(name.removeprefix("limits=").replace("...", "7"), {"ringfeed": ringfeed})
-            assert limits != DecodeLimits()
-        elif name.startswith("PIL.ImageFile."):
-            assert hasattr(ImageFile, name.rpartition(".")[2])
-        else:
-            assert name in options
+def assert_names_arguments(message, *expected):
+    """That `message` names what a caller of DataLoader can set, `expected` and nothing else."""
+    arguments = inspect.signature(DataLoader).parameters
+    named = re.findall(r"limits=ringfeed\.DecodeLimits\((\w+)=\.\.\.\)", message)
+    rest = re.sub(r"limits=ringfeed\.DecodeLimits\(.*?\)", "", message)
+    named += [word for word in re.findall(r"\w+", rest) if "_" in word or word in arguments]
+    assert named == list(expected)
+    fields = {field.name for field in dataclasses.fields(DecodeLimits)}
+    assert set(named) <= arguments.keys() | fields
+    assert not re.search("Options|::|--", message)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"batch_size": 0}, ["batch_size"]),
+        ({"num_workers": 1025}, ["num_workers"]),
+        ({"prefetch_factor": 0}, ["prefetch_factor"]),
+        ({"world_size": 0}, ["world_size"]),
+        ({"rank": 1}, ["rank", "world_size"]),
+        ({"timeout": -1}, ["timeout"]),
+        ({"depth": -1}, ["depth"]),
+        ({"read_ahead_bytes": 1}, ["read_ahead_bytes"]),
+        ({"max_file_bytes": 0}, ["max_file_bytes"]),
+        ({"max_pixels": 0}, ["max_pixels"]),
+        ({"max_scans": 0}, ["max_scans"]),
+        ({"max_decoder_bytes": 0}, ["max_decoder_bytes"]),
+    ],
+)
+def test_what_the_core_refuses_is_named_as_the_loaders_argument(photos, options, named):
+    with pytest.raises(ValueError) as raised:
+        Native(photos, **options)
+    assert_names_arguments(str(raised.value), *named)
+
+
+@pytest.mark.parametrize("ahead", [None, 1 << 20])
+def test_too_small_a_memory_limit_names_what_to_lower_and_the_least_that_works(photos, ahead):
+    dataset = ringfeed.ImageFolder(photos, RECIPE, use_cache=False)
+    options = {"num_workers": 1, "read_ahead_bytes": ahead}
+    with pytest.raises(ValueError, match="^memory_limit = 1000 is too small") as raised:
+        DataLoader(dataset, 4, memory_limit=1000, **options)
+    limits = ["max_file_bytes", "max_decoder_bytes"]
+    plain = ["memory_limit", "num_workers", "batch_size", "prefetch_factor"]
+    plain += ["read_ahead_bytes"] * (ahead is not None)
+    assert_names_arguments(str(raised.value), *limits, *plain)
+    least = int(re.search(r"at least (\d+) bytes", str(raised.value))[1])
+    loader = DataLoader(dataset, 4, memory_limit=least, **options)
+    list(loader)
+    assert loader.stats()["memory_bound"] == least
+    with pytest.raises(ValueError, match="too small"):
+        DataLoader(dataset, 4, memory_limit=least - 1, **options)
+
+
+def test_a_class_without_images_names_the_folders_argument(tmp_path):
+    (tmp_path / "c0").mkdir()
+    with pytest.raises(LoadError, match=r"; ringfeed.ImageFolder\(allow_empty=True\) accepts such"):
+        ringfeed.ImageFolder(tmp_path, RECIPE, use_cache=False)
+    assert not ringfeed.ImageFolder(tmp_path, RECIPE, use_cache=False, allow_empty=True).samples
 
 
 @pytest.mark.parametrize(

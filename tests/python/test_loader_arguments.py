@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import random
-import re
 import warnings
 
 import lightning.pytorch.utilities.data as lightning_data
@@ -147,13 +146,6 @@ def test_two_shardings_are_refused(images):
         with pytest.raises(ValueError) as error:
             DataLoader(images, rank=0, world_size=2, **kwargs)
         assert str(error.value) == text
-
-
-def test_too_small_a_memory_limit_is_refused_by_the_constructor(images):
-    with pytest.raises(ValueError, match="memory_limit = 1000 is too small") as error:
-        DataLoader(images, 4, num_workers=1, memory_limit=1000)
-    least = int(re.search(r"at least (\d+) bytes", str(error.value))[1])
-    assert len(DataLoader(images, 4, num_workers=1, memory_limit=least)) == 3
 
 
 def test_it_can_be_subscripted(images):

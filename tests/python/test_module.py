@@ -337,7 +337,6 @@ def test_progress_that_makes_no_sense_is_named(four, beyond, error, words):
         ({"timeout": -1}, "^timeout must not be negative"),
         ({"timeout": float("nan")}, "^timeout must be a number"),
         ({"reader": "magic"}, "^reader must be one of 'auto', 'ring', 'pool', not 'magic'"),
-        ({"memory_limit": 1}, "^memory_limit = 1 is too small"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(four, option, words):
@@ -351,7 +350,7 @@ def test_an_option_that_makes_no_sense_is_named(four, option, words):
         ({"mean": (0.0,)}, "^mean must have 3 values"),
         ({"std": (1.0, 0.0, 1.0)}, "std"),
         ({"dtype": "float64"}, "^dtype must be one of 'float32'"),
-        ({"hflip": 2.0}, "^hflip"),
+        ({"hflip": 2.0}, "hflip"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_named(change, words):
