@@ -54,7 +54,7 @@ class DataLoader {
   /// `.to(device, /*non_blocking=*/true)` copies while the GPU computes; torch's own allocator
   /// keeps such memory until the copy is done. Otherwise, and without CUDA, huge pages that are
   /// used again. options.allocator, where given, decides instead.
-  /// Throws std::invalid_argument for options that make no sense.
+  /// Throws OptionError for options that make no sense.
   DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {},
              bool pin_memory = true);
 
@@ -84,6 +84,10 @@ struct ImageNetOptions {
   std::uint64_t seed = 0;             ///< of the training order, the crops and the flips
   int rank = 0;
   int world_size = 1;
+  DecodeLimits limits{};  ///< what one image may ask for
+  std::size_t max_file_bytes = LoaderOptions{}.max_file_bytes;
+  int depth = 0;                     ///< files in flight; see LoaderOptions
+  std::size_t read_ahead_bytes = 0;  ///< encoded bytes ahead; see LoaderOptions
   TransformPlan train_plan = TransformPlan::imagenet_train();
   TransformPlan val_plan = TransformPlan::imagenet_val();
 };

@@ -19,7 +19,14 @@ ImageFolder open_split(const std::filesystem::path& data_root, const char* split
                           "not a folder; data_root must hold train/CLASS/IMAGE and "
                           "val/CLASS/IMAGE"});
   }
-  return ImageFolder::open(folder);
+  try {
+    return ImageFolder::open(folder);
+  } catch (const LoadError& failure) {
+    Error error = failure.error();
+    if (error.option == Option::none) throw;
+    error.option = Option::none;  // ScanOptions are not the data module's
+    throw LoadError(std::move(error));
+  }
 }
 
 /// Labels are places in the list of classes: a class more or less shifts them.
@@ -81,6 +88,10 @@ DataLoader ImageNetDataModule::make_loader(const ImageFolder& dataset, const Tra
   options.seed = options_.seed;
   options.rank = options_.rank;
   options.world_size = options_.world_size;
+  options.limits = options_.limits;
+  options.max_file_bytes = options_.max_file_bytes;
+  options.depth = options_.depth;
+  options.read_ahead_bytes = options_.read_ahead_bytes;
   return DataLoader(dataset, plan, std::move(options), options_.pin_memory);
 }
 

@@ -377,3 +377,52 @@ TEST_CASE("the data module names what is missing") {
   ImageNetDataModule module({.data_root = uneven.directory.path()});
   CHECK(message(module, "fit").find("class 2 is 'c2' there and none here") != std::string::npos);
 }
+
+TEST_CASE("the data module's loaders take the options that their errors name") {
+  const DataRoot root(1, 1);
+  const ImageNetOptions given{
+      .data_root = root.directory.path(), .batch_size = 3, .num_workers = 1};
+  const auto load = [](const ImageNetOptions& options) {
+    ImageNetDataModule module(options);
+    module.setup("validate");
+    DataLoader loader = module.val_dataloader();
+    try {
+      for (const Example& example : loader.epoch(0)) CHECK(example.data.size(0) == 3);
+    } catch (const LoadError& error) {
+      return std::string(error.what());
+    }
+    CHECK(loader.core().stats().depth == options.depth);
+    return std::to_string(loader.core().memory_bound());
+  };
+  const auto names = [&](const ImageNetOptions& options, const char* option) {
+    return load(options).find(std::string("; raise ") + option + " to accept it") !=
+           std::string::npos;
+  };
+  ImageNetOptions options = given;
+  options.depth = 3;
+  options.read_ahead_bytes = 1 << 20;
+  const std::string bound = load(options);
+  options.read_ahead_bytes = 2 << 20;
+  CHECK(std::stoull(load(options)) - std::stoull(bound) == 1 << 20);
+
+  options = given;
+  options.max_file_bytes = 100;
+  CHECK(names(options, "max_file_bytes"));
+  options = given;
+  options.limits.max_pixels = 100;
+  CHECK(names(options, "limits.max_pixels"));
+}
+
+TEST_CASE("the data module's error for an empty class advises no option that it lacks") {
+  const DataRoot root(1, 1);
+  std::filesystem::create_directories(root.directory.path() / "val" / "empty");
+  ImageNetDataModule module({.data_root = root.directory.path()});
+  std::string message;
+  try {
+    module.setup("validate");
+  } catch (const LoadError& error) {
+    message = error.what();
+  }
+  CHECK(message.find("no image found for the classes empty") != std::string::npos);
+  CHECK(message.find("allow_empty") == std::string::npos);
+}
