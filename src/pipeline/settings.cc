@@ -78,17 +78,15 @@ std::size_t fixed_bytes(const Settings& settings, const TransformPlan& plan,
 }
 
 void refuse_memory_limit(std::size_t limit, std::size_t needed, bool read_ahead_asked) {
-  std::string text = "{} = " + std::to_string(limit) +
-                     " is too small: these options need at least " + std::to_string(needed) +
-                     " bytes; lower {}, {}, {}, {} or {}";
   std::vector<Option> options{Option::memory_limit,   Option::num_workers,
                               Option::batch_size,     Option::prefetch_factor,
                               Option::max_file_bytes, Option::max_decoder_bytes};
-  if (read_ahead_asked) {
-    text += ", or {}";
-    options.push_back(Option::read_ahead_bytes);
-  }
-  throw OptionError(std::move(text), std::move(options));
+  if (read_ahead_asked) options.insert(options.begin() + 1, Option::read_ahead_bytes);
+  throw OptionError("{} = " + std::to_string(limit) +
+                        " is too small: these options need at least " + std::to_string(needed) +
+                        " bytes; lower " + (read_ahead_asked ? "{}, " : "") +
+                        "{}, {}, {}, {} or {}",
+                    std::move(options));
 }
 
 /// Chooses read_ahead_bytes where `asked` is 0, and sets the memory bound.
