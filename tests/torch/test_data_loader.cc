@@ -14,6 +14,10 @@
 #include "support/image_folder.h"
 #include "torch/tensors.h"
 
+// torch's headers put c10's in its place, which aborts the whole program.
+#undef CHECK
+#define CHECK DOCTEST_CHECK
+
 using namespace ringfeed;
 using ringfeed::testing::SampleFolder;
 using ringfeed::testing::TempDir;
