@@ -63,6 +63,7 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
     bench.cpu_seconds += cpu;
   };
   std::vector<std::jthread> threads;
+  threads.reserve(static_cast<std::size_t>(settings.num_workers));
   for (int i = 0; i < settings.num_workers; ++i) threads.emplace_back(work);
   threads.clear();  // joins
   bench.seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -18,7 +18,7 @@ std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
   while (!used->get_subcommands().empty()) used = used->get_subcommands().front();
   std::string name = used->get_name();
   for (auto* parent = used->get_parent(); parent != nullptr; parent = parent->get_parent()) {
-    name = parent->get_name() + " " + name;
+    name.insert(0, parent->get_name() + " ");
   }
   return "ringfeed: " + one_line(error.what()) + " (see " + name + " --help)\n";
 }

@@ -25,10 +25,10 @@ void translate(const std::exception_ptr& exception, void*) try {
     error.restore();
   } catch (const LoadError& failure) {
     const Error& error = failure.error();
+    const std::string_view stage = to_string(error.stage);
     const nb::object type = error_class("LoadError");
-    raise(type,
-          type(decode_text(error.message(argument_name)), nb::str(to_string(error.stage).data()),
-               error.code, fs_decode(error.path), decode_text(error.advice(argument_name))));
+    raise(type, type(decode_text(error.message(argument_name)), nb::str(stage.data(), stage.size()),
+                     error.code, fs_decode(error.path), decode_text(error.advice(argument_name))));
   } catch (const TimeoutError& error) {
     raise(error_class("LoadTimeout"), decode_text(error.what()));
   } catch (const OptionError& error) {

@@ -97,7 +97,7 @@ std::optional<Batch> EpochHandle::next(bool keep) {
   return batch;
 }
 
-std::exception_ptr EpochHandle::kept(std::exception_ptr failure) const {
+std::exception_ptr EpochHandle::kept(const std::exception_ptr& failure) const {
   try {
     std::rethrow_exception(failure);
   } catch (const LoadError& error) {

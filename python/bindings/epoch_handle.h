@@ -46,7 +46,7 @@ class EpochHandle {
  private:
   std::optional<Batch> take();
   /// `failure` if the core tells of it only once, else null.
-  std::exception_ptr kept(std::exception_ptr failure) const;
+  std::exception_ptr kept(const std::exception_ptr& failure) const;
 
   nb::object owner_;
   std::shared_ptr<LoaderHandle> loader_;

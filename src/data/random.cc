@@ -5,7 +5,7 @@
 namespace ringfeed::data {
 namespace {
 
-__extension__ using uint128 = unsigned __int128;
+__extension__ using Uint128 = unsigned __int128;
 
 /// SplitMix64's finaliser: a bijection of 64 bits, so different epochs of a seed never share a key.
 std::uint64_t mix(std::uint64_t z) noexcept {
@@ -40,13 +40,13 @@ std::uint64_t RandomStream::next_u64() noexcept {
 double RandomStream::uniform() noexcept { return static_cast<double>(next_u64() >> 11) * 0x1p-53; }
 
 std::uint64_t RandomStream::bounded(std::uint64_t n) noexcept {
-  uint128 product = static_cast<uint128>(next_u64()) * n;
+  Uint128 product = static_cast<Uint128>(next_u64()) * n;
   // The low half below 2^64 mod n marks the surplus that would make some results likelier. The
   // division is paid only where the low half is below n, hardly ever.
   if (static_cast<std::uint64_t>(product) < n) {
     const std::uint64_t surplus = (0 - n) % n;
     while (static_cast<std::uint64_t>(product) < surplus) {
-      product = static_cast<uint128>(next_u64()) * n;
+      product = static_cast<Uint128>(next_u64()) * n;
     }
   }
   return static_cast<std::uint64_t>(product >> 64);

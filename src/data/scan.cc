@@ -71,6 +71,7 @@ class Scan {
     std::sort(classes.begin(), classes.end(), python_less);
 
     std::vector<ToList> first;
+    first.reserve(classes.size());
     for (std::size_t c = 0; c < classes.size(); ++c) {
       first.push_back({classes[c], static_cast<std::uint32_t>(c), ancestor});
     }
@@ -169,6 +170,7 @@ Tree scan_tree(int root, const std::string& shown, int threads, Clock now,
 bool has_changed(int root, const std::vector<Watched>& watched, int threads,
                  const std::function<void()>& while_waiting) {
   std::vector<const Watched*> items;
+  items.reserve(watched.size());
   for (const Watched& item : watched) items.push_back(&item);
   std::atomic<bool> changed = false;
   WorkQueue<const Watched*> queue("rf-scan", std::move(items));

@@ -130,7 +130,7 @@ bool PngDecoder::run(PngSession& session, const PngHeader& header, std::uint8_t*
     session.error = "no memory";
     return false;
   }
-  const png_structp png = session.png;
+  png_struct* const png = session.png;
   if (setjmp(png_jmpbuf(png))) return session.all_rows_read();
   png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);
