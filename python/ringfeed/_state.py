@@ -195,7 +195,7 @@ def _check_within(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -
         raise ValueError(
             f"the state was saved within an epoch whose order was {state['order']}, and this "
             f"loader's is {mine.order}: its progress means nothing here. Use the same sampler and "
-            "shuffle, or start the epoch anew by set_epoch() of another epoch"
+            "shuffle; or load no state, and begin that epoch anew with set_epoch()"
         )
     if state["beyond"] and state["batch_size"] != mine.batch_size:
         raise ValueError(

@@ -282,10 +282,10 @@ class Compiler:
                 "ToDtype(torch.float32, scale=True) to it"
             )
         if self.dtype != torch.float32 or dtype not in _HALVES:
-            hint = "torch.float32, torch.float16 and torch.bfloat16"
+            hint = "dtype may be torch.float32, torch.float16 or torch.bfloat16"
             raise UnsupportedTransform(
-                f"dtype={dtype}, but the transform yields {self.dtype}: "
-                + (f"{hint} are possible" if self.dtype == torch.float32 else "leave dtype out")
+                f"dtype={dtype!r}, but the transform yields {self.dtype}: "
+                + (hint if self.dtype == torch.float32 else "leave dtype out")
             )
         return dtype
 

@@ -19,8 +19,7 @@ _ACCEPTED = (
 )
 # What to do about a step that ringfeed cannot carry out.
 ELSEWHERE = (
-    f"{_ACCEPTED}. Leave this step out and apply it to each image of the finished batch (to a "
-    "whole batch torchvision draws once), or load this dataset with torch.utils.data.DataLoader"
+    f"{_ACCEPTED}. Leave this step out, or load this dataset with torch.utils.data.DataLoader"
 )
 
 _MOST_PIXELS = _ringfeed.largest["side"]

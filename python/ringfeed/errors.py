@@ -34,6 +34,9 @@ class LoadError(OSError):
     def __str__(self) -> str:
         return self._message
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._message!r})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self._message, self.stage, self.errno, self.filename, self.detail)
         return type(self), arguments
