@@ -37,6 +37,7 @@ std::string filled_in(std::string_view text, const std::vector<Option>& options,
   std::string filled;
   for (const Option option : options) {
     const std::size_t at = text.find("{}");
+    if (at == text.npos) break;  // more options than the text has room for
     filled.append(text.substr(0, at)).append(names(option));
     text.remove_prefix(at + 2);
   }

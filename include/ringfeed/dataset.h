@@ -25,8 +25,8 @@ struct ScanOptions {
   /// Directories listed at once; 0: 16 (a listing is a network round trip, not CPU).
   int threads = 0;
   /// Called about every 100 ms on the thread that called open(), while directories are listed or
-  /// another process's listing is waited for. May throw: open() drops what it has not listed yet
-  /// and passes it on.
+  /// another process's listing is waited for; after each directory, where no thread can be started.
+  /// May throw: open() drops what it has not listed yet and passes it on.
   std::function<void()> while_waiting{};
 };
 

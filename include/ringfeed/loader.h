@@ -28,6 +28,7 @@ inline constexpr int batch_size = 1 << 20;
 inline constexpr int num_workers = 1024;
 inline constexpr int prefetch_factor = 1024;
 inline constexpr int depth = 16384;
+inline constexpr std::size_t read_ahead_bytes = std::size_t{1} << 40;
 inline constexpr std::size_t max_file_bytes = std::size_t{2} << 30;
 inline constexpr std::uint64_t max_pixels = std::uint64_t{1} << 62;
 inline constexpr int max_scans = std::numeric_limits<int>::max();
@@ -55,7 +56,8 @@ struct LoaderOptions {
   std::size_t memory_limit = 0;         ///< the whole bound of memory_bound(); 0: none
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
   /// Called on the consumer thread every 100 ms while next() waits, and on the caller's once at
-  /// the start of draws() and every 100 ms of it. May throw: they pass it on, and no batch is lost.
+  /// the start of draws() and every 100 ms of it (or after each file, where no thread can be
+  /// started). May throw: they pass it on, and no batch is lost.
   std::function<void()> while_waiting{};
   DecodeLimits limits{};
   std::shared_ptr<BatchAllocator>
@@ -164,7 +166,8 @@ class Epoch {
 /// @endcode
 class Loader {
  public:
-  /// Throws OptionError for options that make no sense, stating the legal range.
+  /// Throws OptionError for options that make no sense, stating the legal range, and
+  /// std::invalid_argument for such a plan.
   Loader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {});
   Loader(Loader&&) noexcept;
   Loader& operator=(Loader&&) noexcept;

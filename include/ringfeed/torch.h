@@ -54,7 +54,7 @@ class DataLoader {
   /// `.to(device, /*non_blocking=*/true)` copies while the GPU computes; torch's own allocator
   /// keeps such memory until the copy is done. Otherwise, and without CUDA, huge pages that are
   /// used again. options.allocator, where given, decides instead.
-  /// Throws OptionError for options that make no sense.
+  /// Throws OptionError for options that make no sense, std::invalid_argument for such a plan.
   DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {},
              bool pin_memory = true);
 

@@ -203,6 +203,7 @@ void bind_loader(nb::module_& module) {
   most["num_workers"] = largest::num_workers;
   most["prefetch_factor"] = largest::prefetch_factor;
   most["depth"] = largest::depth;
+  most["read_ahead_bytes"] = largest::read_ahead_bytes;
   most["max_pixels"] = largest::max_pixels;
   most["max_file_bytes"] = largest::max_file_bytes;
   most["max_scans"] = largest::max_scans;

@@ -78,9 +78,12 @@ def check_own(
     if seed is not None and not 0 <= whole("seed", seed) < 2**64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     check_shares(rank, world_size)
-    for name, size in ("memory_limit", memory_limit), ("read_ahead_bytes", read_ahead_bytes):
-        if size is not None and not 1 <= whole(f"{name}, in bytes,", size) < 2**64:
-            raise ValueError(f"{name} must be in [1, 2**64) bytes, or None, not {size}")
+    for name, size, most in (
+        ("memory_limit", memory_limit, 2**64 - 1),
+        ("read_ahead_bytes", read_ahead_bytes, _ringfeed.largest["read_ahead_bytes"]),
+    ):
+        if size is not None and not 1 <= whole(f"{name}, in bytes,", size) <= most:
+            raise ValueError(f"{name} must be in [1, {most}] bytes, or None, not {size}")
     if reader not in _ringfeed.reader_names:
         *names, last = (f'"{name}"' for name in _ringfeed.reader_names)
         raise ValueError(f"reader must be {', '.join(names)} or {last}, not {reader!r}")

@@ -23,7 +23,7 @@ from ._limits import DecodeLimits
 from ._order import Order
 from ._request import EpochRequest, delivered_entries, epoch_batches
 from ._resolved import Resolved, resolve_dataset
-from ._samplers import SequentialOrder, ShuffledOrder, stands_for_own_order
+from ._samplers import OwnOrder, SequentialOrder, ShuffledOrder, stands_for_own_order
 from ._session import Session
 from ._state import Epochs, Identity, from_state, to_state
 from .stats import Stats
@@ -423,9 +423,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         del state["_cached"], state["_iterator_ref"]
         # A copy goes its own way from here on. A sampler of the caller's stays shared, as in torch.
         state["_session"] = copy.copy(self._session.epochs)
-        if self._own_order:
+        if isinstance(self.sampler, OwnOrder):
             own = state["sampler"] = copy.copy(self.sampler)
-            if self.batch_size is not None:
+            if self._own_order and self.batch_size is not None:
                 state["batch_sampler"] = BatchSampler(own, self.batch_size, self.drop_last)
         if self.num_workers == _arguments.resolve_workers(self._requested_workers):
             state["num_workers"] = None  # each process knows its own cores

@@ -18,7 +18,8 @@
 namespace ringfeed {
 
 /// Work items done by several threads, where doing one may add more: a directory its
-/// sub-directories. For waits on storage, not for CPU: the caller only waits.
+/// sub-directories. For waits on storage, not for CPU: the caller only waits, where it gets a
+/// thread.
 template <class T>
 class WorkQueue {
  public:

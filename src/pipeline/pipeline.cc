@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -151,26 +152,29 @@ void Pipeline::stop() {
     hung_ = broken_ != nullptr;
   } else if (!hung_.exchange(true)) {
     std::string files;
-    for (const auto& line : outstanding().value_or(std::vector<std::string>{"?"})) {
-      files += "\n  " + line;
+    try {
+      for (const auto& line : outstanding().value_or(std::vector<std::string>{"?"})) {
+        files += "\n  " + line;
+      }
+    } catch (const std::bad_alloc&) {  // they go unnamed
     }
     std::fprintf(stderr, "ringfeed: these reads hang; the loader is set aside:%s\n", files.c_str());
   }
 }
 
-void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) {
-  struct Kept {
-    Mutex mutex;
-    std::vector<std::shared_ptr<Pipeline>> pipelines GUARDED_BY(mutex);
-  };
-  // Never destroyed, not even at exit: the kernel may still write to these buffers.
-  static auto* const kept = new Kept;
+void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) noexcept {
+  // Never destroyed, not even at exit: the kernel may still write to these buffers. Each holds
+  // itself, without a lock, which a fork may have left locked, or memory, which may be at its end;
+  // the list tells leak checkers that they are meant to be there.
+  static std::atomic<Pipeline*> set_aside{nullptr};
   if (!pipeline->forked()) {
     const MutexLock lock(pipeline->stop_mutex_);
     if (pipeline->thread_.joinable()) pipeline->thread_.detach();
   }
-  const MutexLock lock(kept->mutex);
-  kept->pipelines.push_back(std::move(pipeline));
+  Pipeline& kept = *pipeline;
+  if (kept.itself_ != nullptr) return;
+  kept.itself_ = std::move(pipeline);
+  kept.set_aside_before_ = set_aside.exchange(&kept);
 }
 
 /// The files being read, oldest first; nothing where the reader thread does not answer.

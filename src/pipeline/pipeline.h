@@ -38,7 +38,7 @@ class Pipeline {
   /// In a forked child none of the threads exist, and any lock may be held for ever.
   bool forked() const noexcept;
   /// Sets aside, for ever, what a hung file system or a fork keeps from being freed.
-  static void quarantine(std::shared_ptr<Pipeline> pipeline);
+  static void quarantine(std::shared_ptr<Pipeline> pipeline) noexcept;
   bool hung() const noexcept { return hung_; }
 
   const ImageFolder dataset;
@@ -58,6 +58,8 @@ class Pipeline {
   std::future<void> thread_done_ GUARDED_BY(stop_mutex_);
   std::atomic<bool> stopping_{false};  // set once, before a notification that orders it
   std::atomic<bool> hung_{false};
+  std::shared_ptr<Pipeline> itself_;  // once it is set aside
+  Pipeline* set_aside_before_ = nullptr;
   std::unique_ptr<sample::DecodePool> decoders_;  // made before the reader thread, and `started_`
 
   // Made by the reader thread, which alone uses them; others post to the inbox. On the heap, so

@@ -92,9 +92,9 @@ void refuse_memory_limit(std::size_t limit, std::size_t needed, bool read_ahead_
 /// Chooses read_ahead_bytes where `asked` is 0, and sets the memory bound.
 void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std::size_t fixed) {
   // One guess at a time is slow but moves; half of read_ahead_bytes is the largest guess.
-  const std::size_t least = 2 * bytes_per_file;
-  if (asked != 0 && asked < least) {
-    throw OptionError("{} must be at least " + std::to_string(least), {Option::read_ahead_bytes});
+  constexpr std::size_t least = 2 * bytes_per_file;
+  if (asked != 0) {
+    require_range(Option::read_ahead_bytes, asked, least, largest::read_ahead_bytes, "; 0 chooses");
   }
   settings.read_ahead_bytes = asked;
   if (asked == 0) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -157,6 +158,17 @@ TEST_CASE("cancelling wakes a waiting consumer and gives waiting samples no cell
   f.channel.resume_cells();
   REQUIRE(f.cells.size() == 1);
   CHECK_FALSE(f.cells[0].second);
+}
+
+TEST_CASE("why a channel was cancelled is thrown to whoever asks, and nothing after a mere stop") {
+  Channel stopped(1, true);
+  stopped.cancel();
+  stopped.rethrow_failure();
+  Channel failed(1, true);
+  failed.cancel(std::make_exception_ptr(std::runtime_error("out of memory")));
+  failed.cancel();  // a stop later on changes nothing
+  CHECK_FALSE(failed.take({}));
+  CHECK_THROWS_WITH_AS(failed.rethrow_failure(), "out of memory", std::runtime_error);
 }
 
 TEST_CASE("a cancelled channel's memory is freed when the last cell is given back") {

@@ -117,8 +117,10 @@ void Simulation::end_operation(std::size_t i) {
   if (operation.cancelled && chance(0.5)) {
     ready_.push_back(engine_.refuse(i, ECANCELED));
   } else if (operation.open && chance(s_.starved)) {
+    disturbed_.insert(operation.path);
     ready_.push_back(engine_.refuse(i, EMFILE));
   } else if (chance(s_.broken)) {
+    disturbed_.insert(operation.path);
     ready_.push_back(engine_.break_read(i, EIO));
   } else {
     ready_.push_back(engine_.answer(i, chance(0.1) ? 1 + random_() % page : SIZE_MAX));
@@ -129,6 +131,7 @@ void Simulation::begin_epoch() {
   epoch_ = std::make_shared<EpochLink>(settings_, epochs_begun_++);
   queued_ = opened_ = delivered_ = 0;
   made_.clear();
+  disturbed_.clear();
   inbox_.post([this, epoch = epoch_] { thread_.begin(epoch); });
 }
 
@@ -200,7 +203,11 @@ bool Simulation::take_batch() {
   ++delivered_;
   const std::size_t first = number * s_.batch;
   bool complete = true;
-  for (std::size_t k = 0; k < delivery->batch.size(); ++k) complete &= made_.contains(first + k);
+  for (std::size_t k = first; k < first + delivery->batch.size(); ++k) {
+    if (made_.contains(k)) continue;
+    complete = false;
+    CHECK((damaged_.contains(order_[k]) || disturbed_.contains(names_[order_[k]])));
+  }
   CHECK(delivery->error.has_value() == !complete);
   return true;
 }

@@ -81,7 +81,8 @@ class Simulation {
   std::set<std::uint32_t> damaged_;   // entries
 
   std::shared_ptr<EpochLink> epoch_;
-  std::set<std::uint64_t> made_;  // positions, in this epoch
+  std::set<std::uint64_t> made_;     // positions, in this epoch
+  std::set<std::string> disturbed_;  // files whose open or read has failed, in this epoch
   std::size_t queued_ = 0, opened_ = 0, delivered_ = 0;
   std::size_t epochs_begun_ = 0, epochs_whole_ = 0, events_ = 0;
   std::vector<std::byte> pixels_ = std::vector<std::byte>(3 * s_.batch);

@@ -18,7 +18,7 @@ import pytest
 import torch
 import torch.utils.data
 import torchvision
-from torch.utils.data import Subset
+from torch.utils.data import BatchSampler, Subset
 
 from native import run_python
 from ringfeed import _tensors
@@ -335,6 +335,15 @@ def test_a_copy_goes_on_where_the_loader_stands(images, copier):
     other.set_epoch(9)
     assert loader.state_dict()["epoch"] == 3 and other.state_dict()["epoch"] == 9
     assert other.batch_sampler.sampler is other.sampler
+
+
+def test_a_copy_over_a_batch_sampler_keeps_its_own_epoch(images):
+    loader = DataLoader(images, batch_sampler=BatchSampler(range(len(images)), 4, False))
+    other = copy.copy(loader)
+    other.sampler.set_epoch(9)
+    assert loader.state_dict()["epoch"] == 0
+    iter(loader)
+    assert loader.state_dict()["epoch"] == 0
 
 
 def test_it_goes_to_a_spawned_process(images):
