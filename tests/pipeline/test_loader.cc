@@ -192,7 +192,8 @@ TEST_CASE("options that make no sense are refused when the loader is made") {
   refuses([](auto& o) { o.limits.max_scans = 0; }, "limits.max_scans must be in [1, 2147483647]");
   refuses([](auto& o) { o.limits.max_decoder_bytes = std::size_t{1} << 62; },
           "limits.max_decoder_bytes must be in [1, 1099511627776]");
-  refuses([](auto& o) { o.read_ahead_bytes = 1; }, "read_ahead_bytes must be in [262144, 1099511627776]; 0 chooses");
+  refuses([](auto& o) { o.read_ahead_bytes = 1; },
+          "read_ahead_bytes must be in [262144, 1099511627776]; 0 chooses");
   refuses([](auto& o) { o.indices = std::vector<std::uint32_t>{105}; },
           "indices holds 105, but the dataset has 105 entries");
 }
