@@ -4,8 +4,9 @@
 //   meson setup build/dev -Dbenchmarks=true && meson compile -C build/dev bench_resample
 //   taskset -c 1 build/dev/bench/bench_resample
 //
-// Arguments: dtype (float32, float16, bfloat16, uint8), layout (nchw, channels_last). Outputs
-// rotate over 64 samples (38 MB of float32), as batches do, so they are never in cache.
+// Arguments: dtype (float32, float16, bfloat16, uint8), layout (nchw, channels_last), interpolation
+// (nearest, box, bilinear, hamming, bicubic, lanczos), which is then also set against bilinear.
+// Outputs rotate over 64 samples (38 MB of float32), as batches do, so they are never in cache.
 #include <hwy/targets.h>
 #include <time.h>
 
@@ -21,6 +22,7 @@
 
 namespace {
 
+using ringfeed::Interpolation;
 using ringfeed::TransformPlan;
 using ringfeed::augment::Geometry;
 using ringfeed::decode::row_slack;
@@ -35,6 +37,7 @@ struct Target {
   std::string name;
   std::unique_ptr<Stages> stages;
   std::vector<double> microseconds = {};
+  std::vector<double> bilinear = {};  ///< microseconds too
 };
 
 struct Source {
@@ -63,7 +66,8 @@ double now() {
   return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) * 1e-3;
 }
 
-double run(Stages& stages, const Source& source, int round, std::byte* out) {
+double run(Stages& stages, const Source& source, int round, Interpolation interpolation,
+           std::byte* out) {
   // The crop's size alternates by one pixel through more sizes than the table cache holds: random
   // crops hardly ever find their tables there.
   Geometry g;
@@ -71,6 +75,7 @@ double run(Stages& stages, const Source& source, int round, std::byte* out) {
   g.width = source.width - round % 7;
   g.resized_height = g.resized_width = g.out_height = g.out_width = 224;
   g.hflip = round % 2 == 1;
+  g.interpolation = interpolation;
   const double start = now();
   int next_row = 0;
   const auto pack_rows = [&] {
@@ -107,14 +112,20 @@ int main(int argc, char** argv) {
   if (plan.dtype == ringfeed::DType::uint8) {
     plan.normalize.flavour = ringfeed::Normalize::Flavour::none;
   }
+  for (const auto& [name, interpolation] : ringfeed::interpolations) {
+    if (given(std::string(name).c_str())) plan.interpolation = interpolation;
+  }
+  const bool compare = plan.interpolation != Interpolation::bilinear;
   if (given("channels_last")) plan.layout = ringfeed::Layout::channels_last;
 
   constexpr std::size_t samples = 64;
   std::vector<std::byte> batch(samples * plan.sample_bytes() + 64);
   std::byte* first = batch.data() + (64 - reinterpret_cast<std::uintptr_t>(batch.data()) % 64) % 64;
-  std::printf("to 224x224 %s %s, CPU us per image: median [10 %%, 90 %%], ratio to scalar\n",
+  std::printf("%s to 224x224 %s %s, CPU us per image: median [10 %%, 90 %%], ratio to scalar%s\n",
+              std::string(to_string(plan.interpolation)).c_str(),
               std::string(to_string(plan.dtype)).c_str(),
-              plan.layout == ringfeed::Layout::nchw ? "nchw" : "channels_last");
+              plan.layout == ringfeed::Layout::nchw ? "nchw" : "channels_last",
+              compare ? ", cost against bilinear" : "");
   const Source sources[] = {{120, 120}, {330, 330}, {375, 500}, {1000, 1000}};
   for (const Source& source : sources) {
     std::vector<Target> targets = all_targets(plan);
@@ -124,10 +135,16 @@ int main(int argc, char** argv) {
         // Another one begins each round: the first finds the source gone from the caches.
         Target& t = targets[(i + static_cast<std::size_t>(round)) % targets.size()];
         std::byte* out = first + static_cast<std::size_t>(round) % samples * plan.sample_bytes();
-        t.microseconds.push_back(run(*t.stages, source, round, out));
+        t.microseconds.push_back(run(*t.stages, source, round, plan.interpolation, out));
+        if (compare) {
+          t.bilinear.push_back(run(*t.stages, source, round, Interpolation::bilinear, out));
+        }
       }
     }
-    for (Target& t : targets) std::sort(t.microseconds.begin(), t.microseconds.end());
+    for (Target& t : targets) {
+      std::sort(t.microseconds.begin(), t.microseconds.end());
+      std::sort(t.bilinear.begin(), t.bilinear.end());
+    }
     const auto scalar = std::find_if(targets.begin(), targets.end(), [](const Target& t) {
       return t.name == "SCALAR" || t.name == "EMU128";
     });
@@ -138,6 +155,7 @@ int main(int argc, char** argv) {
       if (scalar != targets.end()) {
         std::printf("  %5.1fx", quantile(scalar->microseconds, 0.5) / median);
       }
+      if (compare) std::printf("  %.2fx", median / quantile(t.bilinear, 0.5));
       std::printf("\n");
     }
   }

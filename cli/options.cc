@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "output.h"
@@ -18,9 +20,10 @@ void add_bytes(CLI::App& command, const char* name, std::uint64_t& bytes, const 
       ->default_str(bytes == 0 ? "0" : human_bytes(static_cast<double>(bytes)));
 }
 
-std::vector<std::string> reader_names() {
+template <class T, std::size_t n>
+std::vector<std::string> names_of(const std::pair<std::string_view, T> (&values)[n]) {
   std::vector<std::string> names;
-  for (const auto& [name, kind] : reader_kinds) names.emplace_back(name);
+  for (const auto& [name, value] : values) names.emplace_back(name);
   return names;
 }
 
@@ -57,6 +60,10 @@ void TransformFlags::add(CLI::App& command) {
       ->type_name("NAME")
       ->check(CLI::IsMember({"train", "val"}))
       ->capture_default_str();
+  command.add_option("--interpolation", interpolation, "Pillow's filter of the resize")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(names_of(interpolations)))
+      ->capture_default_str();
   command.add_option("--dtype", dtype, "float32, float16, bfloat16 (normalised) or uint8 (raw)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"float32", "float16", "bfloat16", "uint8"}))
@@ -71,6 +78,9 @@ void TransformFlags::add(CLI::App& command) {
 TransformPlan TransformFlags::plan() const {
   TransformPlan plan =
       transform == "val" ? TransformPlan::imagenet_val() : TransformPlan::imagenet_train();
+  for (const auto& [name, value] : interpolations) {
+    if (name == interpolation) plan.interpolation = value;
+  }
   for (const DType type : {DType::float32, DType::float16, DType::bfloat16, DType::uint8}) {
     if (to_string(type) == dtype) plan.dtype = type;
   }
@@ -109,7 +119,7 @@ void ReaderFlags::add(CLI::App& command) {
       .add_option("--reader", reader,
                   "auto: io_uring where allowed, else threads; ring and pool force one of them")
       ->type_name("NAME")
-      ->check(CLI::IsMember(reader_names()))
+      ->check(CLI::IsMember(names_of(reader_kinds)))
       ->capture_default_str();
   command.add_option("--depth", depth, "Files in flight; 0: 320 x workers within [64, 1024]")
       ->type_name("N")

@@ -26,6 +26,7 @@ struct DatasetFlags {
 
 struct TransformFlags {
   std::string transform = "train";
+  std::string interpolation = "bilinear";
   std::string dtype = "float32";
   bool channels_last = false;
   int pillow = 13;

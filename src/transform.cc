@@ -33,6 +33,13 @@ std::string_view to_string(DType dtype) noexcept {
   return "unknown";
 }
 
+std::string_view to_string(Interpolation interpolation) noexcept {
+  for (const auto& [name, value] : interpolations) {
+    if (value == interpolation) return name;
+  }
+  return "unknown";
+}
+
 int TransformPlan::out_height() const noexcept {
   return std::visit([](const auto& g) { return g.height; }, geometry);
 }
@@ -63,6 +70,8 @@ void TransformPlan::validate() const {
     const bool exact = center.resize_height != 0 || center.resize_width != 0;
     require(center.resize == 0 || is_side(center.resize),
             "resize" + range + ", or 0 for resize_height and resize_width");
+    require(center.max_size == 0 || (center.resize > 0 && center.max_size > center.resize),
+            "max_size must be above resize, or 0");
     require(!exact || center.resize == 0,
             "resize must be 0 where resize_height and resize_width are given");
     require(!exact || (is_side(center.resize_height) && is_side(center.resize_width)),

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 namespace ringfeed {
@@ -18,11 +19,20 @@ enum class Layout : std::uint8_t { nchw, channels_last };
 /// follows). Each pass rounds to 8 bits, so the order shows in the pixels.
 enum class PillowRule : std::uint8_t { before_13, from_13 };
 
+/// Pillow's filters of resize, under torchvision's names; all but nearest with antialias.
+enum class Interpolation : std::uint8_t { nearest, box, bilinear, hamming, bicubic, lanczos };
+/// Each with its name.
+inline constexpr std::pair<std::string_view, Interpolation> interpolations[] = {
+    {"nearest", Interpolation::nearest},   {"box", Interpolation::box},
+    {"bilinear", Interpolation::bilinear}, {"hamming", Interpolation::hamming},
+    {"bicubic", Interpolation::bicubic},   {"lanczos", Interpolation::lanczos}};
+
 std::size_t item_size(DType dtype) noexcept;
 std::string_view to_string(DType dtype) noexcept;
+std::string_view to_string(Interpolation interpolation) noexcept;
 
 /// torchvision.transforms.RandomResizedCrop: ten tries of area and log-uniform ratio, then the
-/// central fallback; bilinear with antialias.
+/// central fallback.
 struct RandomResizedCrop {
   int height = 224;
   int width = 224;
@@ -38,6 +48,9 @@ struct ResizeCenterCrop {
   int width = 224;
   /// With resize = 0: stretched to exactly this size; both 0 leave the image as it is.
   int resize_height = 0, resize_width = 0;
+  /// With resize > 0: where the longer side would become longer, it becomes this long; above
+  /// resize.
+  int max_size = 0;  ///< 0: as long as it likes
 };
 
 /// How 8-bit pixels become numbers.
@@ -65,7 +78,8 @@ struct TransformPlan {
   static constexpr int max_side = 8192;  ///< pixels of a resized or cropped image's sides
 
   std::variant<RandomResizedCrop, ResizeCenterCrop> geometry = RandomResizedCrop{};
-  double hflip_probability = 0.5;  ///< 0 disables; drawn after the crop
+  Interpolation interpolation = Interpolation::bilinear;  ///< of the resize
+  double hflip_probability = 0.5;                         ///< 0 disables; drawn after the crop
   Normalize normalize{};
   DType dtype = DType::float32;  ///< float16 and bfloat16 round the float32 result to nearest even
   Layout layout = Layout::nchw;

@@ -30,13 +30,14 @@ void set_channels(std::array<float, 3>& channels, const std::vector<double>& val
   for (std::size_t c = 0; c < channels.size(); ++c) channels[c] = static_cast<float>(values[c]);
 }
 
-void init_plan(TransformPlan* self, const decltype(TransformPlan::geometry)& geometry, double hflip,
-               const std::string& normalize, const std::vector<double>& mean,
-               const std::vector<double>& std, const std::string& dtype, bool channels_last,
-               bool pillow13) {
+void init_plan(TransformPlan* self, const decltype(TransformPlan::geometry)& geometry,
+               const std::string& interpolation, double hflip, const std::string& normalize,
+               const std::vector<double>& mean, const std::vector<double>& std,
+               const std::string& dtype, bool channels_last, bool pillow13) {
   using Flavour = Normalize::Flavour;
   TransformPlan plan;
   plan.geometry = geometry;
+  plan.interpolation = choose("interpolation", interpolation, interpolations);
   plan.hflip_probability = hflip;
   plan.normalize.flavour = choose<Flavour>("normalize", normalize,
                                            {{"none", Flavour::none},
@@ -59,8 +60,8 @@ void init_crop(RandomResizedCrop* self, int height, int width, Range scale, Rang
   new (self) RandomResizedCrop{height, width, scale.first, scale.second, ratio.first, ratio.second};
 }
 
-void init_resize(ResizeCenterCrop* self, nb::handle resize, int height, int width) {
-  ResizeCenterCrop geometry{0, height, width, 0, 0};
+void init_resize(ResizeCenterCrop* self, nb::handle resize, int height, int width, int max_size) {
+  ResizeCenterCrop geometry{.resize = 0, .height = height, .width = width, .max_size = max_size};
   if (nb::isinstance<nb::tuple>(resize)) {
     std::tie(geometry.resize_height, geometry.resize_width) = nb::cast<std::pair<int, int>>(resize);
   } else if (!resize.is_none()) {
@@ -76,11 +77,13 @@ void bind_plan(nb::module_& module) {
       .def("__init__", init_crop, nb::arg("height"), nb::arg("width"), nb::arg("scale"),
            nb::arg("ratio"));
   nb::class_<ResizeCenterCrop>(module, "ResizeCenterCrop", nb::is_final())
-      .def("__init__", init_resize, nb::arg("resize").none(), nb::arg("height"), nb::arg("width"));
+      .def("__init__", init_resize, nb::arg("resize").none(), nb::arg("height"), nb::arg("width"),
+           nb::arg("max_size") = 0);
   nb::class_<TransformPlan>(module, "Plan", nb::is_final())
-      .def("__init__", init_plan, nb::arg("geometry"), nb::kw_only(), nb::arg("hflip"),
-           nb::arg("normalize"), nb::arg("mean"), nb::arg("std"), nb::arg("dtype"),
-           nb::arg("channels_last"), nb::arg("pillow13"))
+      .def("__init__", init_plan, nb::arg("geometry"), nb::kw_only(),
+           nb::arg("interpolation") = "bilinear", nb::arg("hflip"), nb::arg("normalize"),
+           nb::arg("mean"), nb::arg("std"), nb::arg("dtype"), nb::arg("channels_last"),
+           nb::arg("pillow13"))
       .def_prop_ro("height", &TransformPlan::out_height)
       .def_prop_ro("width", &TransformPlan::out_width)
       .def_prop_ro("sample_bytes", &TransformPlan::sample_bytes);

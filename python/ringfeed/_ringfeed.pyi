@@ -65,7 +65,9 @@ class RandomResizedCrop:
 
 @final
 class ResizeCenterCrop:
-    def __init__(self, resize: int | tuple[int, int] | None, height: int, width: int) -> None: ...
+    def __init__(
+        self, resize: int | tuple[int, int] | None, height: int, width: int, max_size: int = 0
+    ) -> None: ...
 
 @final
 class Plan:
@@ -75,6 +77,9 @@ class Plan:
         self,
         geometry: RandomResizedCrop | ResizeCenterCrop,
         *,
+        interpolation: Literal[
+            "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"
+        ] = "bilinear",
         hflip: float,
         normalize: Literal["none", "to_tensor", "to_dtype"],
         mean: Sequence[float],

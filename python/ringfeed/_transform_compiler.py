@@ -21,6 +21,23 @@ _DTYPES: dict[torch.dtype, Literal["float32", "float16", "bfloat16", "uint8"]] =
     torch.uint8: "uint8",
 }
 _HALVES = (torch.float16, torch.bfloat16)
+_Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+# torchvision's modes and Pillow's numbers. On PIL images its two kinds of nearest are one.
+_INTERPOLATIONS: dict[str | int, _Interpolation] = {
+    "nearest": "nearest",
+    "nearest-exact": "nearest",
+    "box": "box",
+    "bilinear": "bilinear",
+    "hamming": "hamming",
+    "bicubic": "bicubic",
+    "lanczos": "lanczos",
+    0: "nearest",
+    1: "lanczos",
+    2: "bilinear",
+    3: "bicubic",
+    4: "box",
+    5: "hamming",
+}
 
 
 @dataclass
@@ -43,8 +60,9 @@ class _Crop:
 class _Resize:
     """Resize, CenterCrop, or one after the other."""
 
-    resize: int | tuple[int, int] | None
-    crop: tuple[int, int] | None
+    resize: int | tuple[int, int] | None = None
+    max_size: int = 0
+    crop: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -55,7 +73,8 @@ class _Resize:
         if isinstance(self.resize, tuple):
             parts.append(f"resize({self.resize[0]}x{self.resize[1]})")
         elif self.resize is not None:
-            parts.append(f"resize({self.resize})")
+            limit = f", max_size={self.max_size}" if self.max_size else ""
+            parts.append(f"resize({self.resize}{limit})")
         if self.crop is not None:
             parts.append(f"center_crop({self.crop[0]}x{self.crop[1]})")
         return " ".join(parts)
@@ -66,6 +85,7 @@ class Compiler:
 
     def __init__(self) -> None:
         self.geometry: _Crop | _Resize | None = None
+        self.interpolation: _Interpolation = "bilinear"
         self.flip: float = 0.0
         self.tensor: str | None = None  # the step that made a tensor of the PIL image
         self.tv_tensor = False  # that tensor is a tv_tensors.Image
@@ -93,16 +113,18 @@ class Compiler:
         if self.flip:
             step.refuse("it comes after RandomHorizontalFlip: move it before")
 
-    def _check_interpolation(self, step: Step) -> None:
+    def _take_interpolation(self, step: Step) -> None:
         interpolation = step.transform.interpolation
         # An InterpolationMode, its name, or Pillow's number. antialias= does not matter: Pillow
         # always antialiases, as torchvision's documentation says.
-        if getattr(interpolation, "value", interpolation) not in ("bilinear", 2):
-            step.refuse("ringfeed resizes bilinearly only: use InterpolationMode.BILINEAR")
+        known = _INTERPOLATIONS.get(getattr(interpolation, "value", interpolation))
+        if known is None:
+            step.refuse("its interpolation is none of Pillow's: use an InterpolationMode")
+        self.interpolation = known
 
     def _random_resized_crop(self, step: Step) -> None:
         self._before_geometry(step)
-        self._check_interpolation(step)
+        self._take_interpolation(step)
         if self.geometry is not None:
             step.refuse(f"it comes after {self.geometry}: keep one of the two")
         scale, ratio = (
@@ -115,18 +137,24 @@ class Compiler:
 
     def _resize(self, step: Step) -> None:
         self._before_geometry(step)
-        self._check_interpolation(step)
+        self._take_interpolation(step)
         if self.geometry is not None:
             step.refuse(f"it comes after {self.geometry}: ringfeed resizes once, then crops")
-        if step.transform.max_size is not None:
-            step.refuse("ringfeed has no max_size: give size alone, and CenterCrop after it")
+        max_size = step.transform.max_size
+        if step.transform.size is None:
+            step.refuse("ringfeed needs a size beside max_size: the shorter side's")
         size = step.sizes()
-        self.geometry = _Resize(size[0] if len(size) == 1 else (size[0], size[1]), None)
+        if max_size is None:
+            self.geometry = _Resize(size[0] if len(size) == 1 else (size[0], size[1]))
+        elif len(size) == 1 and max_size > size[0]:
+            self.geometry = _Resize(size[0], max_size)
+        else:
+            step.refuse("max_size goes with one size, the shorter side's, and must be above it")
 
     def _center_crop(self, step: Step) -> None:
         self._before_geometry(step)
         if self.geometry is None:
-            self.geometry = _Resize(None, None)
+            self.geometry = _Resize()
         if isinstance(self.geometry, _Crop) or self.geometry.crop is not None:
             step.refuse(f"it comes after {self.geometry}: ringfeed crops once")
         self.geometry.crop = step.pair()
@@ -254,7 +282,8 @@ class Compiler:
         plan = _ringfeed.Plan(
             _ringfeed.RandomResizedCrop(height, width, geometry.scale, geometry.ratio)
             if isinstance(geometry, _Crop)
-            else _ringfeed.ResizeCenterCrop(geometry.resize, height, width),
+            else _ringfeed.ResizeCenterCrop(geometry.resize, height, width, geometry.max_size),
+            interpolation=self.interpolation,
             hflip=self.flip,
             normalize=self.flavour,
             mean=mean,
@@ -264,6 +293,8 @@ class Compiler:
             pillow13=pillow13,
         )
         text = [str(geometry)]
+        if self.interpolation != "bilinear":  # which no state of 0.1 names
+            text.append(self.interpolation)
         if self.flip:
             text.append(f"hflip({self.flip!r})")
         text.append(self.flavour)

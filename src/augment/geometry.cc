@@ -55,10 +55,10 @@ void random_crop(Geometry& g, const RandomResizedCrop& plan, int height, int wid
   central_crop(g, plan, height, width);
 }
 
-/// The shorter side becomes `size`, the longer int(size * long / short): exact in integers. What
-/// no int holds saturates; no memory holds such an image either, and the decoder refuses it.
-int resized_side(int side, int shorter, int size) noexcept {
-  const std::int64_t resized = std::int64_t{size} * side / shorter;
+/// `side` where one of length `from` becomes `size`: int(size * side / from), exact in integers.
+/// What no int holds saturates; no memory holds such an image either, and the decoder refuses it.
+int resized_side(int side, int from, int size) noexcept {
+  const std::int64_t resized = std::int64_t{size} * side / from;
   return static_cast<int>(
       std::min<std::int64_t>(resized, std::numeric_limits<std::int32_t>::max()));
 }
@@ -70,6 +70,12 @@ void set_resized(Geometry& g, const ResizeCenterCrop& plan, int height, int widt
     const int shorter = std::min(height, width);
     g.resized_height = resized_side(height, shorter, plan.resize);
     g.resized_width = resized_side(width, shorter, plan.resize);
+    const int longer = std::max(g.resized_height, g.resized_width);
+    if (plan.max_size > 0 && longer > plan.max_size) {
+      // torchvision rounds a thin image's side to 0 here, and then fails to resize to nothing.
+      g.resized_height = std::max(1, resized_side(g.resized_height, longer, plan.max_size));
+      g.resized_width = std::max(1, resized_side(g.resized_width, longer, plan.max_size));
+    }
   } else if (plan.resize_height > 0) {
     g.resized_height = plan.resize_height;
     g.resized_width = plan.resize_width;
@@ -91,6 +97,7 @@ Geometry draw_geometry(const TransformPlan& plan, int image_height, int image_wi
   Geometry g;
   g.out_height = plan.out_height();
   g.out_width = plan.out_width();
+  g.interpolation = plan.interpolation;
   if (const auto* crop = std::get_if<RandomResizedCrop>(&plan.geometry)) {
     random_crop(g, *crop, image_height, image_width, draws);
     g.resized_height = g.out_height;

@@ -1,5 +1,7 @@
 #include "resize/kernels.h"
 
+#include <algorithm>
+
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12's own AVX-512 headers use uninitialised values on purpose (_mm512_undefined_epi32).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -20,9 +22,17 @@ namespace {
 
 constexpr int lanes = 1;
 
-/// The top byte of what the split weights' sums add up to.
-std::uint8_t result(std::uint32_t high, std::uint32_t low) {
-  return static_cast<std::uint8_t>((low + (high << high_shift) + std::uint32_t{rounding}) >> 24);
+/// The 8 bits that the split weights' sums add up to.
+std::uint8_t result(std::uint32_t high, std::uint32_t low, bool clips) {
+  if (!clips) {
+    using Point = FixedPoint<false>;
+    return static_cast<std::uint8_t>(
+        (low + (high << Point::high_shift) + std::uint32_t{Point::rounding}) >> 24);
+  }
+  using Point = FixedPoint<true>;
+  const auto sum =
+      static_cast<std::int32_t>(low + (high << Point::high_shift) + std::uint32_t{Point::rounding});
+  return static_cast<std::uint8_t>(std::clamp(sum >> 22, 0, 255));
 }
 
 void horizontal(const HorizontalTable& table, const std::uint8_t* rgb, std::uint8_t* planar) {
@@ -40,17 +50,17 @@ void horizontal(const HorizontalTable& table, const std::uint8_t* rgb, std::uint
     }
     weights += table.pairs * 16;
     for (std::size_t c = 0; c < 3; ++c) {
-      planar[c * table.stride + static_cast<std::size_t>(x)] = result(high[c], low[c]);
+      planar[c * table.stride + static_cast<std::size_t>(x)] = result(high[c], low[c], table.clips);
     }
   }
 }
 
-void vertical(const std::uint8_t* const* rows, const std::int32_t* words, int pairs,
-              std::size_t bytes, std::uint8_t* out) {
+void vertical(const VerticalTable& table, const std::uint8_t* const* rows,
+              const std::int32_t* words, std::size_t bytes, std::uint8_t* out) {
   for (std::size_t x = 0; x < bytes; ++x) {
     std::uint32_t high = 0;
     std::uint32_t low = 0;
-    for (int p = 0; p < pairs; ++p) {
+    for (int p = 0; p < table.pairs; ++p) {
       const int a = rows[2 * p][x];
       const int b = rows[2 * p + 1][x];
       const std::int32_t h = words[2 * p];
@@ -58,7 +68,7 @@ void vertical(const std::uint8_t* const* rows, const std::int32_t* words, int pa
       high += static_cast<std::uint32_t>(a * static_cast<std::int16_t>(h) + b * (h >> 16));
       low += static_cast<std::uint32_t>(a * static_cast<std::int16_t>(l) + b * (l >> 16));
     }
-    out[x] = result(high, low);
+    out[x] = result(high, low, table.clips);
   }
 }
 
@@ -91,24 +101,38 @@ HWY_INLINE void accumulate(Sums& sums, hn::Vec<D16> taps, hn::Vec<D16> high, hn:
   sums.low = hn::ReorderWidenMulAccumulate(d, taps, low, sums.low, sums.low2);
 }
 
-/// The results, each in the top byte of its lane.
-HWY_INLINE hn::Vec<DU32> total(const Sums& sums) {
+/// What the sums add up to, with the result where FixedPoint says.
+template <bool clips>
+HWY_INLINE V32 total(const Sums& sums) {
+  using Point = FixedPoint<clips>;
   const D32 d;
   const V32 high = hn::RearrangeToOddPlusEven(sums.high, sums.high2);
   const V32 low = hn::RearrangeToOddPlusEven(sums.low, sums.low2);
-  return hn::BitCast(DU32(),
-                     hn::Add(hn::Add(low, hn::Set(d, rounding)), hn::ShiftLeft<high_shift>(high)));
+  return hn::Add(hn::Add(low, hn::Set(d, Point::rounding)), hn::ShiftLeft<Point::high_shift>(high));
 }
 
-/// The top bytes of lane i of a, b, c, d become bytes 4i to 4i + 3. Only three of the six
-/// operations need a shuffle or shift port.
-HWY_INLINE hn::Vec<D8> pack_top_bytes(hn::Vec<DU32> a, hn::Vec<DU32> b, hn::Vec<DU32> c,
-                                      hn::Vec<DU32> d) {
-  const DU16 d16;
-  const auto even = hn::OddEven(hn::BitCast(d16, c), hn::BitCast(d16, hn::ShiftRight<16>(a)));
-  const auto odd = hn::OddEven(hn::BitCast(d16, d), hn::BitCast(d16, hn::ShiftRight<16>(b)));
-  const auto high_bytes = hn::Set(d16, std::uint16_t{0xFF00});
-  return hn::BitCast(D8(), hn::OrAnd(hn::ShiftRight<8>(even), odd, high_bytes));
+/// The results of lane i of totals a, b, c, d become bytes 4i to 4i + 3.
+template <bool clips>
+HWY_INLINE hn::Vec<D8> pack(V32 a, V32 b, V32 c, V32 d) {
+  if constexpr (clips) {
+    const D16 d16;
+    const auto clipped = [&](V32 even, V32 odd) HWY_ATTR {
+      const auto both = hn::OddEven(hn::BitCast(d16, hn::ShiftRight<6>(odd)),
+                                    hn::BitCast(d16, hn::ShiftRight<22>(even)));
+      return hn::Min(hn::Max(both, hn::Zero(d16)), hn::Set(d16, std::int16_t{255}));
+    };
+    return hn::BitCast(D8(), hn::Or(clipped(a, c), hn::ShiftLeft<8>(clipped(b, d))));
+  } else {
+    // Only three of the six operations need a shuffle or shift port.
+    const DU16 d16;
+    const DU32 d32;
+    const auto even =
+        hn::OddEven(hn::BitCast(d16, c), hn::BitCast(d16, hn::ShiftRight<16>(hn::BitCast(d32, a))));
+    const auto odd =
+        hn::OddEven(hn::BitCast(d16, d), hn::BitCast(d16, hn::ShiftRight<16>(hn::BitCast(d32, b))));
+    const auto high_bytes = hn::Set(d16, std::uint16_t{0xFF00});
+    return hn::BitCast(D8(), hn::OrAnd(hn::ShiftRight<8>(even), odd, high_bytes));
+  }
 }
 
 /// 16 bytes from each of as many offsets as the vector has 16-byte blocks.
@@ -130,9 +154,9 @@ alignas(16) constexpr std::uint8_t pair_shuffle[2][16] = {
     {6, 0x80, 9, 0x80, 7, 0x80, 10, 0x80, 8, 0x80, 11, 0x80, 0x80, 0x80, 0x80, 0x80}};
 
 /// One vector's pixels; fixed_pairs = 0 takes the count at run time.
-template <int fixed_pairs>
-HWY_INLINE hn::Vec<DU32> convolve(int pairs, const std::uint8_t* rgb, const std::int32_t* offsets,
-                                  const std::int16_t* HWY_RESTRICT weights) {
+template <int fixed_pairs, bool clips>
+HWY_INLINE V32 convolve(int pairs, const std::uint8_t* rgb, const std::int32_t* offsets,
+                        const std::int16_t* HWY_RESTRICT weights) {
   const D16 d16;
   const D8 d8;
   constexpr std::size_t n = hn::MaxLanes(D16());
@@ -150,10 +174,10 @@ HWY_INLINE hn::Vec<DU32> convolve(int pairs, const std::uint8_t* rgb, const std:
                hn::Load(d16, weights), hn::Load(d16, weights + n));
     weights += 2 * n;
   }
-  return total(sums);
+  return total<clips>(sums);
 }
 
-template <int fixed_pairs>
+template <int fixed_pairs, bool clips>
 void horizontal_row(const HorizontalTable& table, const std::uint8_t* rgb,
                     std::uint8_t* HWY_RESTRICT planar) {
   const DU32 d32;
@@ -168,14 +192,15 @@ void horizontal_row(const HorizontalTable& table, const std::uint8_t* rgb,
   const std::int32_t* offsets = table.offsets.data();
   const std::size_t step = static_cast<std::size_t>(pairs) * 2 * n;
   for (int block = 0; block < table.blocks; ++block) {
-    const auto a = convolve<fixed_pairs>(pairs, rgb, offsets, weights);
-    const auto b = convolve<fixed_pairs>(pairs, rgb, offsets + lanes, weights + step);
-    const auto c = convolve<fixed_pairs>(pairs, rgb, offsets + 2 * lanes, weights + 2 * step);
-    const auto d = convolve<fixed_pairs>(pairs, rgb, offsets + 3 * lanes, weights + 3 * step);
+    const auto vector = [&](int v) HWY_ATTR {
+      return convolve<fixed_pairs, clips>(pairs, rgb, offsets + v * lanes,
+                                          weights + static_cast<std::size_t>(v) * step);
+    };
+    const auto a = vector(0), b = vector(1), c = vector(2), d = vector(3);
     offsets += 4 * lanes;
     weights += 4 * step;
     alignas(64) std::uint8_t bytes[16 * lanes];
-    hn::Store(hn::TableLookupLanes(hn::BitCast(d32, pack_top_bytes(a, b, c, d)), planes), d32,
+    hn::Store(hn::TableLookupLanes(hn::BitCast(d32, pack<clips>(a, b, c, d)), planes), d32,
               reinterpret_cast<std::uint32_t*>(bytes));
     for (std::size_t channel = 0; channel < 3; ++channel) {
       hwy::CopyBytes<4 * lanes>(bytes + channel * 4 * lanes, planar + channel * table.stride);
@@ -184,16 +209,22 @@ void horizontal_row(const HorizontalTable& table, const std::uint8_t* rgb,
   }
 }
 
-void horizontal(const HorizontalTable& table, const std::uint8_t* rgb, std::uint8_t* planar) {
+template <bool clips>
+void horizontal_rows(const HorizontalTable& table, const std::uint8_t* rgb, std::uint8_t* planar) {
   switch (table.pairs) {
-    case 1: return horizontal_row<1>(table, rgb, planar);
-    case 2: return horizontal_row<2>(table, rgb, planar);
-    case 3: return horizontal_row<3>(table, rgb, planar);
-    default: return horizontal_row<0>(table, rgb, planar);
+    case 1: return horizontal_row<1, clips>(table, rgb, planar);
+    case 2: return horizontal_row<2, clips>(table, rgb, planar);
+    case 3: return horizontal_row<3, clips>(table, rgb, planar);
+    default: return horizontal_row<0, clips>(table, rgb, planar);
   }
 }
 
-template <int fixed_pairs>
+void horizontal(const HorizontalTable& table, const std::uint8_t* rgb, std::uint8_t* planar) {
+  table.clips ? horizontal_rows<true>(table, rgb, planar)
+              : horizontal_rows<false>(table, rgb, planar);
+}
+
+template <int fixed_pairs, bool clips>
 void vertical_row(const std::uint8_t* const* rows, const std::int32_t* words, int pairs,
                   std::size_t bytes, std::uint8_t* HWY_RESTRICT out) {
   const D8 d8;
@@ -220,18 +251,26 @@ void vertical_row(const std::uint8_t* const* rows, const std::int32_t* words, in
       accumulate(s2, hn::BitCast(d16, hn::And(columns23, low_bytes)), high, low);
       accumulate(s3, hn::BitCast(d16, hn::ShiftRight<8>(columns23)), high, low);
     }
-    hn::StoreU(pack_top_bytes(total(s0), total(s1), total(s2), total(s3)), d8, out + x);
+    hn::StoreU(pack<clips>(total<clips>(s0), total<clips>(s1), total<clips>(s2), total<clips>(s3)),
+               d8, out + x);
   }
 }
 
-void vertical(const std::uint8_t* const* rows, const std::int32_t* words, int pairs,
-              std::size_t bytes, std::uint8_t* out) {
-  switch (pairs) {
-    case 1: return vertical_row<1>(rows, words, pairs, bytes, out);
-    case 2: return vertical_row<2>(rows, words, pairs, bytes, out);
-    case 3: return vertical_row<3>(rows, words, pairs, bytes, out);
-    default: return vertical_row<0>(rows, words, pairs, bytes, out);
+template <bool clips>
+void vertical_rows(const VerticalTable& table, const std::uint8_t* const* rows,
+                   const std::int32_t* words, std::size_t bytes, std::uint8_t* out) {
+  switch (table.pairs) {
+    case 1: return vertical_row<1, clips>(rows, words, 1, bytes, out);
+    case 2: return vertical_row<2, clips>(rows, words, 2, bytes, out);
+    case 3: return vertical_row<3, clips>(rows, words, 3, bytes, out);
+    default: return vertical_row<0, clips>(rows, words, table.pairs, bytes, out);
   }
+}
+
+void vertical(const VerticalTable& table, const std::uint8_t* const* rows,
+              const std::int32_t* words, std::size_t bytes, std::uint8_t* out) {
+  table.clips ? vertical_rows<true>(table, rows, words, bytes, out)
+              : vertical_rows<false>(table, rows, words, bytes, out);
 }
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <variant>
 #include <vector>
@@ -94,7 +95,7 @@ struct Resampler::Impl {
     for (int tap = 0; tap < 2 * pairs; ++tap) {
       taps_rows[static_cast<std::size_t>(tap)] = ring_row(first + std::min(tap, taps - 1));
     }
-    kernels.vertical(taps_rows.data(), rows->table.of(y), pairs, row_bytes, to);
+    kernels.vertical(rows->table, taps_rows.data(), rows->table.of(y), row_bytes, to);
     return to;
   }
 
@@ -122,12 +123,13 @@ Resampler::~Resampler() = default;
 
 decode::Region Resampler::begin(const augment::Geometry& g) {
   Impl& s = *impl_;
-  s.columns = &s.column_cache.get({g.width, g.resized_width, g.window_left, g.out_width, g.hflip},
-                                  [&](const AxisWeights& axis, HorizontalTable& table) {
-                                    build_horizontal(axis, s.kernels.lanes, table);
-                                  });
+  s.columns = &s.column_cache.get(
+      {g.width, g.resized_width, g.window_left, g.out_width, g.hflip, g.interpolation},
+      [&](const AxisWeights& axis, HorizontalTable& table) {
+        build_horizontal(axis, s.kernels.lanes, table);
+      });
   s.rows = &s.row_cache.get(
-      {g.height, g.resized_height, g.window_top, g.out_height, false},
+      {g.height, g.resized_height, g.window_top, g.out_height, false, g.interpolation},
       [](const AxisWeights& axis, VerticalTable& table) { build_vertical(axis, table); });
   s.vertical_first = runs_vertical_first(g, s.rule);
   s.copies_rows = g.height == g.resized_height;
@@ -190,19 +192,20 @@ std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max
   // Four tables an axis. Of a tap pair, 32 bytes in the kernel's order and 8 of weights, whose
   // vector may have room for twice as many; while a table is made anew, one of its vectors is there
   // twice: 4 * 48 + 32 is less than 4 * 64. The 8 pairs more stand for what a pixel takes besides.
-  const auto tables = [](std::size_t out, std::size_t least) {
-    return 4 * 64 * (out + 64) * (decode::max_side / least + 8);
+  const auto reach = static_cast<std::size_t>(std::ceil(support(plan.interpolation)));
+  const auto tables = [reach](std::size_t out, std::size_t least) {
+    return 4 * 64 * (out + 64) * (reach * decode::max_side / least + 8);
   };
-  // A ring of at most four times the rows under one output pixel: resized rows, or source rows
-  // where the vertical pass comes first.
+  // A ring of at most twice the rows under one output pixel: resized rows, or source rows where the
+  // vertical pass comes first.
   const std::size_t pixels = std::min<std::size_t>(max_pixels, decode::max_side * decode::max_side);
-  const std::size_t ring_rows = 4 * (decode::max_side / least_height + 4);
+  const std::size_t ring_rows = 4 * (reach * decode::max_side / least_height + 4);
   const std::size_t ring = 3 * std::max(ring_rows * (out_width + 64),
-                                        4 * (pixels / least_height + 4 * decode::max_side));
+                                        4 * (reach * pixels / least_height + 4 * decode::max_side));
   // The row between the passes, the row that next_row() gives, and the rows under its taps.
   const std::size_t rows =
       3 * (decode::max_side + out_width) +
-      std::min(decode::max_side, 2 * decode::max_side / least_height + 4) * sizeof(void*);
+      std::min(decode::max_side, 2 * reach * decode::max_side / least_height + 4) * sizeof(void*);
   return tables(out_height, least_height) + tables(out_width, least_width) + ring + rows +
          sizeof(Impl) + 1024;
 }

@@ -10,7 +10,7 @@
 
 namespace ringfeed::resize {
 
-/// Streaming resize and flip, with the bytes of Pillow's bilinear resize: source rows go in, the
+/// Streaming resize and flip, with the bytes of Pillow's resize: source rows go in, the
 /// rows of the output window come out as planar 8-bit RGB (base/planar.h). One per decode thread
 /// and used by it alone; scratch is reused.
 class Resampler {

@@ -21,10 +21,10 @@ struct PairWords {
 };
 
 /// Taps 2 * pair and 2 * pair + 1 after `lead` leading zeros.
-PairWords pair_words(const std::int32_t* weights, int taps, int lead, int pair) {
+PairWords pair_words(const std::int32_t* weights, int taps, int lead, int pair, bool clips) {
   const auto tap = [&](int index) {
     const int i = index - lead;
-    return split(i >= 0 && i < taps ? weights[i] : 0);
+    return split(i >= 0 && i < taps ? weights[i] : 0, clips);
   };
   const SplitWeight a = tap(2 * pair);
   const SplitWeight b = tap(2 * pair + 1);
@@ -39,6 +39,7 @@ void build_horizontal(const AxisWeights& axis, int lanes, HorizontalTable& table
   table.pairs = std::max(1, (axis.max_taps + 1) / 2);
   if (table.pairs > 3) table.pairs += table.pairs % 2;
   table.blocks = (width + block - 1) / block;
+  table.clips = axis.overshoots;
   table.stride = plane_stride(width);
   const auto pixels = static_cast<std::size_t>(table.blocks * block);
   const auto pairs = static_cast<std::size_t>(table.pairs);
@@ -60,8 +61,8 @@ void build_horizontal(const AxisWeights& axis, int lanes, HorizontalTable& table
         table.offsets[slot] = start * 3;
         const std::size_t vector = slot / static_cast<std::size_t>(lanes);
         for (std::size_t p = 0; p < pairs; ++p) {
-          const PairWords words =
-              pair_words(axis.of(x), axis.taps[at], axis.first[at] - start, static_cast<int>(p));
+          const PairWords words = pair_words(axis.of(x), axis.taps[at], axis.first[at] - start,
+                                             static_cast<int>(p), table.clips);
           std::int16_t* high = table.weights.data() + (vector * pairs + p) * 2 * vector_halfwords +
                                static_cast<std::size_t>(lane) * 8;
           std::int16_t* low = high + vector_halfwords;
@@ -80,6 +81,7 @@ void build_horizontal(const AxisWeights& axis, int lanes, HorizontalTable& table
 void build_vertical(const AxisWeights& axis, VerticalTable& table) {
   const std::size_t height = axis.first.size();
   table.pairs = std::max(1, (axis.max_taps + 1) / 2);
+  table.clips = axis.overshoots;
   table.words.resize(height * static_cast<std::size_t>(table.pairs) * 2);
   std::int32_t* words = table.words.data();
   int pushed = 0;
@@ -88,7 +90,8 @@ void build_vertical(const AxisWeights& axis, VerticalTable& table) {
     pushed = std::max(pushed, axis.first[y] + axis.taps[y]);
     if (axis.taps[y] > 0) kept = std::max(kept, pushed - axis.first[y]);
     for (int p = 0; p < table.pairs; ++p) {
-      const PairWords pair = pair_words(axis.of(static_cast<int>(y)), axis.taps[y], 0, p);
+      const PairWords pair =
+          pair_words(axis.of(static_cast<int>(y)), axis.taps[y], 0, p, table.clips);
       *words++ = pair.high;
       *words++ = pair.low;
     }

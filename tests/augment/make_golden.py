@@ -156,6 +156,16 @@ def resize_and_center_crop():
         yield height, width, size, out_height, out_width, rh, rw, top, left
 
 
+def resize_with_max_size():
+    rng = random.Random(3)
+    for _ in range(200):
+        height, width, size = rng.randint(1, 900), rng.randint(1, 900), rng.randint(1, 400)
+        max_size = size + rng.randint(1, 300)
+        resized = F._compute_resized_output_size((height, width), [size], max_size)
+        if min(resized) > 0:  # else torchvision fails
+            yield height, width, size, max_size, *resized
+
+
 write(
     "random_crop.inc",
     "scale, ratio, seed, epoch, position, height, width, top, left, h, w, flipped",
@@ -165,4 +175,9 @@ write(
     "center_crop.inc",
     "height, width, resize, out_height, out_width, resized_height, resized_width, top, left",
     resize_and_center_crop(),
+)
+write(
+    "max_size.inc",
+    "height, width, resize, max_size, resized_height, resized_width",
+    resize_with_max_size(),
 )

@@ -46,6 +46,15 @@ constexpr CenterCase center_cases[] = {
 #include "center_crop.inc"
 };
 
+struct MaxSizeCase {
+  int height, width, resize, max_size;
+  int resized_height, resized_width;
+};
+
+constexpr MaxSizeCase max_size_cases[] = {
+#include "max_size.inc"
+};
+
 TransformPlan center_plan(int resize, int height, int width) {
   TransformPlan plan;
   plan.geometry = ResizeCenterCrop{resize, height, width};
@@ -125,6 +134,27 @@ TEST_CASE("resize and centre crop round and pad as torchvision does") {
                             false};
     CHECK(draw_geometry(plan, c.height, c.width, make_key(0, 0), 0) == expected);
   }
+}
+
+TEST_CASE("max_size shortens both sides as torchvision does") {
+  for (const MaxSizeCase& c : max_size_cases) {
+    CAPTURE(c.height);
+    CAPTURE(c.width);
+    TransformPlan plan = center_plan(c.resize, 8, 8);
+    std::get<ResizeCenterCrop>(plan.geometry).max_size = c.max_size;
+    plan.validate();
+    const Geometry g = draw_geometry(plan, c.height, c.width, make_key(0, 0), 0);
+    CHECK(g.resized_height == c.resized_height);
+    CHECK(g.resized_width == c.resized_width);
+  }
+}
+
+TEST_CASE("of a thin image that max_size shortens to nothing one pixel is kept") {
+  TransformPlan plan = center_plan(256, 8, 8);
+  std::get<ResizeCenterCrop>(plan.geometry).max_size = 300;
+  const Geometry g = draw_geometry(plan, 60000, 100, make_key(0, 0), 0);
+  CHECK(g.resized_height == 300);
+  CHECK(g.resized_width == 1);
 }
 
 TEST_CASE("an exact size stretches, no size leaves the image as it is") {

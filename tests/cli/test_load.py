@@ -50,6 +50,7 @@ def test_world_is_another_name_for_world_size(cli, folder):
         ["--seed", "1"],
         ["--no-shuffle"],
         ["--transform", "val"],
+        ["--interpolation", "bicubic"],
         ["--dtype", "float16"],
         ["--dtype", "uint8"],
         ["--channels-last"],

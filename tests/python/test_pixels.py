@@ -20,7 +20,7 @@ pytest.importorskip("torchvision")
 from PIL import Image
 from torchvision import datasets as tv
 from torchvision import transforms as v1
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 
 import odd_images
 import ringfeed
@@ -54,15 +54,16 @@ def odd(tmp_path_factory):
     return odd_images.make(tmp_path_factory.mktemp("odd"))
 
 
-def train(tail, size=(224, 224)):
+def train(tail, size=(224, 224), **options):
     version = v2 if tail == "v2" else v1
-    steps = [version.RandomResizedCrop(size), version.RandomHorizontalFlip(), *TAILS[tail]]
+    crop = version.RandomResizedCrop(size, **options)
+    return version.Compose([crop, version.RandomHorizontalFlip(), *TAILS[tail]])
+
+
+def val(tail, resize=256, size=(224, 224), **options):
+    version = v2 if tail == "v2" else v1
+    steps = [version.Resize(resize, **options), version.CenterCrop(size), *TAILS[tail]]
     return version.Compose(steps)
-
-
-def val(tail, resize=256, size=(224, 224)):
-    version = v2 if tail == "v2" else v1
-    return version.Compose([version.Resize(resize), version.CenterCrop(size), *TAILS[tail]])
 
 
 def assert_train_is_torchvisions(dataset, tail, size=(224, 224), epochs=1, dtype=None, **options):
@@ -81,7 +82,8 @@ def assert_train_is_torchvisions(dataset, tail, size=(224, 224), epochs=1, dtype
                     row, at = draws[at], at + 1
                     path, target = dataset.samples[row["index"]]
                     assert label == target
-                    wrong = differing(image, replay(path, row, size, TAILS[tail], dtype))
+                    mode = dataset.transform.transforms[0].interpolation
+                    wrong = differing(image, replay(path, row, size, TAILS[tail], dtype, mode))
                     assert not wrong, f"seed {SEED}, epoch {epoch}: {wrong} values of {path}, {row}"
             assert at == len(draws)
             rows.append(draws)
@@ -142,6 +144,20 @@ def test_train_is_torchvisions_at_odd_sizes(kinds, odd, size):
 )
 def test_val_is_torchvisions_at_odd_sizes_and_padded(kinds, odd, resize, size):
     assert_val_is_torchvisions(listed(kinds + odd, val("v1", resize, size)), "v1")
+
+
+@pytest.mark.parametrize("mode", InterpolationMode, ids=lambda mode: mode.value)
+def test_every_interpolation_is_torchvisions(kinds, odd, mode):
+    options = dict(interpolation=mode)
+    for size in ((224, 224), (33, 320)):
+        rows = assert_train_is_torchvisions(
+            listed(kinds + odd, train("uint8", size, scale=(1e-3, 1), **options)), "uint8", size
+        )
+        assert any(vertical_first(row, size) for row in rows)
+    for resize, size in ((256, (224, 224)), (11, (8, 5)), ((300, 50), (300, 50))):
+        assert_val_is_torchvisions(
+            listed(kinds + odd, val("uint8", resize, size, **options)), "uint8"
+        )
 
 
 def test_the_other_pillows_rule_changes_the_boxes_it_should_and_no_others(kinds):

@@ -182,6 +182,8 @@ GEOMETRIES = {
     "Resize([n]), CenterCrop([n])": [v1.Resize([48]), v1.CenterCrop([40])],
     "crop of a pair": [v1.Resize(48), v1.CenterCrop((33, 20))],
     "crop larger than the image": [v2.Resize(20), v2.CenterCrop((24, 200))],
+    "max_size": [v1.Resize(48, max_size=50), v1.CenterCrop(40)],
+    "v2 max_size that few reach": [v2.Resize(20, max_size=60), v2.CenterCrop((24, 200))],
     "resize to a pair": [v1.Resize((31, 57))],
     "v2.Resize to a pair": [v2.Resize([57, 31])],
     "resize to a pair, crop": [v1.Resize((50, 60)), v1.CenterCrop((20, 59))],
@@ -196,6 +198,13 @@ GEOMETRIES = {
     "bilinear of Pillow": [v1.Resize((20, 30), interpolation=Image.BILINEAR)],
     "v2 bilinear of Pillow": [v2.Resize((20, 30), interpolation=Image.BILINEAR)],
     "bilinear by enum": [v2.Resize((20, 30), interpolation=InterpolationMode.BILINEAR)],
+    **{
+        f"{version.__name__[-2:]} {mode.value}": [version.Resize((20, 30), interpolation=mode)]
+        for version in (v1, v2)
+        for mode in InterpolationMode
+    },
+    **{f"Pillow's number {number}": [v1.Resize((20, 30), number)] for number in range(6)},
+    "nearest by name": [v2.Resize((20, 30), interpolation="nearest")],
 }
 
 
@@ -387,14 +396,17 @@ REFUSED = {
     "two Resizes": ([v1.Resize(9), v1.Resize(8), END], r"step 2, Resize"),
     "Resize after CenterCrop": ([v1.CenterCrop(9), v1.Resize(8), END], r"step 2, Resize"),
     "two CenterCrops": ([v1.CenterCrop(9), v1.CenterCrop(8), END], r"step 2.*crops once"),
-    "bicubic": (
-        [v1.Resize((8, 8), interpolation=InterpolationMode.BICUBIC), END],
-        r"step 1, Resize.*bilinearly only: use InterpolationMode.BILINEAR",
+    "interpolation of tensors": (
+        [v2.Resize((8, 8), interpolation="area"), END],
+        r"step 1, Resize.*none of Pillow's: use an InterpolationMode",
     ),
-    "nearest by name": ([v2.RandomResizedCrop(8, interpolation="nearest"), END], r"step 1.*bilin"),
-    "box of Pillow": ([v2.Resize(8, interpolation=Image.BOX), END], r"step 1.*bilinearly"),
-    "max_size": ([v1.Resize(8, max_size=9), v1.CenterCrop(8), END], r"step 1, Resize.*max_size"),
-    "max_size alone": ([v2.Resize(None, max_size=9), v1.CenterCrop(8), END], r"step 1.*max_size"),
+    "interpolation of no number": (
+        [v2.RandomResizedCrop(8, interpolation=6), END],
+        r"step 1.*of P",
+    ),
+    "max_size of size": ([v2.Resize(9, max_size=9), v1.CenterCrop(8), END], r"step 1.*above it"),
+    "max_size of a pair": ([v2.Resize((8, 9), max_size=99), END], r"step 1.*goes with one size"),
+    "max_size alone": ([v2.Resize(None, max_size=9), v1.CenterCrop(8), END], r"step 1.*beside"),
     "scale of nothing": ([v1.RandomResizedCrop(8, scale=(0, 1)), END], r"step 1.*scale must be"),
     "size of nothing": ([v1.Resize(0), v1.CenterCrop(8), END], r"step 1, Resize.*size must be in"),
     "no width": ([v1.CenterCrop((8, 0)), END], r"step 1, CenterCrop.*size must be"),

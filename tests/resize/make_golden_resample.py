@@ -36,6 +36,45 @@ def synthetic_image(kind, height, width):
 
 def cases():
     """kind, image height and width, then the fields of augment::Geometry in order."""
+    return [case + ["bilinear"] for case in bilinear_cases()] + filter_cases()
+
+
+def filter_cases():
+    """Some for each other filter: enlarged and shrunk a little and much, both orders of passes."""
+    r = random.Random(20261125)
+    out = []
+    for name in ("nearest", "box", "hamming", "bicubic", "lanczos"):
+        for kind, ih, iw, rh, rw in (
+            (1, 400, 500, 224, 224),
+            (1, 60, 50, 224, 200),
+            (0, 300, 60, 20, 55),  # Pillow 13 runs the vertical pass first
+            (1, 301, 3, 40, 2),  # and both do
+            (2, 97, 1, 13, 31),
+            (1, 1, 97, 31, 13),
+            (0, 33, 48, 33, 20),
+            (0, 33, 48, 11, 48),
+            (1, 5, 3, 60, 67),
+            (0, 900, 1200, 7, 9),
+        ):
+            out.append([kind, ih, iw, 0, 0, ih, iw, rh, rw, 0, 0, rh, rw, r.randint(0, 1), name])
+        out += [random_case(r) + [name] for _ in range(20)]
+    return out
+
+
+def random_case(r):
+    ih, iw = r.randint(1, 300), r.randint(1, 300)
+    h, w = r.randint(1, ih), r.randint(1, iw)
+    rh, rw = r.randint(1, 120), r.randint(1, 120)
+    case = [r.randint(0, 2), ih, iw, r.randint(0, ih - h), r.randint(0, iw - w), h, w, rh, rw]
+    if r.random() < 0.7:
+        case += [0, 0, rh, rw]
+    else:
+        case += [r.randint(-9, rh // 2), r.randint(-9, rw // 2)]
+        case += [r.randint(1, rh + 9), r.randint(1, rw + 9)]
+    return case + [r.randint(0, 1)]
+
+
+def bilinear_cases():
     r = random.Random(20240607)
     out = [
         # RandomResizedCrop, validation with and without padding, extremes of scale and shape
@@ -47,16 +86,7 @@ def cases():
         [0, 1, 1, 0, 0, 1, 1, 33, 17, 0, 0, 33, 17, 0],
     ]
     while len(out) < 120:
-        ih, iw = r.randint(1, 300), r.randint(1, 300)
-        h, w = r.randint(1, ih), r.randint(1, iw)
-        rh, rw = r.randint(1, 120), r.randint(1, 120)
-        case = [r.randint(0, 2), ih, iw, r.randint(0, ih - h), r.randint(0, iw - w), h, w, rh, rw]
-        if r.random() < 0.7:
-            case += [0, 0, rh, rw]
-        else:
-            case += [r.randint(-9, rh // 2), r.randint(-9, rw // 2)]
-            case += [r.randint(1, rh + 9), r.randint(1, rw + 9)]
-        out.append(case + [r.randint(0, 1)])
+        out.append(random_case(r))
     # The boundary of Pillow 13's rule, in_h - out_h == 2 * (in_w - out_w), and one step off it
     for off in (-1, 0, 1):
         for d in (1, 7, 20):
@@ -75,9 +105,11 @@ def resize_hashes():
     from PIL import Image
 
     hashes = [PIL.__version__]
-    for kind, ih, iw, top, left, h, w, rh, rw, wt, wl, oh, ow, flip in cases():
+    for kind, ih, iw, top, left, h, w, rh, rw, wt, wl, oh, ow, flip, name in cases():
         image = Image.fromarray(synthetic_image(kind, ih, iw)).crop((left, top, left + w, top + h))
-        image = image.resize((rw, rh), Image.BILINEAR).crop((wl, wt, wl + ow, wt + oh))
+        image = image.resize((rw, rh), Image.Resampling[name.upper()]).crop(
+            (wl, wt, wl + ow, wt + oh)
+        )
         if flip:
             image = image.transpose(Image.FLIP_LEFT_RIGHT)
         hashes.append(xxhash.xxh3_64_intdigest(np.asarray(image).tobytes()))
@@ -139,7 +171,7 @@ def main():
         f.write(f"// Pillow {old} and {new}, {made_by}\n")
         for case, a, b in zip(cases(), of_old, of_new):
             flip = "true" if case[13] else "false"
-            geometry = ", ".join(map(str, case[3:13])) + f", {flip}"
+            geometry = ", ".join(map(str, case[3:13])) + f", {flip}, Interpolation::{case[14]}"
             head = ", ".join(map(str, case[:3]))
             f.write(f"{{{head}, {{{geometry}}}, {a:#018x}, {b:#018x}}},\n")
     with open(HERE.parent / "pack" / "golden_pack.inc", "w") as f:

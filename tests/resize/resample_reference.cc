@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 
 #include "base/planar.h"
 
@@ -13,43 +14,84 @@ namespace {
 
 std::size_t size(int value) { return static_cast<std::size_t>(value); }
 
+/// Where a filter's weights come from, and how far they reach: Pillow's, spelt out once more.
+struct Filter {
+  double reach;
+  double (*weight)(double x);
+};
+
+double sinc(double x) {
+  return x == 0 ? 1 : std::sin(x * std::numbers::pi) / (x * std::numbers::pi);
+}
+
+Filter filter_of(Interpolation interpolation) {
+  switch (interpolation) {
+    case Interpolation::nearest: break;
+    case Interpolation::box: return {0.5, [](double x) { return double(x > -0.5 && x <= 0.5); }};
+    case Interpolation::bilinear:
+      return {1, [](double x) { return std::max(0.0, 1 - std::abs(x)); }};
+    case Interpolation::hamming:
+      return {1, [](double x) {
+                return std::abs(x) < 1
+                           ? sinc(x) * (0.54f + 0.46f * std::cos(std::abs(x) * std::numbers::pi))
+                           : 0;
+              }};
+    case Interpolation::bicubic:
+      return {2, [](double x) {
+                x = std::abs(x);
+                return x < 1   ? (1.5 * x - 2.5) * x * x + 1
+                       : x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5
+                               : 0;
+              }};
+    case Interpolation::lanczos:
+      return {3, [](double x) { return -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0; }};
+  }
+  return {};
+}
+
 /// One axis as a dense matrix-free loop: what Pillow computes for output `index`.
 struct Tap {
   int source;
   std::int64_t weight;
 };
-std::vector<Tap> taps_of(int index, int in, int out) {
+std::vector<Tap> taps_of(int index, int in, int out, Interpolation interpolation) {
   const double scale = static_cast<double>(in) / out;
-  const double reach = scale > 1 ? scale : 1;
+  if (interpolation == Interpolation::nearest) {
+    double center = scale * 0.5;
+    for (int i = 0; i < index; ++i) center += scale;
+    return {{static_cast<int>(center), 1 << 22}};
+  }
+  const Filter filter = filter_of(interpolation);
+  const double stretch = scale > 1 ? scale : 1;
+  const double reach = filter.reach * stretch;
   const double center = (index + 0.5) * scale;
   const int begin = std::max(0, static_cast<int>(center - reach + 0.5));
   const int end = std::min(in, static_cast<int>(center + reach + 0.5));
   std::vector<double> raw;
   double sum = 0;
   for (int i = begin; i < end; ++i) {
-    const double t = std::abs((i - center + 0.5) * (1.0 / reach));
-    raw.push_back(t < 1 ? 1 - t : 0);
+    raw.push_back(filter.weight((i - center + 0.5) * (1.0 / stretch)));
     sum += raw.back();
   }
   std::vector<Tap> taps;
   for (int i = begin; i < end; ++i) {
-    const double weight = raw[size(i - begin)] / sum;
-    taps.push_back({i, static_cast<std::int64_t>(0.5 + weight * 4194304.0)});
+    const double weight = raw[size(i - begin)] / sum * 4194304.0;
+    taps.push_back({i, std::llround(weight)});  // half away from zero
   }
   return taps;
 }
 
-Image resize_columns(const Image& in, int width) {
+Image resize_columns(const Image& in, int width, Interpolation interpolation) {
   if (width == in.width) return in;
   Image out{in.height, width, std::vector<std::uint8_t>(size(in.height) * size(width) * 3)};
   for (int x = 0; x < width; ++x) {
-    const std::vector<Tap> taps = taps_of(x, in.width, width);
+    const std::vector<Tap> taps = taps_of(x, in.width, width, interpolation);
     for (int y = 0; y < in.height; ++y) {
       for (int c = 0; c < 3; ++c) {
         std::int64_t sum = 1 << 21;
         for (const Tap& t : taps) sum += t.weight * in.row(y)[t.source * 3 + c];
         out.rgb[(size(y) * size(width) + size(x)) * 3 + size(c)] =
-            static_cast<std::uint8_t>(sum >> 22);
+            static_cast<std::uint8_t>(std::clamp<std::int64_t>(sum >> 22, 0, 255));
       }
     }
   }
@@ -66,8 +108,8 @@ Image transposed(const Image& in) {
   return out;
 }
 
-Image resize_rows(const Image& in, int height) {
-  return transposed(resize_columns(transposed(in), height));
+Image resize_rows(const Image& in, int height, Interpolation interpolation) {
+  return transposed(resize_columns(transposed(in), height, interpolation));
 }
 
 }  // namespace
@@ -104,9 +146,13 @@ std::vector<std::uint8_t> reference_resize(const Image& image, const augment::Ge
   const int dw = g.width - g.resized_width;
   const bool rows_first =
       dh > 0 && (rule == PillowRule::from_13 ? dh > 2 * dw : g.height > 100 * g.width);
-  const Image resized = rows_first
-                            ? resize_columns(resize_rows(crop, g.resized_height), g.resized_width)
-                            : resize_rows(resize_columns(crop, g.resized_width), g.resized_height);
+  const auto columns = [&](const Image& in) {
+    return resize_columns(in, g.resized_width, g.interpolation);
+  };
+  const auto rows = [&](const Image& in) {
+    return resize_rows(in, g.resized_height, g.interpolation);
+  };
+  const Image resized = rows_first ? columns(rows(crop)) : rows(columns(crop));
   std::vector<std::uint8_t> out(size(g.out_height) * size(g.out_width) * 3);
   for (int y = 0; y < g.out_height; ++y) {
     for (int x = 0; x < g.out_width; ++x) {

@@ -49,6 +49,35 @@ TEST_CASE("a resize to an exact size, and none, stay within their bound") {
   }
 }
 
+TEST_CASE("a resize that max_size cuts short stays within its bound") {
+  TransformPlan plan = TransformPlan::imagenet_val();
+  // Of the shorter sides hardly two pixels remain, and are rounded down to one.
+  const std::vector<std::array<int, 2>> sizes{{65535, 649}, {65534, 648}, {65533, 647},
+                                              {65532, 646}, {649, 65535}, {648, 65534},
+                                              {647, 65533}, {646, 65532}};
+  for (const int resize : {1, 2, 200}) {
+    plan.geometry =
+        ResizeCenterCrop{.resize = resize, .height = 224, .width = 224, .max_size = resize + 1};
+    CHECK(resize_peak(plan, sizes) <= resize_bound(plan, sizes));
+  }
+}
+
+TEST_CASE("a resize by the widest filters stays within its bound") {
+  const std::vector<std::array<int, 2>> sizes{{65535, 2700}, {65534, 2699}, {65533, 2698},
+                                              {65532, 2697}, {2700, 65535}, {2699, 65534},
+                                              {2698, 65533}, {2697, 65532}, {13000, 13001}};
+  for (const auto& [name, interpolation] : interpolations) {
+    CAPTURE(name);
+    TransformPlan plan = TransformPlan::imagenet_train();
+    plan.interpolation = interpolation;
+    for (const auto& [height, width] : {std::array{1, 1}, {1, 224}, {224, 1}, {224, 224}}) {
+      plan.geometry = RandomResizedCrop{
+          .height = height, .width = width, .scale_min = 1, .ratio_min = 1e-5, .ratio_max = 1e5};
+      CHECK(resize_peak(plan, sizes) <= resize_bound(plan, sizes));
+    }
+  }
+}
+
 TEST_CASE("a resize of extreme crops stays within its bound") {
   TransformPlan plan = TransformPlan::imagenet_train();
   const std::vector<std::array<int, 2>> sizes{{65535, 2700}, {65534, 2699}, {65533, 2698},

@@ -45,6 +45,10 @@ void check_both_rules(const Geometry& g, const Image& image) {
   }
 }
 
+constexpr Interpolation filters[] = {Interpolation::nearest,  Interpolation::box,
+                                     Interpolation::bilinear, Interpolation::hamming,
+                                     Interpolation::bicubic,  Interpolation::lanczos};
+
 int draw(std::mt19937_64& random, int low, int high) {
   return std::uniform_int_distribution<int>(low, high)(random);
 }
@@ -66,6 +70,7 @@ Geometry random_geometry(std::mt19937_64& random, int image_height, int image_wi
     g.window_left = draw(random, -g.out_width - 2, g.resized_width + 2);
   }
   g.hflip = draw(random, 0, 1) == 1;
+  g.interpolation = filters[draw(random, 0, 5)];
   return g;
 }
 
@@ -103,22 +108,40 @@ TEST_CASE("every instruction set equals the plain loops at awkward sizes") {
       CAPTURE(c.out_width);
       const Image image = testing::synthetic_image(1, c.in_height, c.in_width);
       Geometry g = whole(c.in_height, c.in_width, c.out_height, c.out_width);
-      check_both_rules(g, image);
-      g.hflip = true;
-      check_both_rules(g, image);
+      for (const Interpolation filter : filters) {
+        CAPTURE(to_string(filter));
+        g.interpolation = filter;
+        for (const bool hflip : {false, true}) {
+          g.hflip = hflip;
+          check_both_rules(g, image);
+        }
+      }
     }
   });
 }
 
 TEST_CASE("thousands of taps are summed exactly") {
   testing::for_each_target([](const std::string&) {
-    for (const Geometry& g :
-         {whole(5000, 9, 8, 4), whole(9, 5000, 4, 8), whole(3001, 2003, 1, 2)}) {
-      check_both_rules(g, testing::synthetic_image(1, g.height, g.width));
+    for (Geometry g : {whole(5000, 9, 8, 4), whole(9, 5000, 4, 8), whole(3001, 2003, 1, 2)}) {
+      for (const Interpolation filter : filters) {
+        g.interpolation = filter;
+        check_both_rules(g, testing::synthetic_image(1, g.height, g.width));
+      }
     }
-    // All white is the largest sum there is.
+    // All white is the largest sum there is without weights below 0; with them, white where they
+    // are above.
     Image white{1, 5000, std::vector<std::uint8_t>(15000, 255)};
     check_both_rules(whole(1, 5000, 1, 3), white);
+    for (const Interpolation filter : {Interpolation::bicubic, Interpolation::lanczos}) {
+      Geometry g = whole(1, 5000, 1, 1);
+      g.interpolation = filter;
+      Image lobes = white;
+      for (int x = 0; x < 5000; ++x) {
+        const double from_center = std::abs(x - 2499.5) / 5000 * 2;
+        if (from_center > 0.5) std::fill_n(&lobes.rgb[3 * static_cast<std::size_t>(x)], 3, 0);
+      }
+      check_both_rules(g, lobes);
+    }
   });
 }
 
