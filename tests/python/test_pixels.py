@@ -83,6 +83,7 @@ def assert_train_is_torchvisions(dataset, tail, size=(224, 224), epochs=1, dtype
                     path, target = dataset.samples[row["index"]]
                     assert label == target
                     mode = dataset.transform.transforms[0].interpolation
+                    mode = InterpolationMode(mode) if isinstance(mode, str) else mode  # v2's
                     wrong = differing(image, replay(path, row, size, TAILS[tail], dtype, mode))
                     assert not wrong, f"seed {SEED}, epoch {epoch}: {wrong} values of {path}, {row}"
             assert at == len(draws)
