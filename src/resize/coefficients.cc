@@ -18,11 +18,13 @@ struct Taps {
 
 struct Box {
   static constexpr double support = 0.5;
+  static constexpr bool has_negative_lobes = false;
   static double weight(double x) { return x > -0.5 && x <= 0.5 ? 1.0 : 0.0; }
 };
 
 struct Bilinear {
   static constexpr double support = 1.0;
+  static constexpr bool has_negative_lobes = false;
   static double weight(double x) {
     x = std::fabs(x);
     return x < 1.0 ? 1.0 - x : 0.0;
@@ -31,6 +33,7 @@ struct Bilinear {
 
 struct Hamming {
   static constexpr double support = 1.0;
+  static constexpr bool has_negative_lobes = false;
   static double weight(double x) {
     x = std::fabs(x);
     if (x == 0.0) return 1.0;
@@ -42,6 +45,7 @@ struct Hamming {
 
 struct Bicubic {
   static constexpr double support = 2.0;
+  static constexpr bool has_negative_lobes = true;
   static double weight(double x) {
     constexpr double a = -0.5;
     x = std::fabs(x);
@@ -53,6 +57,7 @@ struct Bicubic {
 
 struct Lanczos {
   static constexpr double support = 3.0;
+  static constexpr bool has_negative_lobes = true;
   static double weight(double x) { return -3.0 <= x && x < 3.0 ? sinc(x) * sinc(x / 3) : 0.0; }
   static double sinc(double x) {
     if (x == 0.0) return 1.0;
@@ -109,12 +114,10 @@ void fill(const AxisRequest& request, AxisWeights& axis, std::size_t stride,
     const int index = request.begin + (request.mirrored ? request.count - 1 - i : i);
     if (index < 0 || index >= request.resized) continue;
     const auto at = static_cast<std::size_t>(i);
-    std::int32_t* const weights = axis.weights.data() + at * stride;
-    const Taps taps = weights_of(index, weights);
+    const Taps taps = weights_of(index, axis.weights.data() + at * stride);
     axis.first[at] = taps.first;
     axis.taps[at] = taps.count;
     axis.max_taps = std::max(axis.max_taps, taps.count);
-    axis.overshoots |= std::any_of(weights, weights + taps.count, [](auto w) { return w < 0; });
     begin = std::min(begin, taps.first);
     end = std::max(end, taps.first + taps.count);
   }
@@ -132,7 +135,12 @@ void convolution(const AxisRequest& request, AxisWeights& axis) {
   const auto reach = static_cast<std::size_t>(std::ceil(Filter::support * std::max(scale, 1.0)));
   std::vector<double> scratch(reach * 2 + 1);
   fill(request, axis, scratch.size(), [&](int index, std::int32_t* out) {
-    return pixel_weights<Filter>(index, request.in, scale, out, scratch.data());
+    const Taps taps = pixel_weights<Filter>(index, request.in, scale, out, scratch.data());
+    // The others are never below 0, and every image of a random crop comes by here.
+    if constexpr (Filter::has_negative_lobes) {
+      axis.overshoots |= std::any_of(out, out + taps.count, [](auto weight) { return weight < 0; });
+    }
+    return taps;
   });
 }
 
