@@ -146,10 +146,10 @@ class Compiler:
         size = step.sizes()
         if max_size is None:
             self.geometry = _Resize(size[0] if len(size) == 1 else (size[0], size[1]))
-        elif len(size) == 1 and max_size > size[0]:
-            self.geometry = _Resize(size[0], max_size)
+        elif len(size) == 1 and isinstance(max_size, int) and max_size > size[0]:
+            self.geometry = _Resize(size[0], min(max_size, 2**31 - 1))  # the core's int
         else:
-            step.refuse("max_size goes with one size, the shorter side's, and must be above it")
+            step.refuse("max_size must be a whole number above size, and size one number")
 
     def _center_crop(self, step: Step) -> None:
         self._before_geometry(step)

@@ -22,7 +22,7 @@ ELSEWHERE = (
     f"{_ACCEPTED}. Leave this step out, or load this dataset with torch.utils.data.DataLoader"
 )
 
-_MOST_PIXELS = _ringfeed.largest["side"]
+_LONGEST_SIDE = _ringfeed.largest["side"]
 
 # What decides what a transform does to an image; a subclass may override anything else.
 _BEHAVIOUR = (
@@ -61,8 +61,8 @@ class Step:
             sizes = [operator.index(s) for s in (size if hasattr(size, "__len__") else [size])]
         except TypeError:
             self.refuse(f"size must be whole numbers, not {size!r}")
-        if not 1 <= min(sizes) <= max(sizes) <= _MOST_PIXELS:
-            self.refuse(f"size must be in [1, {_MOST_PIXELS}]")
+        if not 1 <= min(sizes) <= max(sizes) <= _LONGEST_SIDE:
+            self.refuse(f"size must be in [1, {_LONGEST_SIDE}]")
         return sizes
 
     def pair(self) -> tuple[int, int]:

@@ -66,6 +66,7 @@ def assert_refused(error, path, stage, code=None):
     assert (error.stage, error.errno) == (stage, code)
     assert error.filename == error.path == str(path)
     assert str(path) in str(error) and error.detail and "\n" not in str(error)
+    assert repr(error) == f"LoadError({str(error)!r})"
 
 
 def test_ringfeed_refuses_what_pillow_refuses(tmp_path, reader):
