@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <utility>
 #include <variant>
+
+#include "ringfeed/interpolation.h"
 
 namespace ringfeed {
 
@@ -19,17 +20,8 @@ enum class Layout : std::uint8_t { nchw, channels_last };
 /// follows). Each pass rounds to 8 bits, so the order shows in the pixels.
 enum class PillowRule : std::uint8_t { before_13, from_13 };
 
-/// Pillow's filters of resize, under torchvision's names; all but nearest with antialias.
-enum class Interpolation : std::uint8_t { nearest, box, bilinear, hamming, bicubic, lanczos };
-/// Each with its name.
-inline constexpr std::pair<std::string_view, Interpolation> interpolations[] = {
-    {"nearest", Interpolation::nearest},   {"box", Interpolation::box},
-    {"bilinear", Interpolation::bilinear}, {"hamming", Interpolation::hamming},
-    {"bicubic", Interpolation::bicubic},   {"lanczos", Interpolation::lanczos}};
-
 std::size_t item_size(DType dtype) noexcept;
 std::string_view to_string(DType dtype) noexcept;
-std::string_view to_string(Interpolation interpolation) noexcept;
 
 /// torchvision.transforms.RandomResizedCrop: ten tries of area and log-uniform ratio, then the
 /// central fallback.

@@ -12,12 +12,18 @@ namespace ringfeed::augment {
 /// The whole output window as planar 8-bit RGB, between the resize and the packer: where operations
 /// that need more of the image than a row find it. The rows lie one after another as the resize
 /// emits them, so that the packer takes them from here unchanged: those of one plane are
-/// 3 * plane_stride(width) apart. Rows touch, so none may be a kernel's output: the slack that it
-/// writes would be the start of the next.
+/// 3 * plane_stride(width) apart. Rows touch: a kernel that writes its slack behind a row writes
+/// into the next, and has to go from the top down.
 class Canvas {
  public:
   Canvas(int height, int width)
-      : row_bytes_(3 * plane_stride(width)), bytes_(bytes(height, width)) {}
+      : height_(height),
+        width_(width),
+        row_bytes_(3 * plane_stride(width)),
+        bytes_(bytes(height, width)) {}
+
+  int height() const noexcept { return height_; }
+  int width() const noexcept { return width_; }
 
   /// Copies a row with its three planes.
   void set_row(int y, const std::uint8_t* planar) {
@@ -25,6 +31,9 @@ class Canvas {
   }
   /// Followed by kernel_slack readable bytes.
   const std::uint8_t* row(int y) const { return bytes_.data() + offset(y); }
+  std::uint8_t* row(int y) { return bytes_.data() + offset(y); }
+  /// From the first byte of row 0 to the last of the last row.
+  std::size_t size() const noexcept { return static_cast<std::size_t>(height_) * row_bytes_; }
 
   /// The bytes that one holds.
   static std::size_t memory_bound(int height, int width) noexcept {
@@ -39,6 +48,7 @@ class Canvas {
   }
   std::size_t offset(int y) const { return static_cast<std::size_t>(y) * row_bytes_; }
 
+  int height_, width_;
   std::size_t row_bytes_;
   AlignedVector<std::uint8_t> bytes_;
 };

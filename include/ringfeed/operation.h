@@ -1,0 +1,61 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "ringfeed/interpolation.h"
+
+namespace ringfeed {
+
+/// What can be done to the 8-bit RGB image once it has the output's size. Each gives the bits of
+/// torchvision's function of that name on a PIL image: Pillow's. What `values` holds stands beside.
+enum class OperationKind : std::uint8_t {
+  hflip,         ///< nothing
+  vflip,         ///< nothing
+  grayscale,     ///< nothing; three equal channels
+  invert,        ///< nothing
+  autocontrast,  ///< nothing
+  equalize,      ///< nothing
+  posterize,     ///< the bits kept, 0 to 8
+  solarize,      ///< the threshold: values not below it are inverted
+  brightness,    ///< the factor, at least 0; 1 changes nothing
+  contrast,      ///< the factor
+  saturation,    ///< the factor
+  sharpness,     ///< the factor
+  hue,           ///< the shift as a part of the circle, -0.5 to 0.5
+  affine,        ///< Pillow's a to f: output (x, y) comes from (ax + by + c, dx + ey + f)
+};
+/// Each with its name.
+inline constexpr std::pair<std::string_view, OperationKind> operation_kinds[] = {
+    {"hflip", OperationKind::hflip},
+    {"vflip", OperationKind::vflip},
+    {"grayscale", OperationKind::grayscale},
+    {"invert", OperationKind::invert},
+    {"autocontrast", OperationKind::autocontrast},
+    {"equalize", OperationKind::equalize},
+    {"posterize", OperationKind::posterize},
+    {"solarize", OperationKind::solarize},
+    {"brightness", OperationKind::brightness},
+    {"contrast", OperationKind::contrast},
+    {"saturation", OperationKind::saturation},
+    {"sharpness", OperationKind::sharpness},
+    {"hue", OperationKind::hue},
+    {"affine", OperationKind::affine}};
+
+/// One operation with its numbers.
+struct Operation {
+  static constexpr std::size_t max_values = 8;
+
+  OperationKind kind = OperationKind::hflip;
+  /// Of an affine operation: nearest, bilinear or bicubic.
+  Interpolation interpolation = Interpolation::nearest;
+  std::array<std::uint8_t, 3> fill{};  ///< RGB where an affine operation looks outside the image
+  std::array<double, max_values> values{};
+
+  bool operator==(const Operation&) const = default;
+};
+
+}  // namespace ringfeed

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+#include "augment/canvas.h"
+#include "ringfeed/operation.h"
+
+namespace ringfeed::augment {
+
+/// Pillow's Image.transform(size, AFFINE, values, interpolation, fillcolor=fill) of `from` into
+/// `to`, a canvas of the same size. `scratch` holds affine_scratch(height, width) bytes.
+void affine(const Operation& operation, const Canvas& from, Canvas& to, std::uint8_t* scratch);
+
+/// The bytes of scratch memory that affine() needs.
+std::size_t affine_scratch(int height, int width) noexcept;
+
+}  // namespace ringfeed::augment
