@@ -5,10 +5,9 @@
 
 namespace ringfeed::augment {
 
-/// Pillow's bits for every kind of operation that leaves a pixel in its place, but sharpness.
+/// Pillow's bits, in place, for every kind of operation that can do without a second canvas: all
+/// but sharpness and affine. Of x86-64's Pillow: other builds may contract a blend's multiplication
+/// and addition.
 void color(const Operation& operation, Canvas& image);
-
-/// Pillow's ImageEnhance.Sharpness(from).enhance(factor) into `to`, a canvas of the same size.
-void sharpness(float factor, const Canvas& from, Canvas& to);
 
 }  // namespace ringfeed::augment

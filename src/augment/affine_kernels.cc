@@ -1,0 +1,130 @@
+#include "augment/affine_kernels.h"
+
+#include <algorithm>
+
+#include "base/planar.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12's own AVX-512 headers use uninitialised values on purpose (_mm512_undefined_epi32).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "augment/affine_kernels.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "augment/affine_blocks-inl.h"
+#include "augment/affine_filter_blocks-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ringfeed::augment {
+namespace HWY_NAMESPACE {
+namespace {
+
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128 || HWY_HAVE_SCALABLE
+
+void interleave(const std::uint8_t* planar, std::size_t stride, int width, std::uint32_t* pixels) {
+  for (int x = 0; x < width; ++x) {
+    pixels[x] = planar[x] | std::uint32_t{planar[stride + x]} << 8 |
+                std::uint32_t{planar[2 * stride + x]} << 16;
+  }
+}
+
+void copy(const AffineRow& row, int begin, int end, std::uint8_t* out) {
+  for (int x = begin; x < end; ++x) {
+    const std::uint32_t column = (row.column_x[x] + row.row_x) >> row.shift;
+    const std::uint32_t line = (row.column_y[x] + row.row_y) >> row.shift;
+    const bool inside = column < row.limit_x && line < row.limit_y;
+    const std::uint32_t pixel = row.pixels[inside ? line * row.pitch + column : row.outside];
+    for (std::size_t c = 0; c < 3; ++c) {
+      out[c * row.stride + static_cast<std::size_t>(x)] = static_cast<std::uint8_t>(pixel >> 8 * c);
+    }
+  }
+}
+
+/// Leaves every pixel to the arithmetic in double.
+int filter(const AffineRow&, int begin, int end, std::uint8_t*, std::int32_t* doubtful) {
+  for (int x = begin; x < end; ++x) *doubtful++ = x;
+  return end - begin;
+}
+constexpr auto bilinear = &filter;
+constexpr auto bicubic = &filter;
+
+#else
+
+void interleave(const std::uint8_t* planar, std::size_t stride, int width, std::uint32_t* pixels) {
+  const hn::CappedTag<std::uint8_t, 64> d;
+  for (std::size_t x = 0; x < static_cast<std::size_t>(width); x += hn::MaxLanes(d)) {
+    hn::StoreInterleaved4(hn::LoadU(d, planar + x), hn::LoadU(d, planar + stride + x),
+                          hn::LoadU(d, planar + 2 * stride + x), hn::Zero(d), d,
+                          reinterpret_cast<std::uint8_t*>(pixels + x));
+  }
+}
+
+/// Calls `block` for each vector of pixels, the last one by way of memory that holds a whole one.
+/// `row` is a copy, so that the compiler knows that no pixel stored changes it.
+template <auto block>
+HWY_INLINE int for_blocks(const AffineRow row, int begin, int end, std::uint8_t* out,
+                          std::int32_t* doubtful) {
+  std::uint32_t last_x[lanes];
+  std::uint32_t last_y[lanes];
+  std::uint8_t last[3 * lanes];
+  int count = 0;
+  for (int x = begin; x < end; x += lanes) {
+    const int size = end - x;
+    const bool whole = size >= lanes;
+    if (HWY_UNLIKELY(!whole)) {
+      std::fill_n(std::copy_n(row.column_x + x, size, last_x), lanes - size, row.column_x[x]);
+      std::fill_n(std::copy_n(row.column_y + x, size, last_y), lanes - size, row.column_y[x]);
+    }
+    std::uint32_t bits =
+        block(row, whole ? row.column_x + x : last_x, whole ? row.column_y + x : last_y,
+              whole ? out + x : last, whole ? row.stride : static_cast<std::size_t>(lanes));
+    if (HWY_UNLIKELY(!whole)) {
+      bits &= (1u << size) - 1;
+      for (std::size_t c = 0; c < 3; ++c) {
+        std::copy_n(last + c * lanes, size, out + c * row.stride + x);
+      }
+    }
+    for (; bits != 0; bits &= bits - 1) {
+      doubtful[count++] = x + static_cast<int>(hwy::Num0BitsBelowLS1Bit_Nonzero32(bits));
+    }
+  }
+  return count;
+}
+
+void copy(const AffineRow& row, int begin, int end, std::uint8_t* out) {
+  for_blocks<&copy_block>(row, begin, end, out, nullptr);
+}
+
+int bilinear(const AffineRow& row, int begin, int end, std::uint8_t* out, std::int32_t* doubtful) {
+  return for_blocks<&bilinear_block>(row, begin, end, out, doubtful);
+}
+
+int bicubic(const AffineRow& row, int begin, int end, std::uint8_t* out, std::int32_t* doubtful) {
+  return for_blocks<&bicubic_block>(row, begin, end, out, doubtful);
+}
+
+#endif
+
+const AffineKernels& kernels() {
+  static constexpr AffineKernels table{&interleave, &copy, bilinear, bicubic};
+  return table;
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace ringfeed::augment
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ringfeed::augment {
+
+HWY_EXPORT(kernels);
+
+const AffineKernels& affine_kernels() { return HWY_DYNAMIC_DISPATCH(kernels)(); }
+
+}  // namespace ringfeed::augment
+#endif
