@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "output.h"
+#include "ringfeed/policies.h"
 
 namespace ringfeed::cli {
 namespace {
@@ -25,6 +26,21 @@ std::vector<std::string> names_of(const std::pair<std::string_view, T> (&values)
   std::vector<std::string> names;
   for (const auto& [name, value] : values) names.emplace_back(name);
   return names;
+}
+
+Interpolation interpolation_named(const std::string& wanted) {
+  for (const auto& [name, value] : interpolations) {
+    if (name == wanted) return value;
+  }
+  return Interpolation::bilinear;
+}
+
+Augmentation policy_named(const std::string& name, const PolicyOptions& options) {
+  if (name == "randaugment") return rand_augment(options);
+  if (name == "trivialaugment") return trivial_augment_wide(options);
+  return auto_augment(options, name == "cifar10" ? AutoAugmentPolicy::cifar10
+                               : name == "svhn"  ? AutoAugmentPolicy::svhn
+                                                 : AutoAugmentPolicy::imagenet);
 }
 
 }  // namespace
@@ -64,6 +80,7 @@ void TransformFlags::add(CLI::App& command) {
       ->type_name("NAME")
       ->check(CLI::IsMember(names_of(interpolations)))
       ->capture_default_str();
+  add_augment(command);
   command.add_option("--dtype", dtype, "float32, float16, bfloat16 (normalised) or uint8 (raw)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"float32", "float16", "bfloat16", "uint8"}))
@@ -75,11 +92,31 @@ void TransformFlags::add(CLI::App& command) {
       ->capture_default_str();
 }
 
+void TransformFlags::add_augment(CLI::App& command) {
+  command
+      .add_option(
+          "--augment", augment,
+          "torchvision's AutoAugment (its policy imagenet, cifar10 or svhn), RandAugment or "
+          "TrivialAugmentWide, after the flip")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"imagenet", "cifar10", "svhn", "randaugment", "trivialaugment"}));
+  command
+      .add_option("--augment-interpolation", augment_interpolation,
+                  "How --augment rotates and shears")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"nearest", "bilinear", "bicubic"}))
+      ->capture_default_str();
+}
+
 TransformPlan TransformFlags::plan() const {
   TransformPlan plan =
       transform == "val" ? TransformPlan::imagenet_val() : TransformPlan::imagenet_train();
-  for (const auto& [name, value] : interpolations) {
-    if (name == interpolation) plan.interpolation = value;
+  plan.interpolation = interpolation_named(interpolation);
+  if (!augment.empty()) {
+    const PolicyOptions options{.height = plan.out_height(),
+                                .width = plan.out_width(),
+                                .interpolation = interpolation_named(augment_interpolation)};
+    plan.augmentation = {policy_named(augment, options)};
   }
   for (const DType type : {DType::float32, DType::float16, DType::bfloat16, DType::uint8}) {
     if (to_string(type) == dtype) plan.dtype = type;

@@ -27,11 +27,14 @@ struct DatasetFlags {
 struct TransformFlags {
   std::string transform = "train";
   std::string interpolation = "bilinear";
+  std::string augment;
+  std::string augment_interpolation = "nearest";
   std::string dtype = "float32";
   bool channels_last = false;
   int pillow = 13;
 
   void add(CLI::App& command);
+  void add_augment(CLI::App& command);  ///< in add() too
   TransformPlan plan() const;
 };
 

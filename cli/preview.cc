@@ -21,7 +21,7 @@ struct PreviewFlags {
   LimitFlags limits;
   ReaderFlags reader;
   std::string output;
-  std::string transform = "train";
+  TransformFlags transform;
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;
   int count = 32;
@@ -74,8 +74,7 @@ struct Sheet {
 };
 
 Batch first_batch(const ImageFolder& dataset, const PreviewFlags& flags, Interrupt& interrupt) {
-  TransformFlags transform;
-  transform.transform = flags.transform;
+  TransformFlags transform = flags.transform;
   transform.dtype = "uint8";
   transform.channels_last = true;
   LoaderFlags loader_flags;
@@ -137,10 +136,11 @@ void add_preview(CLI::App& app, Chosen& chosen) {
   command->add_option("-o,--output", flags->output, "The PNG to write")
       ->type_name("FILE")
       ->required();
-  command->add_option("--transform", flags->transform, "train or val, as in `load`")
+  command->add_option("--transform", flags->transform.transform, "train or val, as in `load`")
       ->type_name("NAME")
       ->check(CLI::IsMember({"train", "val"}))
       ->capture_default_str();
+  flags->transform.add_augment(*command);
   add_seed(*command, flags->seed);
   command->add_option("--epoch", flags->epoch, "Whose first batch is shown")
       ->type_name("N")

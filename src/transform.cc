@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "augment/check.h"
+
 namespace ringfeed {
 namespace {
 
@@ -76,6 +78,16 @@ void TransformPlan::validate() const {
             "resize must be 0 where resize_height and resize_width are given");
     require(!exact || (is_side(center.resize_height) && is_side(center.resize_width)),
             "resize_height and resize_width" + range + ", or both be 0");
+  }
+  augment::check(augmentation);
+  if (erasing) {
+    const RandomErasing& e = *erasing;
+    require(dtype != DType::uint8, "erasing needs a float dtype");
+    require(e.probability >= 0 && e.probability <= 1, "erasing: probability must be in [0, 1]");
+    require(0 <= e.scale_min && e.scale_min <= e.scale_max && e.scale_max <= 1,
+            "erasing: 0 <= scale_min <= scale_max <= 1 must hold");
+    require(e.ratio_min > 0 && e.ratio_min <= e.ratio_max && std::isfinite(e.ratio_max),
+            "erasing: 0 < ratio_min <= ratio_max < infinity must hold");
   }
   require((dtype == DType::uint8) == (normalize.flavour == Normalize::Flavour::none),
           "dtype uint8 goes with Normalize::Flavour::none, the float dtypes with a normalisation");

@@ -14,6 +14,9 @@ inline constexpr std::pair<std::string_view, Interpolation> interpolations[] = {
     {"bilinear", Interpolation::bilinear}, {"hamming", Interpolation::hamming},
     {"bicubic", Interpolation::bicubic},   {"lanczos", Interpolation::lanczos}};
 
+/// @code
+/// for (const auto& [name, value] : ringfeed::interpolations) std::cout << name << "\n";
+/// @endcode
 std::string_view to_string(Interpolation interpolation) noexcept;
 
 }  // namespace ringfeed

@@ -75,6 +75,8 @@ struct Draw {
   std::uint32_t index = 0;                       ///< entry of the dataset
   int top = 0, left = 0, height = 0, width = 0;  ///< pixels
   bool hflip = false;
+  std::vector<Operation> operations{};  ///< of the plan's augmentation, in the order of their turn
+  Box erased{};                         ///< by the plan's erasing; of height 0: nothing
 
   bool operator==(const Draw&) const = default;
 };

@@ -45,7 +45,15 @@ inline constexpr std::pair<std::string_view, OperationKind> operation_kinds[] = 
     {"hue", OperationKind::hue},
     {"affine", OperationKind::affine}};
 
+std::string_view to_string(OperationKind kind) noexcept;
+
 /// One operation with its numbers.
+///
+/// @code
+/// using ringfeed::OperationKind;
+/// const ringfeed::Operation darker{.kind = OperationKind::brightness, .values = {0.5}};
+/// std::cout << to_string(darker.kind) << " " << darker.values[0] << "\n";
+/// @endcode
 struct Operation {
   static constexpr std::size_t max_values = 8;
 

@@ -3,9 +3,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <variant>
+#include <vector>
 
+#include "ringfeed/augmentation.h"
 #include "ringfeed/interpolation.h"
 
 namespace ringfeed {
@@ -57,6 +60,21 @@ struct Normalize {
   std::array<float, 3> std{0.229f, 0.224f, 0.225f};
 };
 
+/// torchvision.transforms.RandomErasing with constant values: a box of the normalised tensor.
+struct RandomErasing {
+  double probability = 0.5;
+  double scale_min = 0.02, scale_max = 0.33;  ///< of the image's area
+  double ratio_min = 0.3, ratio_max = 3.3;    ///< height to width
+  std::array<float, 3> value{};               ///< what it becomes, for each channel
+};
+
+/// A rectangle of an image, in pixels.
+struct Box {
+  int top = 0, left = 0, height = 0, width = 0;
+
+  bool operator==(const Box&) const = default;
+};
+
 /// All the core knows of a transform: plain data, no callbacks.
 ///
 /// @code
@@ -72,7 +90,10 @@ struct TransformPlan {
   std::variant<RandomResizedCrop, ResizeCenterCrop> geometry = RandomResizedCrop{};
   Interpolation interpolation = Interpolation::bilinear;  ///< of the resize
   double hflip_probability = 0.5;                         ///< 0 disables; drawn after the crop
+  /// Then these, one after the other, on the 8-bit image of the output's size.
+  std::vector<Augmentation> augmentation{};
   Normalize normalize{};
+  std::optional<RandomErasing> erasing{};  ///< of a float dtype
   DType dtype = DType::float32;  ///< float16 and bfloat16 round the float32 result to nearest even
   Layout layout = Layout::nchw;
   PillowRule pillow = PillowRule::from_13;

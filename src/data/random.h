@@ -10,7 +10,8 @@ enum class Purpose : std::uint16_t {
   crop = 1,
   augment = 2,
   replacement = 3,
-  mixing = 4
+  mixing = 4,
+  erase = 5,
 };
 
 /// Philox4x32-10 key of one epoch: SplitMix64's finaliser over seed, then epoch.

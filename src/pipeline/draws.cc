@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "augment/draw_operations.h"
+#include "augment/erasing.h"
 #include "augment/geometry.h"
 #include "base/expected.h"
 #include "base/mutex.h"
@@ -116,6 +118,13 @@ void draw(const ImageFolder& dataset, const TransformPlan& plan, const Settings&
     sample.height = g.height;
     sample.width = g.width;
     sample.hflip = g.hflip;
+    if (plan.erasing) {
+      sample.erased = augment::draw_erasing(*plan.erasing, plan.out_height(), plan.out_width(), key,
+                                            sample.position);
+    }
+    if (plan.augmentation.empty()) continue;
+    augment::draw_operations(plan.augmentation, plan.out_height(), plan.out_width(), key,
+                             sample.position, sample.operations);
   }
 }
 

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "augment/erasing.h"
 #include "decode/bytes.h"
 #include "decode/file_format.h"
+#include "pack/erase.h"
 
 namespace ringfeed::sample {
 
-/// One sample: the geometry is drawn as soon as the size is known; rows go through the resize
-/// to the packer or the canvas.
+/// One sample: the geometry is drawn as soon as the size is known; rows go through the resize to the
+/// packer, or to the augmenter, which needs all of them.
 class SampleMaker::Sink final : public decode::RowSink {
  public:
   Sink(SampleMaker& maker, data::Key key, std::uint64_t position, std::byte* out)
@@ -29,8 +31,8 @@ class SampleMaker::Sink final : public decode::RowSink {
  private:
   void take_rows() {
     for (; const std::uint8_t* row = maker_.resampler_.next_row(); ++next_row_) {
-      if (maker_.canvas_) {
-        maker_.canvas_->set_row(next_row_, row);
+      if (maker_.augmenter_) {
+        maker_.augmenter_->image().set_row(next_row_, row);
       } else {
         maker_.packer_.row(row, next_row_, out_);
       }
@@ -44,14 +46,15 @@ class SampleMaker::Sink final : public decode::RowSink {
   int next_row_ = 0;
 };
 
-SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits, Packing packing)
+SampleMaker::SampleMaker(const TransformPlan& plan, const DecodeLimits& limits)
     : plan_(plan), jpeg_(limits), png_(limits), resampler_(plan.pillow), packer_(plan) {
-  if (packing == Packing::from_canvas) canvas_.emplace(plan.out_height(), plan.out_width());
+  if (!plan.augmentation.empty()) augmenter_.emplace(plan_);
 }
 
-/// Writes the tensor from the whole output window.
-void SampleMaker::pack_canvas(std::byte* out) {
-  for (int y = 0; y < plan_.out_height(); ++y) packer_.row(canvas_->row(y), y, out);
+void SampleMaker::pack_augmented(data::Key key, std::uint64_t position, std::byte* out) {
+  augmenter_->augment(key, position);
+  const augment::Canvas& image = augmenter_->image();
+  for (int y = 0; y < plan_.out_height(); ++y) packer_.row(image.row(y), y, out);
 }
 
 tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte> encoded,
@@ -62,24 +65,27 @@ tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte>
   if (!format) return tl::unexpected(format.error());
   Sink sink(*this, key, position, out);
   auto done = *format == decode::Format::jpeg ? jpeg_.decode(file, sink) : png_.decode(file, sink);
-  if (done && canvas_) pack_canvas(out);
+  if (done && augmenter_) pack_augmented(key, position, out);
   // Of a failed image too: the next attempt at it may write to `out` from another thread.
   packer_.finish();
+  if (done && plan_.erasing) {
+    const Box box = augment::draw_erasing(*plan_.erasing, plan_.out_height(), plan_.out_width(),
+                                          key, position);
+    if (box.height > 0) pack::erase(plan_, box, out);
+  }
   return done;
 }
 
-std::size_t SampleMaker::memory_bound(const TransformPlan& plan, const DecodeLimits& limits,
-                                      Packing packing) noexcept {
+std::size_t SampleMaker::memory_bound(const TransformPlan& plan,
+                                      const DecodeLimits& limits) noexcept {
   using decode::JpegDecoder, decode::PngDecoder;
   // One of them decodes, the other keeps its scratch.
   const std::size_t decoders =
       std::max(JpegDecoder::memory_bound(limits) + PngDecoder::scratch_bound,
                PngDecoder::memory_bound(limits) + JpegDecoder::scratch_bound);
-  const std::size_t canvas =
-      packing == Packing::from_canvas
-          ? augment::Canvas::memory_bound(plan.out_height(), plan.out_width())
-          : 0;
-  return decoders + resize::Resampler::memory_bound(plan, limits.max_pixels) + canvas +
+  const std::size_t augmenter =
+      plan.augmentation.empty() ? 0 : augment::Augmenter::memory_bound(plan);
+  return decoders + resize::Resampler::memory_bound(plan, limits.max_pixels) + augmenter +
          pack::Packer::memory_bound(plan) + sizeof(SampleMaker);
 }
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <tl/expected.hpp>
 
-#include "augment/canvas.h"
+#include "augment/augmenter.h"
 #include "augment/geometry.h"
 #include "decode/jpeg/decoder.h"
 #include "decode/png/decoder.h"
@@ -17,18 +17,11 @@
 
 namespace ringfeed::sample {
 
-/// When the rows that the resize emits are packed.
-enum class Packing : std::uint8_t {
-  by_row,       ///< each as soon as it is there
-  from_canvas,  ///< when all stand in a Canvas: what operations on the image need
-};
-
 /// Encoded file -> one sample's tensor. One per decode thread and used by it alone; owns libjpeg's
 /// and libpng's state and all scratch memory, reused from image to image.
 class SampleMaker final : public Maker {
  public:
-  SampleMaker(const TransformPlan& plan, const DecodeLimits& limits,
-              Packing packing = Packing::by_row);
+  SampleMaker(const TransformPlan& plan, const DecodeLimits& limits);
 
   /// Decodes `encoded` (JPEG or PNG, told by its first bytes), applies the plan with the draws of
   /// (key, position), writes plan.sample_bytes() bytes to `out`.
@@ -37,20 +30,22 @@ class SampleMaker final : public Maker {
 
   /// What was drawn for the last sample that was made.
   const augment::Geometry& geometry() const noexcept { return geometry_; }
+  std::span<const Operation> operations() const noexcept {
+    return augmenter_ ? augmenter_->operations() : std::span<const Operation>();
+  }
 
   /// The most bytes one SampleMaker takes, itself and libjpeg's and libpng's memory included.
-  static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits,
-                                  Packing packing = Packing::by_row) noexcept;
+  static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept;
 
  private:
   class Sink;
-  void pack_canvas(std::byte* out);
+  void pack_augmented(data::Key key, std::uint64_t position, std::byte* out);
 
   TransformPlan plan_;
   decode::JpegDecoder jpeg_;
   decode::PngDecoder png_;
   resize::Resampler resampler_;
-  std::optional<augment::Canvas> canvas_;
+  std::optional<augment::Augmenter> augmenter_;  // where the plan has an augmentation
   pack::Packer packer_;
   augment::Geometry geometry_;
 };

@@ -14,6 +14,7 @@ from unittest import mock
 
 import torch
 import torchvision
+from torchvision.transforms import autoaugment as A
 from torchvision.transforms import functional as F
 from torchvision.transforms import transforms as T
 
@@ -166,6 +167,34 @@ def resize_with_max_size():
             yield height, width, size, max_size, *resized
 
 
+def policies():
+    """What torchvision's policies can do to an image of 224 x 160, in the order of their tables."""
+    size = (160, 224)
+
+    def part(space, name, bin):
+        magnitudes, signed = space[name]
+        has = magnitudes.ndim > 0 and bin is not None
+        magnitude = float(magnitudes[bin]) if has else 0.0
+        return f'"{name}"', repr(magnitude), str(signed).lower()
+
+    for number, policy in enumerate(A.AutoAugmentPolicy):
+        transform = A.AutoAugment(policy)
+        space = transform._augmentation_space(10, size)
+        for row, parts in enumerate(transform.policies):
+            for name, p, bin in parts:
+                yield number, row, p, *part(space, name, bin)
+    for bins, magnitude in ((31, 9), (10, 3), (11, 5), (31, 30)):
+        space = A.RandAugment()._augmentation_space(bins, size)
+        for name in space:
+            yield 100 * bins + magnitude, 0, 1, *part(space, name, magnitude)
+    for bins in (31, 8):
+        space = A.TrivialAugmentWide()._augmentation_space(bins)
+        for row, name in enumerate(space):
+            for bin in range(bins if space[name][0].ndim > 0 else 1):
+                yield -bins, row, 1, *part(space, name, bin)
+
+
+write("policies.inc", "which, choice, probability, name, magnitude, signed", policies())
 write(
     "random_crop.inc",
     "scale, ratio, seed, epoch, position, height, width, top, left, h, w, flipped",

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "augment/augmenter.h"
 #include "augment/canvas.h"
 #include "support/counted_heap.h"
 
@@ -13,6 +14,22 @@ TEST_CASE("a canvas takes what it states") {
     const std::size_t bytes = testing::peak_of([h = height, w = width] { augment::Canvas(h, w); });
     CHECK(bytes <= augment::Canvas::memory_bound(height, width));
     CHECK(bytes + 4096 + 128 >= augment::Canvas::memory_bound(height, width));
+  }
+}
+
+TEST_CASE("an augmenter takes what it states, its plan's tree included") {
+  for (const int steps : {1, 10, 1000}) {
+    TransformPlan plan;
+    OneOf choice{std::vector<Augmentation>(static_cast<std::size_t>(steps)),
+                 std::vector<double>(static_cast<std::size_t>(steps), 1.0)};
+    plan.augmentation = {{.step = choice}, {.step = Shuffled{{{.step = choice}}}}};
+    const std::size_t bytes = testing::peak_of([&] {
+      const TransformPlan copy = plan;
+      augment::Augmenter augmenter(copy);
+      for (std::uint64_t i = 0; i < 100; ++i) augmenter.augment(data::make_key(1, 0), i);
+    });
+    CHECK(bytes <= augment::Augmenter::memory_bound(plan));
+    CHECK(2 * bytes > augment::Augmenter::memory_bound(plan));
   }
 }
 

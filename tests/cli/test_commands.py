@@ -27,6 +27,8 @@ from PIL import Image
         ["bench", "ROOT"],
         ["bench", "decode", "ROOT", "--seconds", "0"],
         ["preview", "ROOT"],
+        ["load", "ROOT", "--augment", "augmix"],
+        ["load", "ROOT", "--augment", "svhn", "--augment-interpolation", "lanczos"],
     ],
     ids=" ".join,
 )
@@ -226,6 +228,15 @@ def test_preview_writes_a_sheet_of_the_samples_asked_for(cli, folder, tmp_path, 
         assert image.getpixel((0, 0)) == (255, 255, 255)
     assert len(done.json["samples"]) == 5
     assert all(os.path.exists(sample["path"]) for sample in done.json["samples"])
+
+
+def test_preview_shows_the_augmentation(cli, folder, tmp_path):
+    sheets = []
+    for args in ([], ["--augment", "randaugment"]):
+        sheets.append(tmp_path / f"{len(args)}.png")
+        done = cli("preview", folder, "-o", sheets[-1], "--count", 8, *args)
+        assert done.code == 0, done.err
+    assert sheets[0].read_bytes() != sheets[1].read_bytes()
 
 
 def test_preview_names_a_sheet_it_cannot_write(cli, folder, tmp_path):

@@ -44,6 +44,18 @@ def test_world_is_another_name_for_world_size(cli, folder):
     assert by_name[0] == by_name[1]
 
 
+@pytest.mark.parametrize("policy", ["imagenet", "cifar10", "svhn", "randaugment", "trivialaugment"])
+def test_augmented_checksums_differ_by_policy_and_not_by_reader(cli, folder, policy):
+    args = ["--augment", policy, "--augment-interpolation", "bilinear", "--epochs", 2]
+    sums = [
+        checksum(cli, folder, *args, "--reader", reader, "--workers", workers)
+        for reader, workers in (("ring", 1), ("pool", 3))
+    ]
+    assert sums[0] == sums[1]
+    assert sums[0] != checksum(cli, folder, "--augment", policy, "--epochs", 2)
+    assert sums[0] != checksum(cli, folder, "--epochs", 2)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -51,6 +63,8 @@ def test_world_is_another_name_for_world_size(cli, folder):
         ["--no-shuffle"],
         ["--transform", "val"],
         ["--interpolation", "bicubic"],
+        ["--augment", "imagenet"],
+        ["--augment", "trivialaugment"],
         ["--dtype", "float16"],
         ["--dtype", "uint8"],
         ["--channels-last"],

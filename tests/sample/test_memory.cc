@@ -5,7 +5,6 @@
 #include <memory>
 #include <vector>
 
-#include "augment/canvas.h"
 #include "decode/jpeg/decoder.h"
 #include "sample/decode_pool.h"
 #include "sample/sample_maker.h"
@@ -79,7 +78,7 @@ TEST_CASE("no byte for the decoder is a limit too") {
   CHECK(done.error().option == Option::max_decoder_bytes);
 }
 
-TEST_CASE("a sample maker stays within the sum of its parts' bounds, by row and by canvas") {
+TEST_CASE("a sample maker stays within the sum of its parts' bounds, augmented or not") {
   std::vector<Octets> files = testing::greedy_pngs();
   for (testing::GreedyJpeg& jpeg : testing::greedy_jpegs()) files.push_back(std::move(jpeg.file));
   DecodeLimits limits = testing::just_enough_for_pngs();
@@ -89,10 +88,12 @@ TEST_CASE("a sample maker stays within the sum of its parts' bounds, by row and 
   plan.geometry = ResizeCenterCrop{
       .resize = 0, .height = 48, .width = 300, .resize_height = 1, .resize_width = 300};
   std::vector<std::byte> out(plan.sample_bytes());
-  for (const sample::Packing packing : {sample::Packing::by_row, sample::Packing::from_canvas}) {
+  const Augmentation turned{.step = RandomRotation{.low = -30, .high = 30}};
+  for (const std::size_t steps : {0, 2, 40}) {
+    plan.augmentation.assign(steps, turned);
     std::size_t made = 0;
     const std::size_t most = testing::peak_of([&] {
-      sample::SampleMaker maker(plan, limits, packing);
+      sample::SampleMaker maker(plan, limits);
       for (const Octets& file : files) {
         made += maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data())
                     .has_value();
@@ -100,10 +101,8 @@ TEST_CASE("a sample maker stays within the sum of its parts' bounds, by row and 
     });
     CHECK(made > files.size() / 3);
     CHECK(most > decode::JpegDecoder::memory_bound(limits));
-    CHECK(most <= sample::SampleMaker::memory_bound(plan, limits, packing));
+    CHECK(most <= sample::SampleMaker::memory_bound(plan, limits));
   }
-  CHECK(sample::SampleMaker::memory_bound(plan, limits, sample::Packing::from_canvas) ==
-        sample::SampleMaker::memory_bound(plan, limits) + augment::Canvas::memory_bound(48, 300));
 }
 
 TEST_CASE("what a decode pool takes beside its makers stays within what its bound adds to theirs") {

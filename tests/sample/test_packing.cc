@@ -15,7 +15,6 @@
 namespace ringfeed {
 namespace {
 
-using sample::Packing;
 using sample::SampleMaker;
 using testing::Image;
 
@@ -110,9 +109,11 @@ TEST_CASE("a sample holds the table's values of the resized bytes, by row and by
       CAPTURE(static_cast<int>(plan.pillow));
       CAPTURE(plan.hflip_probability);
       testing::for_each_target([&](const std::string&) {
-        for (Packing packing : {Packing::by_row, Packing::from_canvas}) {
-          CAPTURE(static_cast<int>(packing));
-          SampleMaker maker(plan, {}, packing);
+        for (const bool augmented : {false, true}) {
+          CAPTURE(augmented);
+          TransformPlan same = plan;
+          if (augmented) same.augmentation = {Augmentation{}};  // a step that does nothing
+          SampleMaker maker(same, {});
           Output out(plan.sample_bytes());
           REQUIRE(
               maker.make(std::as_bytes(std::span(png.file)), data::make_key(3, 0), 5, out.data()));

@@ -91,9 +91,11 @@ TEST_CASE("a tensor depends on the image and the draw, not on what came before")
   }
 }
 
-TEST_CASE("a canvas shows nothing of the image before, a failed one neither") {
-  const TransformPlan plan = TransformPlan::imagenet_val();
-  SampleMaker reused(plan, {}, sample::Packing::from_canvas);
+TEST_CASE("an augmented sample shows nothing of the image before, a failed one neither") {
+  TransformPlan plan = TransformPlan::imagenet_val();
+  plan.augmentation = {{.step = RandomRotation{.low = 20, .high = 40}},
+                       {.step = Operation{.kind = OperationKind::equalize}}};
+  SampleMaker reused(plan, {});
   for (int size : {300, 40, 250}) {
     testing::JpegForm form;
     form.width = size + 90;

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ringfeed/interpolation.h"
+#include "ringfeed/operation.h"
+
+namespace ringfeed {
+
+struct Augmentation;
+
+/// One of brightness, contrast, saturation, sharpness or hue, its number uniform in [low, high] and
+/// rounded to float32, as in torchvision.transforms.ColorJitter.
+struct RandomAdjustment {
+  OperationKind kind = OperationKind::brightness;
+  double low = 1, high = 1;
+};
+
+/// torchvision.transforms.RandomRotation without expand: counter-clockwise by an angle uniform in
+/// [low, high] degrees.
+struct RandomRotation {
+  double low = 0, high = 0;
+  Interpolation interpolation = Interpolation::nearest;
+  std::array<std::uint8_t, 3> fill{};
+  std::optional<std::array<double, 2>> center{};  ///< x and y in pixels; nullopt: the middle
+};
+
+/// torchvision.transforms.RandomAffine: each number uniform between its two.
+struct RandomAffine {
+  std::array<double, 2> degrees{0, 0};    ///< turned clockwise
+  std::array<double, 2> translate{0, 0};  ///< at most these parts of the width and of the height
+  std::array<double, 2> scale{1, 1};
+  std::array<double, 2> shear_x{0, 0}, shear_y{0, 0};  ///< degrees
+  Interpolation interpolation = Interpolation::nearest;
+  std::array<std::uint8_t, 3> fill{};
+  std::optional<std::array<double, 2>> center{};  ///< as RandomRotation's
+};
+
+/// All, one after the other; of no steps: nothing is done. torchvision.transforms.Compose.
+struct InOrder {
+  std::vector<Augmentation> steps;
+};
+/// All, in an order drawn anew for each sample. torchvision.transforms.RandomOrder.
+struct Shuffled {
+  std::vector<Augmentation> steps;
+};
+/// One of them. torchvision.transforms.RandomChoice.
+struct OneOf {
+  std::vector<Augmentation> steps;
+  std::vector<double> weights{};  ///< a weight each; empty: all the same
+};
+
+/// A step of an augmentation, a tree of plain data: what happens to the 8-bit image between the
+/// resize and the normalisation. torchvision.transforms.RandomApply where `probability` is below 1.
+///
+/// @code
+/// using ringfeed::OperationKind;
+/// const ringfeed::Augmentation jitter{
+///     .probability = 0.8,
+///     .step = ringfeed::Shuffled{{{.step = ringfeed::RandomAdjustment{
+///                                      OperationKind::brightness, 0.6, 1.4}},
+///                                 {.step = ringfeed::RandomAdjustment{
+///                                      OperationKind::hue, -0.1, 0.1}}}}};
+/// std::cout << ringfeed::to_string(jitter) << "\n";  // for TransformPlan::augmentation
+/// @endcode
+struct Augmentation {
+  double probability = 1;
+  std::variant<InOrder, Shuffled, OneOf, Operation, RandomAdjustment, RandomRotation, RandomAffine>
+      step{};
+};
+
+/// The most operations that one sample can get.
+std::size_t max_operations(std::span<const Augmentation> augmentation) noexcept;
+
+/// The tree in one line: equal texts give equal samples.
+std::string to_string(const Augmentation& augmentation);
+
+}  // namespace ringfeed

@@ -1,0 +1,70 @@
+#include "augment/augmenter.h"
+
+#include <variant>
+
+#include "augment/affine.h"
+#include "augment/color.h"
+#include "augment/draw_operations.h"
+#include "augment/sharpness.h"
+
+namespace ringfeed::augment {
+namespace {
+
+std::size_t tree_bytes(std::span<const Augmentation> steps) noexcept;
+
+struct NodeBytes {
+  std::size_t operator()(const InOrder& node) const { return tree_bytes(node.steps); }
+  std::size_t operator()(const Shuffled& node) const { return tree_bytes(node.steps); }
+  std::size_t operator()(const OneOf& node) const {
+    return tree_bytes(node.steps) + node.weights.size() * sizeof(double);
+  }
+  std::size_t operator()(const auto&) const { return 0; }
+};
+
+/// The heap's bytes for a copy.
+std::size_t tree_bytes(std::span<const Augmentation> steps) noexcept {
+  constexpr std::size_t rounding = 64;  // of a vector's or two
+  std::size_t bytes = steps.size_bytes() + rounding;
+  for (const Augmentation& node : steps) bytes += std::visit(NodeBytes{}, node.step);
+  return bytes;
+}
+
+}  // namespace
+
+Augmenter::Augmenter(const TransformPlan& plan)
+    : augmentation_(plan.augmentation),
+      canvases_{Canvas(plan.out_height(), plan.out_width()),
+                Canvas(plan.out_height(), plan.out_width())},
+      scratch_(affine_scratch(plan.out_height(), plan.out_width())) {
+  operations_.reserve(max_operations(augmentation_));
+}
+
+void Augmenter::augment(data::Key key, std::uint64_t position) {
+  const Canvas& canvas = image();
+  draw_operations(augmentation_, canvas.height(), canvas.width(), key, position, operations_);
+  for (const Operation& operation : operations_) apply(operation);
+}
+
+void Augmenter::apply(const Operation& operation) {
+  switch (operation.kind) {
+    case OperationKind::affine:
+      affine(operation, image(), other(), scratch_.data());
+      current_ = 1 - current_;
+      return;
+    case OperationKind::sharpness:
+      sharpness(static_cast<float>(operation.values[0]), image(), other());
+      current_ = 1 - current_;
+      return;
+    default: return color(operation, image());
+  }
+}
+
+std::size_t Augmenter::memory_bound(const TransformPlan& plan) noexcept {
+  const int height = plan.out_height(), width = plan.out_width();
+  constexpr std::size_t rounding = 4096 + 128;  // the heap's, of the scratch memory
+  return 2 * Canvas::memory_bound(height, width) + affine_scratch(height, width) + rounding +
+         tree_bytes(plan.augmentation) + max_operations(plan.augmentation) * sizeof(Operation) +
+         sizeof(Augmenter);
+}
+
+}  // namespace ringfeed::augment

@@ -1,0 +1,142 @@
+#include "augment/check.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <variant>
+
+namespace ringfeed::augment {
+namespace {
+
+// More are a mistake; a row of draws has room for all of a sample's.
+constexpr std::size_t most_operations = 64;
+
+[[noreturn]] void refuse(std::string_view what, const std::string& why) {
+  throw std::invalid_argument("TransformPlan: augmentation, " + std::string(what) + ": " + why);
+}
+
+void require(bool condition, std::string_view what, const std::string& why) {
+  if (!condition) refuse(what, why);
+}
+
+bool is_range(double low, double high) {
+  return std::isfinite(low) && std::isfinite(high) && low <= high;
+}
+
+void check_drawing(std::string_view what, Interpolation interpolation) {
+  require(interpolation == Interpolation::nearest || interpolation == Interpolation::bilinear ||
+              interpolation == Interpolation::bicubic,
+          what,
+          "interpolation must be nearest, bilinear or bicubic, not " +
+              std::string(to_string(interpolation)));
+}
+
+void check_center(std::string_view what, const std::optional<std::array<double, 2>>& center) {
+  require(!center || (std::isfinite((*center)[0]) && std::isfinite((*center)[1])), what,
+          "center must be two finite numbers");
+}
+
+void check_value(OperationKind kind, double value) {
+  const std::string_view name = to_string(kind);
+  switch (kind) {
+    case OperationKind::posterize:
+      return require(value >= 0 && value <= 8 && value == std::nearbyint(value), name,
+                     "bits must be a whole number in [0, 8]");
+    case OperationKind::solarize:
+      return require(std::isfinite(value), name, "the threshold must be finite");
+    case OperationKind::brightness:
+    case OperationKind::contrast:
+    case OperationKind::saturation:
+    case OperationKind::sharpness:
+      // A blend computes in float.
+      return require(value >= 0 && value <= 1e6, name, "the factor must be in [0, 1e6]");
+    case OperationKind::hue:
+      return require(value >= -0.5 && value <= 0.5, name, "the shift must be in [-0.5, 0.5]");
+    default: return;
+  }
+}
+
+struct Check {
+  void operator()(const InOrder& node) const { all(node.steps); }
+  void operator()(const Shuffled& node) const {
+    require(node.steps.size() <= max_shuffled, "shuffled",
+            "at most " + std::to_string(max_shuffled) + " steps are possible");
+    all(node.steps);
+  }
+  void operator()(const OneOf& node) const {
+    require(!node.steps.empty(), "one of", "there must be a step to choose");
+    require(node.weights.empty() || node.weights.size() == node.steps.size(), "one of",
+            "there must be a weight for each step, or none");
+    const double total = std::accumulate(node.weights.begin(), node.weights.end(), 0.0);
+    require(std::ranges::all_of(node.weights, [](double w) { return w >= 0; }) &&
+                (node.weights.empty() || (total > 0 && std::isfinite(total))),
+            "one of", "weights must be 0 or more, one of them above 0, and their sum finite");
+    all(node.steps);
+  }
+  void operator()(const Operation& node) const {
+    check_value(node.kind, node.values[0]);
+    if (node.kind != OperationKind::affine) return;
+    check_drawing("affine", node.interpolation);
+    require(std::ranges::all_of(node.values, [](double v) { return std::isfinite(v); }), "affine",
+            "the matrix must be finite");
+  }
+  void operator()(const RandomAdjustment& node) const {
+    const std::string_view name = to_string(node.kind);
+    switch (node.kind) {
+      case OperationKind::brightness:
+      case OperationKind::contrast:
+      case OperationKind::saturation:
+      case OperationKind::sharpness:
+      case OperationKind::hue: break;
+      default: refuse(name, "no factor of it can be drawn");
+    }
+    require(is_range(node.low, node.high), name, "low <= high must hold");
+    check_value(node.kind, node.low);
+    check_value(node.kind, node.high);
+  }
+  void operator()(const RandomRotation& node) const {
+    check_drawing("rotation", node.interpolation);
+    check_center("rotation", node.center);
+    check_angles("rotation", "degrees", node.low, node.high);
+  }
+  void operator()(const RandomAffine& node) const {
+    check_drawing("affine", node.interpolation);
+    check_center("affine", node.center);
+    check_angles("affine", "degrees", node.degrees[0], node.degrees[1]);
+    check_angles("affine", "shear_x", node.shear_x[0], node.shear_x[1]);
+    check_angles("affine", "shear_y", node.shear_y[0], node.shear_y[1]);
+    for (const double part : node.translate) {
+      require(part >= 0 && part <= 1, "affine", "translate must be in [0, 1]");
+    }
+    require(is_range(node.scale[0], node.scale[1]) && node.scale[0] > 0, "affine",
+            "0 < scale[0] <= scale[1] must hold");
+  }
+  static void all(std::span<const Augmentation> steps) {
+    for (const Augmentation& step : steps) {
+      require(step.probability >= 0 && step.probability <= 1, "probability", "must be in [0, 1]");
+      std::visit(Check{}, step.step);
+    }
+  }
+  /// What trigonometry here takes.
+  static void check_angles(std::string_view what, const std::string& name, double low,
+                           double high) {
+    constexpr double most_degrees = 1e6;
+    require(is_range(low, high) && low >= -most_degrees && high <= most_degrees, what,
+            name + " must be low <= high, of at most a million");
+  }
+};
+
+}  // namespace
+
+void check(std::span<const Augmentation> augmentation) {
+  Check::all(augmentation);
+  require(max_operations(augmentation) <= most_operations, "steps",
+          "a sample can get " + std::to_string(max_operations(augmentation)) +
+              " operations; at most " + std::to_string(most_operations) + " are possible");
+}
+
+}  // namespace ringfeed::augment

@@ -1,0 +1,108 @@
+#include "augment/draw_operations.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <numeric>
+#include <variant>
+
+#include "augment/check.h"
+#include "augment/matrices.h"
+
+namespace ringfeed::augment {
+namespace {
+
+/// Walks the tree, and draws on its way. What has no alternative draws nothing.
+class Walk {
+ public:
+  Walk(int height, int width, data::RandomStream draws, std::vector<Operation>& operations)
+      : height_(height), width_(width), draws_(draws), operations_(operations) {}
+
+  void all(std::span<const Augmentation> steps) {
+    for (const Augmentation& step : steps) one(step);
+  }
+
+  void operator()(const InOrder& node) { all(node.steps); }
+
+  void operator()(const Shuffled& node) {
+    std::array<std::uint8_t, max_shuffled> places{};  // check() asks for no more
+    const auto order = std::span(places).first(node.steps.size());
+    std::iota(order.begin(), order.end(), std::uint8_t{0});
+    for (std::size_t left = order.size(); left > 1; --left) {
+      std::swap(order[left - 1], order[draws_.bounded(left)]);
+    }
+    for (const std::size_t i : order) one(node.steps[i]);
+  }
+
+  void operator()(const OneOf& node) {
+    if (node.weights.empty()) return one(node.steps[draws_.bounded(node.steps.size())]);
+    const double total = std::accumulate(node.weights.begin(), node.weights.end(), 0.0);
+    double rest = draws_.uniform() * total;
+    std::size_t chosen = 0, last = 0;
+    for (; chosen < node.weights.size(); ++chosen) {
+      if (node.weights[chosen] == 0) continue;
+      last = chosen;
+      rest -= node.weights[chosen];
+      if (rest < 0) break;
+    }
+    one(node.steps[std::min(chosen, last)]);  // rounding may leave a rest behind the last
+  }
+
+  void operator()(const Operation& operation) { operations_.push_back(operation); }
+
+  void operator()(const RandomAdjustment& node) {
+    operations_.push_back({.kind = node.kind, .values = {uniform(node.low, node.high)}});
+  }
+
+  void operator()(const RandomRotation& node) {
+    const double angle = uniform(node.low, node.high);
+    push(node, rotation(angle, node.center.value_or(Point{width_ / 2.0, height_ / 2.0})));
+  }
+
+  void operator()(const RandomAffine& node) {
+    const double angle = uniform(node.degrees[0], node.degrees[1]);
+    const auto pixels = [&](double part, int side) {
+      return std::nearbyint(uniform(-part * side, part * side));
+    };
+    const double x = pixels(node.translate[0], width_), y = pixels(node.translate[1], height_);
+    const double scale = uniform(node.scale[0], node.scale[1]);
+    const double shear_x = uniform(node.shear_x[0], node.shear_x[1]);
+    const double shear_y = uniform(node.shear_y[0], node.shear_y[1]);
+    const Point center = node.center.value_or(Point{width_ * 0.5, height_ * 0.5});
+    push(node, inverse_affine(center, angle, {x, y}, scale, {shear_x, shear_y}));
+  }
+
+ private:
+  void one(const Augmentation& node) {
+    if (node.probability < 1 && draws_.uniform() >= node.probability) return;
+    std::visit(*this, node.step);
+  }
+
+  /// torch's uniform_ fills float32 tensors.
+  double uniform(double low, double high) {
+    return static_cast<float>(low == high ? low : low + draws_.uniform() * (high - low));
+  }
+
+  void push(const auto& node, const Matrix& matrix) {
+    Operation operation{
+        .kind = OperationKind::affine, .interpolation = node.interpolation, .fill = node.fill};
+    std::ranges::copy(matrix, operation.values.begin());
+    operations_.push_back(operation);
+  }
+
+  int height_, width_;
+  data::RandomStream draws_;
+  std::vector<Operation>& operations_;
+};
+
+}  // namespace
+
+void draw_operations(std::span<const Augmentation> augmentation, int height, int width,
+                     data::Key key, std::uint64_t position, std::vector<Operation>& operations) {
+  operations.clear();
+  data::RandomStream draws(key, position, data::Purpose::augment);
+  Walk(height, width, draws, operations).all(augmentation);
+}
+
+}  // namespace ringfeed::augment
