@@ -17,6 +17,8 @@ check() {
   "$@" | tee "$results/$name.txt" || { echo "=== $name FAILED"; failed=1; }
 }
 check train_pipeline .venv/bin/python bench/compare/train_pipeline.py photos/train --at-least 3.2
+check train_pipeline_augmented .venv/bin/python bench/compare/train_pipeline.py photos/train \
+  --augment imagenet --at-least 2.8
 check data_loader .venv/bin/python bench/compare/data_loader.py photos/train --check
 check data_loader_256 \
   .venv/bin/python bench/compare/data_loader.py photos/train --batch-size 256 --copies 16
@@ -26,6 +28,8 @@ for reader in ring pool; do
   check "memory_large_$reader" \
     .venv/bin/python bench/compare/memory.py photos/large --batch-size 8 -- --reader "$reader"
 done
+check augmentations env RINGFEED_TEST_EPOCHS=110 \
+  .venv/bin/python -m pytest -q -rP tests/python/test_augmentation.py -k policies_are
 check tidy tools/tidy.sh --all
 check sanitize_module tools/sanitize_module.sh
 for stage in read decode load; do

@@ -7,10 +7,10 @@
 each repeat torchvision loads the folder once, then ringfeed loads it --epochs times. Both start
 with a pass that is not counted, so that files and code are in memory.
 
-torchvision: ImageFolder with RandomResizedCrop(224), RandomHorizontalFlip, ToTensor, Normalize,
-batched by DataLoader(num_workers=0) in this process, torch.set_num_threads(1); imports and scan are
-not counted. With --samples torchvision's samples are made and dropped one by one, which spares it
-the batches that ringfeed goes on making.
+torchvision: ImageFolder with RandomResizedCrop(224), RandomHorizontalFlip, with --augment
+AutoAugment or one of its kin, ToTensor, Normalize, batched by DataLoader(num_workers=0) in this
+process, torch.set_num_threads(1); imports and scan are not counted. With --samples torchvision's
+samples are made and dropped one by one, which spares it the batches that ringfeed goes on making.
 
 ringfeed: the process's user and system time as the kernel accounts it, as the difference between
 1 + epochs epochs and 1 epoch, so that start-up, scan and the first epoch's page faults are left out
@@ -34,8 +34,22 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
+def augmentation(name, interpolation):
+    """torchvision's, by the name that `ringfeed load --augment` has for it."""
+    from torchvision import transforms
+
+    mode = transforms.InterpolationMode(interpolation)
+    if name == "randaugment":
+        return [transforms.RandAugment(interpolation=mode)]
+    if name == "trivialaugment":
+        return [transforms.TrivialAugmentWide(interpolation=mode)]
+    if name is None:
+        return []
+    return [transforms.AutoAugment(transforms.AutoAugmentPolicy(name), mode)]
+
+
 class Torchvision:
-    def __init__(self, root, batch_size, batches):
+    def __init__(self, root, batch_size, batches, steps):
         import torch
         from torchvision import transforms
         from torchvision.datasets import ImageFolder
@@ -46,6 +60,7 @@ class Torchvision:
             [
                 transforms.RandomResizedCrop(224),
                 transforms.RandomHorizontalFlip(),
+                *steps,
                 transforms.ToTensor(),
                 transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
             ]
@@ -103,12 +118,17 @@ def main():
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--core", type=int, help="the core both run on (default: the last)")
     parser.add_argument("--samples", action="store_true", help="torchvision makes no batches")
+    parser.add_argument("--augment", help="a policy, as of `ringfeed load --augment`; both sides")
+    parser.add_argument("--augment-interpolation", default="nearest")
     parser.add_argument("--ringfeed", default=Path(sys.executable).parent / "ringfeed")
     parser.add_argument("--at-least", type=float, metavar="X", help="exit 1 if the ratio is less")
     parser.add_argument("--json", action="store_true")
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     args = parser.parse_args(sys.argv[1:end])
     args.load_options = sys.argv[end + 1 :]
+    if args.augment:
+        args.load_options += ["--augment", args.augment]
+        args.load_options += ["--augment-interpolation", args.augment_interpolation]
 
     core = args.core if args.core is not None else max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})  # the child inherits it
@@ -122,7 +142,8 @@ def main():
     def say(text):
         print(text, file=sys.stderr if args.json else sys.stdout, flush=True)
 
-    reference = Torchvision(args.root, args.batch_size, not args.samples)
+    steps = augmentation(args.augment, args.augment_interpolation)
+    reference = Torchvision(args.root, args.batch_size, not args.samples, steps)
     sizes = [os.path.getsize(path) for path, _ in reference.dataset.samples]
     report = {
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),

@@ -16,6 +16,7 @@
 #include "bindings.h"
 #include "choice.h"
 #include "convert.h"
+#include "draw_array.h"
 #include "epoch_handle.h"
 #include "gil.h"
 #include "loader_handle.h"
@@ -26,6 +27,7 @@ namespace {
 /// What Python calls a Loader; its epochs keep it alive.
 struct BoundLoader {
   std::shared_ptr<LoaderHandle> handle;
+  TransformPlan plan;
 };
 
 std::chrono::nanoseconds nanoseconds(double seconds) {
@@ -67,7 +69,8 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
                     .max_scans = max_scans,
                     .load_truncated = load_truncated};
   new (self) BoundLoader{LoaderHandle::make(dataset, plan, std::move(options),
-                                            pinned.is_none() ? nullptr : hold(nb::borrow(pinned)))};
+                                            pinned.is_none() ? nullptr : hold(nb::borrow(pinned))),
+                         plan};
 }
 
 std::size_t memory_bound(const BoundLoader& self) { return self.handle->core().memory_bound(); }
@@ -110,38 +113,6 @@ nb::dict stats(const BoundLoader& self) {
   return dict;
 }
 
-#pragma pack(push, 1)
-/// A Draw as NumPy lays out its fields.
-struct DrawRow {
-  std::uint64_t position;
-  std::uint32_t index;
-  std::int32_t top, left, height, width;
-  bool hflip;
-};
-#pragma pack(pop)
-
-nb::object draw_array(const std::vector<Draw>& draws) {
-  nb::list fields;
-  for (const auto& [name, format] : {std::pair{"position", "u8"},
-                                     {"index", "u4"},
-                                     {"top", "i4"},
-                                     {"left", "i4"},
-                                     {"height", "i4"},
-                                     {"width", "i4"},
-                                     {"hflip", "?"}}) {
-    fields.append(nb::make_tuple(name, format));
-  }
-  nb::object array = empty_array(draws.size(), fields);
-  std::byte* at = draws.empty() ? nullptr : array_bytes(array).data();
-  for (const Draw& draw : draws) {
-    const DrawRow row{draw.position, draw.index, draw.top,  draw.left,
-                      draw.height,   draw.width, draw.hflip};
-    std::memcpy(at, &row, sizeof row);
-    at += sizeof row;
-  }
-  return array;
-}
-
 EpochHandle begin_epoch(nb::handle_t<BoundLoader> self, std::uint64_t epoch,
                         std::uint64_t positions, nb::handle beyond, nb::handle source) {
   Progress start;
@@ -164,7 +135,7 @@ nb::object draws(const BoundLoader& self, std::uint64_t epoch,
     const WithoutGil without_gil;
     drawn = self.handle->core().draws(epoch, chosen);
   }
-  return draw_array(drawn);
+  return draw_array(drawn, self.plan);
 }
 
 int traverse_loader(PyObject* self, visitproc visit, void* arg) {

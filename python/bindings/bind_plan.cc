@@ -1,9 +1,11 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -33,7 +35,9 @@ void set_channels(std::array<float, 3>& channels, const std::vector<double>& val
 void init_plan(TransformPlan* self, const decltype(TransformPlan::geometry)& geometry,
                const std::string& interpolation, double hflip, const std::string& normalize,
                const std::vector<double>& mean, const std::vector<double>& std,
-               const std::string& dtype, bool channels_last, bool pillow13) {
+               const std::string& dtype, bool channels_last, bool pillow13,
+               const std::vector<Augmentation>& augmentation,
+               const std::optional<RandomErasing>& erasing) {
   using Flavour = Normalize::Flavour;
   TransformPlan plan;
   plan.geometry = geometry;
@@ -52,6 +56,8 @@ void init_plan(TransformPlan* self, const decltype(TransformPlan::geometry)& geo
                               {"uint8", DType::uint8}});
   plan.layout = channels_last ? Layout::channels_last : Layout::nchw;
   plan.pillow = pillow13 ? PillowRule::from_13 : PillowRule::before_13;
+  plan.augmentation = augmentation;
+  plan.erasing = erasing;
   plan.validate();
   new (self) TransformPlan(plan);
 }
@@ -70,6 +76,13 @@ void init_resize(ResizeCenterCrop* self, nb::handle resize, int height, int widt
   new (self) ResizeCenterCrop(geometry);
 }
 
+void init_erasing(RandomErasing* self, double probability, Range scale, Range ratio,
+                  const std::vector<double>& value) {
+  RandomErasing erasing{probability, scale.first, scale.second, ratio.first, ratio.second};
+  set_channels(erasing.value, value, "value");
+  new (self) RandomErasing(erasing);
+}
+
 }  // namespace
 
 void bind_plan(nb::module_& module) {
@@ -79,11 +92,15 @@ void bind_plan(nb::module_& module) {
   nb::class_<ResizeCenterCrop>(module, "ResizeCenterCrop", nb::is_final())
       .def("__init__", init_resize, nb::arg("resize").none(), nb::arg("height"), nb::arg("width"),
            nb::arg("max_size") = 0);
+  nb::class_<RandomErasing>(module, "RandomErasing", nb::is_final())
+      .def("__init__", init_erasing, nb::arg("probability"), nb::arg("scale"), nb::arg("ratio"),
+           nb::arg("value"));
   nb::class_<TransformPlan>(module, "Plan", nb::is_final())
       .def("__init__", init_plan, nb::arg("geometry"), nb::kw_only(),
            nb::arg("interpolation") = "bilinear", nb::arg("hflip"), nb::arg("normalize"),
            nb::arg("mean"), nb::arg("std"), nb::arg("dtype"), nb::arg("channels_last"),
-           nb::arg("pillow13"))
+           nb::arg("pillow13"), nb::arg("augmentation") = std::vector<Augmentation>(),
+           nb::arg("erasing") = nb::none())
       .def_prop_ro("height", &TransformPlan::out_height)
       .def_prop_ro("width", &TransformPlan::out_width)
       .def_prop_ro("sample_bytes", &TransformPlan::sample_bytes);

@@ -15,6 +15,7 @@ std::string_view argument_name(Option option) noexcept;
 void bind_errors();
 // Each fills in its part of what _ringfeed.pyi declares.
 void bind_dataset(nanobind::module_& module);
+void bind_augmentation(nanobind::module_& module);
 void bind_plan(nanobind::module_& module);
 void bind_loader(nanobind::module_& module);
 void bind_epoch(nanobind::module_& module);

@@ -35,6 +35,7 @@ NB_MODULE(_ringfeed, module) {
   });
   py::bind_errors();
   py::bind_dataset(module);
+  py::bind_augmentation(module);
   py::bind_plan(module);
   py::bind_loader(module);
   py::bind_epoch(module);

@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from ._limits import DecodeLimits
+from ._replay import replay
 from ._ringfeed import __version__
 from .datasets import ImageFolder, ImageList
 from .errors import LoadError, LoadTimeout, UnsupportedTransform
@@ -38,4 +39,5 @@ __all__ = [
     "LoadTimeout",
     "UnsupportedTransform",
     "__version__",
+    "replay",
 ]

@@ -70,6 +70,70 @@ class ResizeCenterCrop:
     ) -> None: ...
 
 @final
+class RandomErasing:
+    def __init__(
+        self,
+        probability: float,
+        scale: tuple[float, float],
+        ratio: tuple[float, float],
+        value: Sequence[float],
+    ) -> None: ...
+
+_Drawing = Literal["nearest", "bilinear", "bicubic"]
+
+@final
+class Augmentation:
+    """A step of what happens to the 8-bit image: a tree of plain data. str() is one line, of which
+    equal ones give equal samples."""
+
+    @property
+    def max_operations(self) -> int:
+        """The most that one sample can get of it."""
+    def check(self) -> None:
+        """Raises ValueError naming what makes no sense."""
+
+def applied(step: Augmentation, probability: float) -> Augmentation:
+    """`step`, or nothing."""
+
+def in_order(steps: Sequence[Augmentation]) -> Augmentation: ...
+def shuffled(steps: Sequence[Augmentation]) -> Augmentation: ...
+def one_of(steps: Sequence[Augmentation], weights: Sequence[float] = ()) -> Augmentation: ...
+def operation(kind: str, value: float = 0.0) -> Augmentation:
+    """One of OperationKind that takes one number or none."""
+
+def random_adjustment(kind: str, range: tuple[float, float]) -> Augmentation: ...
+def random_rotation(
+    degrees: tuple[float, float],
+    interpolation: _Drawing,
+    fill: tuple[int, int, int],
+    center: tuple[float, float] | None,
+) -> Augmentation: ...
+def random_affine(
+    degrees: tuple[float, float],
+    translate: tuple[float, float],
+    scale: tuple[float, float],
+    shear_x: tuple[float, float],
+    shear_y: tuple[float, float],
+    interpolation: _Drawing,
+    fill: tuple[int, int, int],
+    center: tuple[float, float] | None,
+) -> Augmentation: ...
+def policy_scales(
+    height: int, width: int, num_magnitude_bins: int, wide: bool, v2: bool
+) -> list[tuple[str, list[float], bool]]:
+    """The name of each operation of torchvision's policies, its magnitudes and whether signed."""
+
+def policy_operation(
+    name: str,
+    magnitude: float,
+    height: int,
+    width: int,
+    interpolation: _Drawing,
+    fill: tuple[int, int, int],
+) -> Augmentation:
+    """An operation of torchvision's policies. Raises ValueError for a name that is none."""
+
+@final
 class Plan:
     """A TransformPlan. Raises ValueError naming the field that makes no sense."""
 
@@ -87,6 +151,8 @@ class Plan:
         dtype: Literal["float32", "float16", "bfloat16", "uint8"],
         channels_last: bool,
         pillow13: bool,
+        augmentation: Sequence[Augmentation] = (),
+        erasing: RandomErasing | None = None,
     ) -> None: ...
     @property
     def height(self) -> int: ...

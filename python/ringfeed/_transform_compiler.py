@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -10,7 +11,9 @@ import numpy as np
 import torch
 
 from . import _ringfeed
-from ._transform_steps import ELSEWHERE, Step
+from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
+from ._augmentation_compiler import Augmentations
+from ._transform_steps import ELSEWHERE, Interpolation, Step, interpolation_of
 from .errors import UnsupportedTransform
 
 _Flavour = Literal["none", "to_tensor", "to_dtype"]
@@ -21,23 +24,6 @@ _DTYPES: dict[torch.dtype, Literal["float32", "float16", "bfloat16", "uint8"]] =
     torch.uint8: "uint8",
 }
 _HALVES = (torch.float16, torch.bfloat16)
-_Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-# torchvision's modes and Pillow's numbers. On PIL images its two kinds of nearest are one.
-_INTERPOLATIONS: dict[str | int, _Interpolation] = {
-    "nearest": "nearest",
-    "nearest-exact": "nearest",
-    "box": "box",
-    "bilinear": "bilinear",
-    "hamming": "hamming",
-    "bicubic": "bicubic",
-    "lanczos": "lanczos",
-    0: "nearest",
-    1: "lanczos",
-    2: "bilinear",
-    3: "bicubic",
-    4: "box",
-    5: "hamming",
-}
 
 
 @dataclass
@@ -80,18 +66,36 @@ class _Resize:
         return " ".join(parts)
 
 
+@dataclass
+class _Erasing:
+    """RandomErasing with constant values."""
+
+    p: float
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    value: list[float]
+
+    def __str__(self) -> str:
+        return (
+            f"erase({self.p!r}, scale={self.scale[0]!r}..{self.scale[1]!r}, "
+            f"ratio={self.ratio[0]!r}..{self.ratio[1]!r}, value={_short(self.value)})"
+        )
+
+
 class Compiler:
     """Takes the steps in their order and keeps what an image has become so far."""
 
     def __init__(self) -> None:
         self.geometry: _Crop | _Resize | None = None
-        self.interpolation: _Interpolation = "bilinear"
+        self.interpolation: Interpolation = "bilinear"
         self.flip: float = 0.0
+        self.augmentations = Augmentations()
         self.tensor: str | None = None  # the step that made a tensor of the PIL image
         self.tv_tensor = False  # that tensor is a tv_tensors.Image
         self.dtype = torch.uint8
         self.flavour: _Flavour = "none"
         self.mean_std: tuple[list[float], list[float]] | None = None
+        self.erasing: _Erasing | None = None
 
     def add(self, step: Step) -> None:
         if step.kind is None:
@@ -112,24 +116,16 @@ class Compiler:
             )
         if self.flip:
             step.refuse("it comes after RandomHorizontalFlip: move it before")
-
-    def _take_interpolation(self, step: Step) -> None:
-        interpolation = step.transform.interpolation
-        # An InterpolationMode, its name, or Pillow's number. antialias= does not matter: Pillow
-        # always antialiases, as torchvision's documentation says.
-        known = _INTERPOLATIONS.get(getattr(interpolation, "value", interpolation))
-        if known is None:
-            step.refuse("its interpolation is none of Pillow's: use an InterpolationMode")
-        self.interpolation = known
+        if self.augmentations:
+            step.refuse("it comes after a step that changes the pixels: move it before")
 
     def _random_resized_crop(self, step: Step) -> None:
         self._before_geometry(step)
-        self._take_interpolation(step)
+        self.interpolation = interpolation_of(step)
         if self.geometry is not None:
             step.refuse(f"it comes after {self.geometry}: keep one of the two")
-        scale, ratio = (
-            (float(low), float(high)) for low, high in (step.transform.scale, step.transform.ratio)
-        )
+        least, most = step.transform.scale
+        scale, ratio = (float(least), float(most)), step.ratio()
         for name, (low, high) in (("scale", scale), ("ratio", ratio)):
             if not 0 < low <= high < float("inf"):
                 step.refuse(f"{name} must be a range (min, max) with 0 < min <= max")
@@ -137,7 +133,7 @@ class Compiler:
 
     def _resize(self, step: Step) -> None:
         self._before_geometry(step)
-        self._take_interpolation(step)
+        self.interpolation = interpolation_of(step)
         if self.geometry is not None:
             step.refuse(f"it comes after {self.geometry}: ringfeed resizes once, then crops")
         max_size = step.transform.max_size
@@ -162,11 +158,25 @@ class Compiler:
     def _random_horizontal_flip(self, step: Step) -> None:
         if self.tensor is not None:
             step.refuse(f"it comes after {self.tensor}: move it before, the values are the same")
-        if self.flip:
-            step.refuse("a second flip: keep one of the two")
+        if self.flip or self.augmentations:
+            return self._augment(step)
         self.flip = float(step.transform.p)
         if not 0 <= self.flip <= 1:
             step.refuse("p must be in [0, 1]")
+
+    def _augment(self, step: Step) -> None:
+        if self.tensor is not None:
+            step.refuse(
+                f"it comes after {self.tensor}, and torchvision computes otherwise on a tensor "
+                f"than on a PIL image: move it before {self.tensor}"
+            )
+        size = None if self.geometry is None else self.geometry.size
+        if size is None:
+            step.refuse(
+                "the images have different sizes where it stands: move it behind "
+                "RandomResizedCrop, or behind Resize and CenterCrop"
+            )
+        self.augmentations.add(step, size)
 
     def _make_tensor(self, step: Step) -> None:
         if self.tensor is not None:
@@ -238,6 +248,8 @@ class Compiler:
                 f"it would compute in {self.dtype}, which ringfeed does not reproduce: convert to "
                 f"torch.float32 before it, and use DataLoader(dtype={self.dtype})"
             )
+        if self.erasing is not None:
+            step.refuse("it comes after RandomErasing: move it before")
         if self.mean_std is not None:
             step.refuse("a second Normalize: put both into one")
         self.tv_tensor &= step.v2
@@ -245,7 +257,35 @@ class Compiler:
         if 0.0 in self.mean_std[1]:
             step.refuse("std must not be 0")
 
+    def _random_erasing(self, step: Step) -> None:
+        if self.dtype != torch.float32:
+            step.refuse(
+                "ringfeed erases in float32 tensors: put it behind ToTensor(), or behind ToImage() "
+                "and ToDtype(torch.float32, scale=True)"
+            )
+        if self.erasing is not None:
+            step.refuse("a second RandomErasing: keep one of the two")
+        transform = step.transform
+        value = transform.value
+        if value is None or isinstance(value, str):
+            step.refuse(f"ringfeed does not fill with noise: give value a number. {ELSEWHERE}")
+        values = [float(v) for v in (value if isinstance(value, Sequence) else [value])]
+        if len(values) not in (1, 3):
+            step.refuse("value must be a number, or one for each of R, G and B")
+        p, scale, ratio = float(transform.p), transform.scale, step.ratio()
+        if not (
+            0 <= p <= 1 and 0 <= scale[0] <= scale[1] <= 1 and 0 < ratio[0] <= ratio[1] < math.inf
+        ):
+            step.refuse("p must be in [0, 1], and scale and ratio ranges (min, max)")
+        self.erasing = _Erasing(
+            p,
+            (float(scale[0]), float(scale[1])),
+            ratio,
+            values * (3 // len(values)),
+        )
+
     HANDLERS: ClassVar[dict[str, Callable[[Compiler, Step], None]]] = {
+        **dict.fromkeys(AUGMENTATIONS, _augment),
         "RandomResizedCrop": _random_resized_crop,
         "Resize": _resize,
         "CenterCrop": _center_crop,
@@ -256,6 +296,7 @@ class Compiler:
         "ConvertImageDtype": _convert_image_dtype,
         "ToDtype": _to_dtype,
         "Normalize": _normalize,
+        "RandomErasing": _random_erasing,
         "ToPureTensor": _to_pure_tensor,
         "RGB": _nothing,
         "Identity": _nothing,
@@ -291,15 +332,25 @@ class Compiler:
             dtype=_DTYPES[dtype],
             channels_last=channels_last,
             pillow13=pillow13,
+            augmentation=self.augmentations.nodes,
+            erasing=None
+            if self.erasing is None
+            else _ringfeed.RandomErasing(
+                self.erasing.p, self.erasing.scale, self.erasing.ratio, self.erasing.value
+            ),
         )
         text = [str(geometry)]
         if self.interpolation != "bilinear":  # which no state of 0.1 names
             text.append(self.interpolation)
         if self.flip:
             text.append(f"hflip({self.flip!r})")
+        if self.augmentations:
+            text.append(str(self.augmentations))
         text.append(self.flavour)
         if self.mean_std is not None:
             text.append(f"normalize(mean={_short(mean)}, std={_short(std)})")
+        if self.erasing is not None:
+            text.append(str(self.erasing))
         text += [_DTYPES[dtype], "channels_last" if channels_last else "contiguous"]
         text.append("pillow>=13" if pillow13 else "pillow<13")
         return plan, dtype, " ".join(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -14,14 +14,33 @@ from . import _ringfeed
 from .errors import UnsupportedTransform
 
 _ACCEPTED = (
-    "ringfeed does RandomResizedCrop, or Resize and CenterCrop; then RandomHorizontalFlip; then "
-    "ToTensor, or PILToTensor / ToImage with ToDtype / ConvertImageDtype; then Normalize"
+    "ringfeed does RandomResizedCrop, or Resize and CenterCrop; then flips, changes of colour, "
+    "rotations, AutoAugment and its kin; then ToTensor, or PILToTensor / ToImage with ToDtype / "
+    "ConvertImageDtype; then Normalize"
 )
 # What to do about a step that ringfeed cannot carry out.
 ELSEWHERE = (
     f"{_ACCEPTED}. Leave this step out, or load this dataset with torch.utils.data.DataLoader"
 )
 
+Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+# torchvision's modes and Pillow's numbers. On PIL images its two kinds of nearest are one.
+_INTERPOLATIONS: dict[str | int, Interpolation] = {
+    "nearest": "nearest",
+    "nearest-exact": "nearest",
+    "box": "box",
+    "bilinear": "bilinear",
+    "hamming": "hamming",
+    "bicubic": "bicubic",
+    "lanczos": "lanczos",
+    0: "nearest",
+    1: "lanczos",
+    2: "bilinear",
+    3: "bicubic",
+    4: "box",
+    5: "hamming",
+}
+_CONTAINERS = ("Compose", "Sequential", "RandomApply", "RandomChoice", "RandomOrder")
 _LONGEST_SIDE = _ringfeed.largest["side"]
 
 # What decides what a transform does to an image; a subclass may override anything else.
@@ -37,6 +56,11 @@ _BEHAVIOUR = (
     "_call_kernel",
     "_needs_transform_list",
     "_transformed_types",
+    "_apply_image_or_video_transform",
+    "_get_random_item",
+    "_flatten_and_extract_image_or_video",
+    "_unflatten_and_insert_image_or_video",
+    "_generate_value",
 )
 
 
@@ -47,6 +71,8 @@ class Step:
     kind: str | None
     """The torchvision class it is, or is a subclass of; None: no known one."""
     v2: bool = False
+    children: tuple[Step, ...] = ()
+    """The steps within it."""
 
     def refuse(self, why: str) -> NoReturn:
         raise UnsupportedTransform(f"{self}: {why}")
@@ -70,6 +96,14 @@ class Step:
         sizes = self.sizes()
         return sizes[0], sizes[-1]
 
+    def ratio(self) -> tuple[float, float]:
+        """Its `ratio`, of which v2 keeps the logarithm."""
+        low, high = self.transform.ratio
+        kept = getattr(self.transform, "_log_ratio", None)
+        if kept is not None and not torch.equal(kept, torch.log(torch.tensor([low, high]))):
+            self.refuse("ratio was changed after it was made, which torchvision does not see")
+        return float(low), float(high)
+
     def channels(self, name: str) -> list[float]:
         """mean or std as torchvision takes it: a value a channel, or one for all."""
         found = torch.as_tensor(getattr(self.transform, name), dtype=torch.float32)
@@ -81,25 +115,43 @@ class Step:
         return values * (3 // len(values))
 
 
+def interpolation_of(step: Step) -> Interpolation:
+    """The filter it names: an InterpolationMode, its name, or Pillow's number. antialias= does not
+    matter: Pillow always antialiases, as torchvision's documentation says."""
+    interpolation = step.transform.interpolation
+    known = _INTERPOLATIONS.get(getattr(interpolation, "value", interpolation))
+    if known is None:
+        step.refuse("its interpolation is none of Pillow's: use an InterpolationMode")
+    return known
+
+
 def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
-    """Every step, those within Compose and Sequential too. `kinds`: torchvision's names of the
-    classes that are known besides."""
+    """Every step, those within Compose and Sequential one by one. `kinds`: torchvision's names of
+    the classes that are known besides."""
     classes = _known_classes(kinds)
 
-    def walk(node: Any, place: str) -> Iterator[Step]:
+    def parse(node: Any, place: str) -> Step:
         base = next((c for c in type(node).__mro__ if c in classes), None)
         name, v2 = classes[base] if base is not None else (None, False)
-        step = Step(node, f"step {place}" if place else "the transform", name, v2)
+        where = f"step {place}" if place else "the transform"
         if base is not None:
-            _check_behaviour(step, base)
-        if name in ("Compose", "Sequential"):
-            children = node.transforms if name == "Compose" else list(node)
-            for number, child in enumerate(children, start=1):
-                yield from walk(child, f"{place}.{number}" if place else str(number))
-        else:
-            yield step
+            _check_behaviour(Step(node, where, name, v2), base)
+        within: Iterable[Any] = ()
+        if name in _CONTAINERS:
+            within = node if name == "Sequential" else node.transforms
+        children = tuple(
+            parse(child, f"{place}.{number}" if place else str(number))
+            for number, child in enumerate(within, start=1)
+        )
+        return Step(node, where, name, v2, children)
 
-    return walk(transform, "")
+    def flat(step: Step) -> Iterator[Step]:
+        if step.kind not in ("Compose", "Sequential"):
+            yield step
+        for child in step.children if step.kind in ("Compose", "Sequential") else ():
+            yield from flat(child)
+
+    return flat(parse(transform, ""))
 
 
 def _known_classes(kinds: Iterable[str]) -> dict[type, tuple[str, bool]]:

@@ -322,6 +322,19 @@ def test_the_text_says_all_of_it_in_one_line(transform, options, text):
     assert compiled(transform, **options).text == text
 
 
+class OwnEnd(v2.RandAugment):
+    def _unflatten_and_insert_image_or_video(self, flat_inputs_with_spec, image):
+        raise NotImplementedError
+
+
+class OwnPolicy(v1.AutoAugment):
+    def _get_policies(self, policy):
+        return [(("Melt", 0.5, None), ("Invert", 0.5, None))]
+
+    def _augmentation_space(self, num_bins, image_size):
+        return {name: (torch.tensor(0.0), False) for name in ("Melt", "Invert")}
+
+
 class OwnForward(v1.Resize):
     def forward(self, img):
         return img
@@ -366,15 +379,75 @@ def hooked():
 
 
 CROP, FLIP, END = v1.RandomResizedCrop(8), v1.RandomHorizontalFlip(), v1.ToTensor()
+
+
+def changed_ratio(transform):
+    transform.ratio = (0.5, 0.6)
+    return transform
+
+
 REFUSED = {
-    "AutoAugment": ([CROP, v1.AutoAugment(), END], r"step 2, AutoAugment.*cannot do this.*Leave"),
-    "v2.RandAugment": ([CROP, v2.RandAugment(), END], r"step 2, RandAugment"),
-    "ColorJitter": ([CROP, v1.ColorJitter(0.1), END], r"step 2, ColorJitter\(brightness=\(0\.9"),
-    "RandomErasing": ([CROP, END, v1.RandomErasing()], r"step 3, RandomErasing"),
-    "Grayscale": ([CROP, v1.Grayscale(3), END], r"step 2, Grayscale"),
+    "AugMix": ([CROP, v1.AugMix(), END], r"step 2, AugMix.*on tensors even for PIL images.*Leave"),
+    "GaussianBlur": ([CROP, v2.GaussianBlur(3), END], r"step 2, GaussianBlur.*on tensors even"),
+    "RandomPerspective": ([CROP, v1.RandomPerspective(), END], r"step 2, RandomPersp.*cannot do"),
+    "AutoAugment of its own": (
+        [CROP, OwnPolicy(), END],
+        r'step 2, OwnPolicy.*"Melt" is no operation',
+    ),
+    "an own end": ([CROP, OwnEnd(), END], r"step 2, OwnEnd.*its own _unflatten"),
+    "too many operations": ([CROP, v1.RandAugment(100), END], r"step 2, RandAugment.*at most 64"),
+    "a fill of words": ([CROP, v1.RandAugment(fill="red"), END], r"step 2.*fill must be a number"),
+    "a centre of nothing": (
+        [CROP, v1.RandomRotation(9, center=(float("nan"), 0)), END],
+        r"step 2.*center must be two finite numbers",
+    ),
+    "a ratio changed afterwards": (
+        [changed_ratio(v2.RandomResizedCrop(8)), END],
+        r"step 1.*ratio was changed after",
+    ),
+    "erasing with a ratio changed afterwards": (
+        [CROP, END, changed_ratio(v2.RandomErasing())],
+        r"step 3.*ratio was changed after",
+    ),
+    "colour before the crop": (
+        [v1.ColorJitter(0.1), CROP, END],
+        r"step 1, ColorJitter\(brightness=\(0\.9.*move it behind RandomResizedCrop",
+    ),
+    "colour after ToTensor": ([CROP, END, v1.ColorJitter(0.1)], r"step 3.*move it before ToTensor"),
+    "colour between Resize and CenterCrop": (
+        [v1.Resize((9, 9)), v1.RandomInvert(), v1.CenterCrop(8), END],
+        r"step 3, CenterCrop.*after a step that changes the pixels",
+    ),
+    "one channel": ([CROP, v1.Grayscale(), END], r"step 2, Grayscale.*one channel"),
+    "bits": ([CROP, v1.RandomPosterize(9), END], r"step 2.*bits must be"),
+    "threshold": ([CROP, v1.RandomSolarize(float("nan")), END], r"step 2.*threshold must be"),
+    "sharpness": ([CROP, v1.RandomAdjustSharpness(-1), END], r"step 2.*sharpness_factor must"),
+    "probability": ([CROP, v1.RandomInvert(2), END], r"step 2.*p must be in \[0, 1\]"),
+    "weights": ([CROP, v1.RandomChoice([FLIP], p=[0]), END], r"step 2.*p must be a weight"),
+    "no choice": ([CROP, v1.RandomChoice([]), END], r"step 2.*no transform to choose"),
+    "expand": ([CROP, v1.RandomRotation(9, expand=True), END], r"step 2.*expand=True"),
+    "a filter that draws nothing": (
+        [CROP, v1.RandAugment(interpolation=v1.InterpolationMode.BOX), END],
+        r"step 2.*cannot draw with box",
+    ),
+    "fill": ([CROP, v1.RandomRotation(9, fill=256), END], r"step 2.*fill must be"),
+    "magnitude": ([CROP, v1.RandAugment(magnitude=31), END], r"step 2.*magnitude must be"),
+    "a crop in a choice": ([v1.RandomChoice([CROP]), END], r"step 1, RandomChoice.*sizes"),
+    "a tensor in a choice": (
+        [CROP, v1.RandomApply([END])],
+        r"step 2\.1, ToTensor.*cannot do this here",
+    ),
+    "noise": ([CROP, END, v1.RandomErasing(value="random")], r"step 3, RandomErasing.*noise"),
+    "v2's noise": ([CROP, END, v2.RandomErasing(value="random")], r"step 3, RandomErasing.*noise"),
+    "erasing of bytes": ([CROP, v1.PILToTensor(), v1.RandomErasing()], r"step 3.*float32"),
+    "erasing of halves": (
+        [CROP, END, v1.ConvertImageDtype(F16), v1.RandomErasing()],
+        r"step 4, RandomErasing.*float32",
+    ),
+    "erasing twice": ([CROP, END, v1.RandomErasing(), v2.RandomErasing()], r"step 4.*second"),
+    "Normalize after erasing": ([CROP, END, v1.RandomErasing(), NORMALIZE["v1"]], r"step 4.*after"),
     "Lambda": ([CROP, v1.Lambda(lambda x: x), END], r"step 2, Lambda"),
     "RandomCrop": ([v1.Resize(9), v1.RandomCrop(8), END], r"step 2, RandomCrop"),
-    "RandomApply": ([CROP, v1.RandomApply([FLIP]), END], r"step 2, RandomApply"),
     "a function": ([CROP, END, len], r"step 3, <built-in function len>"),
     "nested": ([v2.Compose([CROP, v1.Compose([v1.Pad(1)])]), END], r"step 1\.2\.1, Pad"),
     "ToTensor before the crop": ([END, CROP], r"step 2, RandomResizedCrop.*after ToTensor.*move"),
@@ -388,7 +461,6 @@ REFUSED = {
     ),
     "flip before the crop": ([FLIP, CROP, END], r"step 2.*after RandomHorizontalFlip: move"),
     "flip after ToTensor": ([CROP, END, FLIP], r"step 3, RandomHorizontal.*after ToTensor: move"),
-    "two flips": ([CROP, FLIP, FLIP, END], r"step 3.*second flip"),
     "p": ([CROP, v1.RandomHorizontalFlip(1.5), END], r"step 2.*p must be in \[0, 1\]"),
     "two random crops": ([CROP, CROP, END], r"step 2, RandomResizedCrop.*keep one"),
     "Resize after a random crop": ([CROP, v1.Resize(9), END], r"step 2, Resize.*resizes once"),
@@ -465,6 +537,37 @@ REFUSED = {
 }
 
 
+def test_a_fill_of_v2_is_the_one_it_was_made_with():
+    """As torchvision sees it."""
+    texts = []
+    for fill, later in ((0, 0), (0, 255), (255, 255)):
+        rotation = v2.RandomRotation(9, fill=fill)
+        rotation.fill = later
+        texts.append(compiled(v1.Compose([CROP, rotation, END])).text)
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_an_augmentation_shows_in_the_recipe_by_name_and_digest():
+    texts = {
+        compiled(v1.Compose([CROP, *steps, END])).text
+        for steps in (
+            [],
+            [v1.RandAugment()],
+            [v1.RandAugment(magnitude=8)],
+            [v2.RandAugment()],
+            [v1.RandAugment(interpolation=v1.InterpolationMode.BICUBIC)],
+            [v1.RandAugment(fill=1)],
+            [v1.ColorJitter(0.1)],
+        )
+    }
+    assert len(texts) == 7
+    assert sum("augment(RandAugment; " in text for text in texts) == 5
+    assert compiled(v1.Compose([CROP, END, v1.RandomErasing()])).text.endswith(
+        "erase(0.5, scale=0.02..0.33, ratio=0.3..3.3, value=(0.0, 0.0, 0.0)) float32 contiguous "
+        + compiled(v1.Compose([CROP, END])).text.split()[-1]
+    )
+
+
 @pytest.mark.parametrize("steps, message", REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_reproduced_is_refused_by_name(steps, message):
     with pytest.raises(UnsupportedTransform, match=message) as refusal:
@@ -477,6 +580,7 @@ def test_what_cannot_be_reproduced_is_refused_by_name(steps, message):
     [
         (None, "the dataset has no transform"),
         (v1.ColorJitter(), r"the transform, ColorJitter"),
+        (v1.RandomPerspective(), r"the transform, RandomPerspective"),
         (v1.ToTensor(), "different shapes"),
         (len, r"the transform, <built-in function len>"),
     ],

@@ -1,0 +1,116 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings.h"
+#include "choice.h"
+#include "ringfeed/augmentation.h"
+#include "ringfeed/policies.h"
+#include "ringfeed/transform.h"
+
+namespace ringfeed::python {
+namespace {
+
+namespace nb = nanobind;
+
+using Steps = std::vector<Augmentation>;
+using Pair = std::array<double, 2>;
+using Fill = std::array<std::uint8_t, 3>;
+using Center = std::optional<Pair>;
+
+Augmentation applied(Augmentation step, double probability) {
+  step.probability *= probability;
+  return step;
+}
+
+Augmentation in_order(const Steps& steps) { return {.step = InOrder{steps}}; }
+
+Augmentation shuffled(const Steps& steps) { return {.step = Shuffled{steps}}; }
+
+Augmentation one_of(const Steps& steps, const std::vector<double>& weights) {
+  return {.step = OneOf{steps, weights}};
+}
+
+Augmentation operation(const std::string& kind, double value) {
+  return {.step = Operation{.kind = choose("kind", kind, operation_kinds), .values = {value}}};
+}
+
+Augmentation random_adjustment(const std::string& kind, Pair range) {
+  return {.step = RandomAdjustment{choose("kind", kind, operation_kinds), range[0], range[1]}};
+}
+
+Augmentation random_rotation(Pair degrees, const std::string& interpolation, const Fill& fill,
+                             const Center& center) {
+  return {.step =
+              RandomRotation{degrees[0], degrees[1],
+                             choose("interpolation", interpolation, interpolations), fill, center}};
+}
+
+Augmentation random_affine(Pair degrees, Pair translate, Pair scale, Pair shear_x, Pair shear_y,
+                           const std::string& interpolation, const Fill& fill,
+                           const Center& center) {
+  return {.step =
+              RandomAffine{degrees, translate, scale, shear_x, shear_y,
+                           choose("interpolation", interpolation, interpolations), fill, center}};
+}
+
+Augmentation from_policy(const std::string& name, double magnitude, int height, int width,
+                         const std::string& interpolation, const Fill& fill) {
+  return policy_operation(name, magnitude,
+                          {.height = height,
+                           .width = width,
+                           .interpolation = choose("interpolation", interpolation, interpolations),
+                           .fill = fill});
+}
+
+/// (name, magnitudes, signed) of each operation.
+nb::list scales(int height, int width, int bins, bool wide, bool v2) {
+  nb::list all;
+  for (const PolicyScale& scale :
+       policy_scales({.height = height, .width = width, .v2 = v2}, bins, wide)) {
+    all.append(nb::make_tuple(std::string(scale.name), scale.magnitudes, scale.is_signed));
+  }
+  return all;
+}
+
+}  // namespace
+
+void bind_augmentation(nb::module_& module) {
+  nb::class_<Augmentation>(module, "Augmentation", nb::is_final())
+      .def("check",
+           [](const Augmentation& self) {
+             TransformPlan plan;
+             plan.augmentation = {self};
+             plan.validate();
+           })
+      .def("__str__", [](const Augmentation& self) { return to_string(self); })
+      .def_prop_ro("max_operations",
+                   [](const Augmentation& self) { return max_operations({&self, 1}); });
+  module.def("applied", applied, nb::arg("step"), nb::arg("probability"));
+  module.def("in_order", in_order, nb::arg("steps"));
+  module.def("shuffled", shuffled, nb::arg("steps"));
+  module.def("one_of", one_of, nb::arg("steps"), nb::arg("weights") = std::vector<double>());
+  module.def("operation", operation, nb::arg("kind"), nb::arg("value") = 0.0);
+  module.def("random_adjustment", random_adjustment, nb::arg("kind"), nb::arg("range"));
+  module.def("random_rotation", random_rotation, nb::arg("degrees"), nb::arg("interpolation"),
+             nb::arg("fill"), nb::arg("center").none());
+  module.def("random_affine", random_affine, nb::arg("degrees"), nb::arg("translate"),
+             nb::arg("scale"), nb::arg("shear_x"), nb::arg("shear_y"), nb::arg("interpolation"),
+             nb::arg("fill"), nb::arg("center").none());
+  module.def("policy_scales", scales, nb::arg("height"), nb::arg("width"),
+             nb::arg("num_magnitude_bins"), nb::arg("wide"), nb::arg("v2"));
+  module.def("policy_operation", from_policy, nb::arg("name"), nb::arg("magnitude"),
+             nb::arg("height"), nb::arg("width"), nb::arg("interpolation"), nb::arg("fill"));
+}
+
+}  // namespace ringfeed::python

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "ringfeed/loader.h"
+
+namespace ringfeed::python {
+
+/// Draws as a NumPy array of the fields position, index, top, left, height, width and hflip; of
+/// `operations` where the plan has an augmentation, as many as a sample can get; and of `erased`
+/// where it has an erasing: top, left, height and width.
+nanobind::object draw_array(const std::vector<Draw>& draws, const TransformPlan& plan);
+
+}  // namespace ringfeed::python

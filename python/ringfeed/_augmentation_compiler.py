@@ -1,0 +1,307 @@
+"""The steps of a transform that change the 8-bit image, made into the core's tree."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import numpy as np
+
+from . import _ringfeed
+from ._transform_steps import ELSEWHERE, Step, interpolation_of
+from .errors import UnsupportedTransform
+
+_Node = _ringfeed.Augmentation
+_Drawing = Literal["nearest", "bilinear", "bicubic"]
+
+
+class Augmentations:
+    """The nodes so far, for an image of `size`."""
+
+    def __init__(self) -> None:
+        self.nodes: list[_Node] = []
+        self._names: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.nodes)
+
+    def add(self, step: Step, size: tuple[int, int]) -> None:
+        try:
+            node = _node(step, size)
+            node.check()
+        except UnsupportedTransform:
+            raise
+        except (TypeError, ValueError) as error:
+            step.refuse(str(error))
+        self.nodes.append(node)
+        self._names.append(str(step.kind))
+
+    def __str__(self) -> str:
+        """The steps' names, and a digest of all that they do."""
+        digest = hashlib.sha256("\n".join(map(str, self.nodes)).encode()).hexdigest()
+        return f"augment({', '.join(self._names)}; {digest[:16]})"
+
+
+def _node(step: Step, size: tuple[int, int]) -> _Node:
+    if step.kind not in HANDLERS:
+        step.refuse(f"ringfeed cannot do this here. {ELSEWHERE}")
+    return HANDLERS[step.kind](step, size)
+
+
+def _all(step: Step, size: tuple[int, int]) -> list[_Node]:
+    return [_node(child, size) for child in step.children]
+
+
+def _probability(step: Step) -> float:
+    p = float(step.transform.p)
+    if not 0 <= p <= 1:
+        step.refuse("p must be in [0, 1]")
+    return p
+
+
+def _in_order(step: Step, size: tuple[int, int]) -> _Node:
+    return _ringfeed.in_order(_all(step, size))
+
+
+def _random_apply(step: Step, size: tuple[int, int]) -> _Node:
+    return _ringfeed.applied(_in_order(step, size), _probability(step))
+
+
+def _random_order(step: Step, size: tuple[int, int]) -> _Node:
+    return _ringfeed.shuffled(_all(step, size))
+
+
+def _random_choice(step: Step, size: tuple[int, int]) -> _Node:
+    weights = step.transform.p
+    if not step.children:
+        step.refuse("there is no transform to choose")
+    if weights is not None and (
+        len(weights) != len(step.children) or min(weights) < 0 or not 0 < sum(weights) < math.inf
+    ):
+        step.refuse("p must be a weight for each transform, 0 or more, and not all 0")
+    return _ringfeed.one_of(_all(step, size), [float(w) for w in weights or ()])
+
+
+def _color_jitter(step: Step, size: tuple[int, int]) -> _Node:
+    nodes = []
+    for kind in ("brightness", "contrast", "saturation", "hue"):
+        if (drawn := getattr(step.transform, kind)) is None:
+            continue
+        low, high = (float(value) for value in drawn)
+        most = 0.5 if kind == "hue" else math.inf
+        if not (-most if kind == "hue" else 0) <= low <= high <= most or math.isinf(high):
+            step.refuse(f"{kind} must be a range (min, max) that torchvision takes")
+        nodes.append(_ringfeed.random_adjustment(kind, (low, high)))
+    return _ringfeed.shuffled(nodes)
+
+
+def _grayscale(step: Step, size: tuple[int, int]) -> _Node:
+    if step.transform.num_output_channels != 3:
+        step.refuse("it leaves one channel, and ringfeed's images have three: Grayscale(3)")
+    return _ringfeed.operation("grayscale")
+
+
+def _posterize(step: Step, size: tuple[int, int]) -> _Node:
+    bits = step.transform.bits
+    if not isinstance(bits, int) or not 1 <= bits <= 8:
+        step.refuse("bits must be a whole number in [1, 8]")
+    return _applied_operation(step, "posterize", bits)
+
+
+def _solarize(step: Step, size: tuple[int, int]) -> _Node:
+    threshold = float(step.transform.threshold)
+    if not math.isfinite(threshold):
+        step.refuse("threshold must be a finite number")
+    return _applied_operation(step, "solarize", threshold)
+
+
+def _sharpness(step: Step, size: tuple[int, int]) -> _Node:
+    factor = float(step.transform.sharpness_factor)
+    if not 0 <= factor < math.inf:
+        step.refuse("sharpness_factor must be 0 or more")
+    return _applied_operation(step, "sharpness", factor)
+
+
+def _applied_operation(step: Step, kind: str, value: float = 0) -> _Node:
+    return _ringfeed.applied(_ringfeed.operation(kind, value), _probability(step))
+
+
+def _plain(kind: str) -> Callable[[Step, tuple[int, int]], _Node]:
+    """A class that has nothing but its probability."""
+    return lambda step, size: _applied_operation(step, kind)
+
+
+def _drawing(step: Step) -> _Drawing:
+    name = interpolation_of(step)
+    if name not in ("nearest", "bilinear", "bicubic"):
+        step.refuse(f"Pillow cannot draw with {name}: use NEAREST, BILINEAR or BICUBIC")
+    return name
+
+
+def _fill(step: Step) -> tuple[int, int, int]:
+    """What torchvision gives Pillow as fillcolor."""
+    fill: Any = step.transform._fill if step.v2 else step.transform.fill
+    if isinstance(fill, dict):
+        from PIL import Image
+
+        fill = fill[Image.Image] if Image.Image in fill else fill.get("others")
+    if fill is None:
+        fill = 0
+    if not isinstance(fill, (int, float, list, tuple)):
+        step.refuse(f"fill must be a number or three, not {fill!r}")
+    values = [int(v) for v in (fill if isinstance(fill, (list, tuple)) else [fill])]
+    if len(values) not in (1, 3) or not 0 <= min(values) <= max(values) <= 255:
+        step.refuse("fill must be a number in [0, 255], or one for each of R, G and B")
+    return values[0], values[len(values) // 2], values[-1]
+
+
+def _center(step: Step) -> tuple[float, float] | None:
+    center = step.transform.center
+    return None if center is None else (float(center[0]), float(center[1]))
+
+
+def _range(step: Step, name: str, values: Iterable[float]) -> tuple[float, float]:
+    low, high = (float(value) for value in values)
+    if not -1e6 <= low <= high <= 1e6:
+        step.refuse(f"{name} must be a range (min, max)")
+    return low, high
+
+
+def _random_rotation(step: Step, size: tuple[int, int]) -> _Node:
+    if step.transform.expand:
+        step.refuse("expand=True makes images of different shapes, which make no batch")
+    degrees = _range(step, "degrees", step.transform.degrees)
+    return _ringfeed.random_rotation(degrees, _drawing(step), _fill(step), _center(step))
+
+
+def _random_affine(step: Step, size: tuple[int, int]) -> _Node:
+    transform = step.transform
+    shear = list(transform.shear or (0, 0))
+    translate = transform.translate or (0, 0)
+    return _ringfeed.random_affine(
+        _range(step, "degrees", transform.degrees),
+        (float(translate[0]), float(translate[1])),
+        _range(step, "scale", transform.scale or (1, 1)),
+        _range(step, "shear", shear[:2]),
+        _range(step, "shear", shear[2:] or (0, 0)),
+        _drawing(step),
+        _fill(step),
+        _center(step),
+    )
+
+
+class _Policy:
+    """The tables of an AutoAugment, RandAugment or TrivialAugmentWide, as the object has them."""
+
+    def __init__(self, step: Step, size: tuple[int, int], bins: int) -> None:
+        self.step, self.size = step, size
+        self.drawing, self.fill = _drawing(step), _fill(step)
+        wide = step.kind == "TrivialAugmentWide"
+        if step.v2:
+            space = {
+                name: (magnitudes(bins, *size), signed)
+                for name, (magnitudes, signed) in step.transform._AUGMENTATION_SPACE.items()
+            }
+        else:
+            space = step.transform._augmentation_space(*((bins,) if wide else (bins, size)))
+        self.space = {
+            name: (self._magnitudes(name, magnitudes), signed)
+            for name, (magnitudes, signed) in space.items()
+        }
+        # torch.linspace's last bit depends on the processor. Where a table is torchvision's,
+        # ringfeed's numbers take its place, which are the same everywhere.
+        for name, magnitudes, signed in _ringfeed.policy_scales(*size, bins, wide, step.v2):
+            if step.v2 and len(self.space.get(name, ([],))[0]) not in (0, bins):
+                step.refuse(f"its magnitudes of {name} are not num_magnitude_bins")
+            if name in self.space and self.space[name][1] == signed:
+                found = self.space[name][0]
+                if len(found) == len(magnitudes) and np.allclose(found, magnitudes, 4e-7, 0):
+                    self.space[name] = magnitudes, signed
+
+    def _magnitudes(self, name: str, magnitudes: Any) -> list[float]:
+        """Empty where it has none."""
+        if magnitudes is None or magnitudes.ndim == 0:
+            return []
+        # v2 multiplies this one when its turn comes.
+        factor = 255.0 if self.step.v2 and name == "Solarize" else 1.0
+        return [factor * float(magnitude) for magnitude in magnitudes]
+
+    def node(self, name: str, bin: int | None) -> _Node:
+        magnitudes, signed = self.space[name]
+        magnitude = magnitudes[bin] if magnitudes and bin is not None else 0.0
+        if not signed:
+            return self._operation(name, magnitude)
+        return _ringfeed.one_of(
+            [self._operation(name, magnitude), self._operation(name, -magnitude)]
+        )
+
+    def _operation(self, name: str, magnitude: float) -> _Node:
+        return _ringfeed.policy_operation(name, magnitude, *self.size, self.drawing, self.fill)
+
+
+def _auto_augment(step: Step, size: tuple[int, int]) -> _Node:
+    policy = _Policy(step, size, 10)
+    tables = step.transform._policies if step.v2 else step.transform.policies
+    return _ringfeed.one_of(
+        [
+            _ringfeed.in_order([_ringfeed.applied(policy.node(n, b), p) for n, p, b in parts])
+            for parts in tables
+        ]
+    )
+
+
+def _rand_augment(step: Step, size: tuple[int, int]) -> _Node:
+    transform = step.transform
+    bins = transform.num_magnitude_bins
+    if not 0 <= transform.magnitude < bins:
+        step.refuse("magnitude must be in [0, num_magnitude_bins)")
+    policy = _Policy(step, size, bins)
+    choice = _ringfeed.one_of([policy.node(name, transform.magnitude) for name in policy.space])
+    return _ringfeed.in_order([choice] * transform.num_ops)
+
+
+def _trivial_augment(step: Step, size: tuple[int, int]) -> _Node:
+    policy = _Policy(step, size, step.transform.num_magnitude_bins)
+    return _ringfeed.one_of(
+        [
+            _ringfeed.one_of([policy.node(name, bin) for bin in range(len(magnitudes) or 1)])
+            for name, (magnitudes, _) in policy.space.items()
+        ]
+    )
+
+
+def _on_tensors(step: Step, size: tuple[int, int]) -> _Node:
+    step.refuse(
+        "torchvision computes it on tensors even for PIL images, and the bits depend on torch's "
+        f"kernels for this CPU. {ELSEWHERE}"
+    )
+
+
+HANDLERS: dict[str, Callable[[Step, tuple[int, int]], _Node]] = {
+    "Compose": _in_order,
+    "Sequential": _in_order,
+    "RandomApply": _random_apply,
+    "RandomOrder": _random_order,
+    "RandomChoice": _random_choice,
+    "RandomHorizontalFlip": _plain("hflip"),
+    "RandomVerticalFlip": _plain("vflip"),
+    "ColorJitter": _color_jitter,
+    "Grayscale": _grayscale,
+    "RandomGrayscale": _plain("grayscale"),
+    "RandomInvert": _plain("invert"),
+    "RandomAutocontrast": _plain("autocontrast"),
+    "RandomEqualize": _plain("equalize"),
+    "RandomPosterize": _posterize,
+    "RandomSolarize": _solarize,
+    "RandomAdjustSharpness": _sharpness,
+    "RandomRotation": _random_rotation,
+    "RandomAffine": _random_affine,
+    "AutoAugment": _auto_augment,
+    "RandAugment": _rand_augment,
+    "TrivialAugmentWide": _trivial_augment,
+    "AugMix": _on_tensors,
+    "GaussianBlur": _on_tensors,
+    "ElasticTransform": _on_tensors,
+}

@@ -1,0 +1,112 @@
+"""A sample of a loader made again by torchvision, from its row of draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
+from ._transform_compiler import Compiler
+from ._transform_steps import Step, steps
+
+__all__ = ["replay"]
+
+
+def replay(row: np.void, image: Any, transform: Any) -> Any:
+    """What `transform` makes of `image` with the random choices that `row` says.
+
+    `row` is one of `DataLoader.draws(epoch)`, `image` the PIL image of that sample (RGB), and
+    `transform` the dataset's. torchvision and Pillow do all of it, so that the result tells what
+    the loader yields without the loader's own code. Equal in every bit; a `dtype=` that the loader
+    was given besides is left to the caller.
+
+    >>> from PIL import Image
+    >>> from ringfeed import DataLoader, ImageFolder, replay
+    >>> from torchvision.transforms import v2
+    >>> transform = v2.Compose([v2.RandomResizedCrop(32), v2.RandAugment(), v2.PILToTensor()])
+    >>> dataset = ImageFolder("imagenet/train", transform)
+    >>> loader = DataLoader(dataset, batch_size=2, shuffle=True, num_workers=1, seed=1)
+    >>> row = loader.draws(0)[0]
+    >>> image = Image.open(dataset.samples[row["index"]][0]).convert("RGB")
+    >>> images, labels = next(iter(loader))
+    >>> bool((replay(row, image, transform) == images[0]).all())
+    True
+    """
+    augmented = flipped = False
+    for step in steps(transform, Compiler.HANDLERS):
+        if step.kind == "RandomResizedCrop":
+            image = _resized_crop(row, image, step)
+        elif step.kind == "RandomHorizontalFlip" and not (flipped or augmented):
+            flipped = step.transform.p > 0  # the loader's flip is the first that can be
+            image = _apply("hflip", 0.0, image) if flipped and row["hflip"] else image
+        elif step.kind in AUGMENTATIONS:
+            if not augmented:  # all that the row holds, of this step and those behind it
+                image = _operations(row, image)
+            augmented = True
+        elif step.kind == "RandomErasing":
+            image = _erased(row, image, step)
+        else:
+            image = step.transform(image)
+    return image
+
+
+def _resized_crop(row: np.void, image: Any, step: Step) -> Any:
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as f
+
+    from ._transform_steps import interpolation_of
+
+    box = (int(row[name]) for name in ("top", "left", "height", "width"))
+    mode = InterpolationMode(interpolation_of(step))
+    return f.resized_crop(image, *box, list(step.pair()), mode, antialias=True)
+
+
+def _operations(row: np.void, image: Any) -> Any:
+    for operation in row["operations"] if "operations" in (row.dtype.names or ()) else ():
+        kind = str(operation["kind"])
+        if kind == "affine":
+            image = _affine(operation, image)
+        elif kind:
+            image = _apply(kind, float(operation["values"][0]), image)
+    return image
+
+
+def _erased(row: np.void, image: Any, step: Step) -> Any:
+    import torch
+    from torchvision.transforms import functional as f
+
+    top, left, height, width = row["erased"].tolist()
+    if height == 0:
+        return image
+    value = torch.as_tensor(step.transform.value, dtype=image.dtype).reshape(-1, 1, 1)
+    return f.erase(image, top, left, height, width, value)
+
+
+def _apply(kind: str, value: float, image: Any) -> Any:
+    """torchvision's function of the kind."""
+    from torchvision.transforms import functional as f
+
+    match kind:
+        case "hflip" | "vflip" | "invert" | "autocontrast" | "equalize":
+            return getattr(f, kind)(image)
+        case "grayscale":
+            return f.rgb_to_grayscale(image, num_output_channels=3)
+        case "posterize":
+            return f.posterize(image, int(value))
+        case "solarize":
+            return f.solarize(image, value)
+        case _:
+            return getattr(f, f"adjust_{kind}")(image, value)
+
+
+def _affine(operation: np.void, image: Any) -> Any:
+    from PIL import Image
+
+    return image.transform(
+        image.size,
+        Image.Transform.AFFINE,
+        operation["values"][:6].tolist(),
+        Image.Resampling(int(operation["interpolation"])),
+        fillcolor=tuple(operation["fill"].tolist()),
+    )

@@ -1,0 +1,457 @@
+"""Augmentations against the installed torchvision and Pillow: every sample of a loader against
+ringfeed.replay(), which torchvision and Pillow carry out, bit for bit; what is drawn, and how
+often, against torchvision's own draws. Run it in an environment of each Pillow."""
+
+import collections
+import json
+import math
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+from PIL import Image
+from torchvision import transforms as v1
+from torchvision.transforms import AutoAugmentPolicy, InterpolationMode, autoaugment, v2
+from torchvision.transforms import functional as f
+
+import odd_images
+import ringfeed
+from native import Native
+from ringfeed import _replay, _ringfeed
+from ringfeed.transforms import compile_transform
+from torchvision_reference import TAILS, differing, load
+
+SEED = 91
+EPOCHS = int(os.environ.get("RINGFEED_TEST_EPOCHS", "4"))  # many more by night
+DRAWN = [InterpolationMode.NEAREST, InterpolationMode.BILINEAR, InterpolationMode.BICUBIC]
+FILL = (124, 117, 104)
+
+
+@pytest.fixture(scope="session")
+def images(sample, tmp_path_factory):
+    """Photos, odd files, noise, and images of one and two colours."""
+    files = json.loads((Path(sample) / "manifest.json").read_text())["files"]
+    train = [file["path"] for file in files if file["path"].startswith("train/")]
+    paths = [str(Path(sample) / path) for path in train[:60]]
+    folder = tmp_path_factory.mktemp("odd")
+    paths += odd_images.make(folder)[::5]
+    rng = np.random.default_rng(SEED)
+    for name, pixels in {
+        "noise": rng.integers(0, 256, (90, 70, 3)),
+        "dark": rng.integers(0, 9, (64, 64, 3)),
+        "one": np.full((50, 60, 3), (10, 200, 90)),
+        "two": np.where(rng.integers(0, 2, (40, 40, 1)), (0, 128, 255), (255, 127, 1)),
+        "gray": np.repeat(rng.integers(0, 256, (45, 80, 1)), 3, axis=2),
+    }.items():
+        paths.append(str(folder / f"{name}.png"))
+        Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
+    return paths
+
+
+def recipe(*steps, size=(61, 75), version=v1, tail="uint8"):
+    crop = version.RandomResizedCrop(size, scale=(0.3, 1))
+    return version.Compose([crop, version.RandomHorizontalFlip(), *steps, *TAILS[tail]])
+
+
+def assert_replayed(paths, transform, epochs=1, **options):
+    """Compares every sample of the epochs with its replay; gives the operations that were done."""
+    dataset = ringfeed.ImageList(paths, [0] * len(paths), transform)
+    done = []
+    with ringfeed.DataLoader(
+        dataset, batch_size=16, shuffle=True, num_workers=2, seed=SEED, **options
+    ) as loader:
+        for epoch in range(epochs):
+            rows = iter(loader.draws(epoch))
+            loader.set_epoch(epoch)
+            for images, _ in loader:
+                for got in images:
+                    row = next(rows)
+                    path = dataset.samples[row["index"]][0]
+                    wanted = ringfeed.replay(row, load(path), transform)
+                    wrong = differing(got, wanted.as_subclass(torch.Tensor))
+                    assert not wrong, f"seed {SEED}, epoch {epoch}: {wrong} values of {path}, {row}"
+                    if "operations" in row.dtype.names:
+                        done += [o for o in row["operations"] if o["kind"]]
+            assert next(rows, None) is None
+    return done
+
+
+def kinds(operations):
+    return collections.Counter(str(o["kind"]) for o in operations)
+
+
+JITTER = v1.ColorJitter(0.8, 0.8, 0.8, 0.2)
+STEPS = {
+    "ColorJitter": [JITTER],
+    "v2.ColorJitter": [v2.ColorJitter((0.1, 1.9), (0, 3), (0, 2.5), (-0.5, 0.5))],
+    "Grayscale": [v1.Grayscale(3)],
+    "RandomGrayscale": [v1.RandomGrayscale(0.5)],
+    "SimCLR's": [v1.RandomApply([JITTER], p=0.8), v1.RandomGrayscale(0.2)],
+    "RandomApply of a ModuleList": [v1.RandomApply(torch.nn.ModuleList([JITTER]), p=0.5)],
+    "DeiT III's": [v1.RandomChoice([v1.Grayscale(3), v2.RandomSolarize(128, 1)])],
+    "RandomChoice with weights": [
+        v2.RandomChoice([v2.Grayscale(3), v2.RandomInvert(1), JITTER], p=[0, 1, 3])
+    ],
+    "RandomOrder": [
+        v1.RandomOrder([v1.RandomEqualize(1), v1.RandomSolarize(99.5), v1.RandomPosterize(3)])
+    ],
+    "flips after colour": [
+        v1.RandomAdjustSharpness(1.7),
+        v1.RandomHorizontalFlip(),
+        v2.RandomVerticalFlip(),
+    ],
+    "all that has a p": [
+        v1.RandomInvert(),
+        v1.RandomPosterize(2),
+        v1.RandomSolarize(180.25),
+        v1.RandomAdjustSharpness(0),
+        v1.RandomAdjustSharpness(3.4),
+        v1.RandomAutocontrast(),
+        v1.RandomEqualize(),
+        v1.RandomVerticalFlip(),
+    ],
+    "RandomPosterize to one bit": [v1.RandomPosterize(1), v1.RandomPosterize(8)],
+}
+
+
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_changes_of_colour_are_torchvisions(images, steps):
+    done = assert_replayed(images, recipe(*steps), epochs=3)
+    assert len(done) > len(images) / 2
+
+
+@pytest.mark.parametrize("mode", DRAWN, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("fill", [0, FILL], ids=["black", "grey"])
+def test_rotations_are_torchvisions(images, mode, fill):
+    steps = [
+        v1.RandomApply([v1.RandomRotation(180, mode, fill=fill)], p=0.7),
+        v2.RandomAffine((-30, 50), (0.1, 0.3), (0.5, 1.7), (-20, 20, -9, 9), mode, fill=fill),
+        v1.RandomRotation((90, 90), mode, center=(7, 50.5)),
+    ]
+    assert_replayed(images, recipe(*steps), epochs=3)
+
+
+POLICIES = {
+    "AutoAugment": lambda v, **o: v.AutoAugment(**o),
+    "AutoAugment CIFAR10": lambda v, **o: v.AutoAugment(AutoAugmentPolicy.CIFAR10, **o),
+    "AutoAugment SVHN": lambda v, **o: v.AutoAugment(AutoAugmentPolicy.SVHN, **o),
+    "RandAugment": lambda v, **o: v.RandAugment(3, 11, **o),
+    "TrivialAugmentWide": lambda v, **o: v.TrivialAugmentWide(**o),
+}
+
+
+@pytest.mark.parametrize("mode", DRAWN, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("version", [v1, v2], ids=["v1", "v2"])
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_policies_are_torchvisions(images, policy, version, mode):
+    step = policy(version, interpolation=mode, fill=list(FILL) if version is v2 else None)
+    done = assert_replayed(images, recipe(step, version=version), epochs=EPOCHS)
+    print(len(done), "operations:", dict(kinds(done)))
+    assert len(kinds(done)) >= 5
+
+
+@pytest.mark.parametrize("size", [(224, 224), (1, 1), (3, 130), (97, 2)])
+def test_policies_are_torchvisions_at_other_sizes(images, size):
+    steps = [v1.RandAugment(2, interpolation=DRAWN[1]), v1.AutoAugment(interpolation=DRAWN[2])]
+    assert_replayed(images, recipe(*steps, size=size))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_augmented_batches_are_torchvisions_in_every_form(images, dtype, channels_last):
+    transform = recipe(v1.RandAugment(), tail="v1")
+    dataset = ringfeed.ImageList(images, [0] * len(images), transform)
+    options = dict(dtype=dtype, channels_last=channels_last)
+    with ringfeed.DataLoader(dataset, 32, num_workers=2, seed=SEED, **options) as loader:
+        rows = loader.draws(0)
+        got = torch.cat([batch for batch, _ in loader])
+    for image, row in zip(got, rows, strict=True):
+        wanted = ringfeed.replay(row, load(dataset.samples[row["index"]][0]), transform)
+        assert differing(image, wanted.to(dtype)) == 0
+
+
+def test_validation_may_be_augmented_too(images):
+    steps = [v1.Resize(70), v1.CenterCrop((61, 75)), v1.RandomEqualize(), v1.PILToTensor()]
+    assert kinds(assert_replayed(images, v1.Compose(steps)))["equalize"] > len(images) / 4
+
+
+def numbers(node):
+    """Of an operation's text, those in the first brackets."""
+    return [float(n) for n in re.search(r"\((.*?)\)", str(node))[1].split()]
+
+
+class Recorded(Exception):
+    pass
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 130)])
+def test_every_magnitude_of_a_policy_draws_what_torchvision_draws(monkeypatch, size):
+    """The matrices are ringfeed's own: every machine has the same, which libm does not promise."""
+    height, width = size
+    image = Image.fromarray(np.random.default_rng(SEED).integers(0, 256, (*size, 3), np.uint8))
+    spaces = [
+        autoaugment.AutoAugment()._augmentation_space(10, size),
+        autoaugment.RandAugment()._augmentation_space(31, size),
+        autoaugment.TrivialAugmentWide()._augmentation_space(31),
+    ]
+    drawn = {
+        (name, sign * float(magnitude))
+        for space in spaces
+        for name, (magnitudes, _) in space.items()
+        if name in ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
+        for magnitude in magnitudes
+        for sign in (1, -1)
+    }
+    assert len(drawn) > 300
+    for space in spaces:
+        for name, (magnitudes, signed) in space.items():
+            for magnitude in magnitudes.reshape(-1).tolist():
+                for value in (magnitude, -magnitude) if signed else (magnitude,):
+                    if name == "Identity" or (name, value) in drawn:
+                        continue
+                    node = _ringfeed.policy_operation(name, value, height, width, "nearest", FILL)
+                    kind, number = str(node).split("(")[0], (numbers(node) or [0.0])[0]
+                    wanted = autoaugment._apply_op(image, name, value, DRAWN[0], None)
+                    got = _replay._apply(kind, number, image)
+                    assert got.tobytes() == wanted.tobytes(), (name, value)
+    last_bits = 0
+    for name, magnitude in sorted(drawn):
+        node = _ringfeed.policy_operation(name, magnitude, height, width, "bilinear", FILL)
+        ours = numbers(node) + [0.0] * 6
+        theirs = []
+
+        def record(self, size, method, data, *args, theirs=theirs, **kwargs):
+            theirs[:] = data
+            raise Recorded
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Image.Image, "transform", record)
+            try:
+                autoaugment._apply_op(image, name, magnitude, DRAWN[1], FILL)
+            except Recorded:
+                np.testing.assert_allclose(ours[:6], theirs, rtol=1e-15, atol=1e-13)
+                last_bits += ours[:6] != theirs
+        for mode in DRAWN:
+            wanted = autoaugment._apply_op(image, name, magnitude, mode, list(FILL))
+            got = image.transform(
+                image.size,
+                Image.Transform.AFFINE,
+                ours[:6],
+                Image.Resampling[mode.name],
+                fillcolor=FILL,
+            )
+            assert got.tobytes() == wanted.tobytes(), (name, magnitude, mode)
+    assert last_bits < len(drawn) / 20
+
+
+@pytest.fixture
+def rows_of(tmp_path):
+    """rows_of(transform, count) -> the draws of `count` samples, all of one image."""
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (90, 80)).save(tmp_path / "a" / "image.png")
+
+    def draw(transform, count):
+        plan = compile_transform(transform, dtype=None, channels_last=False, pillow=None).plan
+        loader = Native(tmp_path, plan, seed=SEED).loader
+        return loader.draws(0, np.zeros(count, np.uint32))
+
+    return draw
+
+
+def shares(counts):
+    total = sum(counts.values())
+    return {key: count / total for key, count in counts.items()}
+
+
+@pytest.mark.parametrize(
+    "policy, version",
+    [(policy, v1) for policy in POLICIES.values()]
+    + [(POLICIES[name], v2) for name in ("AutoAugment", "RandAugment", "TrivialAugmentWide")],
+)
+def test_policies_choose_as_often_as_torchvision(rows_of, monkeypatch, policy, version):
+    """By operation and number; what a matrix came from is told by its numbers."""
+    count = 100_000
+    step = policy(version)
+    rows = rows_of(recipe(step, version=version, size=(61, 75)), count)["operations"]
+    distinct, times = np.unique(
+        np.ascontiguousarray(rows).view(f"V{rows.dtype.itemsize * rows.shape[1]}"),
+        return_counts=True,
+    )
+    ours = collections.Counter()
+    for sample, n in zip(distinct.view(rows.dtype).reshape(-1, rows.shape[1]), times, strict=True):
+        ours[tuple((str(o["kind"]), *np.round(o["values"], 6)) for o in sample if o["kind"])] += n
+
+    bins = 10 if isinstance(step, version.AutoAugment) else 31
+    wide = isinstance(step, version.TrivialAugmentWide)
+    table = _ringfeed.policy_scales(61, 75, bins, wide, version is v2)
+    scales = {name: magnitudes for name, magnitudes, _ in table}
+    theirs = collections.Counter()
+    image = Image.new("RGB", (75, 61))
+    done = []
+    cache = {}
+
+    def apply(image, name, magnitude, *args, **kwargs):
+        if name == "Identity":
+            return image
+        if version is v2 and name == "Solarize":
+            magnitude *= 255.0
+        if (name, magnitude) not in cache:
+            if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+                assert not scales[name] or abs(magnitude) in scales[name]  # torch's very numbers
+            node = _ringfeed.policy_operation(name, magnitude, 61, 75, "nearest", (0, 0, 0))
+            values = np.zeros(8)
+            found = numbers(node)
+            values[: len(found)] = found
+            cache[name, magnitude] = (str(node).split("(")[0], *np.round(values, 6))
+        done.append(cache[name, magnitude])
+        return image
+
+    if version is v1:
+        monkeypatch.setattr(autoaugment, "_apply_op", apply)
+    else:
+        monkeypatch.setattr(
+            type(step), "_apply_image_or_video_transform", lambda self, *a, **k: apply(*a, **k)
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        for _ in range(count // 10):
+            step(image)
+            theirs[tuple(done)] += 1
+            done.clear()
+    ours, theirs = shares(ours), shares(theirs)
+    for key in ours.keys() | theirs.keys():
+        p = max(ours.get(key, 0), theirs.get(key, 0))
+        spread = math.sqrt(p / count + p / (count // 10))
+        assert abs(ours.get(key, 0) - theirs.get(key, 0)) < 6 * spread + 1e-4, (SEED, key)
+
+
+ERASING = {
+    "torchvision's": v1.RandomErasing(1),
+    "small": v1.RandomErasing(0.7, scale=(0.001, 0.01), value=0.25),
+    "a colour": v2.RandomErasing(0.9, ratio=(1, 1), value=(0.1, -7.3, 1e9)),
+    "a value that halves round": v1.RandomErasing(1, value=[1.00048828125, 1e-8, -1.0009]),
+}
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("step", ERASING.values(), ids=ERASING)
+def test_erasing_is_torchvisions(images, step, dtype, channels_last):
+    crop = v1.RandomResizedCrop((61, 75))
+    transform = v1.Compose([crop, *TAILS["v1"], step])
+    dataset = ringfeed.ImageList(images, [0] * len(images), transform)
+    options = dict(dtype=dtype, channels_last=channels_last)
+    with ringfeed.DataLoader(dataset, 32, num_workers=2, seed=SEED, **options) as loader:
+        rows = loader.draws(0)
+        got = torch.cat([batch for batch, _ in loader])
+    for image, row in zip(got, rows, strict=True):
+        wanted = ringfeed.replay(row, load(dataset.samples[row["index"]][0]), transform)
+        assert differing(image, wanted if dtype is None else wanted.to(dtype)) == 0
+    assert (rows["erased"][:, 2] > 0).sum() > len(rows) / 2
+
+
+@pytest.mark.parametrize("size", [(61, 75), (20, 200)])
+def test_erasing_draws_as_torchvision(rows_of, size):
+    """In the second size tries fail."""
+    count, step = 100_000, v1.RandomErasing(0.6, scale=(0.02, 0.4), ratio=(0.3, 3.3))
+    transform = v1.Compose([v1.RandomResizedCrop(size), v1.ToTensor(), step])
+    ours = rows_of(transform, count)["erased"]
+    done = ours[ours[:, 2] > 0]
+    image = torch.zeros(3, *size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        theirs = np.array(
+            [step.get_params(image, step.scale, step.ratio, [0.0])[:4] for _ in range(count // 10)]
+        )
+    failed = theirs[:, 2] == size[0]  # the whole image for an answer
+    share = 0.6 * (1 - failed.mean())
+    assert abs(len(done) / count - share) < 6 * math.sqrt(0.25 / (count // 10)), SEED
+    limit = math.sqrt(math.log(2e6) / (count // 10))
+    for column in range(4):
+        assert furthest_apart(done[:, column], theirs[~failed][:, column]) < limit, (SEED, column)
+
+
+def furthest_apart(a, b):
+    """The Kolmogorov-Smirnov distance of two samples."""
+    at = np.concatenate([a, b])
+    share = [np.searchsorted(np.sort(x), at, side="right") / len(x) for x in (a, b)]
+    return np.abs(share[0] - share[1]).max()
+
+
+def test_color_jitter_draws_as_torchvision(rows_of):
+    count = 100_000
+    jitter = v1.ColorJitter(0.4, (0.2, 3), 0.9, (-0.1, 0.3))
+    rows = rows_of(recipe(jitter), count)["operations"]
+    names = ("brightness", "contrast", "saturation", "hue")
+    orders = collections.Counter(tuple(str(k) for k in sample["kind"]) for sample in rows)
+    assert len(orders) == 24
+    for share in shares(orders).values():
+        assert abs(share - 1 / 24) < 6 * math.sqrt(1 / 24 / count)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        theirs = [
+            jitter.get_params(jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue)[1:]
+            for _ in range(count // 4)
+        ]
+    limit = math.sqrt(math.log(2e6) / (count // 4))  # passed once in a million
+    for i, name in enumerate(names):
+        ours = rows["values"][..., 0][rows["kind"] == name]
+        assert len(ours) == count
+        assert (ours == ours.astype(np.float32)).all()
+        assert furthest_apart(ours, np.array([t[i] for t in theirs])) < limit, (SEED, name)
+
+
+def test_random_affine_draws_as_torchvision(rows_of):
+    count = 100_000
+    affine = v1.RandomAffine((-30, 60), (0.1, 0.4), (0.5, 2), (-10, 10, -20, 5))
+    ours = rows_of(recipe(affine), count)["operations"]["values"][:, 0, :6]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        theirs = np.array(
+            [
+                f._get_inverse_affine_matrix(
+                    [75 * 0.5, 61 * 0.5],
+                    *affine.get_params(
+                        affine.degrees, affine.translate, affine.scale, affine.shear, [75, 61]
+                    ),
+                )
+                for _ in range(count // 4)
+            ]
+        )
+    limit = math.sqrt(math.log(2e6) / (count // 4))
+    for column in range(6):
+        assert furthest_apart(ours[:, column], theirs[:, column]) < limit, (SEED, column)
+
+
+@pytest.mark.parametrize(
+    "step, kind, p",
+    [
+        (v1.RandomGrayscale(0.2), "grayscale", 0.2),
+        (v2.RandomApply([v2.RandomInvert(0.5)], p=0.5), "invert", 0.25),
+        (v1.RandomVerticalFlip(0.9), "vflip", 0.9),
+        (v1.RandomEqualize(0), "equalize", 0),
+        (v1.RandomEqualize(1), "equalize", 1),
+        (v1.RandomChoice([v1.RandomEqualize(1), v1.RandomInvert(1)], p=[3, 1]), "equalize", 0.75),
+    ],
+)
+def test_steps_are_done_as_often_as_they_say(rows_of, step, kind, p):
+    count = 100_000
+    share = kinds(rows_of(recipe(step), count)["operations"].ravel())[kind] / count
+    assert abs(share - p) <= 6 * math.sqrt(p * (1 - p) / count), SEED
+
+
+def test_a_recipe_without_augmentation_has_the_fields_it_had(rows_of):
+    assert "operations" not in rows_of(recipe(), 3).dtype.names
+    assert rows_of(recipe(v1.RandAugment(3)), 3)["operations"].shape == (3, 3)
+
+
+def test_augmentation_changes_no_crop_and_no_flip(rows_of):
+    plain, augmented = rows_of(recipe(), 500), rows_of(recipe(v1.AutoAugment()), 500)
+    for name in plain.dtype.names:
+        assert (plain[name] == augmented[name]).all()
