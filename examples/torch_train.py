@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 from torchvision import transforms
+from torchvision.transforms import v2
 
 import ringfeed
 
@@ -34,11 +35,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=256, help="of each process")
     parser.add_argument("--num-workers", type=int, default=0, help="0: the cores of this rank")
     parser.add_argument("--lr", type=float, default=0.1)
-    parser.add_argument("--label-smoothing", type=float, default=0.0)
+    parser.add_argument("--label-smoothing", type=float, default=0.0, help="in the loss")
+    parser.add_argument("--mixup-alpha", type=float, default=0.0, help="0.2 in torchvision's")
+    parser.add_argument("--cutmix-alpha", type=float, default=0.0, help="1.0 in torchvision's")
     parser.add_argument("--checkpoint", type=Path, help="file to go on from and to write")
     parser.add_argument("--checkpoint-steps", type=int, default=500)
     parser.add_argument("--max-steps", type=int, help="stop after so many steps of this run")
     return parser.parse_args()
+
+
+def mixing(mixup_alpha: float, cutmix_alpha: float, num_classes: int) -> Any:
+    """What torchvision's references apply to a batch; None for nothing."""
+    choices: list[Any] = []
+    if mixup_alpha > 0:
+        choices.append(v2.MixUp(alpha=mixup_alpha, num_classes=num_classes))
+    if cutmix_alpha > 0:
+        choices.append(v2.CutMix(alpha=cutmix_alpha, num_classes=num_classes))
+    return v2.RandomChoice(choices) if choices else None
 
 
 def checkpoint(path: Path, rank: int, parts: dict[str, Any]) -> None:
@@ -81,6 +94,8 @@ def main() -> None:
         num_workers=args.num_workers,
         pin_memory=device.type == "cuda",
         persistent_workers=True,
+        # Mixes each batch as it is delivered; labels are then rows of probabilities.
+        batch_transform=mixing(args.mixup_alpha, args.cutmix_alpha, len(dataset.classes)),
     )
     batches = ringfeed.DevicePrefetcher(loader, device)
 

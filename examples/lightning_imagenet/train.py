@@ -17,7 +17,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import torchvision
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import Tensor, nn
 
 from data.datamodule import ImageNetDataModule
@@ -29,10 +29,12 @@ class Classifier(pl.LightningModule):
 
     Args:
         arch: Any classification model of torchvision, by name.
-        num_classes: At least the number of folders in data_root/train.
+        num_classes: At least the number of folders in data_root/train. The mixed targets have as
+            many columns.
         lr: For a batch of 256 images over all processes; the usual rule scales it with the batch.
         lr_step: Epochs.
-        label_smoothing: 0.1 in torchvision's newer recipes.
+        label_smoothing: In the loss, as in torchvision's newer recipes (0.1). The data module's
+            smooths in the targets: use one of them.
     """
 
     def __init__(
@@ -54,8 +56,8 @@ class Classifier(pl.LightningModule):
         return self.model(images)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        images, labels = batch
-        loss = self.criterion(self(images), labels)
+        images, targets = batch  # class numbers, or a row of probabilities where the data mixes
+        loss = self.criterion(self(images), targets)
         self.log("loss", loss, prog_bar=True)
         return loss
 
@@ -133,8 +135,13 @@ class Throughput(pl.Callback):
         pl_module.log("data_ms", 1000 * waited / len(self._batches), prog_bar=True)
 
 
+class CLI(LightningCLI):
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.link_arguments("model.num_classes", "data.num_classes")
+
+
 def main() -> None:
-    LightningCLI(
+    CLI(
         Classifier,
         ImageNetDataModule,
         seed_everything_default=0,

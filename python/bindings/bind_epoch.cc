@@ -45,6 +45,22 @@ nb::object images(BoundBatch& self) {
   return object;
 }
 
+/// Blocks for images that are made of a batch's.
+struct BatchPool {
+  std::shared_ptr<BatchAllocator> allocator;
+};
+
+nb::object empty_like(BatchPool& self, const BoundBatch& batch) {
+  Batch empty;
+  empty.labels = batch.batch.labels;  // its size
+  empty.height = batch.batch.height;
+  empty.width = batch.batch.width;
+  empty.dtype = batch.batch.dtype;
+  empty.layout = batch.batch.layout;
+  empty.memory = self.allocator->allocate(empty.size() * empty.sample_bytes());
+  return images_capsule(empty);
+}
+
 nb::object labels(BoundBatch& self) {
   if (std::exchange(self.labels_taken, true)) {
     throw std::runtime_error("labels() has been called: the caller owns them");
@@ -88,6 +104,14 @@ void bind_epoch(nb::module_& module) {
       .def("accept", &EpochHandle::accept)
       .def_prop_ro("offers", &EpochHandle::offers)
       .def("progress", progress);
+  nb::class_<BatchPool>(module, "BatchPool", nb::is_final())
+      .def(
+          "__init__",
+          [](BatchPool* self, std::size_t keep) {
+            new (self) BatchPool{make_huge_page_allocator(keep)};
+          },
+          nb::arg("keep"))
+      .def("empty_like", empty_like, nb::arg("batch"));
   nb::class_<BoundBatch>(module, "Batch", nb::is_final())
       .def_prop_ro("size", [](const BoundBatch& self) { return self.batch.size(); })
       .def("images", images)

@@ -18,6 +18,7 @@ void bind_dataset(nanobind::module_& module);
 void bind_augmentation(nanobind::module_& module);
 void bind_plan(nanobind::module_& module);
 void bind_loader(nanobind::module_& module);
+void bind_mixing(nanobind::module_& module);
 void bind_epoch(nanobind::module_& module);
 
 }  // namespace ringfeed::python

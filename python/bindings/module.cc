@@ -38,6 +38,7 @@ NB_MODULE(_ringfeed, module) {
   py::bind_augmentation(module);
   py::bind_plan(module);
   py::bind_loader(module);
+  py::bind_mixing(module);
   py::bind_epoch(module);
 
   pthread_atfork(nullptr, nullptr, after_fork_in_child);

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from . import _ringfeed, _tensors
 from ._core import stop_in_background
 from ._handover import Offer
+from ._mixing_apply import Mixer
 from ._request import EpochRequest
 from ._state import Progress
 from .errors import LoadError
@@ -63,7 +64,11 @@ class EpochRun:
             target_transform=target_transform,
             pinned=request.pinned,
         )
-        self._calls_back = target_transform is not None
+        if request.mixing is not None:
+            seed = request.core_options["seed"]
+            mixer = Mixer(request.mixing, seed, start.epoch)
+            self._make = partial(self._make, mixing=_tensors.Mixing(mixer, request.pinned))
+        self._may_fail = target_transform is not None or request.mixing is not None
         self._ended = core is None
         self._stopped = False
         self._last_progress = start
@@ -82,7 +87,7 @@ class EpochRun:
                 return BatchOffer(self._make(batch))
         except Exception as error:
             if batch is not None:
-                if self._calls_back:  # an error of target_transform's: the batch's
+                if self._may_fail:  # an error of target_transform's or of mixing: the batch's
                     return BatchOffer(error=error)
             elif self._epoch.offers:
                 return BatchOffer(error=error, counts=isinstance(error, LoadError))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler
 
+from ._mixing_rules import Rule
 from ._order import Order, can_deal, count_batches, dealt_from
 from ._resolved import Resolved
 from ._sampler_batches import SamplerBatches, batches_of, size_of, slices_of
@@ -55,6 +56,8 @@ class EpochRequest:
     """Whether a batch is one sample, and given without the batch's dimension."""
     keep_core: bool
     """Whether the threads and buffers stay for the next epoch."""
+    mixing: Rule | None = None
+    """How batches are mixed."""
 
 
 def epoch_batches(

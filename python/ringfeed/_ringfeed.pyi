@@ -162,6 +162,19 @@ class Plan:
     def sample_bytes(self) -> int: ...
 
 @final
+class MixingStream:
+    """The random numbers of the batch whose first sample stands at `position`. A pure function of
+    the three arguments and of how many numbers were drawn before. One thread at a time."""
+
+    def __init__(self, seed: int, epoch: int, position: int) -> None: ...
+    def uniform(self) -> float:
+        """[0, 1)."""
+    def bounded(self, n: int) -> int:
+        """[0, n), n > 0."""
+    def beta(self, alpha: float) -> float:
+        """Beta(alpha, alpha) as torch's: a float32's value within (0, 1)."""
+
+@final
 class Loader:
     """The core's Loader. Raises ValueError for options that make no sense."""
 
@@ -245,3 +258,13 @@ class Batch:
     def positions(self) -> NDArray[np.uint64]: ...
     @property
     def indices(self) -> NDArray[np.uint32]: ...
+
+@final
+class BatchPool:
+    """Memory for images that are made of a batch's; kept for the next once it is dropped, while
+    there are no more than `keep` blocks. One thread at a time; blocks are dropped on any."""
+
+    def __init__(self, keep: int) -> None: ...
+    def empty_like(self, batch: Batch) -> Any:
+        """A 'dltensor' capsule of shape and layout of the batch's images; held_bytes() counts it.
+        Also after images() has been called."""

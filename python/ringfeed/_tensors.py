@@ -10,6 +10,7 @@ from torch.utils.data import default_collate, default_convert
 from torch.utils.data._utils.pin_memory import pin_memory as pin
 
 from . import _ringfeed
+from ._mixing_apply import Mixer
 from .transforms import Recipe
 
 
@@ -48,14 +49,43 @@ def should_pin(pin_memory: bool, pin_memory_device: str) -> bool:
     return True
 
 
-def batch(found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool) -> list[Any]:
+class Mixing:
+    """A mixer with memory for what it mixes. Fresh memory for each batch would cost page faults
+    that take longer than the mixing (64 images of 224 x 224 in float32: 31 ms against 16)."""
+
+    def __init__(self, mixer: Mixer, pinned: bool) -> None:
+        self._mixer = mixer
+        # The caller's batch, the one that is made, and one that a prefetcher holds.
+        self._pool = None if pinned else _ringfeed.BatchPool(3)
+
+    def __call__(
+        self, found: _ringfeed.Batch, images: torch.Tensor, labels: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        def make_empty(like: torch.Tensor) -> torch.Tensor:
+            if self._pool is None:
+                return torch.empty_like(like, pin_memory=True)
+            return torch.from_dlpack(self._pool.empty_like(found))
+
+        return self._mixer(images, labels, int(found.positions[0]), make_empty)
+
+
+def batch(
+    found: _ringfeed.Batch,
+    recipe: Recipe,
+    target_transform: Any,
+    pinned: bool,
+    mixing: Mixing | None = None,
+) -> list[Any]:
     """[images, labels], as torch's default_collate: images [size, 3, height, width], labels int64
-    [size] or what target_transform's results make. Once for each `found`, whose memory it shares.
+    [size] or what target_transform's results make; mixed, with float targets, by `mixing`. Once for
+    each `found`, whose memory it shares unless it is mixed.
     """
     images = _images(found, recipe)
     labels: Any = torch.from_dlpack(found.labels())
     if target_transform is not None:
         labels = default_collate([target_transform(label) for label in labels.tolist()])
+    if mixing is not None:
+        images, labels = mixing(found, images, labels)
     return [images, pin(labels) if pinned else labels]
 
 

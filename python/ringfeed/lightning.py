@@ -12,6 +12,7 @@ import torch
 
 from ._imagenet_folders import check_classes, check_ranks, split_folder
 from ._limits import DecodeLimits
+from ._mixing_options import batch_transform_of, check_mixing_options
 from .datasets import ImageFolder
 from .loader import DataLoader
 
@@ -115,6 +116,13 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             what the transform yields.
         channels_last: Images with channels_last strides.
         pillow: The Pillow version whose pixels to give, such as "12"; None: the installed one's.
+        mixup_alpha, cutmix_alpha: Above 0 training batches are mixed as by MixUp or CutMix of
+            ringfeed.transforms; with both, by one of them. Their targets are float32
+            [N, num_classes], which cross_entropy takes.
+        mix_prob: Probability that a batch is mixed.
+        switch_prob: Probability that a mixed batch takes CutMix, with both alphas above 0.
+        label_smoothing: In the targets of training, mixed or not; 0 where the loss smooths.
+        num_classes: Columns of the targets; None: the number of folders in `train`.
 
     Raises FileNotFoundError (in setup) where a folder is missing, LoadError where it cannot be
     listed, ValueError where the classes of `train` and `val` differ, and RuntimeError where the
@@ -144,6 +152,12 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         dtype: Literal["float32", "float16", "bfloat16", "uint8"] | None = None,
         channels_last: bool = False,
         pillow: str | None = None,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
+        mix_prob: float = 1.0,
+        switch_prob: float = 0.5,
+        label_smoothing: float = 0.0,
+        num_classes: int | None = None,
     ) -> None:
         super().__init__()
         # A Path among the hyperparameters would make the checkpoint one that torch.load refuses.
@@ -153,12 +167,29 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         # Plain values for the same reason; a wrong one is refused now.
         if limits is not None:
             limits = asdict(limits if isinstance(limits, DecodeLimits) else DecodeLimits(**limits))
+        check_mixing_options(
+            mixup_alpha=mixup_alpha,
+            cutmix_alpha=cutmix_alpha,
+            mix_prob=mix_prob,
+            switch_prob=switch_prob,
+            label_smoothing=label_smoothing,
+            num_classes=num_classes,
+        )
         self.save_hyperparameters(ignore=["train_transform", "val_transform"])
         self.train_transform = train_transform
         self.val_transform = val_transform
         self.train_dataset: ImageFolder | None = None
         self.val_dataset: ImageFolder | None = None
         self._drawn_seed: int | None = None
+
+    @property
+    def hparams_initial(self) -> Any:
+        """What Lightning logs: it refuses a name that the LightningModule's hyperparameters have
+        too, with another value, and these two are often there (in the loss, in the network)."""
+        logged = super().hparams_initial
+        for name in ("label_smoothing", "num_classes"):
+            logged.pop(name, None)
+        return logged
 
     def setup(self, stage: str | None = None) -> None:
         """Lists the folders that `stage` needs: "fit" both, None both, others `val` alone.
@@ -187,6 +218,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             shuffle=True,
             drop_last=self.hparams.drop_last,
             in_order=self.hparams.in_order,
+            batch_transform=self._batch_transform(),
         )
 
     def val_dataloader(self) -> DataLoader:
@@ -220,6 +252,20 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             dataset = ImageFolder(folder, transform)
             setattr(self, f"{split}_dataset", dataset)
         return dataset
+
+    def _batch_transform(self) -> Any:
+        hparams, dataset = self.hparams, self.train_dataset
+        if dataset is None:
+            return None  # for _loader() to refuse
+        folders = len(dataset.classes)
+        return batch_transform_of(
+            mixup_alpha=hparams.mixup_alpha,
+            cutmix_alpha=hparams.cutmix_alpha,
+            mix_prob=hparams.mix_prob,
+            switch_prob=hparams.switch_prob,
+            label_smoothing=hparams.label_smoothing,
+            num_classes=folders if hparams.num_classes is None else hparams.num_classes,
+        )
 
     def _seed(self) -> int | None:
         if self.hparams.seed is not None:

@@ -20,10 +20,20 @@ from . import _arguments, _ringfeed, _tensors
 from ._core import core_loader, load_truncated
 from ._iterator import LoaderIterator
 from ._limits import DecodeLimits
+from ._mixing_apply import Mixer
+from ._mixing_compiler import check_mixing, compile_mixing
+from ._mixing_rules import BatchMix, Rule
 from ._order import Order
 from ._request import EpochRequest, delivered_entries, epoch_batches
 from ._resolved import Resolved, resolve_dataset
-from ._samplers import OwnOrder, SequentialOrder, ShuffledOrder, stands_for_own_order
+from ._sampler_batches import size_of
+from ._samplers import (
+    OwnOrder,
+    SequentialOrder,
+    ShuffledOrder,
+    share_of,
+    stands_for_own_order,
+)
 from ._session import Session
 from ._state import Epochs, Identity, from_state, to_state
 from .stats import Stats
@@ -78,6 +88,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     - `read_ahead_bytes`: encoded bytes read ahead; None: 128 KiB a file of `depth`. `depth`: files
       read at once; None: 320 a worker, within 64 and 1024.
     - `dtype`: torch.float32, float16, bfloat16 of a float transform; None: the transform's.
+    - `batch_transform`: MixUp, CutMix or LabelSmoothing of ringfeed.transforms, torchvision v2's
+      MixUp and CutMix, RandomChoice of these, or timm's Mixup. Labels become float targets
+      [B, num_classes].
     - `channels_last`: the images' memory format. `pillow`: whose pixels, such as "12"; None: of the
       Pillow that is installed.
 
@@ -120,6 +133,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         dtype: torch.dtype | None = None,
         channels_last: bool = False,
         pillow: str | None = None,
+        batch_transform: Any = None,
     ) -> None:
         self.seed = seed
         self.rank = rank
@@ -132,6 +146,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.dtype = dtype
         self.channels_last = channels_last
         self.pillow = pillow
+        self.batch_transform = batch_transform
         self._requested_workers = num_workers
         self._loaded_seed: int | None = None
         self._drawn_seed: int | None = None
@@ -179,6 +194,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             self._replace_sampler(bool(shuffle))
         self._session = Session(Epochs(self._order.samplers))
         resolved = self._resolved()
+        self._mixing_rule(resolved)
         sized = any(option is not None for option in (memory_limit, read_ahead_bytes, depth))
         if sized and self.batch_size is not None and resolved.length:
             # Too small a number is refused here and not in the first next(). Starts nothing.
@@ -258,6 +274,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             pinned=pinned,
             one_by_one=not self._auto_collation,
             keep_core=self.persistent_workers,
+            mixing=self._mixing_rule(resolved),
         )
 
     def _core_options(self, seed: int, pinned: bool) -> dict[str, Any]:
@@ -354,7 +371,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             world_size=order.shares[1],
             fingerprint=resolved.fingerprint,
             dataset=resolved.description,
-            recipe=resolved.recipe.text,
+            recipe=self._recipe_text(resolved),
             order=str(order),
         )
 
@@ -381,6 +398,26 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         )
         return self._cached
 
+    def _recipe_text(self, resolved: Resolved) -> str:
+        mixing, text = compile_mixing(self.batch_transform), resolved.recipe.text
+        return text if mixing is None else f"{text}; batches: {mixing.text}"
+
+    def _mixing_rule(self, resolved: Resolved) -> Rule | None:
+        """How the next epoch's batches are mixed. ValueError where that cannot be."""
+        rule, order = compile_mixing(self.batch_transform), self._order
+        if rule is None:
+            return None
+        if not self._auto_collation:
+            raise ValueError(
+                "batch_transform mixes the samples of a batch, and batch_size=None gives single "
+                "samples: pass a batch_size"
+            )
+        share = share_of(resolved.length, order.shares[1])
+        samples = share if order.own else size_of(self.sampler)
+        last = None if self.drop_last or not self.batch_size or samples is None else samples
+        check_mixing(rule, resolved, self.batch_size, last)
+        return rule
+
     # Figures
 
     def draws(self, epoch: int) -> NDArray[np.void]:
@@ -394,6 +431,21 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         )
         core = core_loader(resolved, 1, self._core_options(self._settle_seed(), pinned=False))
         return (core.draws(epoch) if entries is None else core.draws(epoch, entries))[:count]
+
+    def mixing(self, epoch: int) -> list[BatchMix]:
+        """What `batch_transform` draws for this rank's batches in `epoch`, in the order of the
+        epoch; empty without one. Reads no file. ValueError as from draws()."""
+        epoch, resolved, order = operator.index(epoch), self._resolved(), self._order
+        rule = self._mixing_rule(resolved)
+        if rule is None:
+            return []
+        count = delivered_entries(order, resolved, epoch, self.batch_size, self.drop_last)[1]
+        size, (rank, ranks) = getattr(self.batch_sampler, "batch_size", 1), order.shares
+        mixer, plan = Mixer(rule, self._settle_seed(), epoch), resolved.recipe.plan
+        return [
+            mixer.draw(first * ranks + rank, min(size, count - first), plan.height, plan.width)
+            for first in range(0, count, size)
+        ]
 
     def stats(self) -> Stats:
         """Figures of the iterator that began last; print them. Any thread."""

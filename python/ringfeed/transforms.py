@@ -1,6 +1,7 @@
 """Torchvision transforms, v1 and v2, as the plan that the core carries out.
 
-What is accepted gives torchvision's values bit for bit; all else is refused by name.
+What is accepted gives torchvision's values bit for bit; all else is refused by name. And what may
+be done to a finished batch, for `DataLoader(batch_transform=...)`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 import torch
 
 from . import _ringfeed
+from ._mixing import CutMix, LabelSmoothing, MixUp
+from ._mixing_rules import BatchMix, Mix
 from ._transform_compiler import Compiler
 from ._transform_steps import steps
 from .errors import UnsupportedTransform
 
-__all__ = ["UnsupportedTransform"]
+__all__ = ["BatchMix", "CutMix", "LabelSmoothing", "Mix", "MixUp", "UnsupportedTransform"]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@
 
 #include "augment/fixed_math.h"
 #include "augment/geometry.h"
+#include "augment/mixing.h"
 
 namespace {
 
@@ -63,7 +64,7 @@ TransformPlan center_plan(int resize, int height, int width) {
 }
 
 /// FNV-1a over 10,000 geometries of changing sizes, and over the bits of as many ratios: rounding
-/// to pixels hides most differences in a last bit.
+/// to pixels hides most differences in a last bit. Over those of mixing's draws too.
 std::uint64_t hash_of_draws() {
   const TransformPlan plan = TransformPlan::imagenet_train();
   std::uint64_t hash = 0xcbf29ce484222325u;
@@ -72,7 +73,10 @@ std::uint64_t hash_of_draws() {
     const int width = 1 + static_cast<int>(position * 104'729 % 3001);
     ringfeed::data::RandomStream draws(make_key(3, 4), position, ringfeed::data::Purpose::crop);
     const double log_ratio = log_fixed(3.0 / 4.0 + draws.uniform());
-    for (const double value : {log_ratio, exp_fixed(log_ratio)}) {
+    ringfeed::data::RandomStream mixing(make_key(3, 4), position, ringfeed::data::Purpose::mixing);
+    const double normal = ringfeed::augment::draw_normal(mixing);
+    const double beta = ringfeed::augment::draw_beta(mixing, 0.2);
+    for (const double value : {log_ratio, exp_fixed(log_ratio), normal, beta}) {
       hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3u;
     }
     const Geometry g = draw_geometry(plan, height, width, make_key(3, 4), position);

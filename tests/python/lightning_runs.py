@@ -125,6 +125,7 @@ def on_two_ranks(root: Path, other: Path, results: Path) -> None:
     for name in ("step=2", "epoch=0"):
         torch.manual_seed(get_rank() + 2)
         found[name] = fit(root, ckpt_path=saved / f"{name}.ckpt", **two).train_batches
+    found["mixed"] = fit(root, data={"mixup_alpha": 1.0}, **two).train_batches
     model = recorder(pl)
     trainer = pl.Trainer(**{**QUIET, **two}, enable_checkpointing=False)
     trainer.validate(model, data_module(root), verbose=False)

@@ -13,6 +13,7 @@ from PIL import Image
 
 import ringfeed
 from ringfeed import DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, ImageList
+from ringfeed.transforms import CutMix, LabelSmoothing, MixUp
 
 pytest.importorskip("torchvision")
 
@@ -48,7 +49,11 @@ def has_example(kind: type) -> bool:
 
 
 @pytest.mark.parametrize(
-    "kind", [DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, ImageList]
+    "kind",
+    [
+        *(DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, ImageList),
+        *(CutMix, LabelSmoothing, MixUp),
+    ],
 )
 def test_what_a_user_constructs_has_an_example(kind):
     assert has_example(kind)

@@ -267,7 +267,7 @@ def test_a_checkpoint_is_plain_and_gives_the_module_back(root: Path, tmp_path: P
     assert again.hparams == {**module.hparams, "num_workers": 1}
 
 
-@pytest.mark.parametrize("config", ["local.yaml", "fsx.yaml"])
+@pytest.mark.parametrize("config", ["local.yaml", "fsx.yaml", "local.yaml mixing.yaml"])
 def test_the_example_runs_from_its_configs(
     config: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,15 +289,18 @@ def test_the_example_runs_from_its_configs(
     small = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.devices=1"]
     plain = ["--trainer.accelerator=cpu", "--trainer.strategy=auto", "--trainer.precision=32"]
     data = [f"--data.data_root={root}", "--data.batch_size=8", "--data.num_workers=2"]
+    configs = [f"--config={EXAMPLE / 'configs' / name}" for name in config.split()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cli = train.LightningCLI(
+        cli = train.CLI(
             train.Classifier,
             train.ImageNetDataModule,
             trainer_defaults={"callbacks": [train.Throughput()]},
-            args=["fit", f"--config={EXAMPLE / 'configs' / config}", *small, *plain, *data],
+            args=["fit", *configs, *small, *plain, *data],
         )
     assert cli.trainer.global_step == 3
+    targets = next(iter(cli.datamodule.train_dataloader()))[1]
+    assert targets.shape == ((8, 1000) if "mixing" in config else (8,))
     assert seen["images/s"] > 0 and seen["data_ms"] >= 0
     assert np.isfinite(float(cli.trainer.callback_metrics["val_loss"]))
 

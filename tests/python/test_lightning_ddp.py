@@ -17,6 +17,9 @@ from tiny_imagenet import TRAIN, VAL
 pytest.importorskip("lightning.pytorch")
 
 from lightning_runs import fit
+from ringfeed import DataLoader, ImageFolder
+from ringfeed.lightning import _train_recipe
+from ringfeed.transforms import MixUp
 
 BATCHES = 4  # of each rank: 21 images, 6 at a time
 
@@ -63,6 +66,17 @@ def test_resumed_ranks_get_the_batches_that_were_left(ranks: list) -> None:
     for found in ranks:
         assert found["step=2"] == found["fit"][2:]
         assert found["epoch=0"] == found["fit"][BATCHES:]
+
+
+def test_each_rank_mixes_its_batches_in_its_own_way(root: Path, ranks: list) -> None:
+    dataset = ImageFolder(root / "train", _train_recipe())
+    for rank, found in enumerate(ranks):
+        sampler = DistributedSampler(dataset, num_replicas=2, rank=rank, seed=0)
+        loader = DataLoader(dataset, 6, sampler=sampler, batch_transform=MixUp(2))
+        for epoch in (0, 1):
+            sampler.set_epoch(epoch)
+            expected = [tiny_imagenet.digest(batch) for batch in loader]
+            assert [batch[2] for batch in found["mixed"] if batch[0] == epoch] == expected
 
 
 def test_validation_is_shared_and_prediction_sees_every_image_once(ranks: list) -> None:

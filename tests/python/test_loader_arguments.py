@@ -52,6 +52,7 @@ def test_names_order_and_defaults_are_torch_s():
     assert [p.name for p in ours[len(theirs) :]] == [
         *("seed", "rank", "world_size", "memory_limit", "reader"),
         *("limits", "read_ahead_bytes", "depth", "dtype", "channels_last", "pillow"),
+        "batch_transform",
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
 

@@ -107,7 +107,7 @@ def test_the_example_trains_on_two_ranks_and_goes_on_with_one(
 ) -> None:
     checkpoint = tmp_path / "last.pt"
     arguments = [folder.parent, "--arch=shufflenet_v2_x0_5", "--batch-size=8", "--num-workers=1"]
-    arguments += [f"--checkpoint={checkpoint}"]
+    arguments += [f"--checkpoint={checkpoint}", "--mixup-alpha=0.2", "--cutmix-alpha=1.0"]
     assert "done after 2 steps, in epoch 0" in torchrun(2, EXAMPLE, *arguments, "--max-steps=2")
     state = torch.load(checkpoint, weights_only=True)["loader"]
     assert (state["epoch"], state["positions"]) == (0, 2 * 2 * 8)

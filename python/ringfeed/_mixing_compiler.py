@@ -1,0 +1,188 @@
+"""A `batch_transform` as the rule by which batches are mixed; refused by name if it is none."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import torch
+
+from ._mixing import CutMix, LabelSmoothing, MixUp
+from ._mixing_rules import (
+    Choice,
+    Rule,
+    TimmRule,
+    TorchvisionRule,
+    check_alpha,
+    check_choice,
+    check_classes,
+    check_share,
+)
+from ._resolved import Resolved
+from .errors import UnsupportedTransform
+
+_TAKEN = (
+    "batch_transform takes MixUp, CutMix and LabelSmoothing of ringfeed.transforms, MixUp and "
+    "CutMix of torchvision.transforms.v2, RandomChoice of these, and timm.data.Mixup. Leave it "
+    "out, and change the batch in the training step"
+)
+
+# What decides what they do to a batch; a subclass may override anything else.
+_BEHAVIOUR = (
+    "__call__",
+    "forward",
+    "transform",
+    "_transform",
+    "make_params",
+    "_get_params",
+    "_mixup_label",
+    "_params_per_batch",
+    "_params_per_elem",
+    "_mix_batch",
+    "_mix_pair",
+    "_mix_elem",
+)
+
+
+def compile_mixing(transform: Any) -> Rule | None:
+    """What `transform` says at this moment; None for None. UnsupportedTransform for what is not
+    known, ValueError and TypeError for values that make no sense."""
+    if transform is None:
+        return None
+    _refuse_fast_collate(transform)
+    if _is(transform, "timm.data.mixup", "Mixup"):
+        return _timm_rule(transform)
+    weighed = _choices(transform)
+    return TorchvisionRule(tuple(c for _, c in weighed), tuple(w for w, _ in weighed))
+
+
+def check_mixing(
+    rule: Rule, resolved: Resolved, batch_size: int | None, samples: int | None
+) -> None:
+    """Raises ValueError where `rule` cannot mix such batches. `samples`: how many make up batches,
+    the last, smaller one too; None: not known, or there is none smaller."""
+    plan, parts = resolved.recipe.plan, resolved.parts
+    if resolved.recipe.dtype == torch.uint8 and rule.needs_floats:
+        raise ValueError(
+            "batch_transform multiplies pixels, and the transform yields uint8: end it with "
+            "ToTensor, or with ToDtype(torch.float32, scale=True)"
+        )
+    rule.check_size(plan.height, plan.width)
+    if rule.needs_even and batch_size is not None:
+        last = 0 if samples is None else samples % batch_size
+        if batch_size % 2 or last % 2:
+            found = f"batch_size={batch_size}" if batch_size % 2 else f"a last batch of {last}"
+            raise ValueError(
+                f"timm's Mixup needs even batches, and this loader has {found}: pass an even "
+                "batch_size and drop_last=True, or mix with ringfeed.transforms.MixUp and CutMix"
+            )
+    if rule.num_classes is not None and parts.target_transform is None and resolved.length:
+        labels = parts.index.labels()
+        most = int((labels if parts.indices is None else labels[parts.indices]).max())
+        if most >= rule.num_classes:
+            raise ValueError(
+                f"num_classes={rule.num_classes} of batch_transform is too small: the dataset has "
+                f"the label {most}"
+            )
+
+
+def _choices(transform: Any) -> list[tuple[float, Choice]]:
+    """With their probabilities."""
+    if type(transform) in (MixUp, CutMix, LabelSmoothing):
+        return [(1.0, transform.choice())]
+    for module in ("torchvision.transforms.v2", "torchvision.transforms"):
+        if _is(transform, module, "RandomChoice"):
+            return _all_choices(transform)
+    for kind in ("MixUp", "CutMix"):
+        if _is(transform, "torchvision.transforms.v2", kind):
+            return [(1.0, _torchvision_choice(transform, kind))]
+    if _is(transform, "timm.data.mixup", "Mixup"):
+        _refuse(transform, "it can be no choice of others; its switch_prob chooses")
+    _refuse(transform, _TAKEN)
+
+
+def _refuse_fast_collate(transform: Any) -> None:
+    base = getattr(sys.modules.get("timm.data.mixup"), "FastCollateMixup", None)
+    if isinstance(base, type) and isinstance(transform, base):
+        _refuse(transform, "it mixes uint8 images as it collates them. Use timm.data.Mixup")
+
+
+def _all_choices(transform: Any) -> list[tuple[float, Choice]]:
+    children, given = list(transform.transforms), transform.p
+    weights = [1.0] * len(children) if given is None else [float(p) for p in given]
+    total = sum(weights)
+    if len(weights) != len(children) or not total > 0 or min(weights) < 0:
+        _refuse(transform, f"p must be a probability for each of its transforms, not {given}")
+    return [
+        (weight / total * inner, choice)
+        for weight, child in zip(weights, children)
+        for inner, choice in _choices(child)
+    ]
+
+
+def _torchvision_choice(transform: Any, kind: str) -> Choice:
+    from torchvision.transforms import v2
+
+    default = vars(v2.MixUp(num_classes=1))["_labels_getter"]
+    if vars(transform)["_labels_getter"] is not default:
+        _refuse(transform, 'its labels_getter is called by nobody: leave it "default"')
+    name = "mixup" if kind == "MixUp" else "cutmix"
+    choice = Choice(name, float(transform.alpha), transform.num_classes)  # type: ignore[arg-type]
+    check_choice(choice, kind)
+    return choice
+
+
+def _timm_rule(transform: Any) -> TimmRule:
+    name = "timm's Mixup"
+    if transform.multi_label:
+        _refuse(transform, "multi_label=True is not done here. Mix in the training step")
+    if transform.mode not in ("batch", "pair", "elem"):
+        raise ValueError(
+            f'mode of {name} must be "batch", "pair" or "elem" here, not {transform.mode!r}'
+        )
+    minmax = transform.cutmix_minmax
+    rule = TimmRule(
+        mixup_alpha=float(transform.mixup_alpha),
+        cutmix_alpha=float(transform.cutmix_alpha),
+        cutmix_minmax=None if minmax is None else (float(minmax[0]), float(minmax[1])),
+        mix_prob=float(transform.mix_prob),
+        switch_prob=float(transform.switch_prob),
+        mode=transform.mode,
+        correct_lam=bool(transform.correct_lam),
+        label_smoothing=float(transform.label_smoothing),
+        num_classes=transform.num_classes,
+        mixup_enabled=bool(transform.mixup_enabled),
+    )
+    for option in ("mixup_alpha", "cutmix_alpha"):
+        if getattr(rule, option) != 0:
+            check_alpha(f"{option} of {name}", getattr(rule, option))
+    if rule.mixup_alpha == rule.cutmix_alpha == 0:
+        raise ValueError(
+            f"{name} needs mixup_alpha, cutmix_alpha or cutmix_minmax; for smoothing alone use "
+            "ringfeed.transforms.LabelSmoothing"
+        )
+    for option in ("mix_prob", "switch_prob", "label_smoothing"):
+        check_share(f"{option} of {name}", getattr(rule, option))
+    check_classes(f"num_classes of {name}", rule.num_classes)
+    return rule
+
+
+def _is(transform: Any, module: str, name: str) -> bool:
+    """Whether it is of that class, or of a subclass that behaves alike; UnsupportedTransform for
+    one that does not. Imports nothing: whoever has the object has imported its module."""
+    base = getattr(sys.modules.get(module), name, None)
+    if not isinstance(base, type) or not isinstance(transform, base):
+        return False
+    for method in _BEHAVIOUR:
+        own = getattr(type(transform), method, None) is not getattr(base, method, None)
+        if own or method in vars(transform):
+            _refuse(transform, f"it has its own {method}, which is not called here. {_TAKEN}")
+    for hooks in ("_forward_hooks", "_forward_pre_hooks"):
+        if getattr(transform, hooks, None):
+            _refuse(transform, "it has forward hooks, which are not called here: remove them")
+    return True
+
+
+def _refuse(transform: Any, why: str) -> NoReturn:
+    shown = " ".join(repr(transform).split())
+    raise UnsupportedTransform(f"batch_transform={shown}: {why}")
