@@ -11,15 +11,13 @@ from typing import Any, Literal
 import torch
 
 from ._imagenet_folders import check_classes, check_ranks, split_folder
+from ._imagenet_recipes import check_recipe_options, train_recipe, val_recipe
 from ._limits import DecodeLimits
 from ._mixing_options import batch_transform_of, check_mixing_options
 from .datasets import ImageFolder
 from .loader import DataLoader
 
 __all__ = ["ImageNetDataModule"]
-
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 
 
 def _base_classes() -> tuple[type, ...]:
@@ -42,32 +40,6 @@ def _base_classes() -> tuple[type, ...]:
             "ringfeed.lightning needs Lightning: pip install lightning (or pytorch-lightning)"
         )
     return tuple(m.LightningDataModule for m in found if m.__version__ == found[0].__version__)
-
-
-def _train_recipe() -> Callable[[Any], Any]:
-    from torchvision import transforms
-
-    return transforms.Compose(
-        [
-            transforms.RandomResizedCrop(224, scale=(0.08, 1.0)),
-            transforms.RandomHorizontalFlip(0.5),
-            transforms.ToTensor(),
-            transforms.Normalize(_MEAN, _STD),
-        ]
-    )
-
-
-def _val_recipe() -> Callable[[Any], Any]:
-    from torchvision import transforms
-
-    return transforms.Compose(
-        [
-            transforms.Resize(256),
-            transforms.CenterCrop(224),
-            transforms.ToTensor(),
-            transforms.Normalize(_MEAN, _STD),
-        ]
-    )
 
 
 class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
@@ -116,6 +88,15 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             what the transform yields.
         channels_last: Images with channels_last strides.
         pillow: The Pillow version whose pixels to give, such as "12"; None: the installed one's.
+        auto_augment: torchvision's AutoAugment with this policy, for training.
+        rand_augment: The magnitude of torchvision's RandAugment (2 operations), 0 to 30; it has 9.
+        trivial_augment: torchvision's TrivialAugmentWide.
+        random_erasing: Probability of torchvision's RandomErasing, which makes a box 0.
+        interpolation: "bilinear", "bicubic" or another of torchvision's: of the resize in training
+            and validation, and of the three policies' rotations.
+        train_size, val_size: Sides of the images.
+        val_resize_size: The shorter side before validation's crop. torchvision's newer recipe has
+            176, 224 and 232.
         mixup_alpha, cutmix_alpha: Above 0 training batches are mixed as by MixUp or CutMix of
             ringfeed.transforms; with both, by one of them. Their targets are float32
             [N, num_classes], which cross_entropy takes.
@@ -152,6 +133,14 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         dtype: Literal["float32", "float16", "bfloat16", "uint8"] | None = None,
         channels_last: bool = False,
         pillow: str | None = None,
+        auto_augment: Literal["imagenet", "cifar10", "svhn"] | None = None,
+        rand_augment: int | None = None,
+        trivial_augment: bool = False,
+        random_erasing: float = 0.0,
+        interpolation: str = "bilinear",
+        train_size: int = 224,
+        val_size: int = 224,
+        val_resize_size: int = 256,
         mixup_alpha: float = 0.0,
         cutmix_alpha: float = 0.0,
         mix_prob: float = 1.0,
@@ -167,6 +156,18 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         # Plain values for the same reason; a wrong one is refused now.
         if limits is not None:
             limits = asdict(limits if isinstance(limits, DecodeLimits) else DecodeLimits(**limits))
+        check_recipe_options(
+            train_transform=train_transform,
+            val_transform=val_transform,
+            auto_augment=auto_augment,
+            rand_augment=rand_augment,
+            trivial_augment=trivial_augment,
+            random_erasing=random_erasing,
+            interpolation=interpolation,
+            train_size=train_size,
+            val_size=val_size,
+            val_resize_size=val_resize_size,
+        )
         check_mixing_options(
             mixup_alpha=mixup_alpha,
             cutmix_alpha=cutmix_alpha,
@@ -248,7 +249,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             folder = split_folder(os.path.expanduser(self.hparams.data_root), split)
             transform = getattr(self, f"{split}_transform")
             if transform is None:
-                transform = _train_recipe() if split == "train" else _val_recipe()
+                recipe = train_recipe if split == "train" else val_recipe
+                transform = recipe(self.hparams)
             dataset = ImageFolder(folder, transform)
             setattr(self, f"{split}_dataset", dataset)
         return dataset

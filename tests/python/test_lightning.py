@@ -109,6 +109,82 @@ def test_custom_transforms_and_options_reach_the_loaders(root: Path) -> None:
     assert len(train) == 4 and len(val) == 1
 
 
+RECIPES = {
+    "AutoAugment": (
+        {"auto_augment": "svhn"},
+        [
+            transforms.AutoAugment(
+                transforms.AutoAugmentPolicy.SVHN, transforms.InterpolationMode.BILINEAR
+            )
+        ],
+        [],
+    ),
+    "RandAugment, bicubic": (
+        {"rand_augment": 7, "interpolation": "bicubic"},
+        [transforms.RandAugment(magnitude=7, interpolation=transforms.InterpolationMode.BICUBIC)],
+        [],
+    ),
+    "TrivialAugmentWide": (
+        {"trivial_augment": True, "random_erasing": 0.4, "train_size": 33},
+        [transforms.TrivialAugmentWide(interpolation=transforms.InterpolationMode.BILINEAR)],
+        [transforms.RandomErasing(0.4)],
+    ),
+}
+
+
+@pytest.mark.parametrize("options, policy, erasing", RECIPES.values(), ids=RECIPES)
+def test_options_of_the_recipe_are_torchvisions_classes_in_training_alone(
+    root: Path, options: dict, policy: list, erasing: list
+) -> None:
+    data = data_module(root, batch_size=8, seed=3, **options)
+    data.setup("fit")
+    mode = transforms.InterpolationMode(options.get("interpolation", "bilinear"))
+    size = options.get("train_size", 224)
+    same = transforms.Compose(
+        [
+            transforms.RandomResizedCrop(size, interpolation=mode),
+            transforms.RandomHorizontalFlip(),
+            *policy,
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+            *erasing,
+        ]
+    )
+    dataset = ringfeed.ImageFolder(root / "train", same)
+    with ringfeed.DataLoader(dataset, 8, shuffle=True, num_workers=1, seed=3) as loader:
+        for (got, _), (wanted, _) in zip(data.train_dataloader(), loader, strict=True):
+            assert torch.equal(got, wanted)
+    plain = data_module(root, batch_size=8, seed=3, interpolation=mode.value)
+    plain.setup("fit")
+    for (got, _), (wanted, _) in zip(data.val_dataloader(), plain.val_dataloader(), strict=True):
+        assert torch.equal(got, wanted)
+
+
+def test_sizes_of_validation_reach_its_loader(root: Path) -> None:
+    data = data_module(root, batch_size=4, val_size=48, val_resize_size=64)
+    data.setup("validate")
+    assert next(iter(data.val_dataloader()))[0].shape == (4, 3, 48, 48)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"auto_augment": "cifar100"}, "auto_augment must be one of"),
+        ({"rand_augment": 31}, r"rand_augment must be a magnitude in \[0, 30\]"),
+        ({"rand_augment": 9, "trivial_augment": True}, "exclude one another"),
+        ({"random_erasing": 2}, "random_erasing must be a probability"),
+        ({"interpolation": "cubic"}, "interpolation must be one of torchvision's"),
+        ({"train_transform": transforms.ToTensor(), "train_size": 99}, "the place of train_size"),
+        ({"val_transform": transforms.ToTensor(), "val_size": 99}, "the place of val_size"),
+    ],
+)
+def test_recipes_that_make_no_sense_are_refused_by_the_constructor(
+    root: Path, options: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        data_module(root, **options)
+
+
 @pytest.mark.parametrize("limits", [DecodeLimits(max_pixels=99), {"max_pixels": 99}])
 def test_limits_and_the_read_ahead_reach_the_loaders_and_are_saved_as_plain_values(
     root: Path, limits: object
@@ -267,7 +343,9 @@ def test_a_checkpoint_is_plain_and_gives_the_module_back(root: Path, tmp_path: P
     assert again.hparams == {**module.hparams, "num_workers": 1}
 
 
-@pytest.mark.parametrize("config", ["local.yaml", "fsx.yaml", "local.yaml mixing.yaml"])
+@pytest.mark.parametrize(
+    "config", ["local.yaml", "fsx.yaml", "local.yaml mixing.yaml", "local.yaml new_recipe.yaml"]
+)
 def test_the_example_runs_from_its_configs(
     config: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,7 +378,7 @@ def test_the_example_runs_from_its_configs(
         )
     assert cli.trainer.global_step == 3
     targets = next(iter(cli.datamodule.train_dataloader()))[1]
-    assert targets.shape == ((8, 1000) if "mixing" in config else (8,))
+    assert targets.shape == ((8, 1000) if " " in config else (8,))
     assert seen["images/s"] > 0 and seen["data_ms"] >= 0
     assert np.isfinite(float(cli.trainer.callback_metrics["val_loss"]))
 
