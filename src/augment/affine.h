@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "augment/canvas.h"
@@ -8,7 +9,9 @@
 namespace ringfeed::augment {
 
 /// Pillow's Image.transform(size, AFFINE, values, interpolation, fillcolor=fill) of `from` into
-/// `to`, a canvas of the same size. `scratch` holds affine_scratch(height, width) bytes.
+/// `to`, another canvas of the same size.
+/// `scratch` holds affine_scratch(height, width) bytes, at any address. Numbers that Pillow casts
+/// to an int that does not hold them, NaN among them, give what they give on x86.
 void affine(const Operation& operation, const Canvas& from, Canvas& to, std::uint8_t* scratch);
 
 /// The bytes of scratch memory that affine() needs.

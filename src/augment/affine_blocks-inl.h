@@ -1,5 +1,4 @@
-// What the affine operations share, and the copy of one vector of pixels: included once per
-// instruction set.
+// What the affine operations share: included once per instruction set.
 
 #if defined(RINGFEED_AUGMENT_AFFINE_BLOCKS_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef RINGFEED_AUGMENT_AFFINE_BLOCKS_INL_H
@@ -58,19 +57,6 @@ HWY_INLINE VU32 pixel_index(const AffineRow& row, VU32 x, VU32 y) {
 HWY_INLINE VU32 place(const std::uint32_t* columns, std::uint32_t row) {
   const DU32 d;
   return hn::Add(hn::LoadU(d, columns), hn::Set(d, row));
-}
-
-HWY_INLINE std::uint32_t copy_block(const AffineRow& row, const std::uint32_t* column_x,
-                                    const std::uint32_t* column_y, std::uint8_t* out,
-                                    std::size_t stride) {
-  const DU32 d;
-  const auto x = place(column_x, row.row_x);
-  const auto y = place(column_y, row.row_y);
-  const auto inside = hn::And(hn::Lt(hn::ShiftRightSame(x, row.shift), hn::Set(d, row.limit_x)),
-                              hn::Lt(hn::ShiftRightSame(y, row.shift), hn::Set(d, row.limit_y)));
-  const auto index = hn::IfThenElse(inside, pixel_index(row, x, y), hn::Set(d, row.outside));
-  store_planes(hn::GatherIndex(d, row.pixels, hn::BitCast(DI32(), index)), out, stride);
-  return 0;
 }
 
 HWY_INLINE VF fraction(const AffineRow& row, VU32 place) {

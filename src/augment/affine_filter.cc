@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <limits>
 
 #include "augment/affine_job.h"
 #include "augment/affine_pixel.h"
@@ -168,10 +167,13 @@ void affine_filter(AffineJob job, Interpolation interpolation) {
   }
   AffineRow& row = job.row;
   row.pixels = job.scratch.pixels;
+  row.outside = static_cast<std::uint32_t>(job.scratch.outside - row.pixels);
   // A float holds 24 bits of fraction exactly.
   const int size = std::max(job.width, job.height) + 2 * affine_border;
   row.shift = std::min(24, std::countl_zero(static_cast<std::uint32_t>(size)));
-  row.limit_x = row.limit_y = std::numeric_limits<std::uint32_t>::max();
+  // With its borders.
+  row.limit_x = static_cast<std::uint32_t>(job.width + 2 * affine_border);
+  row.limit_y = static_cast<std::uint32_t>(job.height + 2 * affine_border);
   row.margin = margin(linear, row.shift);
   FixedPlaces places(job);
   for (int y = 0; y < job.height; ++y) {

@@ -95,8 +95,45 @@ HWY_INLINE int for_blocks(const AffineRow row, int begin, int end, std::uint8_t*
   return count;
 }
 
-void copy(const AffineRow& row, int begin, int end, std::uint8_t* out) {
-  for_blocks<&copy_block>(row, begin, end, out, nullptr);
+/// Where copy() finds the pixels of a vector.
+HWY_INLINE void copy_index(const AffineRow& row, const std::uint32_t* column_x,
+                           const std::uint32_t* column_y, std::uint32_t* index) {
+  const DU32 d;
+  const auto x = place(column_x, row.row_x);
+  const auto y = place(column_y, row.row_y);
+  const auto inside = hn::And(hn::Lt(hn::ShiftRightSame(x, row.shift), hn::Set(d, row.limit_x)),
+                              hn::Lt(hn::ShiftRightSame(y, row.shift), hn::Set(d, row.limit_y)));
+  hn::Store(hn::IfThenElse(inside, pixel_index(row, x, y), hn::Set(d, row.outside)), d, index);
+}
+
+void copy(const AffineRow& shared, int begin, int end, std::uint8_t* out) {
+  const AffineRow row = shared;
+  const hn::CappedTag<std::uint8_t, 64> d8;
+  // As many as let a vector of pixels be loaded long after they are stored one by one: a load right
+  // behind stores that are narrower waits for them.
+  constexpr int chunk = 256;
+  alignas(64) std::uint32_t pixels[chunk];
+  alignas(64) std::uint8_t planes[3][chunk];
+  for (int first = begin; first < end; first += chunk) {
+    const int size = std::min(chunk, end - first);
+    for (int x = 0; x < size; x += lanes) {
+      // Behind the row are any numbers, which have a place inside or not.
+      alignas(64) std::uint32_t index[lanes];
+      copy_index(row, row.column_x + first + x, row.column_y + first + x, index);
+      for (int i = 0; i < lanes; ++i) pixels[x + i] = row.pixels[index[i]];
+    }
+    for (std::size_t x = 0; x < static_cast<std::size_t>(size); x += hn::MaxLanes(d8)) {
+      hn::Vec<decltype(d8)> red, green, blue, none;
+      hn::LoadInterleaved4(d8, reinterpret_cast<const std::uint8_t*>(pixels + x), red, green, blue,
+                           none);
+      hn::Store(red, d8, planes[0] + x);
+      hn::Store(green, d8, planes[1] + x);
+      hn::Store(blue, d8, planes[2] + x);
+    }
+    for (std::size_t c = 0; c < 3; ++c) {
+      std::copy_n(planes[c], size, out + c * row.stride + first);
+    }
+  }
 }
 
 int bilinear(const AffineRow& row, int begin, int end, std::uint8_t* out, std::int32_t* doubtful) {

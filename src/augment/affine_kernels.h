@@ -13,7 +13,7 @@ inline constexpr std::size_t interleave_slack = 64;
 struct AffineRow {
   const std::uint32_t* pixels;  ///< of the image, as RGBX with X = 0, `pitch` a row
   std::uint32_t pitch;
-  const std::uint32_t* column_x;
+  const std::uint32_t* column_x;  ///< followed by 64 readable bytes, as column_y is
   const std::uint32_t* column_y;
   std::uint32_t row_x, row_y;
   int shift;

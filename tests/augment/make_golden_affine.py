@@ -73,9 +73,8 @@ def hashes():
     for kind, height, width, name, matrix in cases():
         image = Image.fromarray(synthetic_image(kind, height, width))
         affine = Image.Transform.AFFINE
-        image = image.transform(
-            (width, height), affine, matrix, FILTERS[name], fillcolor=(9, 99, 200)
-        )
+        fill = (9, 99, 200)
+        image = image.transform(image.size, affine, matrix, FILTERS[name], fillcolor=fill)
         out.append(xxhash.xxh64_intdigest(image.tobytes()))
     return out
 
