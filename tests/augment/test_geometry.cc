@@ -10,17 +10,28 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "augment/draw_operations.h"
+#include "augment/erasing.h"
 #include "augment/fixed_math.h"
 #include "augment/geometry.h"
 #include "augment/mixing.h"
+#include "ringfeed/policies.h"
 
 namespace {
 
+using ringfeed::Augmentation;
+using ringfeed::Box;
+using ringfeed::Operation;
+using ringfeed::RandomAffine;
 using ringfeed::RandomResizedCrop;
+using ringfeed::RandomRotation;
 using ringfeed::ResizeCenterCrop;
 using ringfeed::TransformPlan;
+using ringfeed::augment::draw_erasing;
 using ringfeed::augment::draw_geometry;
+using ringfeed::augment::draw_operations;
 using ringfeed::augment::exp_fixed;
 using ringfeed::augment::Geometry;
 using ringfeed::augment::log_fixed;
@@ -64,9 +75,17 @@ TransformPlan center_plan(int resize, int height, int width) {
 }
 
 /// FNV-1a over 10,000 geometries of changing sizes, and over the bits of as many ratios: rounding
-/// to pixels hides most differences in a last bit. Over those of mixing's draws too.
+/// to pixels hides most differences in a last bit. Over those of operations, erasing and
+/// mixing too.
 std::uint64_t hash_of_draws() {
   const TransformPlan plan = TransformPlan::imagenet_train();
+  const std::vector<Augmentation> augmentation{
+      {.step =
+           RandomAffine{
+               .degrees = {-90, 90}, .scale = {0.5, 2}, .shear_x = {-9, 9}, .shear_y = {-9, 9}}},
+      {.step = RandomRotation{.low = -180, .high = 180}},
+      ringfeed::trivial_augment_wide({})};
+  std::vector<Operation> operations;
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (std::uint64_t position = 0; position < 10'000; ++position) {
     const int height = 1 + static_cast<int>(position * 7919 % 4001);
@@ -78,6 +97,16 @@ std::uint64_t hash_of_draws() {
     const double beta = ringfeed::augment::draw_beta(mixing, 0.2);
     for (const double value : {log_ratio, exp_fixed(log_ratio), normal, beta}) {
       hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3u;
+    }
+    draw_operations(augmentation, height, width, make_key(3, 4), position, operations);
+    for (const Operation& operation : operations) {
+      for (const double value : operation.values) {
+        hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3u;
+      }
+    }
+    const Box box = draw_erasing({}, height, width, make_key(3, 4), position);
+    for (const int value : {box.top, box.left, box.height, box.width}) {
+      hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001b3u;
     }
     const Geometry g = draw_geometry(plan, height, width, make_key(3, 4), position);
     for (const int value : {g.top, g.left, g.height, g.width, static_cast<int>(g.hflip)}) {
