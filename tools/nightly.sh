@@ -28,7 +28,7 @@ for reader in ring pool; do
   check "memory_large_$reader" \
     .venv/bin/python bench/compare/memory.py photos/large --batch-size 8 -- --reader "$reader"
 done
-check augmentations env RINGFEED_TEST_EPOCHS=110 \
+check augmentations env RINGFEED_TEST_EPOCHS=25 \
   .venv/bin/python -m pytest -q -rP tests/python/test_augmentation.py -k policies_are
 check tidy tools/tidy.sh --all
 check sanitize_module tools/sanitize_module.sh

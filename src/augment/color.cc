@@ -12,6 +12,10 @@
 #include "base/planar.h"
 
 namespace ringfeed::augment {
+
+const std::array<std::uint16_t, 3> gray_weights_high{19595 >> 8, 38470 >> 8, 7471 >> 8};
+const std::array<std::uint16_t, 3> gray_weights_low{19595 & 255, 38470 & 255, 7471 & 255};
+
 namespace {
 
 using Table = std::array<std::uint8_t, 256>;

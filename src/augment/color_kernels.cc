@@ -90,14 +90,12 @@ std::uint64_t gray_sum(const std::uint8_t* rows, std::size_t stride, int height,
 /// apart, of which each sum has 16.
 template <class D16>
 HWY_INLINE hn::Vec<D16> gray_words(D16 d, hn::Vec<D16> r, hn::Vec<D16> g, hn::Vec<D16> b) {
-  const auto sum = [&](int red, int green, int blue) HWY_ATTR {
-    const auto weighted = [&](hn::Vec<D16> v, int weight) HWY_ATTR {
-      return hn::Mul(v, hn::Set(d, static_cast<std::uint16_t>(weight)));
-    };
-    return hn::Add(hn::Add(weighted(r, red), weighted(g, green)), weighted(b, blue));
+  const auto sum = [&](const std::array<std::uint16_t, 3>& weights) HWY_ATTR {
+    return hn::Add(hn::Add(hn::Mul(r, hn::Set(d, weights[0])), hn::Mul(g, hn::Set(d, weights[1]))),
+                   hn::Mul(b, hn::Set(d, weights[2])));
   };
-  const auto high = sum(19595 >> 8, 38470 >> 8, 7471 >> 8);
-  const auto low = sum(19595 & 255, 38470 & 255, 7471 & 255);
+  const auto high = sum(gray_weights_high);
+  const auto low = sum(gray_weights_low);
   return hn::ShiftRight<8>(
       hn::Add(hn::Add(high, hn::Set(d, std::uint16_t{128})), hn::ShiftRight<8>(low)));
 }
