@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
+
+from . import _ringfeed
+from ._mixing_rules import check_share
+from ._numbers import whole
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -29,14 +32,36 @@ def check_recipe_options(
 
     if auto_augment is not None and auto_augment not in _POLICIES:
         raise ValueError(f"auto_augment must be one of {_POLICIES} or None, not {auto_augment!r}")
-    if rand_augment is not None and not 0 <= operator.index(rand_augment) < 31:
-        raise ValueError(f"rand_augment must be a magnitude in [0, 30] or None, not {rand_augment}")
+    if rand_augment is not None:
+        if isinstance(rand_augment, bool) or not 0 <= whole("rand_augment", rand_augment) < 31:
+            raise ValueError(
+                f"rand_augment must be a magnitude in [0, 30] or None, not {rand_augment}"
+            )
     if (auto_augment is not None) + (rand_augment is not None) + bool(trivial_augment) > 1:
         raise ValueError("auto_augment, rand_augment and trivial_augment exclude one another")
-    if not 0 <= random_erasing <= 1:
-        raise ValueError(f"random_erasing must be a probability, not {random_erasing}")
-    if interpolation not in [mode.value for mode in InterpolationMode]:
-        raise ValueError(f"interpolation must be one of torchvision's, not {interpolation!r}")
+    check_share("random_erasing", random_erasing)
+    modes = [mode.value for mode in InterpolationMode if mode.value != "nearest-exact"]
+    if interpolation not in modes:
+        raise ValueError(f"interpolation must be one of {modes}, not {interpolation!r}")
+    policy = auto_augment is not None or rand_augment is not None or trivial_augment
+    if policy and interpolation not in ("nearest", "bilinear", "bicubic"):
+        raise ValueError(
+            f"interpolation={interpolation!r} cannot rotate: with a policy it must be nearest, "
+            "bilinear or bicubic"
+        )
+    longest = _ringfeed.largest["side"]
+    for name, size in (
+        ("train_size", train_size),
+        ("val_size", val_size),
+        ("val_resize_size", val_resize_size),
+    ):
+        if not 1 <= whole(name, size) <= longest:
+            raise ValueError(f"{name} must be in [1, {longest}], not {size}")
+    if val_transform is None and val_size > val_resize_size:
+        raise ValueError(
+            f"val_size={val_size} is above val_resize_size={val_resize_size}, which would pad the "
+            "images with black: pass a larger val_resize_size"
+        )
     for name, changed, transform, replaced in (
         ("auto_augment", auto_augment is not None, train_transform, "train_transform"),
         ("rand_augment", rand_augment is not None, train_transform, "train_transform"),
@@ -48,6 +73,8 @@ def check_recipe_options(
     ):
         if changed and transform is not None:
             raise ValueError(f"{replaced} takes the place of {name}: say it in the transform")
+    if interpolation != "bilinear" and None not in (train_transform, val_transform):
+        raise ValueError("the transforms take the place of interpolation: say it in them")
 
 
 def train_recipe(hparams: Any) -> Callable[[Any], Any]:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from ._mixing_rules import Choice, check_choice
+from ._mixing_rules import Choice, Kind, check_choice
 
 __all__ = ["CutMix", "LabelSmoothing", "MixUp"]
+
+
+def _choice(kind: Kind, alpha: Any, num_classes: int, label_smoothing: Any) -> Choice:
+    """As floats, so that 1 and 1.0 are one recipe; what is no number is left for the check."""
+    numbers = [float(n) if isinstance(n, int) else n for n in (alpha, label_smoothing)]
+    return Choice(kind, numbers[0], num_classes, numbers[1])
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class MixUp:
 
     def choice(self) -> Choice:
         """For the compiler."""
-        return Choice("mixup", self.alpha, self.num_classes, self.label_smoothing)
+        return _choice("mixup", self.alpha, self.num_classes, self.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class CutMix:
 
     def choice(self) -> Choice:
         """For the compiler."""
-        return Choice("cutmix", self.alpha, self.num_classes, self.label_smoothing)
+        return _choice("cutmix", self.alpha, self.num_classes, self.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -95,4 +102,4 @@ class LabelSmoothing:
 
     def choice(self) -> Choice:
         """For the compiler."""
-        return Choice("none", 0.0, self.num_classes, self.label_smoothing)
+        return _choice("none", 0.0, self.num_classes, self.label_smoothing)

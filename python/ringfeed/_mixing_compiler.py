@@ -76,13 +76,18 @@ def check_mixing(
                 f"timm's Mixup needs even batches, and this loader has {found}: pass an even "
                 "batch_size and drop_last=True, or mix with ringfeed.transforms.MixUp and CutMix"
             )
+    if rule.num_classes is None and parts.target_transform is None:
+        raise ValueError(
+            "batch_transform needs num_classes, because labels are class numbers: pass "
+            f"num_classes={len(parts.index.classes)}"
+        )
     if rule.num_classes is not None and parts.target_transform is None and resolved.length:
         labels = parts.index.labels()
         most = int((labels if parts.indices is None else labels[parts.indices]).max())
         if most >= rule.num_classes:
             raise ValueError(
                 f"num_classes={rule.num_classes} of batch_transform is too small: the dataset has "
-                f"the label {most}"
+                f"the label {most}, so pass at least {most + 1}"
             )
 
 
@@ -126,6 +131,12 @@ def _torchvision_choice(transform: Any, kind: str) -> Choice:
     default = vars(v2.MixUp(num_classes=1))["_labels_getter"]
     if vars(transform)["_labels_getter"] is not default:
         _refuse(transform, 'its labels_getter is called by nobody: leave it "default"')
+    beta = transform._dist
+    alpha = torch.tensor(float(transform.alpha))
+    if type(beta) is not torch.distributions.Beta or not (
+        beta.concentration0 == beta.concentration1 == alpha
+    ):
+        _refuse(transform, "its distribution is not that of its alpha: make it anew with alpha=")
     name = "mixup" if kind == "MixUp" else "cutmix"
     choice = Choice(name, float(transform.alpha), transform.num_classes)  # type: ignore[arg-type]
     check_choice(choice, kind)

@@ -24,6 +24,8 @@ def check_mixing_options(
     check_share("mix_prob", mix_prob)
     check_share("switch_prob", switch_prob)
     check_share("label_smoothing", label_smoothing)
+    if mix_prob != 1 and mixup_alpha == cutmix_alpha == 0:
+        raise ValueError(f"mix_prob={mix_prob} needs mixup_alpha or cutmix_alpha above 0")
     if num_classes is not None:
         check_classes("num_classes", num_classes)
 

@@ -117,7 +117,7 @@ def delivered_entries(
             size, drop_last = batches.batch_size, batches.drop_last
         entries = resolved.entries(np.fromiter(sampler, np.int64))
         samples = len(entries)
-    delivered = count_batches(samples, size, drop_last) * size
+    delivered = min(count_batches(samples, size, drop_last) * size, samples)
     return (np.empty(0, np.uint32) if delivered == 0 else entries), delivered
 
 

@@ -93,7 +93,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         trivial_augment: torchvision's TrivialAugmentWide.
         random_erasing: Probability of torchvision's RandomErasing, which makes a box 0.
         interpolation: "bilinear", "bicubic" or another of torchvision's: of the resize in training
-            and validation, and of the three policies' rotations.
+            and validation, and of what the three policies rotate, shear and move.
         train_size, val_size: Sides of the images.
         val_resize_size: The shorter side before validation's crop. torchvision's newer recipe has
             176, 224 and 232.
@@ -188,8 +188,11 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         """What Lightning logs: it refuses a name that the LightningModule's hyperparameters have
         too, with another value, and these two are often there (in the loss, in the network)."""
         logged = super().hparams_initial
+        module = None if self.trainer is None else self.trainer.lightning_module
+        others = {} if module is None else module.hparams_initial
         for name in ("label_smoothing", "num_classes"):
-            logged.pop(name, None)
+            if name in others and others[name] != logged.get(name):
+                logged.pop(name, None)
         return logged
 
     def setup(self, stage: str | None = None) -> None:

@@ -9,8 +9,8 @@
 
 namespace ringfeed::sample {
 
-/// One sample: the geometry is drawn as soon as the size is known; rows go through the resize to the
-/// packer, or to the augmenter, which needs all of them.
+/// One sample: the geometry is drawn as soon as the size is known; rows go through the resize to
+/// the packer, or to the augmenter, which needs all of them.
 class SampleMaker::Sink final : public decode::RowSink {
  public:
   Sink(SampleMaker& maker, data::Key key, std::uint64_t position, std::byte* out)
@@ -69,8 +69,8 @@ tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte>
   // Of a failed image too: the next attempt at it may write to `out` from another thread.
   packer_.finish();
   if (done && plan_.erasing) {
-    const Box box = augment::draw_erasing(*plan_.erasing, plan_.out_height(), plan_.out_width(),
-                                          key, position);
+    const Box box =
+        augment::draw_erasing(*plan_.erasing, plan_.out_height(), plan_.out_width(), key, position);
     if (box.height > 0) pack::erase(plan_, box, out);
   }
   return done;

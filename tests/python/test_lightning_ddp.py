@@ -16,9 +16,8 @@ from tiny_imagenet import TRAIN, VAL
 
 pytest.importorskip("lightning.pytorch")
 
-from lightning_runs import fit
-from ringfeed import DataLoader, ImageFolder
-from ringfeed.lightning import _train_recipe
+from lightning_runs import data_module, fit
+from ringfeed import DataLoader
 from ringfeed.transforms import MixUp
 
 BATCHES = 4  # of each rank: 21 images, 6 at a time
@@ -69,7 +68,9 @@ def test_resumed_ranks_get_the_batches_that_were_left(ranks: list) -> None:
 
 
 def test_each_rank_mixes_its_batches_in_its_own_way(root: Path, ranks: list) -> None:
-    dataset = ImageFolder(root / "train", _train_recipe())
+    data = data_module(root)
+    data.setup("fit")
+    dataset = data.train_dataset
     for rank, found in enumerate(ranks):
         sampler = DistributedSampler(dataset, num_replicas=2, rank=rank, seed=0)
         loader = DataLoader(dataset, 6, sampler=sampler, batch_transform=MixUp(2))

@@ -36,7 +36,7 @@ def images(folder):
 
 
 @pytest.fixture
-def seed(record_property):
+def seed():
     """Another one each time, and printed where a test fails."""
     seed = random.SystemRandom().getrandbits(32)
     print("seed", seed)
@@ -405,7 +405,8 @@ def test_a_subclass_that_behaves_alike_is_taken(images):
         (lambda: CutMix(3, alpha=float("nan")), r"alpha of CutMix\(\) must be in"),
         (lambda: CutMix(3, label_smoothing=2), r"label_smoothing of CutMix\(\) must be in"),
         (lambda: LabelSmoothing(3, -1), r"label_smoothing of LabelSmoothing\(\) must be in"),
-        (lambda: MixUp(CLASSES - 1), "num_classes=22 of batch_transform is too small.* label 22"),
+        (lambda: MixUp(CLASSES - 1), "num_classes=22 of batch_transform.* label 22.* least 23"),
+        (lambda: v2.MixUp(), "batch_transform needs num_classes.* pass num_classes=23"),
     ],
 )
 def test_values_that_make_no_sense_are_named(images, make_transform, message):
@@ -451,3 +452,25 @@ def test_labels_that_cannot_be_mixed_raise_at_their_batch(folder, target, messag
 def test_labels_without_num_classes_raise(images):
     with pytest.raises(ValueError, match="needs num_classes"):
         next(iter(DataLoader(images, 4, batch_transform=v2.CutMix())))
+
+
+def test_a_distribution_that_is_not_alphas_is_refused(images):
+    mixup = v2.MixUp(num_classes=CLASSES)
+    mixup.alpha = 0.2  # torchvision goes on with Beta(1, 1)
+    with pytest.raises(UnsupportedTransform, match="not that of its alpha"):
+        DataLoader(images, 4, batch_transform=mixup)
+
+
+def test_whole_and_float_numbers_are_one_recipe(images):
+    texts = {
+        DataLoader(images, 4, seed=1, batch_transform=MixUp(CLASSES, alpha=a)).state_dict()[
+            "recipe"
+        ]
+        for a in (1, 1.0)
+    }
+    assert len(texts) == 1
+
+
+def test_numbers_that_are_none_are_named():
+    with pytest.raises(TypeError, match=r"alpha of MixUp\(\) must be a number, not '0.2'"):
+        MixUp(3, alpha="0.2")

@@ -216,3 +216,15 @@ def test_odd_batches_are_refused_before_they_come(images):
 
 def make_subset(images, count):
     return torch.utils.data.Subset(images, range(count))
+
+
+@pytest.mark.parametrize("mode", ["pair", "elem"])
+def test_mixing_lists_the_smaller_last_batch_as_it_is(images, mode):
+    transform = timm.Mixup(0.8, 1.0, mode=mode, num_classes=CLASSES)
+    few = torch.utils.data.Subset(images, range(10))
+    loader = DataLoader(few, 4, shuffle=True, seed=2, batch_transform=transform)
+    *_, (mixed, _) = loader
+    *_, (plain, _) = DataLoader(few, 4, shuffle=True, seed=2)
+    draw = loader.mixing(0)[-1]
+    assert len(mixed) == 2
+    assert torch.equal(mixed, mix_images(plain, draw, torch.empty_like))
