@@ -32,11 +32,10 @@ def check_recipe_options(
 
     if auto_augment is not None and auto_augment not in _POLICIES:
         raise ValueError(f"auto_augment must be one of {_POLICIES} or None, not {auto_augment!r}")
-    if rand_augment is not None:
-        if isinstance(rand_augment, bool) or not 0 <= whole("rand_augment", rand_augment) < 31:
-            raise ValueError(
-                f"rand_augment must be a magnitude in [0, 30] or None, not {rand_augment}"
-            )
+    if rand_augment is not None and (
+        isinstance(rand_augment, bool) or not 0 <= whole("rand_augment", rand_augment) < 31
+    ):
+        raise ValueError(f"rand_augment must be a magnitude in [0, 30] or None, not {rand_augment}")
     if (auto_augment is not None) + (rand_augment is not None) + bool(trivial_augment) > 1:
         raise ValueError("auto_augment, rand_augment and trivial_augment exclude one another")
     check_share("random_erasing", random_erasing)

@@ -76,14 +76,14 @@ def check_mixing(
                 f"timm's Mixup needs even batches, and this loader has {found}: pass an even "
                 "batch_size and drop_last=True, or mix with ringfeed.transforms.MixUp and CutMix"
             )
-    if rule.num_classes is None and parts.target_transform is None:
-        raise ValueError(
-            "batch_transform needs num_classes, because labels are class numbers: pass "
-            f"num_classes={len(parts.index.classes)}"
-        )
-    if rule.num_classes is not None and parts.target_transform is None and resolved.length:
+    if parts.target_transform is None and resolved.length:
         labels = parts.index.labels()
         most = int((labels if parts.indices is None else labels[parts.indices]).max())
+        if rule.num_classes is None:
+            raise ValueError(
+                "batch_transform needs num_classes, because labels are class numbers: pass "
+                f"num_classes={most + 1}, or more where others have more classes"
+            )
         if most >= rule.num_classes:
             raise ValueError(
                 f"num_classes={rule.num_classes} of batch_transform is too small: the dataset has "
