@@ -93,18 +93,20 @@ void TransformFlags::add(CLI::App& command) {
 }
 
 void TransformFlags::add_augment(CLI::App& command) {
-  command
-      .add_option(
-          "--augment", augment,
-          "torchvision's AutoAugment (its policy imagenet, cifar10 or svhn), RandAugment or "
-          "TrivialAugmentWide, after the flip")
-      ->type_name("NAME")
-      ->check(CLI::IsMember({"imagenet", "cifar10", "svhn", "randaugment", "trivialaugment"}));
+  CLI::Option* policy =
+      command
+          .add_option(
+              "--augment", augment,
+              "torchvision's AutoAugment (its policy imagenet, cifar10 or svhn), RandAugment or "
+              "TrivialAugmentWide, after the flip")
+          ->type_name("NAME")
+          ->check(CLI::IsMember({"imagenet", "cifar10", "svhn", "randaugment", "trivialaugment"}));
   command
       .add_option("--augment-interpolation", augment_interpolation,
                   "How --augment rotates and shears")
       ->type_name("NAME")
       ->check(CLI::IsMember({"nearest", "bilinear", "bicubic"}))
+      ->needs(policy)
       ->capture_default_str();
 }
 

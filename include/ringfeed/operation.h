@@ -21,7 +21,7 @@ enum class OperationKind : std::uint8_t {
   equalize,      ///< nothing
   posterize,     ///< the bits kept, 0 to 8
   solarize,      ///< the threshold: values not below it are inverted
-  brightness,    ///< the factor, at least 0; 1 changes nothing
+  brightness,    ///< the factor, 0 to 1e6, as of the next three; 1 changes nothing
   contrast,      ///< the factor
   saturation,    ///< the factor
   sharpness,     ///< the factor

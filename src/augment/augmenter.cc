@@ -1,5 +1,6 @@
 #include "augment/augmenter.h"
 
+#include <span>
 #include <variant>
 
 #include "augment/affine.h"

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "augment/canvas.h"
@@ -27,9 +26,6 @@ class Augmenter {
 
   /// Draws for the sample at `position` and changes image() accordingly.
   void augment(data::Key key, std::uint64_t position);
-
-  /// What was done to the last sample.
-  std::span<const Operation> operations() const { return operations_; }
 
   /// The most bytes that one for `plan` holds, with a copy of the plan's tree.
   static std::size_t memory_bound(const TransformPlan& plan) noexcept;

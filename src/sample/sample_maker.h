@@ -30,9 +30,6 @@ class SampleMaker final : public Maker {
 
   /// What was drawn for the last sample that was made.
   const augment::Geometry& geometry() const noexcept { return geometry_; }
-  std::span<const Operation> operations() const noexcept {
-    return augmenter_ ? augmenter_->operations() : std::span<const Operation>();
-  }
 
   /// The most bytes one SampleMaker takes, itself and libjpeg's and libpng's memory included.
   static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept;

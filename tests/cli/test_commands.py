@@ -28,6 +28,7 @@ from PIL import Image
         ["bench", "decode", "ROOT", "--seconds", "0"],
         ["preview", "ROOT"],
         ["load", "ROOT", "--augment", "augmix"],
+        ["load", "ROOT", "--augment-interpolation", "bilinear"],
         ["load", "ROOT", "--augment", "svhn", "--augment-interpolation", "lanczos"],
     ],
     ids=" ".join,
