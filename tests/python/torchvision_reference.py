@@ -6,8 +6,7 @@ import PIL
 import torch
 from PIL import Image
 from torchvision import transforms as v1
-from torchvision.transforms import InterpolationMode, v2
-from torchvision.transforms import functional as f
+from torchvision.transforms import v2
 
 PILLOW13 = int(PIL.__version__.split(".")[0]) >= 13
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -34,13 +33,6 @@ def finish(image, tail, dtype=None):
         image = step(image)
     image = image.as_subclass(torch.Tensor)
     return image if dtype is None else image.to(dtype)
-
-
-def replay(path, row, size, tail, dtype=None, interpolation=InterpolationMode.BILINEAR):
-    """RandomResizedCrop(size) and RandomHorizontalFlip as a row of loader.draws says; `tail`."""
-    box = (int(row[name]) for name in ("top", "left", "height", "width"))
-    image = f.resized_crop(load(path), *box, list(size), interpolation, antialias=True)
-    return finish(f.hflip(image) if row["hflip"] else image, tail, dtype)
 
 
 def vertical_first(row, size):
