@@ -34,7 +34,7 @@ class Augmentations:
         except UnsupportedTransform:
             raise
         except (TypeError, ValueError) as error:
-            step.refuse(str(error))
+            step.refuse(str(error).removeprefix("TransformPlan: augmentation, "))
         self.nodes.append(node)
         self._names.append(str(step.kind))
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _ringfeed
-from ._mixing_rules import check_share
-from ._numbers import whole
+from ._numbers import check_share, whole
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ._mixing_rules import Choice, Kind, check_choice
 
 __all__ = ["CutMix", "LabelSmoothing", "MixUp"]
-
-
-def _choice(kind: Kind, alpha: Any, num_classes: int, label_smoothing: Any) -> Choice:
-    """As floats, so that 1 and 1.0 are one recipe; what is no number is left for the check."""
-    numbers = [float(n) if isinstance(n, int) else n for n in (alpha, label_smoothing)]
-    return Choice(kind, numbers[0], num_classes, numbers[1])
 
 
 @dataclass(frozen=True)
@@ -45,11 +38,7 @@ class MixUp:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        check_choice(self.choice(), f"{type(self).__name__}()")
-
-    def choice(self) -> Choice:
-        """For the compiler."""
-        return _choice("mixup", self.alpha, self.num_classes, self.label_smoothing)
+        check_choice(choice_of(self), f"{type(self).__name__}()")
 
 
 @dataclass(frozen=True)
@@ -73,11 +62,7 @@ class CutMix:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        check_choice(self.choice(), f"{type(self).__name__}()")
-
-    def choice(self) -> Choice:
-        """For the compiler."""
-        return _choice("cutmix", self.alpha, self.num_classes, self.label_smoothing)
+        check_choice(choice_of(self), f"{type(self).__name__}()")
 
 
 @dataclass(frozen=True)
@@ -98,8 +83,17 @@ class LabelSmoothing:
     label_smoothing: float = 0.1
 
     def __post_init__(self) -> None:
-        check_choice(self.choice(), f"{type(self).__name__}()")
+        check_choice(choice_of(self), f"{type(self).__name__}()")
 
-    def choice(self) -> Choice:
-        """For the compiler."""
-        return _choice("none", 0.0, self.num_classes, self.label_smoothing)
+
+def choice_of(transform: MixUp | CutMix | LabelSmoothing) -> Choice:
+    """For the compiler: as floats, so that 1 and 1.0 are one recipe; what is no number is left for
+    the check."""
+    alpha = 0.0 if isinstance(transform, LabelSmoothing) else transform.alpha
+    alpha, smoothing = (
+        float(n) if type(n) is int else n for n in (alpha, transform.label_smoothing)
+    )
+    return Choice(_KINDS[type(transform)], alpha, transform.num_classes, smoothing)
+
+
+_KINDS: dict[type, Kind] = {MixUp: "mixup", CutMix: "cutmix", LabelSmoothing: "none"}

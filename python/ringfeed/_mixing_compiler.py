@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from ._mixing import CutMix, LabelSmoothing, MixUp
+from ._mixing import CutMix, LabelSmoothing, MixUp, choice_of
 from ._mixing_rules import (
     Choice,
     Rule,
@@ -16,9 +16,10 @@ from ._mixing_rules import (
     check_alpha,
     check_choice,
     check_classes,
-    check_share,
 )
+from ._numbers import check_share
 from ._resolved import Resolved
+from ._transform_steps import own_behaviour
 from .errors import UnsupportedTransform
 
 _TAKEN = (
@@ -94,7 +95,7 @@ def check_mixing(
 def _choices(transform: Any) -> list[tuple[float, Choice]]:
     """With their probabilities."""
     if type(transform) in (MixUp, CutMix, LabelSmoothing):
-        return [(1.0, transform.choice())]
+        return [(1.0, choice_of(transform))]
     for module in ("torchvision.transforms.v2", "torchvision.transforms"):
         if _is(transform, module, "RandomChoice"):
             return _all_choices(transform)
@@ -184,13 +185,8 @@ def _is(transform: Any, module: str, name: str) -> bool:
     base = getattr(sys.modules.get(module), name, None)
     if not isinstance(base, type) or not isinstance(transform, base):
         return False
-    for method in _BEHAVIOUR:
-        own = getattr(type(transform), method, None) is not getattr(base, method, None)
-        if own or method in vars(transform):
-            _refuse(transform, f"it has its own {method}, which is not called here. {_TAKEN}")
-    for hooks in ("_forward_hooks", "_forward_pre_hooks"):
-        if getattr(transform, hooks, None):
-            _refuse(transform, "it has forward hooks, which are not called here: remove them")
+    if own := own_behaviour(transform, base, _BEHAVIOUR):
+        _refuse(transform, f"it has {own}, which nothing calls here. {_TAKEN}")
     return True
 
 

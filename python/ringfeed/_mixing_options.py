@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ._mixing import CutMix, LabelSmoothing, MixUp
-from ._mixing_rules import check_alpha, check_classes, check_share
+from ._mixing_rules import check_alpha, check_classes
+from ._numbers import check_share
 
 
 def check_mixing_options(

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from . import _ringfeed
-from ._numbers import whole
+from ._numbers import check_number, check_share, whole
 
 Kind = Literal["none", "mixup", "cutmix"]
 Box = tuple[int, int, int, int]
@@ -100,21 +100,10 @@ def check_classes(option: str, num_classes: Any) -> None:
         raise ValueError(f"{option} must be at least 1, not {num_classes}")
 
 
-def _check_number(option: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{option} must be a number, not {value!r}")
-
-
 def check_alpha(option: str, alpha: float) -> None:
-    _check_number(option, alpha)
+    check_number(option, alpha)
     if not 1e-6 <= alpha <= 1e6:
         raise ValueError(f"{option} must be in [1e-6, 1e6], not {alpha}")
-
-
-def check_share(option: str, share: float) -> None:
-    _check_number(option, share)
-    if not 0 <= share <= 1:
-        raise ValueError(f"{option} must be in [0, 1], not {share}")
 
 
 @dataclass(frozen=True)

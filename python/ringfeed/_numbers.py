@@ -12,3 +12,16 @@ def whole(name: str, value: Any) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+
+
+def check_number(option: str, value: Any) -> None:
+    """TypeError, naming it, for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{option} must be a number, not {value!r}")
+
+
+def check_share(option: str, share: float) -> None:
+    """ValueError or TypeError, naming it, for what is not in [0, 1]."""
+    check_number(option, share)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{option} must be in [0, 1], not {share}")

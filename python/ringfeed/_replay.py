@@ -8,7 +8,7 @@ import numpy as np
 
 from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._transform_compiler import Compiler
-from ._transform_steps import Step, steps
+from ._transform_steps import Step, interpolation_of, steps
 
 __all__ = ["replay"]
 
@@ -54,8 +54,6 @@ def replay(row: np.void, image: Any, transform: Any) -> Any:
 def _resized_crop(row: np.void, image: Any, step: Step) -> Any:
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as f
-
-    from ._transform_steps import interpolation_of
 
     box = (int(row[name]) for name in ("top", "left", "height", "width"))
     mode = InterpolationMode(interpolation_of(step))

@@ -134,8 +134,9 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
         base = next((c for c in type(node).__mro__ if c in classes), None)
         name, v2 = classes[base] if base is not None else (None, False)
         where = f"step {place}" if place else "the transform"
-        if base is not None:
-            _check_behaviour(Step(node, where, name, v2), base)
+        if base is not None and (own := own_behaviour(node, base, _BEHAVIOUR)):
+            step = Step(node, where, name, v2)
+            step.refuse(f"it has {own}, which ringfeed cannot carry out. {ELSEWHERE}")
         within: Iterable[Any] = ()
         if name in _CONTAINERS:
             within = node if name == "Sequential" else node.transforms
@@ -171,12 +172,12 @@ def _known_classes(kinds: Iterable[str]) -> dict[type, tuple[str, bool]]:
     return classes
 
 
-def _check_behaviour(step: Step, base: type) -> None:
-    kind = type(step.transform)
-    for name in _BEHAVIOUR:
-        own = getattr(kind, name, None) is not getattr(base, name, None)
-        if own or name in vars(step.transform):
-            step.refuse(f"it has its own {name}, which ringfeed cannot carry out. {ELSEWHERE}")
-    for hooks in ("_forward_hooks", "_forward_pre_hooks"):
-        if getattr(step.transform, hooks, None):
-            step.refuse("it has forward hooks, which ringfeed cannot run; remove them")
+def own_behaviour(transform: Any, base: type, methods: Iterable[str]) -> str | None:
+    """What of an object of a subclass of `base` would be lost if it were taken for a `base`: the
+    first of `methods` that it has of its own, or hooks; None: nothing."""
+    for name in methods:
+        own = getattr(type(transform), name, None) is not getattr(base, name, None)
+        if own or name in vars(transform):
+            return f"its own {name}"
+    hooks = ("_forward_hooks", "_forward_pre_hooks")
+    return "forward hooks" if any(getattr(transform, name, None) for name in hooks) else None

@@ -474,3 +474,7 @@ def test_whole_and_float_numbers_are_one_recipe(images):
 def test_numbers_that_are_none_are_named():
     with pytest.raises(TypeError, match=r"alpha of MixUp\(\) must be a number, not '0.2'"):
         MixUp(3, alpha="0.2")
+    with pytest.raises(
+        TypeError, match=r"label_smoothing of CutMix\(\) must be a number, not True"
+    ):
+        CutMix(3, label_smoothing=True)
