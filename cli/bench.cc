@@ -17,15 +17,6 @@ namespace {
 /// Encoded files kept for the decode stage.
 constexpr std::size_t preload_bytes = std::size_t{256} << 20;
 
-struct BenchFlags {
-  DatasetFlags dataset;
-  TransformFlags transform;
-  ReaderFlags reader;
-  LimitFlags limits;
-  LoaderFlags loader;  ///< of which there are --workers and --seed
-  StageGoal goal{.seconds = 10, .images = 0};
-};
-
 using Entries = std::vector<std::uint32_t>;
 
 /// One bench command at work: the dataset, and the rows and JSON of the stages run so far.
@@ -162,6 +153,8 @@ std::string compare(double read, double decode, double load) {
          fixed(100 * per_second(load, limit), 0) + " % of it.";
 }
 
+}  // namespace
+
 int bench(const std::string& stage, const BenchFlags& flags, bool json, Interrupt& interrupt) {
   Bench bench(flags, interrupt);
   std::string conclusion;
@@ -176,45 +169,6 @@ int bench(const std::string& stage, const BenchFlags& flags, bool json, Interrup
     if (!interrupt.requested()) conclusion = compare(read, decode, load);
   }
   return bench.report(conclusion, json);
-}
-
-void add_stage(CLI::App& parent, const std::string& stage, const char* description,
-               const std::shared_ptr<BenchFlags>& flags, Chosen& chosen) {
-  CLI::App* command = parent.add_subcommand(stage, description);
-  flags->dataset.add(*command);
-  add_seconds(*command, "--seconds", flags->goal.seconds, "Longest time a stage; 0: no limit");
-  command->add_option("--images", flags->goal.images, "Most images a stage; 0: no limit")
-      ->type_name("N")
-      ->capture_default_str();
-  add_workers(*command, flags->loader.workers);
-  add_seed(*command, flags->loader.seed);
-  flags->reader.add(*command);
-  if (stage != "read") {
-    flags->transform.add(*command);
-    flags->limits.add(*command);
-  }
-  add_json(*command, chosen.json);
-  command->callback([stage, flags, &chosen] {
-    if (stage == "decode" && flags->goal.seconds == 0 && flags->goal.images == 0) {
-      throw CLI::ValidationError("--seconds", "decode repeats itself: limit --seconds or --images");
-    }
-    chosen.run = [stage, flags, &chosen](Interrupt& interrupt) {
-      return bench(stage, *flags, chosen.json, interrupt);
-    };
-  });
-}
-
-}  // namespace
-
-void add_bench(CLI::App& app, Chosen& chosen) {
-  CLI::App* command = app.add_subcommand("bench", "Time the stages apart: which one is short?");
-  command->require_subcommand(1);
-  auto flags = std::make_shared<BenchFlags>();
-  add_stage(*command, "read", "The storage alone, nothing decoded", flags, chosen);
-  add_stage(*command, "decode", "The decoders alone, on files held in memory (256 MiB at most)",
-            flags, chosen);
-  add_stage(*command, "load", "Both stages, then the whole loader, on a third of the files each",
-            flags, chosen);
 }
 
 }  // namespace ringfeed::cli

@@ -27,6 +27,30 @@ const char* to_string(Severity severity) {
   return "unknown";
 }
 
+}  // namespace
+
+std::string first_line(const std::string& path) {
+  std::string line;
+  std::ifstream file(path);
+  std::getline(file, line);
+  return line;
+}
+
+Findings check_build() {
+  std::string targets;
+  for (std::int64_t left = hwy::SupportedTargets(); left != 0; left &= left - 1) {
+    targets += (targets.empty() ? "" : " ") + std::string(hwy::TargetName(left & -left));
+  }
+  Findings findings{{"CPU targets", Severity::ok, targets, ""}};
+  if ((hwy::SupportedTargets() & (HWY_AVX2 | (HWY_AVX2 - 1))) == 0) {
+    findings[0].severity = Severity::note;
+    findings[0].advice = "no AVX2 here: resizing runs at a fraction of the usual speed";
+  }
+  findings.push_back({"libjpeg-turbo", Severity::ok, RINGFEED_STRING(LIBJPEG_TURBO_VERSION), ""});
+  findings.push_back({"libpng", Severity::ok, PNG_LIBPNG_VER_STRING, ""});
+  return findings;
+}
+
 int doctor(const std::string& path, bool json) {
   Findings findings = check_kernel();
   const auto append = [&findings](Findings more) {
@@ -60,43 +84,6 @@ int doctor(const std::string& path, bool json) {
     }
   }
   return exit_ok;
-}
-
-}  // namespace
-
-std::string first_line(const std::string& path) {
-  std::string line;
-  std::ifstream file(path);
-  std::getline(file, line);
-  return line;
-}
-
-Findings check_build() {
-  std::string targets;
-  for (std::int64_t left = hwy::SupportedTargets(); left != 0; left &= left - 1) {
-    targets += (targets.empty() ? "" : " ") + std::string(hwy::TargetName(left & -left));
-  }
-  Findings findings{{"CPU targets", Severity::ok, targets, ""}};
-  if ((hwy::SupportedTargets() & (HWY_AVX2 | (HWY_AVX2 - 1))) == 0) {
-    findings[0].severity = Severity::note;
-    findings[0].advice = "no AVX2 here: resizing runs at a fraction of the usual speed";
-  }
-  findings.push_back({"libjpeg-turbo", Severity::ok, RINGFEED_STRING(LIBJPEG_TURBO_VERSION), ""});
-  findings.push_back({"libpng", Severity::ok, PNG_LIBPNG_VER_STRING, ""});
-  return findings;
-}
-
-void add_doctor(CLI::App& app, Chosen& chosen) {
-  auto path = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand(
-      "doctor", "What this machine and this file system can do, and what to do about it");
-  command->add_option("path", *path, "A dataset, or one of its files")
-      ->type_name("PATH")
-      ->required();
-  add_json(*command, chosen.json);
-  command->callback([path, &chosen] {
-    chosen.run = [path, &chosen](Interrupt&) { return doctor(*path, chosen.json); };
-  });
 }
 
 }  // namespace ringfeed::cli

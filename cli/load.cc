@@ -9,18 +9,6 @@
 namespace ringfeed::cli {
 namespace {
 
-struct LoadFlags {
-  DatasetFlags dataset;
-  TransformFlags transform;
-  ReaderFlags reader;
-  LimitFlags limits;
-  LoaderFlags loader;
-  std::uint64_t epochs = 1;
-  std::uint64_t max_batches = 0;
-  bool no_checksum = false;
-  bool keep_going = false;
-};
-
 Json report_json(const LoadRun& run, bool checksum, std::size_t memory_bound) {
   const Stats& stats = run.stats;
   Json errors = Json::array();
@@ -76,6 +64,8 @@ std::string report_text(const LoadRun& run, bool checksum, std::size_t memory_bo
   return text + "\nverdict  " + stats.verdict_line(flag_name) + "\n";
 }
 
+}  // namespace
+
 int load(const LoadFlags& flags, bool json, Interrupt& interrupt) {
   const ImageFolder dataset = flags.dataset.open();
   Loader loader(dataset, flags.transform.plan(), flags.loader.options(flags.reader, flags.limits));
@@ -96,38 +86,6 @@ int load(const LoadFlags& flags, bool json, Interrupt& interrupt) {
   }
   if (run.interrupted) return exit_interrupted;
   return run.errors.empty() ? exit_ok : exit_data;
-}
-
-}  // namespace
-
-void add_load(CLI::App& app, Chosen& chosen) {
-  auto flags = std::make_shared<LoadFlags>();
-  CLI::App* command = app.add_subcommand(
-      "load", "Load epochs as training would; print speed, limits and a checksum");
-  flags->dataset.add(*command);
-  command->add_option("--epochs", flags->epochs, "Epochs to load, from epoch 0")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--max-batches", flags->max_batches, "Stop after N batches; 0: never")
-      ->type_name("N")
-      ->check(not_negative)
-      ->capture_default_str();
-  flags->loader.add(*command);
-  flags->transform.add(*command);
-  flags->limits.add(*command);
-  flags->reader.add(*command);
-  command->add_flag("--no-checksum", flags->no_checksum,
-                    "Leave the tensors unread; the checksum costs CPU time");
-  command->add_flag("--keep-going", flags->keep_going,
-                    "Go on without batches that have a failed sample, and name the first of each; "
-                    "with --batch-size 1 that is every bad file");
-  add_json(*command, chosen.json);
-  command->callback([flags, &chosen] {
-    chosen.run = [flags, &chosen](Interrupt& interrupt) {
-      return load(*flags, chosen.json, interrupt);
-    };
-  });
 }
 
 }  // namespace ringfeed::cli

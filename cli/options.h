@@ -1,11 +1,14 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "ringfeed/dataset.h"
 #include "ringfeed/loader.h"
 #include "ringfeed/transform.h"
+
+namespace CLI {
+class App;
+}
 
 namespace ringfeed::cli {
 

@@ -123,6 +123,10 @@ Json to_json(const Error& error) {
           {"message", error.message(flag_name)}};
 }
 
+Json setup_error(std::string_view message) {
+  return {{"stage", to_string(Stage::setup)}, {"code", 0}, {"path", ""}, {"message", message}};
+}
+
 void print_json(const Json& document) {
   print_text(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }

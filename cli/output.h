@@ -62,6 +62,8 @@ void complain(std::string_view text);
 std::string_view flag_name(Option option) noexcept;
 /// {"stage", "code", "path", "message"} of a failure.
 Json to_json(const Error& error);
+/// The same of an error that no file or stage is at the root of.
+Json setup_error(std::string_view message);
 
 /// The one document of a `--json` run. File names that are not UTF-8 come out with U+FFFD.
 void print_json(const Json& document);

@@ -16,19 +16,6 @@ namespace {
 
 constexpr int border = 2;  // pixels around every tile
 
-struct PreviewFlags {
-  DatasetFlags dataset;
-  LimitFlags limits;
-  ReaderFlags reader;
-  std::string output;
-  TransformFlags transform;
-  std::uint64_t seed = 0;
-  std::uint64_t epoch = 0;
-  int count = 32;
-  int columns = 0;
-  int workers = 0;
-};
-
 /// An RGB picture of `batch` (uint8, channels last), white between the tiles.
 struct Sheet {
   int width, height;
@@ -89,6 +76,8 @@ Batch first_batch(const ImageFolder& dataset, const PreviewFlags& flags, Interru
   return batch ? std::move(*batch) : Batch{};
 }
 
+}  // namespace
+
 int preview(const PreviewFlags& flags, bool json, Interrupt& interrupt) {
   const ImageFolder dataset = flags.dataset.open();
   if (dataset.size() == 0) {
@@ -124,44 +113,6 @@ int preview(const PreviewFlags& flags, bool json, Interrupt& interrupt) {
   print_text(flags.output + ": " + std::to_string(count) + " samples, " +
              std::to_string(sheet.width) + " x " + std::to_string(sheet.height) + " pixels\n");
   return exit_ok;
-}
-
-}  // namespace
-
-void add_preview(CLI::App& app, Chosen& chosen) {
-  auto flags = std::make_shared<PreviewFlags>();
-  CLI::App* command =
-      app.add_subcommand("preview", "Write what a training batch looks like as one picture");
-  flags->dataset.add(*command);
-  command->add_option("-o,--output", flags->output, "The PNG to write")
-      ->type_name("FILE")
-      ->required();
-  command->add_option("--transform", flags->transform.transform, "train or val, as in `load`")
-      ->type_name("NAME")
-      ->check(CLI::IsMember({"train", "val"}))
-      ->capture_default_str();
-  flags->transform.add_augment(*command);
-  add_seed(*command, flags->seed);
-  command->add_option("--epoch", flags->epoch, "Whose first batch is shown")
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--count", flags->count, "Samples on the sheet")
-      ->type_name("N")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  command->add_option("--columns", flags->columns, "Samples a row; 0: as square as can be")
-      ->type_name("N")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
-  add_workers(*command, flags->workers);
-  flags->limits.add(*command);
-  flags->reader.add(*command);
-  add_json(*command, chosen.json);
-  command->callback([flags, &chosen] {
-    chosen.run = [flags, &chosen](Interrupt& interrupt) {
-      return preview(*flags, chosen.json, interrupt);
-    };
-  });
 }
 
 }  // namespace ringfeed::cli

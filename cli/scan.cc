@@ -13,11 +13,6 @@
 namespace ringfeed::cli {
 namespace {
 
-struct ScanFlags {
-  DatasetFlags dataset;
-  bool samples = false;
-};
-
 void print_report(const ImageFolder& dataset) {
   const ScanReport& report = dataset.report();
   Table table;
@@ -66,6 +61,8 @@ Json report_json(const ImageFolder& dataset, const std::vector<std::string>& war
           {"warnings", warnings}};
 }
 
+}  // namespace
+
 int scan(const ScanFlags& flags, bool json) {
   const ImageFolder dataset = flags.dataset.open();
   std::vector<std::string> warnings = dataset.report().warnings;
@@ -91,23 +88,6 @@ int scan(const ScanFlags& flags, bool json) {
     }
   }
   return exit_ok;
-}
-
-}  // namespace
-
-void add_scan(CLI::App& app, Chosen& chosen) {
-  auto flags = std::make_shared<ScanFlags>();
-  CLI::App* command = app.add_subcommand("scan", "List a dataset, or load its cached listing");
-  flags->dataset.add(*command);
-  command->add_option("--threads", flags->dataset.threads, "Folders listed at once; 0: 16")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  command->add_flag("--samples", flags->samples, "Also print every sample's label and path");
-  add_json(*command, chosen.json);
-  command->callback([flags, &chosen] {
-    chosen.run = [flags, &chosen](Interrupt&) { return scan(*flags, chosen.json); };
-  });
 }
 
 }  // namespace ringfeed::cli

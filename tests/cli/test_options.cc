@@ -1,10 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "commands.h"
+#include "command_line.h"
 #include "options.h"
 #include "output.h"
 
@@ -17,10 +18,7 @@ namespace {
 class Command {
  public:
   explicit Command(const std::vector<std::string>& names) {
-    add_scan(app_, chosen_);
-    add_load(app_, chosen_);
-    add_bench(app_, chosen_);
-    add_preview(app_, chosen_);
+    add_commands(app_, chosen_);
     for (const std::string& name : names) command_ = command_->get_subcommand(name);
   }
 

@@ -1,0 +1,188 @@
+#include "command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "commands.h"
+#include "output.h"
+#include "ringfeed/version.h"
+
+namespace ringfeed::cli {
+namespace {
+
+void add_scan(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<ScanFlags>();
+  CLI::App* command = app.add_subcommand("scan", "List a dataset, or load its cached listing");
+  flags->dataset.add(*command);
+  command->add_option("--threads", flags->dataset.threads, "Folders listed at once; 0: 16")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command->add_flag("--samples", flags->samples, "Also print every sample's label and path");
+  add_json(*command, chosen.json);
+  command->callback([flags, &chosen] {
+    chosen.run = [flags, &chosen](Interrupt&) { return scan(*flags, chosen.json); };
+  });
+}
+
+void add_load(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<LoadFlags>();
+  CLI::App* command = app.add_subcommand(
+      "load", "Load epochs as training would; print speed, limits and a checksum");
+  flags->dataset.add(*command);
+  command->add_option("--epochs", flags->epochs, "Epochs to load, from epoch 0")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--max-batches", flags->max_batches, "Stop after N batches; 0: never")
+      ->type_name("N")
+      ->check(not_negative)
+      ->capture_default_str();
+  flags->loader.add(*command);
+  flags->transform.add(*command);
+  flags->limits.add(*command);
+  flags->reader.add(*command);
+  command->add_flag("--no-checksum", flags->no_checksum,
+                    "Leave the tensors unread; the checksum costs CPU time");
+  command->add_flag("--keep-going", flags->keep_going,
+                    "Go on without batches that have a failed sample, and name the first of each; "
+                    "with --batch-size 1 that is every bad file");
+  add_json(*command, chosen.json);
+  command->callback([flags, &chosen] {
+    chosen.run = [flags, &chosen](Interrupt& interrupt) {
+      return load(*flags, chosen.json, interrupt);
+    };
+  });
+}
+
+void add_stage(CLI::App& parent, const std::string& stage, const char* description,
+               const std::shared_ptr<BenchFlags>& flags, Chosen& chosen) {
+  CLI::App* command = parent.add_subcommand(stage, description);
+  flags->dataset.add(*command);
+  add_seconds(*command, "--seconds", flags->goal.seconds, "Longest time a stage; 0: no limit");
+  command->add_option("--images", flags->goal.images, "Most images a stage; 0: no limit")
+      ->type_name("N")
+      ->capture_default_str();
+  add_workers(*command, flags->loader.workers);
+  add_seed(*command, flags->loader.seed);
+  flags->reader.add(*command);
+  if (stage != "read") {
+    flags->transform.add(*command);
+    flags->limits.add(*command);
+  }
+  add_json(*command, chosen.json);
+  command->callback([stage, flags, &chosen] {
+    if (stage == "decode" && flags->goal.seconds == 0 && flags->goal.images == 0) {
+      throw CLI::ValidationError("--seconds", "decode repeats itself: limit --seconds or --images");
+    }
+    chosen.run = [stage, flags, &chosen](Interrupt& interrupt) {
+      return bench(stage, *flags, chosen.json, interrupt);
+    };
+  });
+}
+
+void add_bench(CLI::App& app, Chosen& chosen) {
+  CLI::App* command = app.add_subcommand("bench", "Time the stages apart: which one is short?");
+  command->require_subcommand(1);
+  auto flags = std::make_shared<BenchFlags>();
+  add_stage(*command, "read", "The storage alone, nothing decoded", flags, chosen);
+  add_stage(*command, "decode", "The decoders alone, on files held in memory (256 MiB at most)",
+            flags, chosen);
+  add_stage(*command, "load", "Both stages, then the whole loader, on a third of the files each",
+            flags, chosen);
+}
+
+void add_doctor(CLI::App& app, Chosen& chosen) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand(
+      "doctor", "What this machine and this file system can do, and what to do about it");
+  command->add_option("path", *path, "A dataset, or one of its files")
+      ->type_name("PATH")
+      ->required();
+  add_json(*command, chosen.json);
+  command->callback([path, &chosen] {
+    chosen.run = [path, &chosen](Interrupt&) { return doctor(*path, chosen.json); };
+  });
+}
+
+void add_preview(CLI::App& app, Chosen& chosen) {
+  auto flags = std::make_shared<PreviewFlags>();
+  CLI::App* command =
+      app.add_subcommand("preview", "Write what a training batch looks like as one picture");
+  flags->dataset.add(*command);
+  command->add_option("-o,--output", flags->output, "The PNG to write")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--transform", flags->transform.transform, "train or val, as in `load`")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"train", "val"}))
+      ->capture_default_str();
+  flags->transform.add_augment(*command);
+  add_seed(*command, flags->seed);
+  command->add_option("--epoch", flags->epoch, "Whose first batch is shown")
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--count", flags->count, "Samples on the sheet")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command->add_option("--columns", flags->columns, "Samples a row; 0: as square as can be")
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  add_workers(*command, flags->workers);
+  flags->limits.add(*command);
+  flags->reader.add(*command);
+  add_json(*command, chosen.json);
+  command->callback([flags, &chosen] {
+    chosen.run = [flags, &chosen](Interrupt& interrupt) {
+      return preview(*flags, chosen.json, interrupt);
+    };
+  });
+}
+
+/// One line.
+std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
+  const CLI::App* used = app;
+  while (!used->get_subcommands().empty()) used = used->get_subcommands().front();
+  std::string name = used->get_name();
+  for (auto* parent = used->get_parent(); parent != nullptr; parent = parent->get_parent()) {
+    name.insert(0, parent->get_name() + " ");
+  }
+  return "ringfeed: " + one_line(error.what()) + " (see " + name + " --help)\n";
+}
+
+}  // namespace
+
+void add_commands(CLI::App& app, Chosen& chosen) {
+  add_scan(app, chosen);
+  add_load(app, chosen);
+  add_bench(app, chosen);
+  add_doctor(app, chosen);
+  add_preview(app, chosen);
+}
+
+std::optional<int> parse(int argc, char** argv, Chosen& chosen) {
+  CLI::App app{"Feeds image-classification training from a plain ImageFolder.", "ringfeed"};
+  app.set_version_flag("--version", "ringfeed " + std::string(version()));
+  app.failure_message(usage_failure);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 ok, 1 files or machine at fault, 2 command line at fault, 130 interrupted.");
+  add_commands(app, chosen);
+  try {
+    app.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    if (app.exit(error) == 0) return exit_ok;
+    // Parsing may have ended before it came to --json.
+    const bool json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    if (json) print_json({{"errors", Json::array({setup_error(error.what())})}});
+    return exit_usage;
+  }
+}
+
+}  // namespace ringfeed::cli
