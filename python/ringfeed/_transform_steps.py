@@ -41,6 +41,7 @@ _INTERPOLATIONS: dict[str | int, Interpolation] = {
     5: "hamming",
 }
 _CONTAINERS = ("Compose", "Sequential", "RandomApply", "RandomChoice", "RandomOrder")
+_IN_ORDER = ("Compose", "Sequential", "ImageClassification")
 _LONGEST_SIDE = _ringfeed.largest["side"]
 
 # What decides what a transform does to an image; a subclass may override anything else.
@@ -126,8 +127,8 @@ def interpolation_of(step: Step) -> Interpolation:
 
 
 def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
-    """Every step, those within Compose and Sequential one by one. `kinds`: torchvision's names of
-    the classes that are known besides."""
+    """Every step, those within Compose, Sequential and presets one by one. `kinds`: torchvision's
+    names of the classes that are known besides."""
     classes = _known_classes(kinds)
 
     def parse(node: Any, place: str) -> Step:
@@ -138,7 +139,9 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
             step = Step(node, where, name, v2)
             step.refuse(f"it has {own}, which ringfeed cannot carry out. {ELSEWHERE}")
         within: Iterable[Any] = ()
-        if name in _CONTAINERS:
+        if name == "ImageClassification":
+            within = _preset_steps(node)
+        elif name in _CONTAINERS:
             within = node if name == "Sequential" else node.transforms
         children = tuple(
             parse(child, f"{place}.{number}" if place else str(number))
@@ -147,23 +150,37 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
         return Step(node, where, name, v2, children)
 
     def flat(step: Step) -> Iterator[Step]:
-        if step.kind not in ("Compose", "Sequential"):
+        if step.kind not in _IN_ORDER:
             yield step
-        for child in step.children if step.kind in ("Compose", "Sequential") else ():
+        for child in step.children if step.kind in _IN_ORDER else ():
             yield from flat(child)
 
     return flat(parse(transform, ""))
+
+
+def _preset_steps(preset: Any) -> list[Any]:
+    """What torchvision's preset for pretrained weights does, `weights.transforms()`."""
+    from torchvision import transforms as v1
+
+    return [
+        v1.Resize(preset.resize_size, preset.interpolation, antialias=preset.antialias),
+        v1.CenterCrop(preset.crop_size),
+        v1.PILToTensor(),
+        v1.ConvertImageDtype(torch.float),
+        v1.Normalize(preset.mean, preset.std),
+    ]
 
 
 def _known_classes(kinds: Iterable[str]) -> dict[type, tuple[str, bool]]:
     """Class -> its name and whether it is of v2."""
     # Here, not above: whoever has such a transform has imported torchvision, others need not.
     from torchvision import transforms as v1
-    from torchvision.transforms import v2
+    from torchvision.transforms import _presets, v2
 
     classes: dict[type, tuple[str, bool]] = {
         torch.nn.Sequential: ("Sequential", False),
         torch.nn.Identity: ("Identity", False),
+        _presets.ImageClassification: ("ImageClassification", False),
     }
     for module in (v1, v2):
         for name in ("Compose", *kinds):

@@ -245,6 +245,34 @@ def test_containers_and_harmless_subclasses_are_looked_into(shapes, transform):
     assert_equals_torchvision(shapes, transform)
 
 
+def weights_transforms():
+    """One of torchvision's `weights.transforms()` for each preset of its classifiers."""
+    from torchvision import models
+
+    found = {}
+    for name in models.list_models(module=models):
+        for weights in models.get_model_weights(name):
+            transform = weights.transforms()
+            found.setdefault(repr(transform), transform)
+    return list(found.values())
+
+
+def test_the_transforms_of_torchvisions_weights_give_its_pixels(shapes):
+    transforms = weights_transforms()
+    assert len(transforms) > 10
+    for transform in transforms:
+        assert_equals_torchvision(shapes[:2], transform)
+
+
+def test_a_preset_with_its_own_forward_is_refused(shapes):
+    class Preset(type(weights_transforms()[0])):
+        def forward(self, image):
+            return image
+
+    with pytest.raises(UnsupportedTransform, match="its own forward"):
+        compiled(Preset(crop_size=32))
+
+
 def test_channels_last_has_the_same_values(shapes):
     transform = v1.Compose([v1.Resize(48), v1.CenterCrop((30, 40)), *TAILS["v1"]])
     plain, last = (batch(shapes, transform, channels_last=way) for way in (False, True))
