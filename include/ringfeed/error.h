@@ -54,6 +54,7 @@ struct Error {
   std::string path;    ///< the file concerned, as the user would open it
   std::string detail;  ///< what is wrong and, where no option would help, what to do about it
   Option option = Option::none;  ///< that stood in the way
+  bool unidentified = false;     ///< Pillow would not know the file as an image either
 
   /// `detail`, and what to do with `option`.
   std::string advice(OptionNames names = field_name) const;

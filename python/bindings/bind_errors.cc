@@ -18,6 +18,11 @@ nb::object error_class(const char* name) {
   return nb::module_::import_("ringfeed.errors").attr(name);
 }
 
+/// None without Pillow.
+nb::object pillow_error(const char* name) {
+  return nb::module_::import_("ringfeed.errors").attr("pillow_error")(name);
+}
+
 void translate(const std::exception_ptr& exception, void*) try {
   try {
     std::rethrow_exception(exception);
@@ -26,9 +31,14 @@ void translate(const std::exception_ptr& exception, void*) try {
   } catch (const LoadError& failure) {
     const Error& error = failure.error();
     const std::string_view stage = to_string(error.stage);
+    const nb::object kind = error.unidentified ? pillow_error("UnidentifiedImageError")
+                            : error.option == Option::max_pixels
+                                ? pillow_error("DecompressionBombError")
+                                : nb::none();
     const nb::object type = error_class("LoadError");
-    raise(type, type(decode_text(error.message(argument_name)), nb::str(stage.data(), stage.size()),
-                     error.code, fs_decode(error.path), decode_text(error.advice(argument_name))));
+    raise(type,
+          type(decode_text(error.message(argument_name)), nb::str(stage.data(), stage.size()),
+               error.code, fs_decode(error.path), decode_text(error.advice(argument_name)), kind));
   } catch (const TimeoutError& error) {
     raise(error_class("LoadTimeout"), decode_text(error.what()));
   } catch (const OptionError& error) {

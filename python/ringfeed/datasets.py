@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import operator
 import os
 import sys
@@ -22,26 +21,6 @@ __all__ = ["ImageFolder", "ImageList"]
 T = TypeVar("T")
 Transform = Callable[[Any], Any]
 Path = Union[str, "os.PathLike[str]"]
-
-
-class _FolderNotFound(LoadError, FileNotFoundError):
-    """What torchvision raises where there is no folder, no class in it, no image in a class."""
-
-
-class _NotAFolder(LoadError, NotADirectoryError):
-    """What torchvision raises for a file."""
-
-
-class _FolderForbidden(LoadError, PermissionError):
-    """What torchvision raises where the folder may not be listed."""
-
-
-_AS_TORCHVISION = {
-    None: _FolderNotFound,
-    errno.ENOENT: _FolderNotFound,
-    errno.ENOTDIR: _NotAFolder,
-    errno.EACCES: _FolderForbidden,
-}
 
 
 def _warn(text: str) -> None:
@@ -210,9 +189,11 @@ class ImageFolder(FileDataset):
                 cache_dir=None if self.cache_dir is None else os.fspath(self.cache_dir),
             )
         except LoadError as error:
-            kind = _AS_TORCHVISION.get(error.errno, LoadError)
-            arguments = str(error), error.stage, error.errno, error.filename, error.detail
-            raise kind(*arguments) from None
+            if error.errno is not None:
+                raise
+            # torchvision's where there is no class in the folder, or no image in a class.
+            arguments = str(error), error.stage, None, error.filename, error.detail
+            raise LoadError(*arguments, FileNotFoundError) from None
         for warning in index.warnings:
             _warn(warning)
         return index

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["LoadError", "LoadTimeout", "UnsupportedTransform"]
 
@@ -11,8 +14,15 @@ __all__ = ["LoadError", "LoadTimeout", "UnsupportedTransform"]
 class LoadError(OSError):
     """A file or folder that cannot be loaded: as Pillow and open() do, by an OSError.
 
+    It is what they raise too: FileNotFoundError, PermissionError and so on by `errno`, and
+    PIL.UnidentifiedImageError or PIL.Image.DecompressionBombError where Pillow would raise that.
+
     `errno` and `strerror` are the system's, None where it was not asked: a damaged image. A batch
     with such a file counts as taken; the iterator may go on.
+
+    >>> from ringfeed import LoadError
+    >>> isinstance(LoadError("open: x.jpg: it is gone", "open", errno=2), FileNotFoundError)
+    True
     """
 
     stage: str
@@ -20,11 +30,36 @@ class LoadError(OSError):
     detail: str
     """What is wrong, and what to do about it."""
 
-    def __init__(self, message: str, stage: str, errno: int | None, path: str, detail: str) -> None:
-        super().__init__(errno or None, os.strerror(errno) if errno else None, path or None)
+    def __new__(
+        cls,
+        message: str,
+        stage: str = "setup",
+        errno: int | None = None,
+        path: str | None = None,
+        detail: str | None = None,
+        kind: type[Exception] | None = None,
+    ) -> Self:
+        text = os.strerror(errno) if errno else None
+        if cls is LoadError:
+            # OSError chooses its own class by errno.
+            chosen = kind or (type(OSError(errno, text)) if errno else OSError)
+            cls = _class_with(chosen)  # type: ignore[assignment]
+        return super().__new__(cls, errno or None, text, path or None)
+
+    def __init__(
+        self,
+        message: str,
+        stage: str = "setup",
+        errno: int | None = None,
+        path: str | None = None,
+        detail: str | None = None,
+        kind: type[Exception] | None = None,
+    ) -> None:
+        """`kind`: what it is too; None: what OSError makes of `errno`."""
         self._message = message
         self.stage = stage
-        self.detail = detail
+        self.detail = message if detail is None else detail
+        self._kind = kind
 
     @property
     def path(self) -> str | None:
@@ -38,8 +73,29 @@ class LoadError(OSError):
         return f"{type(self).__name__}({self._message!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (self._message, self.stage, self.errno, self.filename, self.detail)
-        return type(self), arguments
+        arguments = (self._message, self.stage, self.errno, self.filename, self.detail, self._kind)
+        return getattr(self, "_pickled_as", type(self)), arguments
+
+
+_classes: dict[type[Exception], type[LoadError]] = {OSError: LoadError}
+
+
+def _class_with(kind: type[Exception]) -> type[LoadError]:
+    """A LoadError that is a `kind` too."""
+    if kind not in _classes:
+        body = {"__module__": __name__, "__doc__": LoadError.__doc__, "_pickled_as": LoadError}
+        _classes[kind] = type(LoadError.__name__, (LoadError, kind), body)
+    return _classes[kind]
+
+
+def pillow_error(name: str) -> type[Exception] | None:
+    """PIL.Image's exception; None without Pillow."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return None
+    found: type[Exception] = getattr(Image, name)
+    return found
 
 
 class LoadTimeout(RuntimeError, TimeoutError):

@@ -11,8 +11,9 @@ template <class T>
 using Expected = tl::expected<T, Error>;
 
 inline tl::unexpected<Error> fail(Stage stage, int code, std::string path, std::string detail,
-                                  Option option = Option::none) {
-  return tl::unexpected<Error>(Error{stage, code, std::move(path), std::move(detail), option});
+                                  Option option = Option::none, bool unidentified = false) {
+  return tl::unexpected<Error>(
+      Error{stage, code, std::move(path), std::move(detail), option, unidentified});
 }
 
 }  // namespace ringfeed

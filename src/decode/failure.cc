@@ -12,6 +12,11 @@ Failure broken_file(std::string_view format, std::string_view why) {
                      "); fetch the file again or remove it"};
 }
 
+Failure unidentified(Failure failure) {
+  failure.unidentified = true;
+  return failure;
+}
+
 Failure over_limit(std::string_view what, Option option) {
   return {false, std::string(what), option};
 }

@@ -24,6 +24,7 @@ struct Magic {
   std::size_t at;
   std::string_view bytes;
   std::string_view format;
+  bool known_to_pillow = true;
 };
 
 constexpr std::array other_formats{
@@ -33,37 +34,38 @@ constexpr std::array other_formats{
     Magic{0, "II*\0"sv, "TIFF"},
     Magic{0, "MM\0*"sv, "TIFF"},
     Magic{4, "ftypavif"sv, "AVIF"},
-    Magic{4, "ftyphei"sv, "HEIC"},
-    Magic{4, "ftyphev"sv, "HEIC"},
-    Magic{4, "ftypmif1"sv, "HEIF"},
+    Magic{4, "ftyphei"sv, "HEIC", false},
+    Magic{4, "ftyphev"sv, "HEIC", false},
+    Magic{4, "ftypmif1"sv, "HEIF", false},
     Magic{0, "\0\0\0\x0CjP  "sv, "JPEG 2000"},
     Magic{0, "\xFF\x4F\xFF\x51"sv, "JPEG 2000"},
-    Magic{0, "\xFF\x0A"sv, "JPEG XL"},
-    Magic{0, "\0\0\0\x0CJXL "sv, "JPEG XL"},
+    Magic{0, "\xFF\x0A"sv, "JPEG XL", false},
+    Magic{0, "\0\0\0\x0CJXL "sv, "JPEG XL", false},
     Magic{0, "P3"sv, "PPM"},
     Magic{0, "P5"sv, "PGM"},
     Magic{0, "P6"sv, "PPM"},
     Magic{0, "\0\0\x01\0"sv, "ICO"},
     Magic{0, "qoif"sv, "QOI"},
-    Magic{0, "<svg"sv, "SVG"},
-    Magic{0, "%PDF"sv, "PDF"},
+    Magic{0, "<svg"sv, "SVG", false},
+    Magic{0, "%PDF"sv, "PDF", false},
 };
 
 Failure unsupported(Bytes file) {
-  if (file.empty()) return {true, "empty file; fetch it again or remove it"};
+  if (file.empty()) return unidentified({true, "empty file; fetch it again or remove it"});
   // Too short to tell, though what there is looks right.
   for (std::string_view start : {jpeg_start, png_start}) {
     if (file.size() < start.size() && has_at(file, 0, start.substr(0, file.size()))) {
-      return truncated_file(start == jpeg_start ? "JPEG" : "PNG");
+      return unidentified(truncated_file(start == jpeg_start ? "JPEG" : "PNG"));
     }
   }
   for (const Magic& magic : other_formats) {
     if (has_at(file, magic.at, magic.bytes)) {
-      return {false, std::string(magic.format) +
-                         " is not supported; convert the file to JPEG or PNG, or remove it"};
+      return {.detail = std::string(magic.format) +
+                        " is not supported; convert the file to JPEG or PNG, or remove it",
+              .unidentified = !magic.known_to_pillow};
     }
   }
-  return {false, "neither a JPEG nor a PNG; convert the file or remove it"};
+  return unidentified({false, "neither a JPEG nor a PNG; convert the file or remove it"});
 }
 
 }  // namespace

@@ -172,9 +172,13 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
     case EndVerdict::too_large:
       return error(attempt, Stage::read, EFBIG, larger_than(options_.max_file_bytes),
                    Option::max_file_bytes);
-    case EndVerdict::empty:
-      return error(attempt, Stage::read, 0,
-                   "0 bytes; empty or not a regular file; copy the file again or leave it out");
+    case EndVerdict::empty: {
+      auto empty =
+          error(attempt, Stage::read, 0,
+                "0 bytes; empty or not a regular file; copy the file again or leave it out");
+      empty.value().unidentified = true;
+      return empty;
+    }
     case EndVerdict::ended: return Encoded{used, true};
     case EndVerdict::believed: return Encoded{used, false};
     case EndVerdict::grow: grow(attempt); break;

@@ -35,8 +35,9 @@ constexpr std::size_t most_threads = 64;
 Expected<decode::ImageSize> read_size(const ImageFolder& dataset, const Settings& settings,
                                       int root, std::uint32_t entry) {
   const data::Index& index = dataset.index();
-  const auto failed = [&](Stage stage, int code, std::string detail, Option option = Option::none) {
-    return fail(stage, code, dataset.path(entry), std::move(detail), option);
+  const auto failed = [&](Stage stage, int code, std::string detail, Option option = Option::none,
+                          bool unidentified = false) {
+    return fail(stage, code, dataset.path(entry), std::move(detail), option, unidentified);
   };
   if (const char* why = index.why_not_openable(entry)) return failed(Stage::open, 0, why);
   std::string path;
@@ -53,7 +54,8 @@ Expected<decode::ImageSize> read_size(const ImageFolder& dataset, const Settings
     auto image = decode::image_size(head.bytes(), settings.limits);
     if (image) return *image;
     if (head.ended() || !image.error().truncated) {
-      return failed(Stage::decode, 0, std::move(image.error().detail), image.error().option);
+      return failed(Stage::decode, 0, std::move(image.error().detail), image.error().option,
+                    image.error().unidentified);
     }
     if (size > limit) {
       return failed(Stage::read, EFBIG, io::larger_than(limit), Option::max_file_bytes);

@@ -66,7 +66,8 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
       }
       if (!decoded.error().truncated || file->end_confirmed) {
         cell.fail({Stage::decode, 0, self.parts_.dataset.path(sample.entry),
-                   std::move(decoded.error().detail), decoded.error().option});
+                   std::move(decoded.error().detail), decoded.error().option,
+                   decoded.error().unidentified});
         co_return;
       }
     }

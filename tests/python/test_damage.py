@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 from torchvision import transforms as v1
 from torchvision.datasets.folder import pil_loader
 
@@ -60,6 +60,21 @@ def ringfeeds(paths, **options):
                 return results
 
 
+# What a script for Pillow's loader may tell apart.
+KINDS = (
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+)
+
+
+def kinds_of(error):
+    return [kind.__name__ for kind in KINDS if isinstance(error, kind)]
+
+
 def assert_refused(error, path, stage, code=None):
     """As OSError names a file, so that a script for Pillow's errors needs no change."""
     assert isinstance(error, ringfeed.LoadError) and isinstance(error, OSError)
@@ -87,6 +102,8 @@ def test_ringfeed_refuses_what_pillow_refuses(tmp_path, reader):
             assert_refused(ours, path, "decode" if os.path.getsize(path) else "read")
         if refused != isinstance(ours, Exception):
             wrong.append(f"{path}, {kind}: Pillow {theirs}, ringfeed {ours}")
+        elif refused and kinds_of(ours) != kinds_of(theirs):
+            wrong.append(f"{path}, {kind}: Pillow {theirs!r}, ringfeed {kinds_of(ours)} {ours}")
         # A progressive file that lacks scans looks otherwise in older libjpeg-turbo.
         elif not refused and "progressive" not in kind[0] and not torch.equal(ours, theirs):
             wrong.append(f"{path}, {kind}: other pixels")
@@ -129,7 +146,8 @@ def test_each_bad_file_costs_its_own_batch_only(whole, tmp_path, reader):
         if path == str(whole):
             assert torch.equal(result, good)
             continue
-        assert isinstance(pillow(path), Exception)
+        theirs = pillow(path)
+        assert isinstance(theirs, Exception) and kinds_of(result) == kinds_of(theirs)
         assert isinstance(result, ringfeed.LoadError)
         assert (result.stage, result.errno) == bad[path]
         assert result.filename == path and path.replace("\n", "\\n") in str(result)
@@ -141,6 +159,7 @@ def test_a_directory_in_a_list_is_refused(tmp_path, reader):
     assert isinstance(pillow(str(folder)), IsADirectoryError)
     (error,) = ringfeeds([str(folder)], reader=reader)
     assert isinstance(error, ringfeed.LoadError) and error.errno == errno.EISDIR
+    assert isinstance(error, IsADirectoryError)
     assert error.filename == str(folder)
 
 

@@ -114,6 +114,8 @@ def test_a_file_over_a_limit_is_an_error_that_names_it_and_raising_it_helps(
         load(photos, limits=DecodeLimits(**{name: enough - missing}))
     advice = f"; raise limits=ringfeed.DecodeLimits({name}=...) to accept it, or remove the file"
     assert str(raised.value).endswith(advice) and raised.value.detail.endswith(advice)
+    is_bomb = isinstance(raised.value, Image.DecompressionBombError)
+    assert is_bomb == (name == "max_pixels")
     assert load(photos, limits=DecodeLimits(**{name: enough})).equal(load(photos))
 
 

@@ -265,10 +265,25 @@ def test_errors_survive_pickling():
     again = pickle.loads(pickle.dumps(error))
     for name in ("errno", "strerror", "filename", "path", "stage", "detail"):
         assert getattr(again, name) == getattr(error, name), name
-    assert type(again) is LoadError and str(again) == str(error)
+    assert type(again) is type(error) and str(again) == str(error)
+    assert isinstance(again, FileNotFoundError)
     late = pickle.loads(pickle.dumps(LoadTimeout("no batch")))
     assert type(late) is LoadTimeout and str(late) == "no batch"
     assert isinstance(late, RuntimeError) and isinstance(late, TimeoutError)
+
+
+def test_a_load_error_is_what_open_raises_for_its_errno():
+    for code in errno.errorcode:
+        error = LoadError("open: /x", "open", code, "/x")
+        assert isinstance(error, LoadError) and isinstance(error, type(OSError(code, "")))
+        assert type(error).__name__ == "LoadError" and error.errno == code
+
+
+def test_a_load_error_can_be_made_of_its_text():
+    """As what carries exceptions between processes does."""
+    error = LoadError("read: /x: gone")
+    assert type(error) is LoadError and str(error) == error.detail == "read: /x: gone"
+    assert (error.stage, error.errno, error.path) == ("setup", None, None)
 
 
 def test_undecodable_paths_come_as_surrogates(tmp_path):

@@ -79,6 +79,8 @@ class HeaderWalk {
     }
   }
 
+  bool is_empty() const { return header.height == 0 || header.width == 0; }
+
   JpegHeader header;
 
  private:
@@ -119,24 +121,26 @@ tl::expected<JpegHeader, Failure> read_jpeg_header(Bytes file) {
     // To the next marker: junk before it and stuffed zeros are skipped, 0xFF may repeat.
     while (at < file.size() && file[at] != 0xFF) ++at;
     while (at < file.size() && file[at] == 0xFF) ++at;
-    if (at >= file.size()) return tl::unexpected(truncated_file("JPEG"));
+    if (at >= file.size())
+      return tl::unexpected(walk.is_empty() ? unidentified(truncated_file("JPEG"))
+                                            : truncated_file("JPEG"));
     const int marker = file[at++];
     if (marker == 0 || stands_alone(marker)) continue;
     if (marker < sof0 || marker == 0xFF) {
-      return tl::unexpected(broken_file("JPEG", "no marker where one is due"));
+      return tl::unexpected(unidentified(broken_file("JPEG", "no marker where one is due")));
     }
-    if (file.size() - at < 2) return tl::unexpected(truncated_file("JPEG"));
+    if (file.size() - at < 2) return tl::unexpected(unidentified(truncated_file("JPEG")));
     const auto length = static_cast<std::size_t>(std::max(u16(file, at) - 2, 0));
     at += 2;
     if (file.size() - at < length) return tl::unexpected(truncated_file("JPEG"));
     if (const char* wrong = walk.segment(marker, file.subspan(at, length))) {
-      return tl::unexpected(broken_file("JPEG", wrong));
+      return tl::unexpected(unidentified(broken_file("JPEG", wrong)));
     }
     at += length;
     if (marker == sos) break;
   }
-  if (walk.header.height == 0 || walk.header.width == 0) {
-    return tl::unexpected(broken_file("JPEG", "no frame header, or an empty image"));
+  if (walk.is_empty()) {
+    return tl::unexpected(unidentified(broken_file("JPEG", "no frame header, or an empty image")));
   }
   walk.header.scan = at;
   return walk.header;

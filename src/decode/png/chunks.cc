@@ -75,8 +75,14 @@ std::optional<Failure> check_chunk(const Chunk& chunk, const PngHeader& header,
   if (chunk.length < least_length(chunk.name, header) && !load_truncated) {
     return broken_file("PNG", "short chunk");
   }
-  if (!compression_known(chunk)) return broken_file("PNG", "unknown compression method");
+  if (!compression_known(chunk)) {
+    return unidentified(broken_file("PNG", "unknown compression method"));
+  }
   return std::nullopt;
+}
+
+bool is_empty(const PngHeader& header) {
+  return header.bit_depth == 0 || header.width == 0 || header.height == 0;
 }
 
 bool bits_and_type_exist(int bit_depth, int color_type) {
@@ -123,31 +129,35 @@ tl::expected<PngHeader, Failure> read_png_header(Bytes file, bool load_truncated
   Chunk chunk;
   while (true) {
     const Next next = read_chunk(file, at, chunk);
-    if (next == Next::end_of_file) return tl::unexpected(truncated_file("PNG"));
+    if (next == Next::end_of_file) return tl::unexpected(unidentified(truncated_file("PNG")));
     if (next == Next::bad_name && (!load_truncated || !is_ascii(chunk.name))) {
-      return tl::unexpected(broken_file("PNG", "no chunk where one is due"));
+      return tl::unexpected(unidentified(broken_file("PNG", "no chunk where one is due")));
     }
     if (chunk.name == "IDAT") break;
     if (chunk.name == "IEND" || chunk.name == "fdAT") {
-      return tl::unexpected(broken_file("PNG", "no image data"));
+      Failure failure = broken_file("PNG", "no image data");
+      failure.unidentified = is_empty(header);
+      return tl::unexpected(std::move(failure));
     }
     if (auto failure = check_chunk(chunk, header, load_truncated)) {
       return tl::unexpected(std::move(*failure));
     }
-    if (!apply_chunk(chunk, header)) return tl::unexpected(broken_file("PNG", "bad chunk content"));
+    if (!apply_chunk(chunk, header)) {
+      return tl::unexpected(unidentified(broken_file("PNG", "bad chunk content")));
+    }
     if (load_truncated && (chunk.name[0] & 0x20) != 0) {  // ancillary: checksum not looked at
       at += 4;
       continue;
     }
-    if (file.size() - at < 4) return tl::unexpected(truncated_file("PNG"));
+    if (file.size() - at < 4) return tl::unexpected(unidentified(truncated_file("PNG")));
     const auto* const named = reinterpret_cast<const Bytef*>(chunk.content.data() - 4);
     if (crc32(0, named, static_cast<uInt>(chunk.length + 4)) != u32(&file[at])) {
-      return tl::unexpected(broken_file("PNG", "bad header checksum"));
+      return tl::unexpected(unidentified(broken_file("PNG", "bad header checksum")));
     }
     at += 4;
   }
-  if (header.bit_depth == 0 || header.width == 0 || header.height == 0) {
-    return tl::unexpected(broken_file("PNG", "no usable header, or an empty image"));
+  if (is_empty(header)) {
+    return tl::unexpected(unidentified(broken_file("PNG", "no usable header, or an empty image")));
   }
   // The image is in consecutive IDATs (their checksums do not count).
   header.data = static_cast<std::size_t>(chunk.content.data() - file.data()) - 8;
