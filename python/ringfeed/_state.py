@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -146,12 +146,22 @@ def to_state(
     }
 
 
-def from_state(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> Progress:
+def from_state(
+    state: Mapping[str, Any], mine: Identity, can_reshard: bool, samples: int | None
+) -> Progress:
     """Where `state` says to go on. Raises ValueError for what does not fit the loader.
 
     `can_reshard`: whether the order can be dealt to another number of ranks in mid-epoch.
+    `samples`: in an epoch of all ranks, without padding; None: not known.
     """
     _check_shape(state, mine)
+    for name, (wanted, holds) in _VALUES.items():
+        if not holds(state[name]):
+            raise ValueError(f"the state's {name} must be {wanted}, not {state[name]!r}")
+    if samples is not None and state["positions"] >= samples + state["world_size"]:
+        raise ValueError(
+            f"the state has consumed {state['positions']} samples of an epoch, which has {samples}"
+        )
     if state["fingerprint"] != mine.fingerprint:
         raise ValueError(
             f"the state belongs to another dataset: it was saved with {state['dataset']} "
@@ -174,6 +184,36 @@ def from_state(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> P
     if progress.within:
         _check_within(state, mine, can_reshard)
     return progress
+
+
+def _is_count(value: Any, most: int = 2**63 - 1, least: int = 0) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+_COUNT = ("a whole number in [0, 2**63)", _is_count)
+_PLACE = ("a whole number in [0, 2**63), or None", lambda v: v is None or _is_count(v))
+_TEXT = ("a str", lambda v: isinstance(v, str))
+_VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "seed": ("a whole number in [0, 2**64)", lambda v: _is_count(v, 2**64 - 1)),
+    "epoch": _COUNT,
+    "positions": _COUNT,
+    "beyond": (
+        "ascending whole numbers in [0, 2**63)",
+        lambda v: (
+            isinstance(v, list | tuple) and all(map(_is_count, v)) and list(v) == sorted(set(v))
+        ),
+    ),
+    "rank": _COUNT,
+    "checksum": ("a whole number, or None", lambda v: v is None or _is_count(v, 2**64 - 1)),
+    "sampler_epoch": _PLACE,
+    "batch_size": _PLACE,
+    "world_size": ("a whole number in [1, 2**63)", lambda v: _is_count(v, least=1)),
+    "fingerprint": _TEXT,
+    "dataset": _TEXT,
+    "recipe": _TEXT,
+    "order": _TEXT,
+}
+"""What a state's fields are, and whether a value is that."""
 
 
 def _check_shape(state: Mapping[str, Any], mine: Identity) -> None:

@@ -348,7 +348,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         mid-epoch another order.
         """
         epochs, order = self._up_to_date_epochs(), self._order
-        progress = from_state(state, self._identity(), order.can_reshard)
+        samples = self._resolved().length if order.own else None
+        progress = from_state(state, self._identity(), order.can_reshard, samples)
         if self.seed is not None and self.seed != state["seed"]:
             warnings.warn(
                 f"the state's seed {state['seed']} is used, not seed={self.seed}", stacklevel=2

@@ -281,6 +281,37 @@ def test_what_does_not_fit_is_refused_by_name(images, folder):
         DataLoader(images, 4, shuffle=True).load_state_dict(state)
 
 
+WRONG_VALUES = {
+    "seed": [-1, 2**64, None, 1.0, "1", True],
+    "epoch": [-1, 2**63, None, 1.0, "1"],
+    "positions": [-1, 2**63, None, 4.0],
+    "beyond": [None, 3, [-1], [2, 1], [1, 1], [1.0], "12"],
+    "rank": [-1, None, "0"],
+    "checksum": [-1, 1.5, "0"],
+    "sampler_epoch": [-1, 0.5, "0"],
+    "batch_size": [-1, 4.0, "4"],
+    "world_size": [0, -1, None, 1.0],
+    "fingerprint": [None, 7, b""],
+    "dataset": [None],
+    "recipe": [None, 0],
+    "order": [None, []],
+}
+
+
+def test_a_value_that_makes_no_sense_is_refused_by_name_and_changes_nothing(images):
+    loader = DataLoader(images, 4, shuffle=True, seed=1)
+    next(iter(loader))
+    state = loader.state_dict()
+    assert set(WRONG_VALUES) == set(state) - {"version"}
+    for name, values in WRONG_VALUES.items():
+        for value in values:
+            with pytest.raises(ValueError, match=f"the state's {name} must be .*, not "):
+                loader.load_state_dict({**state, name: value})
+    with pytest.raises(ValueError, match="consumed 24 samples of an epoch, which has 23"):
+        loader.load_state_dict({**state, "positions": COUNT + 1})
+    assert loader.state_dict() == state
+
+
 def test_lightning_is_seen_on_the_stack_only_there():
     assert not _state.called_by_lightning()
 
