@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <ranges>
 #include <utility>
 
 #include "io/judge_end.h"
@@ -14,6 +15,7 @@ namespace {
 // Enough for what writers leave behind an EOI marker or IEND chunk.
 constexpr std::size_t tail_bytes = 1024;
 constexpr int most_interruptions = 16;
+constexpr std::size_t most_named = 10;
 
 }  // namespace
 
@@ -283,11 +285,14 @@ std::vector<std::string> Reader::outstanding(Clock::time_point now) const {
   }
   std::ranges::sort(busy, {}, &Attempt::sequence);
   std::vector<std::string> lines;
-  for (const Attempt* attempt : busy) {
+  for (const Attempt* attempt : busy | std::views::take(most_named)) {
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, " (%.1f s)",
                   std::chrono::duration<double>(now - attempt->started).count());
     lines.push_back(attempt->path + seconds);
+  }
+  if (busy.size() > most_named) {
+    lines.push_back("and " + std::to_string(busy.size() - most_named) + " more");
   }
   return lines;
 }

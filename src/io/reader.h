@@ -85,7 +85,8 @@ class Reader {
   std::size_t in_flight() const noexcept { return in_flight_; }
   /// Reads that have not ended, those included that wait for a slot.
   std::size_t unfinished() const noexcept { return in_flight_ + waiting_.size(); }
-  /// Paths of the files being read, oldest first, with the seconds each has taken.
+  /// Paths of the files being read, oldest first, with the seconds each has taken: ten of them, and
+  /// how many more there are.
   std::vector<std::string> outstanding(Clock::time_point now) const;
 
  private:

@@ -3,6 +3,7 @@
 #include "pipeline/epoch_run.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -169,7 +170,10 @@ void EpochRun::time_out() {
     for (const auto& line : *outstanding) files += "\n  " + line;
   }
   const std::string& root = parts_.dataset.root();
-  throw TimeoutError("no batch within the timeout; " +
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%g",
+                std::chrono::duration<double>(*parts_.settings.timeout).count());
+  throw TimeoutError("no batch within " + std::string(seconds) + " s; " +
                      (!outstanding    ? "the reading thread itself hangs in the file system"
                       : files.empty() ? "no read is outstanding: decoding is slow"
                       : root.empty()  ? "reads outstanding:" + files

@@ -214,5 +214,18 @@ TEST_CASE("outstanding files are named oldest first") {
   f.serve();
 }
 
+TEST_CASE("of many outstanding files the ten oldest are named") {
+  ReaderFixture f(64 * page, 13);
+  std::vector<ReadResult> results(13);
+  for (std::uint32_t i = 0; i < results.size(); ++i) f.read(i, i, results[i]);
+  const auto lines = f.reader->outstanding(f.now);
+  REQUIRE(lines.size() == 11);
+  CHECK(lines[0] == "f0 (0.0 s)");
+  CHECK(lines[9] == "f9 (0.0 s)");
+  CHECK(lines[10] == "and 3 more");
+  while (!f.engine.operations.empty()) f.reader->complete(f.now, f.engine.answer(0));
+  f.serve();
+}
+
 }  // namespace
 }  // namespace ringfeed::io
