@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "augment/noise.h"
 #include "base/system_limits.h"
 #include "data/batch_order.h"
 #include "pipeline/draws.h"
@@ -77,6 +78,10 @@ Epoch Loader::epoch(std::uint64_t epoch, BatchSource source, const Progress& sta
                              std::move(source), pipeline_->dataset.size(),
                              pipeline::order_options(pipeline_->settings, epoch, start.positions)),
                          std::nullopt, start)};
+}
+
+std::vector<float> erasing_noise(const Draw& draw, std::size_t box, std::size_t count) {
+  return augment::noise_of_box(draw.noise_key, static_cast<std::uint32_t>(box), count);
 }
 
 std::vector<Draw> Loader::draws(std::uint64_t epoch) const {

@@ -88,6 +88,9 @@ void TransformPlan::validate() const {
             "erasing: 0 <= scale_min <= scale_max <= 1 must hold");
     require(e.ratio_min > 0 && e.ratio_min <= e.ratio_max && std::isfinite(e.ratio_max),
             "erasing: 0 < ratio_min <= ratio_max < infinity must hold");
+    require(
+        1 <= e.min_count && e.min_count <= e.max_count && e.max_count <= e.max_boxes,
+        "erasing: 1 <= min_count <= max_count <= " + std::to_string(e.max_boxes) + " must hold");
   }
   require((dtype == DType::uint8) == (normalize.flavour == Normalize::Flavour::none),
           "dtype uint8 goes with Normalize::Flavour::none, the float dtypes with a normalisation");

@@ -76,10 +76,15 @@ struct Draw {
   int top = 0, left = 0, height = 0, width = 0;  ///< pixels
   bool hflip = false;
   std::vector<Operation> operations{};  ///< of the plan's augmentation, in the order of their turn
-  Box erased{};                         ///< by the plan's erasing; of height 0: nothing
+  std::vector<Box> erased{};            ///< by the plan's erasing, in this order
+  std::uint64_t noise_key = 0;          ///< of the noise in them: see erasing_noise()
 
   bool operator==(const Draw&) const = default;
 };
+
+/// The first `count` numbers of the noise that fills box number `box` of draw.erased: [3, height,
+/// width] for Fill::noise, [3] for Fill::channel_noise. Every machine has the same.
+std::vector<float> erasing_noise(const Draw& draw, std::size_t box, std::size_t count);
 
 namespace pipeline {
 class Pipeline;

@@ -60,12 +60,23 @@ struct Normalize {
   std::array<float, 3> std{0.229f, 0.224f, 0.225f};
 };
 
-/// torchvision.transforms.RandomErasing with constant values: a box of the normalised tensor.
+/// torchvision.transforms.RandomErasing and timm.data.random_erasing.RandomErasing: boxes of the
+/// normalised tensor get other values. Each box has ten tries to be smaller than the image; one for
+/// which they all fail is left out.
 struct RandomErasing {
+  enum class Fill : std::uint8_t {
+    value,
+    channel_noise,  ///< one standard normal number for each channel of a box
+    noise,          ///< one for each channel and pixel
+  };
+  static constexpr int max_boxes = 1000;
+
   double probability = 0.5;
-  double scale_min = 0.02, scale_max = 0.33;  ///< of the image's area
+  double scale_min = 0.02, scale_max = 0.33;  ///< of the image's area, divided by the box count
   double ratio_min = 0.3, ratio_max = 3.3;    ///< height to width
   std::array<float, 3> value{};               ///< what it becomes, for each channel
+  Fill fill = Fill::value;
+  int min_count = 1, max_count = 1;  ///< boxes; timm's
 };
 
 /// A rectangle of an image, in pixels.

@@ -13,6 +13,7 @@
 
 #include "bindings.h"
 #include "choice.h"
+#include "ringfeed/loader.h"
 #include "ringfeed/transform.h"
 
 namespace ringfeed::python {
@@ -77,10 +78,24 @@ void init_resize(ResizeCenterCrop* self, nb::handle resize, int height, int widt
 }
 
 void init_erasing(RandomErasing* self, double probability, Range scale, Range ratio,
-                  const std::vector<double>& value) {
+                  const std::vector<double>& value, const std::string& fill,
+                  std::pair<int, int> count) {
+  using Fill = RandomErasing::Fill;
   RandomErasing erasing{probability, scale.first, scale.second, ratio.first, ratio.second};
   set_channels(erasing.value, value, "value");
+  erasing.fill = choose<Fill>("fill", fill,
+                              {{"value", Fill::value},
+                               {"channel_noise", Fill::channel_noise},
+                               {"noise", Fill::noise}});
+  std::tie(erasing.min_count, erasing.max_count) = count;
   new (self) RandomErasing(erasing);
+}
+
+nb::bytes noise_bytes(std::uint64_t noise_key, std::size_t box, std::size_t count) {
+  Draw draw;
+  draw.noise_key = noise_key;
+  const std::vector<float> values = erasing_noise(draw, box, count);
+  return nb::bytes(values.data(), values.size() * sizeof(float));
 }
 
 }  // namespace
@@ -94,7 +109,8 @@ void bind_plan(nb::module_& module) {
            nb::arg("max_size") = 0);
   nb::class_<RandomErasing>(module, "RandomErasing", nb::is_final())
       .def("__init__", init_erasing, nb::arg("probability"), nb::arg("scale"), nb::arg("ratio"),
-           nb::arg("value"));
+           nb::arg("value"), nb::arg("fill"), nb::arg("count"));
+  module.def("erasing_noise", noise_bytes, nb::arg("noise_key"), nb::arg("box"), nb::arg("count"));
   nb::class_<TransformPlan>(module, "Plan", nb::is_final())
       .def("__init__", init_plan, nb::arg("geometry"), nb::kw_only(),
            nb::arg("interpolation") = "bilinear", nb::arg("hflip"), nb::arg("normalize"),

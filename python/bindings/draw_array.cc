@@ -78,7 +78,11 @@ nb::object draw_array(const std::vector<Draw>& draws, const TransformPlan& plan)
     fields.append(nb::make_tuple(name, format));
   }
   if (operations > 0) fields.append(operations_field(operations));
-  if (plan.erasing) fields.append(nb::make_tuple("erased", "i4", nb::make_tuple(4)));
+  const std::size_t boxes =
+      plan.erasing ? static_cast<std::size_t>(plan.erasing->max_count) : std::size_t{0};
+  const bool noise = plan.erasing && plan.erasing->fill != RandomErasing::Fill::value;
+  if (boxes > 0) fields.append(nb::make_tuple("erased", "i4", nb::make_tuple(boxes, 4)));
+  if (noise) fields.append(nb::make_tuple("noise_key", "u8"));
   nb::object array = empty_array(draws.size(), fields);
   std::byte* at = draws.empty() ? nullptr : array_bytes(array).data();
   for (const Draw& draw : draws) {
@@ -91,11 +95,15 @@ nb::object draw_array(const std::vector<Draw>& draws, const TransformPlan& plan)
       const OperationRow operation = has ? operation_row(draw.operations[i]) : OperationRow{};
       std::memcpy(at, &operation, sizeof operation);
     }
-    if (plan.erasing) {
-      const Box& box = draw.erased;
+    for (std::size_t i = 0; i < boxes; ++i) {
+      const Box box = i < draw.erased.size() ? draw.erased[i] : Box{};
       const std::array<std::int32_t, 4> numbers{box.top, box.left, box.height, box.width};
       std::memcpy(at, numbers.data(), sizeof numbers);
       at += sizeof numbers;
+    }
+    if (noise) {
+      std::memcpy(at, &draw.noise_key, sizeof draw.noise_key);
+      at += sizeof draw.noise_key;
     }
   }
   return array;

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import torch
 
+from . import _ringfeed
 from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
+from ._erasing import Erasing, erasing_of, timm_erasing_of
 from ._transform_compiler import Compiler
-from ._transform_steps import Step, interpolation_of, steps
+from ._transform_steps import TIMM_ERASING, Step, interpolation_of, steps
 
 __all__ = ["replay"]
 
@@ -45,7 +49,9 @@ def replay(row: np.void, image: Any, transform: Any) -> Any:
                 image = _operations(row, image)
             augmented = True
         elif step.kind == "RandomErasing":
-            image = _erased(row, image, step)
+            image = _erased(row, image, erasing_of(step))
+        elif step.kind == TIMM_ERASING:
+            image = _erased(row, image, timm_erasing_of(step))
         else:
             image = step.transform(image)
     return image
@@ -70,15 +76,21 @@ def _operations(row: np.void, image: Any) -> Any:
     return image
 
 
-def _erased(row: np.void, image: Any, step: Step) -> Any:
-    import torch
+def _erased(row: np.void, image: Any, erasing: Erasing) -> Any:
     from torchvision.transforms import functional as f
 
-    top, left, height, width = row["erased"].tolist()
-    if height == 0:
-        return image
-    value = torch.as_tensor(step.transform.value, dtype=image.dtype).reshape(-1, 1, 1)
-    return f.erase(image, top, left, height, width, value)
+    for number, (top, left, height, width) in enumerate(row["erased"].tolist()):
+        if height == 0:
+            break
+        shape = (3, height, width) if erasing.fill == "noise" else (3, 1, 1)
+        if erasing.fill == "value":
+            value = torch.tensor(erasing.value, dtype=image.dtype).reshape(shape)
+        else:
+            key, count = int(row["noise_key"]), math.prod(shape)
+            noise = bytearray(_ringfeed.erasing_noise(key, number, count))
+            value = torch.frombuffer(noise, dtype=torch.float32).reshape(shape)
+        image = f.erase(image, top, left, height, width, value)
+    return image
 
 
 def _apply(kind: str, value: float, image: Any) -> Any:

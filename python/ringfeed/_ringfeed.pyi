@@ -77,7 +77,12 @@ class RandomErasing:
         scale: tuple[float, float],
         ratio: tuple[float, float],
         value: Sequence[float],
+        fill: Literal["value", "channel_noise", "noise"],
+        count: tuple[int, int],
     ) -> None: ...
+
+def erasing_noise(noise_key: int, box: int, count: int) -> bytes:
+    """The float32 numbers of the noise in a sample's erased box."""
 
 _Drawing = Literal["nearest", "bilinear", "bicubic"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,7 +12,8 @@ import torch
 from . import _ringfeed
 from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._augmentation_compiler import Augmentations
-from ._transform_steps import ELSEWHERE, Interpolation, Step, interpolation_of
+from ._erasing import Erasing, erasing_of, timm_erasing_of
+from ._transform_steps import ELSEWHERE, TIMM_ERASING, Interpolation, Step, interpolation_of
 from .errors import UnsupportedTransform
 
 _Flavour = Literal["none", "to_tensor", "to_dtype"]
@@ -66,22 +66,6 @@ class _Resize:
         return " ".join(parts)
 
 
-@dataclass
-class _Erasing:
-    """RandomErasing with constant values."""
-
-    p: float
-    scale: tuple[float, float]
-    ratio: tuple[float, float]
-    value: list[float]
-
-    def __str__(self) -> str:
-        return (
-            f"erase({self.p!r}, scale={self.scale[0]!r}..{self.scale[1]!r}, "
-            f"ratio={self.ratio[0]!r}..{self.ratio[1]!r}, value={_short(self.value)})"
-        )
-
-
 class Compiler:
     """Takes the steps in their order and keeps what an image has become so far."""
 
@@ -95,7 +79,7 @@ class Compiler:
         self.dtype = torch.uint8
         self.flavour: _Flavour = "none"
         self.mean_std: tuple[list[float], list[float]] | None = None
-        self.erasing: _Erasing | None = None
+        self.erasing: Erasing | None = None
 
     def add(self, step: Step) -> None:
         if step.kind is None:
@@ -265,24 +249,7 @@ class Compiler:
             )
         if self.erasing is not None:
             step.refuse("a second RandomErasing: keep one of the two")
-        transform = step.transform
-        value = transform.value
-        if value is None or isinstance(value, str):
-            step.refuse(f"ringfeed does not fill with noise: give value a number. {ELSEWHERE}")
-        values = [float(v) for v in (value if isinstance(value, Sequence) else [value])]
-        if len(values) not in (1, 3):
-            step.refuse("value must be a number, or one for each of R, G and B")
-        p, scale, ratio = float(transform.p), transform.scale, step.ratio()
-        if not (
-            0 <= p <= 1 and 0 <= scale[0] <= scale[1] <= 1 and 0 < ratio[0] <= ratio[1] < math.inf
-        ):
-            step.refuse("p must be in [0, 1], and scale and ratio ranges (min, max)")
-        self.erasing = _Erasing(
-            p,
-            (float(scale[0]), float(scale[1])),
-            ratio,
-            values * (3 // len(values)),
-        )
+        self.erasing = (timm_erasing_of if step.kind == TIMM_ERASING else erasing_of)(step)
 
     HANDLERS: ClassVar[dict[str, Callable[[Compiler, Step], None]]] = {
         **dict.fromkeys(AUGMENTATIONS, _augment),
@@ -297,6 +264,7 @@ class Compiler:
         "ToDtype": _to_dtype,
         "Normalize": _normalize,
         "RandomErasing": _random_erasing,
+        TIMM_ERASING: _random_erasing,
         "ToPureTensor": _to_pure_tensor,
         "RGB": _nothing,
         "Identity": _nothing,
@@ -333,11 +301,7 @@ class Compiler:
             channels_last=channels_last,
             pillow13=pillow13,
             augmentation=self.augmentations.nodes,
-            erasing=None
-            if self.erasing is None
-            else _ringfeed.RandomErasing(
-                self.erasing.p, self.erasing.scale, self.erasing.ratio, self.erasing.value
-            ),
+            erasing=None if self.erasing is None else self.erasing.native(),
         )
         text = [str(geometry)]
         if self.interpolation != "bilinear":  # which no state of 0.1 names

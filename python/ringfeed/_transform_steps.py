@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
@@ -62,7 +63,12 @@ _BEHAVIOUR = (
     "_flatten_and_extract_image_or_video",
     "_unflatten_and_insert_image_or_video",
     "_generate_value",
+    "_erase",
 )
+
+TIMM_ERASING = "timm's RandomErasing"
+# Module and class of timm's that is known, and under which name.
+_TIMM = {("timm.data.random_erasing", "RandomErasing"): TIMM_ERASING}
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ class Step:
     transform: Any
     place: str
     kind: str | None
-    """The torchvision class it is, or is a subclass of; None: no known one."""
+    """The class it is, torchvision's if not said otherwise, or is a subclass of; None: no known
+    one."""
     v2: bool = False
     children: tuple[Step, ...] = ()
     """The steps within it."""
@@ -186,6 +193,10 @@ def _known_classes(kinds: Iterable[str]) -> dict[type, tuple[str, bool]]:
         for name in ("Compose", *kinds):
             if hasattr(module, name):
                 classes[getattr(module, name)] = name, module is v2
+    for (where, name), kind in _TIMM.items():
+        # Whoever has an object of the class has imported its module.
+        if (found := getattr(sys.modules.get(where), name, None)) is not None:
+            classes[found] = kind, False
     return classes
 
 

@@ -12,6 +12,7 @@ enum class Purpose : std::uint16_t {
   replacement = 3,
   mixing = 4,
   erase = 5,
+  noise = 6,
 };
 
 /// Philox4x32-10 key of one epoch: SplitMix64's finaliser over seed, then epoch.

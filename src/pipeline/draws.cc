@@ -13,6 +13,7 @@
 #include "augment/draw_operations.h"
 #include "augment/erasing.h"
 #include "augment/geometry.h"
+#include "augment/noise.h"
 #include "base/expected.h"
 #include "base/mutex.h"
 #include "base/work_queue.h"
@@ -121,8 +122,11 @@ void draw(const ImageFolder& dataset, const TransformPlan& plan, const Settings&
     sample.width = g.width;
     sample.hflip = g.hflip;
     if (plan.erasing) {
-      sample.erased = augment::draw_erasing(*plan.erasing, plan.out_height(), plan.out_width(), key,
-                                            sample.position);
+      augment::draw_erasing(*plan.erasing, plan.out_height(), plan.out_width(), key,
+                            sample.position, sample.erased);
+      if (plan.erasing->fill != RandomErasing::Fill::value) {
+        sample.noise_key = augment::draw_noise_key(key, sample.position);
+      }
     }
     if (plan.augmentation.empty()) continue;
     augment::draw_operations(plan.augmentation, plan.out_height(), plan.out_width(), key,

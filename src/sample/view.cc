@@ -1,12 +1,14 @@
 #include "sample/view.h"
 
 #include "augment/erasing.h"
+#include "augment/noise.h"
 #include "pack/erase.h"
 
 namespace ringfeed::sample {
 
 View::View(const TransformPlan& plan) : plan_(plan), resampler_(plan.pillow), packer_(plan) {
   if (!plan.augmentation.empty()) augmenter_.emplace(plan_);
+  if (plan.erasing) erased_.reserve(static_cast<std::size_t>(plan.erasing->max_count));
 }
 
 decode::Region View::begin(int height, int width, data::Key key, std::uint64_t position,
@@ -44,9 +46,9 @@ void View::complete() {
   }
   packer_.finish();
   if (plan_.erasing) {
-    const Box box = augment::draw_erasing(*plan_.erasing, plan_.out_height(), plan_.out_width(),
-                                          key_, position_);
-    if (box.height > 0) pack::erase(plan_, box, out_);
+    augment::draw_erasing(*plan_.erasing, plan_.out_height(), plan_.out_width(), key_, position_,
+                          erased_);
+    pack::erase(plan_, erased_, augment::draw_noise_key(key_, position_), out_);
   }
 }
 
@@ -56,8 +58,10 @@ void View::abandon() { packer_.finish(); }
 std::size_t View::memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept {
   const std::size_t augmenter =
       plan.augmentation.empty() ? 0 : augment::Augmenter::memory_bound(plan);
+  const std::size_t boxes =
+      plan.erasing ? static_cast<std::size_t>(plan.erasing->max_count) * sizeof(Box) + 16 : 0;
   return resize::Resampler::memory_bound(plan, max_pixels) + augmenter +
-         pack::Packer::memory_bound(plan) + sizeof(View);
+         pack::Packer::memory_bound(plan) + boxes + sizeof(View);
 }
 
 }  // namespace ringfeed::sample

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "augment/augmenter.h"
 #include "augment/geometry.h"
@@ -45,6 +46,7 @@ class View {
   resize::Resampler resampler_;
   std::optional<augment::Augmenter> augmenter_;  // where the plan has an augmentation
   pack::Packer packer_;
+  std::vector<Box> erased_;
 
   // Of the image under way.
   augment::Geometry geometry_;

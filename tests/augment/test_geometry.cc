@@ -17,6 +17,7 @@
 #include "augment/fixed_math.h"
 #include "augment/geometry.h"
 #include "augment/mixing.h"
+#include "augment/noise.h"
 #include "ringfeed/policies.h"
 
 namespace {
@@ -86,6 +87,7 @@ std::uint64_t hash_of_draws() {
       {.step = RandomRotation{.low = -180, .high = 180}},
       ringfeed::trivial_augment_wide({})};
   std::vector<Operation> operations;
+  std::vector<Box> erased;
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (std::uint64_t position = 0; position < 10'000; ++position) {
     const int height = 1 + static_cast<int>(position * 7919 % 4001);
@@ -104,9 +106,14 @@ std::uint64_t hash_of_draws() {
         hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3u;
       }
     }
-    const Box box = draw_erasing({}, height, width, make_key(3, 4), position);
-    for (const int value : {box.top, box.left, box.height, box.width}) {
-      hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001b3u;
+    draw_erasing({.max_count = 3}, height, width, make_key(3, 4), position, erased);
+    for (const Box& box : erased) {
+      for (const int value : {box.top, box.left, box.height, box.width}) {
+        hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001b3u;
+      }
+    }
+    for (const float value : ringfeed::augment::noise_of_box(position, 0, 8)) {
+      hash = (hash ^ std::bit_cast<std::uint32_t>(value)) * 0x100000001b3u;
     }
     const Geometry g = draw_geometry(plan, height, width, make_key(3, 4), position);
     for (const int value : {g.top, g.left, g.height, g.width, static_cast<int>(g.hflip)}) {

@@ -1,9 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstring>
 #include <stdexcept>
 #include <vector>
 
+#include "augment/noise.h"
 #include "pack/erase.h"
 #include "pack/packer.h"
 
@@ -32,7 +34,7 @@ TEST_CASE("erasing sets the box and nothing else, in every dtype and layout") {
         plan.validate();
         const std::size_t size = item_size(dtype);
         std::vector<std::byte> out(plan.sample_bytes(), std::byte{0x5A});
-        pack::erase(plan, box, out.data());
+        pack::erase(plan, std::array{box}, 0, out.data());
         for (int c = 0; c < 3; ++c) {
           for (int y = 0; y < height; ++y) {
             for (int x = 0; x < width; ++x) {
@@ -51,6 +53,43 @@ TEST_CASE("erasing sets the box and nothing else, in every dtype and layout") {
             }
           }
         }
+      }
+    }
+  }
+}
+
+TEST_CASE("erasing with noise gives each box its own, channel by channel and row by row") {
+  constexpr int height = 40, width = 50;
+  constexpr std::uint64_t key = 0x123456789;
+  const std::array boxes{Box{2, 1, 30, 45}, Box{20, 20, 19, 7}, Box{39, 49, 1, 1}};
+  for (const DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {
+    for (const Layout layout : {Layout::nchw, Layout::channels_last}) {
+      for (const auto fill : {RandomErasing::Fill::noise, RandomErasing::Fill::channel_noise}) {
+        TransformPlan plan;
+        plan.geometry = RandomResizedCrop{.height = height, .width = width};
+        plan.dtype = dtype;
+        plan.layout = layout;
+        plan.erasing = RandomErasing{.fill = fill, .max_count = 3};
+        const std::size_t size = item_size(dtype);
+        std::vector<std::byte> out(plan.sample_bytes(), std::byte{0x5A});
+        std::vector<std::byte> wanted = out;
+        for (std::size_t number = 0; number < boxes.size(); ++number) {
+          const Box& box = boxes[number];
+          const int pixels = box.height * box.width;
+          const std::vector<float> noise = augment::noise_of_box(
+              key, static_cast<std::uint32_t>(number), static_cast<std::size_t>(3 * pixels));
+          for (int i = 0; i < 3 * pixels; ++i) {
+            const int c = i / pixels;
+            const int y = box.top + i % pixels / box.width, x = box.left + i % box.width;
+            const int from = fill == RandomErasing::Fill::noise ? i : c;
+            const int at =
+                layout == Layout::nchw ? (c * height + y) * width + x : (y * width + x) * 3 + c;
+            const std::uint32_t word = bits(dtype, noise[static_cast<std::size_t>(from)]);
+            std::memcpy(wanted.data() + static_cast<std::size_t>(at) * size, &word, size);
+          }
+        }
+        pack::erase(plan, boxes, key, out.data());
+        CHECK(out == wanted);
       }
     }
   }
@@ -75,6 +114,10 @@ TEST_CASE("a plan refuses an erasing that makes no sense") {
   CHECK_FALSE(is_valid({.scale_min = 0.5, .scale_max = 0.4}));
   CHECK_FALSE(is_valid({.scale_max = 1.1}));
   CHECK_FALSE(is_valid({.ratio_min = 0}));
+  CHECK(is_valid({.min_count = 2, .max_count = RandomErasing::max_boxes}));
+  CHECK_FALSE(is_valid({.min_count = 0}));
+  CHECK_FALSE(is_valid({.min_count = 2}));
+  CHECK_FALSE(is_valid({.max_count = RandomErasing::max_boxes + 1}));
 }
 
 }  // namespace

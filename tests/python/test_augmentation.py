@@ -20,11 +20,11 @@ from torchvision import transforms as v1
 from torchvision.transforms import AutoAugmentPolicy, InterpolationMode, autoaugment, v2
 from torchvision.transforms import functional as f
 
+import drawn
 import odd_images
 import ringfeed
-from native import Native
+from drawn import furthest_apart
 from ringfeed import _replay, _ringfeed
-from ringfeed.transforms import compile_transform
 from torchvision_reference import TAILS, differing, finish, load
 
 SEED = 91
@@ -247,15 +247,7 @@ def test_every_magnitude_of_a_policy_draws_what_torchvision_draws(monkeypatch, s
 @pytest.fixture
 def rows_of(tmp_path):
     """rows_of(transform, count) -> the draws of `count` samples, all of one image."""
-    (tmp_path / "a").mkdir()
-    Image.new("RGB", (90, 80)).save(tmp_path / "a" / "image.png")
-
-    def draw(transform, count):
-        plan = compile_transform(transform, dtype=None, channels_last=False, pillow=None).plan
-        loader = Native(tmp_path, plan, seed=SEED).loader
-        return loader.draws(0, np.zeros(count, np.uint32))
-
-    return draw
+    return lambda transform, count: drawn.rows_of(tmp_path, transform, count, SEED)
 
 
 def shares(counts):
@@ -330,6 +322,8 @@ ERASING = {
     "small": v1.RandomErasing(0.7, scale=(0.001, 0.01), value=0.25),
     "a colour": v2.RandomErasing(0.9, ratio=(1, 1), value=(0.1, -7.3, 1e9)),
     "a value that halves round": v1.RandomErasing(1, value=[1.00048828125, 1e-8, -1.0009]),
+    "noise": v1.RandomErasing(1, value="random"),
+    "v2's noise": v2.RandomErasing(0.9, value="random"),
 }
 
 
@@ -340,7 +334,7 @@ def test_erasing_is_torchvisions(images, step, dtype, channels_last):
     crop = v1.RandomResizedCrop((61, 75))
     transform = v1.Compose([crop, *TAILS["v1"], step])
     rows = assert_replayed(images, transform, dtype=dtype, channels_last=channels_last)
-    assert (rows["erased"][:, 2] > 0).sum() > len(rows) / 2
+    assert (rows["erased"][:, 0, 2] > 0).sum() > len(rows) / 2
 
 
 @pytest.mark.parametrize("size", [(61, 75), (20, 200)])
@@ -348,7 +342,7 @@ def test_erasing_draws_as_torchvision(rows_of, size):
     """In the second size tries fail."""
     count, step = 100_000, v1.RandomErasing(0.6, scale=(0.02, 0.4), ratio=(0.3, 3.3))
     transform = v1.Compose([v1.RandomResizedCrop(size), v1.ToTensor(), step])
-    ours = rows_of(transform, count)["erased"]
+    ours = rows_of(transform, count)["erased"][:, 0]
     done = ours[ours[:, 2] > 0]
     image = torch.zeros(3, *size)
     with torch.random.fork_rng(devices=[]):
@@ -364,11 +358,18 @@ def test_erasing_draws_as_torchvision(rows_of, size):
         assert furthest_apart(done[:, column], theirs[~failed][:, column]) < limit, (SEED, column)
 
 
-def furthest_apart(a, b):
-    """The Kolmogorov-Smirnov distance of two samples."""
-    at = np.concatenate([a, b])
-    share = [np.searchsorted(np.sort(x), at, side="right") / len(x) for x in (a, b)]
-    return np.abs(share[0] - share[1]).max()
+def test_replayed_noise_is_normal_and_differs_from_sample_to_sample(rows_of):
+    step = v1.RandomErasing(1, value="random")
+    transform = v1.Compose([v1.RandomResizedCrop((61, 75)), v1.ToTensor(), step])
+    rows = rows_of(transform, 300)
+    assert len(set(rows["noise_key"].tolist())) == len(rows)
+    black = Image.new("RGB", (90, 80))
+    values = torch.cat([ringfeed.replay(row, black, transform).flatten() for row in rows])
+    values = values[values != 0].numpy()
+    assert len(values) > 300_000
+    cdf = np.array([math.erfc(-x / math.sqrt(2)) / 2 for x in np.sort(values).tolist()])
+    distance = np.abs(cdf - (np.arange(len(values)) + 0.5) / len(values)).max()
+    assert distance * math.sqrt(len(values)) < 2.69, SEED  # passed once in a million
 
 
 def test_color_jitter_draws_as_torchvision(rows_of):

@@ -465,8 +465,6 @@ REFUSED = {
         [CROP, v1.RandomApply([END])],
         r"step 2\.1, ToTensor.*cannot do this here",
     ),
-    "noise": ([CROP, END, v1.RandomErasing(value="random")], r"step 3, RandomErasing.*noise"),
-    "v2's noise": ([CROP, END, v2.RandomErasing(value="random")], r"step 3, RandomErasing.*noise"),
     "erasing of bytes": ([CROP, v1.PILToTensor(), v1.RandomErasing()], r"step 3.*float32"),
     "erasing of halves": (
         [CROP, END, v1.ConvertImageDtype(F16), v1.RandomErasing()],

@@ -91,6 +91,11 @@ TEST_CASE("a sample maker stays within the sum of its parts' bounds, augmented o
   const Augmentation turned{.step = RandomRotation{.low = -30, .high = 30}};
   for (const std::size_t steps : {0, 2, 40}) {
     plan.augmentation.assign(steps, turned);
+    if (steps > 0) {
+      plan.erasing = RandomErasing{.probability = 1,
+                                   .fill = RandomErasing::Fill::noise,
+                                   .max_count = 25 * static_cast<int>(steps)};
+    }
     std::size_t made = 0;
     const std::size_t most = testing::peak_of([&] {
       sample::SampleMaker maker(plan, limits);
