@@ -5,8 +5,8 @@
 //   taskset -c 1 build/dev/bench/bench_operations
 //
 // Arguments: height, width and a file of 8-bit RGB images of that size, one after another, which
-// take turns; without a file, 8 made-up ones do. bench/compare/operations.py sets it against
-// Pillow.
+// take turns; without a file, 8 made-up ones do. The last line is noise for erased boxes.
+// bench/compare/operations.py sets it against Pillow.
 #include <hwy/targets.h>
 #include <time.h>
 
@@ -22,6 +22,7 @@
 
 #include "augment/affine.h"
 #include "augment/color.h"
+#include "augment/noise.h"
 #include "augment/sharpness.h"
 #include "base/planar.h"
 
@@ -169,7 +170,7 @@ int main(int argc, char** argv) {
               hwy::TargetName(targets[0]), hwy::TargetName(targets[1]));
   Workplace workplace{Canvas(height, width), Canvas(height, width),
                       std::vector<std::uint8_t>(ringfeed::augment::affine_scratch(height, width))};
-  for (const auto& [name, operation] : operations(height, width)) {
+  const auto report = [&](const std::string& name, const auto& timed) {
     std::vector<double> microseconds[2];
     constexpr std::size_t rounds = 100;
     for (std::size_t round = 0; round < rounds; ++round) {
@@ -178,7 +179,7 @@ int main(int argc, char** argv) {
         hwy::GetChosenTarget().Update(hwy::SupportedTargets());
         // Branches and caches must not know the image: the two sides begin half way apart.
         const std::size_t image = (round + i * (images.size() / 2)) % images.size();
-        microseconds[i].push_back(run(operation, images[image], workplace));
+        microseconds[i].push_back(timed(images[image]));
       }
     }
     for (auto& times : microseconds) std::sort(times.begin(), times.end());
@@ -186,5 +187,14 @@ int main(int argc, char** argv) {
     std::printf("%-16s %8.1f [%7.1f, %7.1f] %6.1fx\n", name.c_str(), median,
                 quantile(microseconds[0], 0.1), quantile(microseconds[0], 0.9),
                 quantile(microseconds[1], 0.5) / median);
+  };
+  for (const auto& [name, operation] : operations(height, width)) {
+    report(name, [&](const Canvas& image) { return run(operation, image, workplace); });
   }
+  std::vector<float> noise(std::size_t{1} << 15);
+  report("32,768 of noise", [&](const Canvas&) {
+    const double start = now();
+    ringfeed::augment::draw_noise(1, 0, 0, noise);
+    return now() - start;
+  });
 }

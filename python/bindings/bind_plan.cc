@@ -83,10 +83,9 @@ void init_erasing(RandomErasing* self, double probability, Range scale, Range ra
   using Fill = RandomErasing::Fill;
   RandomErasing erasing{probability, scale.first, scale.second, ratio.first, ratio.second};
   set_channels(erasing.value, value, "value");
-  erasing.fill = choose<Fill>("fill", fill,
-                              {{"value", Fill::value},
-                               {"channel_noise", Fill::channel_noise},
-                               {"noise", Fill::noise}});
+  erasing.fill = choose<Fill>(
+      "fill", fill,
+      {{"value", Fill::value}, {"channel_noise", Fill::channel_noise}, {"noise", Fill::noise}});
   std::tie(erasing.min_count, erasing.max_count) = count;
   new (self) RandomErasing(erasing);
 }

@@ -25,8 +25,8 @@ class Erasing:
     count: tuple[int, int] = (1, 1)
 
     def __str__(self) -> str:
-        value = self.fill
-        if value == "value":
+        value: str = self.fill
+        if self.fill == "value":
             value = "(" + ", ".join(str(np.float32(v)) for v in self.value) + ")"
         boxes = "" if self.count == (1, 1) else f", boxes={self.count[0]}..{self.count[1]}"
         return (
