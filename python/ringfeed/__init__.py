@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from ._limits import DecodeLimits
+from ._repeats import RepeatedAugmentationSampler
 from ._replay import replay
 from ._ringfeed import __version__
 from .datasets import ImageFolder, ImageList
@@ -37,6 +38,7 @@ __all__ = [
     "ImageList",
     "LoadError",
     "LoadTimeout",
+    "RepeatedAugmentationSampler",
     "UnsupportedTransform",
     "__version__",
     "replay",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _ringfeed
-from ._numbers import check_share, whole
+from ._numbers import check_number, check_share, whole
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -21,6 +21,7 @@ def check_recipe_options(
     rand_augment: int | None,
     trivial_augment: bool,
     random_erasing: float,
+    random_erasing_value: float | str,
     interpolation: str,
     train_size: int,
     val_size: int,
@@ -38,6 +39,14 @@ def check_recipe_options(
     if (auto_augment is not None) + (rand_augment is not None) + bool(trivial_augment) > 1:
         raise ValueError("auto_augment, rand_augment and trivial_augment exclude one another")
     check_share("random_erasing", random_erasing)
+    if isinstance(random_erasing_value, str) and random_erasing_value != "random":
+        raise ValueError(
+            f'random_erasing_value must be a number or "random", not {random_erasing_value!r}'
+        )
+    if random_erasing_value != "random":
+        check_number("random_erasing_value", random_erasing_value)
+    if random_erasing_value != 0 and not random_erasing and train_transform is None:
+        raise ValueError("random_erasing_value needs a random_erasing above 0")
     modes = [mode.value for mode in InterpolationMode if mode.value != "nearest-exact"]
     if interpolation not in modes:
         raise ValueError(f"interpolation must be one of {modes}, not {interpolation!r}")
@@ -65,6 +74,7 @@ def check_recipe_options(
         ("rand_augment", rand_augment is not None, train_transform, "train_transform"),
         ("trivial_augment", bool(trivial_augment), train_transform, "train_transform"),
         ("random_erasing", random_erasing != 0, train_transform, "train_transform"),
+        ("random_erasing_value", random_erasing_value != 0, train_transform, "train_transform"),
         ("train_size", train_size != 224, train_transform, "train_transform"),
         ("val_size", val_size != 224, val_transform, "val_transform"),
         ("val_resize_size", val_resize_size != 256, val_transform, "val_transform"),
@@ -93,7 +103,8 @@ def train_recipe(hparams: Any) -> Callable[[Any], Any]:
         steps.append(t.TrivialAugmentWide(interpolation=mode))
     steps += [t.ToTensor(), t.Normalize(_MEAN, _STD)]
     if hparams.random_erasing:
-        steps.append(t.RandomErasing(hparams.random_erasing))
+        value = hparams.random_erasing_value
+        steps.append(t.RandomErasing(hparams.random_erasing, value=value))
     return t.Compose(steps)
 
 

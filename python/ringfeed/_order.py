@@ -11,6 +11,7 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.data import BatchSampler, DistributedSampler, RandomSampler, SequentialSampler
 
+from ._repeats import RepeatedAugmentationSampler
 from ._samplers import ShuffledOrder
 
 
@@ -94,7 +95,9 @@ class Order:
             return "shuffled" if isinstance(self.sampler, RandomSampler) else "sequential"
         inner = getattr(self.batch_sampler, "sampler", self.sampler)
         if isinstance(inner, DistributedSampler):
-            name = f"{type(inner).__name__}(shuffle={inner.shuffle}, seed={inner.seed})"
+            repeats = getattr(inner, "repeats", None)
+            more = "" if repeats is None else f", repeats={repeats}"
+            name = f"{type(inner).__name__}(shuffle={inner.shuffle}, seed={inner.seed}{more})"
         else:
             name = type(inner).__name__
         if not self.custom_batches:
@@ -108,7 +111,7 @@ class Order:
         batches = self.batch_sampler
         if not self.custom_batches:
             sampler = self.sampler if batches is None else batches.sampler
-            if type(sampler) is DistributedSampler:
+            if type(sampler) in (DistributedSampler, RepeatedAugmentationSampler):
                 sampler = copy.copy(sampler)  # the caller's keeps its epoch
                 sampler.set_epoch(epoch)
                 return sampler, batches
@@ -117,7 +120,8 @@ class Order:
         raise ValueError(
             f"draws() cannot know the order of {self}: to "
             "ask it would begin one of its epochs and use up its random numbers. It knows "
-            "ringfeed's own order, a DistributedSampler's and a SequentialSampler's"
+            "ringfeed's own order, a DistributedSampler's, a RepeatedAugmentationSampler's and a "
+            "SequentialSampler's"
         )
 
 

@@ -14,6 +14,8 @@ from ._imagenet_folders import check_classes, check_ranks, split_folder
 from ._imagenet_recipes import check_recipe_options, train_recipe, val_recipe
 from ._limits import DecodeLimits
 from ._mixing_options import batch_transform_of, check_mixing_options
+from ._numbers import whole
+from ._repeats import RepeatedAugmentationSampler
 from .datasets import ImageFolder
 from .loader import DataLoader
 
@@ -91,7 +93,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         auto_augment: torchvision's AutoAugment with this policy, for training.
         rand_augment: The magnitude of torchvision's RandAugment (2 operations), 0 to 30; it has 9.
         trivial_augment: torchvision's TrivialAugmentWide.
-        random_erasing: Probability of torchvision's RandomErasing, which makes a box 0.
+        random_erasing: Probability of torchvision's RandomErasing.
+        random_erasing_value: What its box becomes: a number, or "random" for noise.
         interpolation: "bilinear", "bicubic" or another of torchvision's: of the resize in training
             and validation, and of what the three policies rotate, shear and move.
         train_size, val_size: Sides of the images.
@@ -104,6 +107,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         switch_prob: Probability that a mixed batch takes CutMix, with both alphas above 0.
         label_smoothing: In the targets of training, mixed or not; 0 where the loss smooths.
         num_classes: Columns of the targets; None: the number of folders in `train`.
+        repeats: Above 1 a training epoch gives each of its images this often, as
+            ringfeed.RepeatedAugmentationSampler says, and fewer images for it.
 
     Raises FileNotFoundError (in setup) where a folder is missing, LoadError where it cannot be
     listed, ValueError where the classes of `train` and `val` differ, and RuntimeError where the
@@ -137,6 +142,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         rand_augment: int | None = None,
         trivial_augment: bool = False,
         random_erasing: float = 0.0,
+        random_erasing_value: float | Literal["random"] = 0.0,
         interpolation: str = "bilinear",
         train_size: int = 224,
         val_size: int = 224,
@@ -147,6 +153,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         switch_prob: float = 0.5,
         label_smoothing: float = 0.0,
         num_classes: int | None = None,
+        repeats: int = 1,
     ) -> None:
         super().__init__()
         # A Path among the hyperparameters would make the checkpoint one that torch.load refuses.
@@ -163,6 +170,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             rand_augment=rand_augment,
             trivial_augment=trivial_augment,
             random_erasing=random_erasing,
+            random_erasing_value=random_erasing_value,
             interpolation=interpolation,
             train_size=train_size,
             val_size=val_size,
@@ -176,6 +184,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             label_smoothing=label_smoothing,
             num_classes=num_classes,
         )
+        if whole("repeats", repeats) < 1:
+            raise ValueError(f"repeats must be at least 1, not {repeats}")
         self.save_hyperparameters(ignore=["train_transform", "val_transform"])
         self.train_transform = train_transform
         self.val_transform = val_transform
@@ -217,9 +227,11 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             raise failure
 
     def train_dataloader(self) -> DataLoader:
+        sampler = self._repeating_sampler()
         return self._loader(
             "train",
-            shuffle=True,
+            shuffle=sampler is None,
+            sampler=sampler,
             drop_last=self.hparams.drop_last,
             in_order=self.hparams.in_order,
             batch_transform=self._batch_transform(),
@@ -270,6 +282,19 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             switch_prob=hparams.switch_prob,
             label_smoothing=hparams.label_smoothing,
             num_classes=folders if hparams.num_classes is None else hparams.num_classes,
+        )
+
+    def _repeating_sampler(self) -> RepeatedAugmentationSampler | None:
+        dataset, repeats = self.train_dataset, self.hparams.repeats
+        if dataset is None or repeats == 1:
+            return None
+        trainer, seed = self.trainer, self._seed()
+        return RepeatedAugmentationSampler(
+            dataset,
+            None if trainer is None else trainer.world_size,
+            None if trainer is None else trainer.global_rank,
+            seed=int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed,
+            repeats=repeats,
         )
 
     def _seed(self) -> int | None:

@@ -126,6 +126,7 @@ def on_two_ranks(root: Path, other: Path, results: Path) -> None:
         torch.manual_seed(get_rank() + 2)
         found[name] = fit(root, ckpt_path=saved / f"{name}.ckpt", **two).train_batches
     found["mixed"] = fit(root, data={"mixup_alpha": 1.0}, **two).train_batches
+    found["repeated"] = fit(root, data={"repeats": 2}, **two).train_batches
     model = recorder(pl)
     trainer = pl.Trainer(**{**QUIET, **two}, enable_checkpointing=False)
     trainer.validate(model, data_module(root), verbose=False)

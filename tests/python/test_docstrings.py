@@ -12,7 +12,14 @@ import pytest
 from PIL import Image
 
 import ringfeed
-from ringfeed import DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, ImageList
+from ringfeed import (
+    DataLoader,
+    DecodeLimits,
+    DevicePrefetcher,
+    ImageFolder,
+    ImageList,
+    RepeatedAugmentationSampler,
+)
 from ringfeed.transforms import CutMix, LabelSmoothing, MixUp
 
 pytest.importorskip("torchvision")
@@ -52,7 +59,7 @@ def has_example(kind: type) -> bool:
     "kind",
     [
         *(DataLoader, DecodeLimits, DevicePrefetcher, ImageFolder, ImageList),
-        *(CutMix, LabelSmoothing, MixUp),
+        *(CutMix, LabelSmoothing, MixUp, RepeatedAugmentationSampler),
     ],
 )
 def test_what_a_user_constructs_has_an_example(kind):

@@ -129,6 +129,11 @@ RECIPES = {
         [transforms.TrivialAugmentWide(interpolation=transforms.InterpolationMode.BILINEAR)],
         [transforms.RandomErasing(0.4)],
     ),
+    "noise": (
+        {"random_erasing": 0.9, "random_erasing_value": "random", "train_size": 40},
+        [],
+        [transforms.RandomErasing(0.9, value="random")],
+    ),
 }
 
 
@@ -186,6 +191,11 @@ def test_sizes_of_validation_reach_its_loader(root: Path) -> None:
         ({"mix_prob": 0.3}, "mix_prob=0.3 needs mixup_alpha or cutmix_alpha"),
         ({"random_erasing": 2}, r"random_erasing must be in \[0, 1\]"),
         ({"random_erasing": True}, "random_erasing must be a number"),
+        ({"random_erasing_value": 1}, "random_erasing_value needs a random_erasing above 0"),
+        ({"random_erasing": 0.1, "random_erasing_value": "pixel"}, 'a number or "random"'),
+        ({"random_erasing": 0.1, "random_erasing_value": True}, "random_erasing_value must be a n"),
+        ({"repeats": 0}, "repeats must be at least 1"),
+        ({"repeats": 2.5}, "repeats must be a whole number"),
         ({"interpolation": "cubic"}, r"interpolation must be one of \['nearest'"),
         ({"train_transform": transforms.ToTensor(), "train_size": 99}, "the place of train_size"),
         ({"val_transform": transforms.ToTensor(), "val_size": 99}, "the place of val_size"),
@@ -357,7 +367,14 @@ def test_a_checkpoint_is_plain_and_gives_the_module_back(root: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "config", ["local.yaml", "fsx.yaml", "local.yaml mixing.yaml", "local.yaml new_recipe.yaml"]
+    "config",
+    [
+        "local.yaml",
+        "fsx.yaml",
+        "local.yaml mixing.yaml",
+        "local.yaml new_recipe.yaml",
+        "local.yaml deit.yaml",
+    ],
 )
 def test_the_example_runs_from_its_configs(
     config: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

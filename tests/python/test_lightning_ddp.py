@@ -17,7 +17,7 @@ from tiny_imagenet import TRAIN, VAL
 pytest.importorskip("lightning.pytorch")
 
 from lightning_runs import data_module, fit
-from ringfeed import DataLoader
+from ringfeed import DataLoader, RepeatedAugmentationSampler
 from ringfeed.transforms import MixUp
 
 BATCHES = 4  # of each rank: 21 images, 6 at a time
@@ -78,6 +78,19 @@ def test_each_rank_mixes_its_batches_in_its_own_way(root: Path, ranks: list) -> 
             sampler.set_epoch(epoch)
             expected = [tiny_imagenet.digest(batch) for batch in loader]
             assert [batch[2] for batch in found["mixed"] if batch[0] == epoch] == expected
+
+
+def test_ranks_share_the_repetitions_of_an_image(ranks: list) -> None:
+    for rank, found in enumerate(ranks):
+        for epoch in (0, 1):
+            sampler = RepeatedAugmentationSampler(range(TRAIN), 2, rank, repeats=2)
+            sampler.set_epoch(epoch)
+            got = [index for batch in found["repeated"] if batch[0] == epoch for index in batch[3]]
+            assert got == list(sampler)
+    both = [[tuple(batch[3]) for batch in found["repeated"]] for found in ranks]
+    assert both[0] == both[1]
+    digests = [[batch[2] for batch in found["repeated"]] for found in ranks]
+    assert not set(digests[0]) & set(digests[1])
 
 
 def test_validation_is_shared_and_prediction_sees_every_image_once(ranks: list) -> None:
