@@ -22,7 +22,11 @@ dm = ImageNetDataModule(data_root="../../sample", batch_size=64, num_workers=2)
 dm.setup("fit")
 print(len(dm.train_dataset), "training images")
 images, labels = next(iter(dm.train_dataloader()))
-print(images.shape, images.dtype, labels.shape, labels.dtype)'
+print(images.shape, images.dtype, labels.shape, labels.dtype)
+dm = ImageNetDataModule("../../sample", 64, 2, mixup_alpha=0.2, cutmix_alpha=1.0, label_smoothing=0.1)
+dm.setup("fit")
+images, targets = next(iter(dm.train_dataloader()))
+print(images.shape, images.dtype, targets.shape, targets.dtype)'
 printf '%s\n' "$lines" | sed 's/^/>>> /'
 python -c "$lines"
 
