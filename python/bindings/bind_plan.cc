@@ -5,14 +5,20 @@
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "augment/erasing.h"
 #include "bindings.h"
 #include "choice.h"
+#include "convert.h"
+#include "data/random.h"
+#include "pack/packer.h"
 #include "ringfeed/loader.h"
 #include "ringfeed/transform.h"
 
@@ -97,6 +103,35 @@ nb::bytes noise_bytes(std::uint64_t noise_key, std::size_t box, std::size_t coun
   return nb::bytes(values.data(), values.size() * sizeof(float));
 }
 
+TransformPlan unfinished(const TransformPlan& self) {
+  TransformPlan plan = self;
+  plan.normalize = {.flavour = Normalize::Flavour::none, .mean = {0, 0, 0}, .std = {1, 1, 1}};
+  plan.erasing.reset();
+  plan.dtype = DType::uint8;
+  return plan;
+}
+
+nb::object value_table(const TransformPlan& self) {
+  const std::vector<std::uint32_t> table = pack::reference_table(self);
+  return to_array(std::span<const std::uint32_t>(table), "uint32");
+}
+
+nb::object erased(const TransformPlan& self, std::uint64_t seed, std::uint64_t epoch,
+                  const Array<std::uint64_t>& positions) {
+  std::vector<std::int32_t> rows;
+  std::vector<Box> boxes;
+  const data::Key key = data::make_key(seed, epoch);
+  for (std::size_t i = 0; self.erasing && i < positions.size(); ++i) {
+    augment::draw_erasing(*self.erasing, self.out_height(), self.out_width(), key,
+                          positions.data()[i], boxes);
+    for (const Box& box : boxes) {
+      rows.insert(rows.end(),
+                  {static_cast<std::int32_t>(i), box.top, box.left, box.height, box.width});
+    }
+  }
+  return to_array(std::span<const std::int32_t>(rows), "int32");
+}
+
 }  // namespace
 
 void bind_plan(nb::module_& module) {
@@ -116,6 +151,9 @@ void bind_plan(nb::module_& module) {
            nb::arg("mean"), nb::arg("std"), nb::arg("dtype"), nb::arg("channels_last"),
            nb::arg("pillow13"), nb::arg("augmentation") = std::vector<Augmentation>(),
            nb::arg("erasing") = nb::none())
+      .def("unfinished", unfinished)
+      .def("value_table", value_table)
+      .def("erased", erased, nb::arg("seed"), nb::arg("epoch"), nb::arg("positions").noconvert())
       .def_prop_ro("height", &TransformPlan::out_height)
       .def_prop_ro("width", &TransformPlan::out_width)
       .def_prop_ro("sample_bytes", &TransformPlan::sample_bytes);

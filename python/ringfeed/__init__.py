@@ -25,6 +25,7 @@ from ._limits import DecodeLimits
 from ._repeats import RepeatedAugmentationSampler
 from ._replay import replay
 from ._ringfeed import __version__
+from ._unfinished import UnfinishedBatch
 from .datasets import ImageFolder, ImageList
 from .errors import LoadError, LoadTimeout, UnsupportedTransform
 from .loader import DataLoader
@@ -39,6 +40,7 @@ __all__ = [
     "LoadError",
     "LoadTimeout",
     "RepeatedAugmentationSampler",
+    "UnfinishedBatch",
     "UnsupportedTransform",
     "__version__",
     "replay",

@@ -105,6 +105,16 @@ def check_shares(rank: int | None, world_size: int | None) -> None:
         raise ValueError(f"rank must be in [0, world_size), and {rank} is not in [0, {world_size})")
 
 
+def check_finish_on(finish_on: str, auto_collation: bool = True) -> None:
+    if finish_on not in ("cpu", "device"):
+        raise ValueError(f'finish_on must be "cpu" or "device", not {finish_on!r}')
+    if finish_on == "device" and not auto_collation:
+        raise ValueError(
+            'finish_on="device" finishes batches, and batch_size=None gives single samples: pass a '
+            "batch_size"
+        )
+
+
 def refuse_two_shardings(rank: int | None, sampler: DistributedSampler | None) -> None:
     if rank is not None and sampler is not None:
         raise ValueError(

@@ -11,8 +11,14 @@ from . import _ringfeed
 from ._resolved import Resolved
 
 
-def core_loader(resolved: Resolved, batch_size: int, options: dict[str, Any]) -> _ringfeed.Loader:
-    """Starts nothing: threads are the first next()'s.
+def core_loader(
+    resolved: Resolved,
+    batch_size: int,
+    options: dict[str, Any],
+    plan: _ringfeed.Plan | None = None,
+) -> _ringfeed.Loader:
+    """Starts nothing: threads are the first next()'s. `plan`: None: what of the recipe is done on
+    the CPU.
 
     `options`: _ringfeed.Loader's, and `own_order`: whether the core makes the order. It is a flag
     and not the indices, because Session compares options by ==.
@@ -22,7 +28,7 @@ def core_loader(resolved: Resolved, batch_size: int, options: dict[str, Any]) ->
     indices = resolved.parts.indices if arguments.pop("own_order") else None
     return _ringfeed.Loader(
         resolved.parts.index,
-        resolved.recipe.plan,
+        plan or resolved.recipe.core_plan,
         batch_size=batch_size,
         indices=indices,
         **arguments,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -27,8 +27,8 @@ class Given(NamedTuple):
 
 
 @dataclass
-class BatchOffer(Offer[list[Any]]):
-    """[images, labels], or the error in their place."""
+class BatchOffer(Offer[Any]):
+    """A batch, or the error in its place."""
 
     counts: bool = True
     """Whether it counts as a batch; an error of the sampler does not."""
@@ -58,16 +58,16 @@ class EpochRun:
             if core is None
             else core.epoch(start.epoch, start.positions, start.beyond, self._sampler)
         )
+        seed, rule = request.core_options["seed"], request.mixing
+        mixer = None if rule is None else Mixer(rule, seed, start.epoch)
+        make: Callable[..., Any] = _tensors.sample if request.one_by_one else _tensors.batch
+        if recipe.finish is not None:
+            make = partial(_tensors.unfinished, seed=seed, epoch=start.epoch, mixer=mixer)
+        elif mixer is not None:
+            make = partial(_tensors.batch, mixing=_tensors.Mixing(mixer, request.pinned))
         self._make = partial(
-            _tensors.sample if request.one_by_one else _tensors.batch,
-            recipe=recipe,
-            target_transform=target_transform,
-            pinned=request.pinned,
+            make, recipe=recipe, target_transform=target_transform, pinned=request.pinned
         )
-        if request.mixing is not None:
-            seed = request.core_options["seed"]
-            mixer = Mixer(request.mixing, seed, start.epoch)
-            self._make = partial(self._make, mixing=_tensors.Mixing(mixer, request.pinned))
         self._may_fail = target_transform is not None or request.mixing is not None
         self._ended = core is None
         self._stopped = False

@@ -14,8 +14,9 @@ from ._request import EpochRequest
 from ._session import Session
 
 
-class LoaderIterator(Handover[list[Any]]):
-    """Yields [images, labels]. Nothing is read, and no epoch begins, before its first next().
+class LoaderIterator(Handover[Any]):
+    """Yields [images, labels], or an UnfinishedBatch. Nothing is read, and no epoch begins, before
+    its first next().
 
     One thread at a time. After an error that names a file, or a timeout, next() may go on: with the
     batch after the failed one, or with the batch that was waited for.

@@ -34,6 +34,14 @@ class Mixer:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Images and targets, mixed. The given ones stay as they are, because after a
         KeyboardInterrupt they are mixed again. `make_empty` gives the memory of the images."""
+        draw, targets = self.targets(images, labels, position, images.dtype)
+        return mix_images(images, draw, make_empty), targets
+
+    def targets(
+        self, images: torch.Tensor, labels: object, position: int, dtype: torch.dtype
+    ) -> tuple[BatchMix, torch.Tensor]:
+        """What is drawn for a batch, and its targets, mixed; the images, which will have `dtype`
+        when their turn comes, are only measured."""
         size, _, height, width = images.shape
         if self.rule.needs_even and size % 2:
             raise ValueError(
@@ -41,8 +49,7 @@ class Mixer:
                 "batch_size and drop_last=True, or mix with ringfeed.transforms.MixUp and CutMix"
             )
         draw = self.draw(position, size, height, width)
-        targets = mix_targets(targets_of(labels, draw), draw, images.dtype)
-        return mix_images(images, draw, make_empty), targets
+        return draw, mix_targets(targets_of(labels, draw), draw, dtype)
 
 
 def mix_images(
@@ -75,6 +82,43 @@ def mix_images(
             for first in range(top, bottom, rows):
                 box = slice(None), slice(first, min(first + rows, bottom)), slice(left, right)
                 mixed[i][box] = images[partner][box]
+    return mixed
+
+
+def mix_on_device(images: torch.Tensor, draw: BatchMix) -> torch.Tensor:
+    """As mix_images(), with few kernels of torch's, on any device; `images` is used up. Each kernel
+    multiplies or adds: fused ones give other bits. The draw is read here, so that nothing waits for
+    the device."""
+    mix = draw.mixes[0]
+    if all(mix.kind == "none" for mix in draw.mixes):
+        return images
+    if len(draw.mixes) > 1:
+        return _mix_each(images, draw)
+    if mix.kind == "cutmix":
+        if mix.box is not None:
+            left, top, right, bottom = mix.box
+            box = images[:, :, top:bottom, left:right]
+            box.copy_(box.flip(0) if draw.partner == "mirrored" else box.roll(1, 0))
+        return images
+    # Not by roll() or flip(), which would lose the memory format on some devices.
+    mixed = torch.empty_like(images)
+    if draw.partner == "mirrored":
+        mixed.copy_(images.flip(0)).mul_(1.0 - mix.lam)
+    else:
+        torch.mul(images[:-1], 1.0 - mix.lam, out=mixed[1:])
+        torch.mul(images[-1:], 1.0 - mix.lam, out=mixed[:1])
+    return mixed.add_(images.mul_(mix.lam))
+
+
+def _mix_each(images: torch.Tensor, draw: BatchMix) -> torch.Tensor:
+    mixed = images.clone()
+    for i, mix in enumerate(draw.mixes):
+        theirs = images[_partner(draw, i)]
+        if mix.kind == "mixup":
+            mixed[i].mul_(mix.lam).add_(theirs.mul(1.0 - mix.lam))
+        elif mix.kind == "cutmix" and mix.box is not None:
+            left, top, right, bottom = mix.box
+            mixed[i, :, top:bottom, left:right] = theirs[:, top:bottom, left:right]
     return mixed
 
 

@@ -58,6 +58,7 @@ def resolve_dataset(
     dtype: torch.dtype | None,
     channels_last: bool,
     pillow: str | None,
+    finish_on: str,
 ) -> Resolved:
     """`before` where nothing has changed: torchvision's lists of ImageNet take seconds to read."""
     base: Any = dataset
@@ -68,14 +69,19 @@ def resolve_dataset(
     names = ("transform", "target_transform", "samples")
     try:
         attributes = (vars(base).get(name) for name in names)
-        stamp = (dataset, len(dataset), *nested, *attributes, dtype, channels_last, pillow)
+        options = dtype, channels_last, pillow, finish_on
+        stamp = (dataset, len(dataset), *nested, *attributes, *options)
     except TypeError:  # no attributes or no length: for resolve() to refuse
         stamp = ()
     if before is not None and stamp and _same(before.stamp, stamp):
         return before
     parts = resolve(dataset)
     recipe = compile_transform(
-        parts.transform, dtype=dtype, channels_last=channels_last, pillow=pillow
+        parts.transform,
+        dtype=dtype,
+        channels_last=channels_last,
+        pillow=pillow,
+        finish_on=finish_on,
     )
     return Resolved(stamp, parts, recipe)
 

@@ -159,6 +159,13 @@ class Plan:
         augmentation: Sequence[Augmentation] = (),
         erasing: RandomErasing | None = None,
     ) -> None: ...
+    def unfinished(self) -> Plan:
+        """The same up to the 8-bit image: uint8, not normalised, nothing erased."""
+    def value_table(self) -> NDArray[np.uint32]:
+        """What each byte becomes in each channel, as bits of the dtype: shape [3 * 256]."""
+    def erased(self, seed: int, epoch: int, positions: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """The boxes erased in the samples at these positions: shape [n * 5], the sample's number,
+        top, left, height and width."""
     @property
     def height(self) -> int: ...
     @property

@@ -11,6 +11,7 @@ from torch.utils.data._utils.pin_memory import pin_memory as pin
 
 from . import _ringfeed
 from ._mixing_apply import Mixer
+from ._unfinished import UnfinishedBatch
 from .transforms import Recipe
 
 
@@ -89,6 +90,29 @@ def batch(
     return [images, pin(labels) if pinned else labels]
 
 
+def unfinished(
+    found: _ringfeed.Batch,
+    recipe: Recipe,
+    target_transform: Any,
+    pinned: bool,
+    seed: int,
+    epoch: int,
+    mixer: Mixer | None,
+) -> UnfinishedBatch:
+    """What batch() gives, before it is finished. All that is drawn for it is drawn here."""
+    from ._finish import Erased
+
+    assert recipe.finish is not None
+    images, labels = batch(found, recipe, target_transform, False)
+    boxes = recipe.plan.erased(seed, epoch, found.positions).reshape(-1, 5).tolist()
+    erased = tuple(Erased(*box) for box in boxes)
+    mix = None
+    if mixer is not None:
+        mix, labels = mixer.targets(images, labels, int(found.positions[0]), recipe.dtype)
+    labels = pin(labels) if pinned else labels
+    return UnfinishedBatch(images, labels, recipe.finish, erased, mix)
+
+
 def sample(
     found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool
 ) -> list[Any]:
@@ -105,8 +129,9 @@ def _images(found: _ringfeed.Batch, recipe: Recipe) -> torch.Tensor:
     memory = found.images()
     if not isinstance(memory, torch.Tensor):
         return torch.from_dlpack(memory)
-    plan, size = recipe.plan, found.size
-    values = memory[: size * plan.sample_bytes].view(recipe.dtype)
+    plan, size = recipe.core_plan, found.size
+    dtype = recipe.dtype if recipe.finish is None else torch.uint8
+    values = memory[: size * plan.sample_bytes].view(dtype)
     if recipe.channels_last:
         return values.view(size, plan.height, plan.width, 3).permute(0, 3, 1, 2)
     return values.view(size, 3, plan.height, plan.width)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
 
+from ._arguments import check_finish_on
 from ._imagenet_folders import check_classes, check_ranks, split_folder
 from ._imagenet_recipes import check_recipe_options, train_recipe, val_recipe
 from ._limits import DecodeLimits
 from ._mixing_options import batch_transform_of, check_mixing_options
 from ._numbers import whole
 from ._repeats import RepeatedAugmentationSampler
+from ._unfinished import finish_all
 from .datasets import ImageFolder
 from .loader import DataLoader
 
@@ -109,6 +112,9 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         num_classes: Columns of the targets; None: the number of folders in `train`.
         repeats: Above 1 a training epoch gives each of its images this often, as
             ringfeed.RepeatedAugmentationSampler says, and fewer images for it.
+        finish_on: "device": batches travel as 8-bit images, and are normalised, erased and mixed
+            where the Trainer has put them, to the same bits, before `on_after_batch_transfer` of
+            the LightningModule sees them. Its loaders then yield ringfeed.UnfinishedBatch.
 
     Raises FileNotFoundError (in setup) where a folder is missing, LoadError where it cannot be
     listed, ValueError where the classes of `train` and `val` differ, and RuntimeError where the
@@ -154,6 +160,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         label_smoothing: float = 0.0,
         num_classes: int | None = None,
         repeats: int = 1,
+        finish_on: Literal["cpu", "device"] = "cpu",
     ) -> None:
         super().__init__()
         # A Path among the hyperparameters would make the checkpoint one that torch.load refuses.
@@ -186,12 +193,29 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         )
         if whole("repeats", repeats) < 1:
             raise ValueError(f"repeats must be at least 1, not {repeats}")
+        check_finish_on(finish_on)
         self.save_hyperparameters(ignore=["train_transform", "val_transform"])
         self.train_transform = train_transform
         self.val_transform = val_transform
         self.train_dataset: ImageFolder | None = None
         self.val_dataset: ImageFolder | None = None
         self._drawn_seed: int | None = None
+        if finish_on == "device":
+            # On the instance: a hook of the class would take the LightningModule's place also where
+            # there is nothing to finish.
+            object.__setattr__(self, "on_after_batch_transfer", self._finish)
+            warnings.filterwarnings(
+                "ignore", "You have overridden `on_after_batch_transfer` in both"
+            )  # whose hook _finish() calls
+
+    def _finish(self, batch: Any, dataloader_idx: int) -> Any:
+        """Finishes `batch`, then gives it to the hook that Lightning would have called."""
+        # The Trainer converts floats before the transfer, when there were none.
+        finished = self.trainer.precision_plugin.convert_input(finish_all(batch))
+        own = type(self).on_after_batch_transfer
+        if own is not super().on_after_batch_transfer.__func__:
+            return own(self, finished, dataloader_idx)
+        return self.trainer.lightning_module.on_after_batch_transfer(finished, dataloader_idx)
 
     @property
     def hparams_initial(self) -> Any:
@@ -334,5 +358,6 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             dtype=None if hparams.dtype is None else getattr(torch, hparams.dtype),
             channels_last=hparams.channels_last,
             pillow=hparams.pillow,
+            finish_on=hparams.finish_on,
             **options,
         )

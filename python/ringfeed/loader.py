@@ -57,8 +57,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     torch.Size([4, 3, 224, 224]) torch.Size([4])
 
     Yields lists [images, labels] like torch's: images [B, 3, H, W] in the dtype and layout asked
-    for, labels int64 [B]. They are the caller's to keep. Nothing is started by the constructor or
-    by iter(): files are read, and the epoch chosen, from an iterator's first next() on.
+    for, labels int64 [B]; `finish_on` says what comes in their place. They are the caller's to
+    keep. Nothing is started by the constructor or by iter(): files are read, and the epoch chosen,
+    from an iterator's first next() on.
 
     Arguments are torch's, with these differences:
 
@@ -91,6 +92,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     - `batch_transform`: MixUp, CutMix or LabelSmoothing of ringfeed.transforms, torchvision v2's
       MixUp and CutMix, RandomChoice of these, or timm's Mixup. Labels become float targets
       [B, num_classes].
+    - `finish_on`: "device" gives an UnfinishedBatch of 8-bit images, a quarter of the memory of
+      float32, which becomes the batch on the device where it is finish()ed: of the same bits.
+      DevicePrefetcher does that too. "cpu": batches are finished when they are given.
     - `channels_last`: the images' memory format. `pillow`: whose pixels, such as "12"; None: of the
       Pillow that is installed.
 
@@ -134,6 +138,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         channels_last: bool = False,
         pillow: str | None = None,
         batch_transform: Any = None,
+        finish_on: str = "cpu",
     ) -> None:
         self.seed = seed
         self.rank = rank
@@ -147,6 +152,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.channels_last = channels_last
         self.pillow = pillow
         self.batch_transform = batch_transform
+        self.finish_on = finish_on
         self._requested_workers = num_workers
         self._loaded_seed: int | None = None
         self._drawn_seed: int | None = None
@@ -189,6 +195,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             read_ahead_bytes=read_ahead_bytes,
             depth=depth,
         )
+        _arguments.check_finish_on(finish_on, self._auto_collation)
         _arguments.refuse_two_shardings(rank, self._order.distributed)
         if sampler is None:
             self._replace_sampler(bool(shuffle))
@@ -396,6 +403,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             dtype=self.dtype,
             channels_last=self.channels_last,
             pillow=self.pillow,
+            finish_on=self.finish_on,
         )
         return self._cached
 
@@ -430,7 +438,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         entries, count = delivered_entries(
             self._order, resolved, epoch, self.batch_size, self.drop_last
         )
-        core = core_loader(resolved, 1, self._core_options(self._settle_seed(), pinned=False))
+        options = self._core_options(self._settle_seed(), pinned=False)
+        core = core_loader(resolved, 1, options, resolved.recipe.plan)
         return (core.draws(epoch) if entries is None else core.draws(epoch, entries))[:count]
 
     def mixing(self, epoch: int) -> list[BatchMix]:

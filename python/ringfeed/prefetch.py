@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ._handover import END, NOTHING, Handover, Offer, Pending, for_loop
+from ._unfinished import finish_all, map_tensors
 
 __all__ = ["DevicePrefetcher"]
 
@@ -54,7 +55,9 @@ class DevicePrefetcher:
 
     With CUDA the copies are enqueued on a stream of their own, so that they run beside the work on
     the batch before; they are asynchronous only from page-locked memory (`pin_memory=True`). Each
-    batch is ready for the stream that is current at next(). On the CPU it passes batches through.
+    batch is ready for the stream that is current at next(). What a loader with finish_on="device"
+    left to do is done on that stream too, behind the copy, so that [images, labels] come as from
+    any other. On the CPU it finishes such batches, and passes others through.
 
     `loader`: a ringfeed.DataLoader, or any iterable of tensors in lists, tuples and dicts. An error
     of the loader is raised at the batch it belongs to, and next() may go on; so may another `for`
@@ -74,9 +77,11 @@ class DevicePrefetcher:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        if self.device.type == "cpu":
-            return iter(self.loader)
-        return _Ahead(self, Side(self.device))
+        if self.device.type == "cuda":
+            return _Ahead(self, Side(self.device))
+        if getattr(self.loader, "finish_on", "cpu") == "device":
+            return _Ahead(self, Here())
+        return iter(self.loader)
 
     @property
     def sampler(self) -> Any:
@@ -111,8 +116,22 @@ class DevicePrefetcher:
         return f"ringfeed.DevicePrefetcher({self.loader!r}, device={str(self.device)!r})"
 
 
+class Here:
+    """The CPU, which has nothing to copy, and nobody who would work beside it."""
+
+    ahead = 0
+
+    def copy(self, batch: Batch) -> tuple[Batch, Any]:
+        return finish_all(batch), None
+
+    def hand_over(self, batch: Batch, done: Any) -> None:
+        pass
+
+
 class Side:
     """A CUDA stream beside the one that computes."""
+
+    ahead = 1
 
     def __init__(self, device: torch.device) -> None:
         if not torch.cuda.is_available():
@@ -124,9 +143,11 @@ class Side:
         self._stream = torch.cuda.Stream(device)
 
     def copy(self, batch: Batch) -> tuple[Batch, Any]:
-        """Enqueues the copies; with them the event that says they are done."""
+        """Enqueues the copies, and what is left to do with them; with them the event that says they
+        are done. The copied 8-bit images need no record_stream: no other stream has them."""
         with torch.cuda.stream(self._stream):
-            copied = _map(lambda tensor: tensor.to(self._device, non_blocking=True), batch)
+            copied = map_tensors(lambda tensor: tensor.to(self._device, non_blocking=True), batch)
+            copied = finish_all(copied)
             done = self._stream.record_event()
         return copied, done
 
@@ -136,13 +157,14 @@ class Side:
         batch, although work that the caller enqueued may not have run."""
         current = torch.cuda.current_stream(self._device)
         current.wait_event(done)
-        _map(lambda tensor: tensor.record_stream(current), batch)
+        map_tensors(lambda tensor: tensor.record_stream(current), batch)
 
 
 class _Ahead(Handover[Batch]):
-    """One batch ahead of the caller. Like a loader's iterator it begins at its first next()."""
+    """`side.ahead` batches ahead of the caller. Like a loader's iterator it begins at its first
+    next()."""
 
-    def __init__(self, owner: DevicePrefetcher, side: Side) -> None:
+    def __init__(self, owner: DevicePrefetcher, side: Side | Here) -> None:
         self._owner = owner
         self._side = side
         self._batches = for_loop(iter(owner.loader))
@@ -157,10 +179,10 @@ class _Ahead(Handover[Batch]):
             self._copy_next(record)
         offer: Any = self._offers[0]
         if offer.error is None:
-            if len(self._offers) == 1:
+            if len(self._offers) <= self._side.ahead:
                 self._copy_next(record)
             self._side.hand_over(offer.item, offer.done)
-            offer.given = _Given(offer.given.state, self._offers[1].given.ahead)
+            offer.given = _Given(offer.given.state, self._offers[-1].given.ahead)
         elif offer.error is END:
             record.given = offer.given
             raise StopIteration
@@ -185,15 +207,3 @@ class _Ahead(Handover[Batch]):
 
     def _state(self) -> Any:
         return self._owner.loader.state_dict() if self._stateful else None
-
-
-def _map(function: Any, batch: Batch) -> Batch:
-    if isinstance(batch, torch.Tensor):
-        return function(batch)
-    if isinstance(batch, Mapping):
-        return {key: _map(function, value) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(_map(function, value) for value in batch))
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(_map(function, value) for value in batch)
-    return batch

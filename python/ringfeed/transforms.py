@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,6 +19,9 @@ from ._mixing_rules import BatchMix, Mix
 from ._transform_compiler import Compiler
 from ._transform_steps import steps
 from .errors import UnsupportedTransform
+
+if TYPE_CHECKING:  # importing it costs what torch.compile costs
+    from ._finish import Finish
 
 __all__ = ["BatchMix", "CutMix", "LabelSmoothing", "Mix", "MixUp", "UnsupportedTransform"]
 
@@ -32,16 +35,26 @@ class Recipe:
     channels_last: bool
     text: str
     """All of it in one line, with the Pillow rule: equal texts give equal tensors."""
+    core_plan: _ringfeed.Plan
+    """`plan`, or what is left of it where batches are finished on the device."""
+    finish: Finish | None = None
+    """What is done there."""
 
 
 def compile_transform(
-    transform: Any, *, dtype: torch.dtype | None, channels_last: bool, pillow: str | None
+    transform: Any,
+    *,
+    dtype: torch.dtype | None,
+    channels_last: bool,
+    pillow: str | None,
+    finish_on: str = "cpu",
 ) -> Recipe:
     """The recipe that gives what `transform` makes of a PIL image, as `dtype`.
 
     `dtype` None is what the transform yields; float16 and bfloat16 round its float32 result to
     nearest even, as Tensor.to does. `pillow` is the version whose resize is reproduced, such as
-    "12" or "13.0"; None: the installed one's. Raises UnsupportedTransform naming the step that
+    "12" or "13.0"; None: the installed one's. `finish_on`: "cpu", or "device" for what travels as
+    8-bit images. Raises UnsupportedTransform naming the step that
     cannot be reproduced exactly and what to do, ValueError for a `pillow` that is no version.
     """
     if transform is None:
@@ -54,7 +67,18 @@ def compile_transform(
     for step in steps(transform, compiler.HANDLERS):
         compiler.add(step)
     plan, yielded, text = compiler.finish(dtype, channels_last, pillow13)
-    return Recipe(plan, yielded, channels_last, text)
+    if finish_on == "cpu":
+        return Recipe(plan, yielded, channels_last, text, plan)
+    from ._finish import Finish
+
+    if compiler.erasing is not None and compiler.erasing.fill != "value":
+        raise UnsupportedTransform(
+            'finish_on="device" erases with constants, and RandomErasing fills with noise, which '
+            'is made on the CPU: leave finish_on at "cpu", or give RandomErasing a value'
+        )
+    value = (0.0,) * 3 if compiler.erasing is None else compiler.erasing.value
+    finish = Finish(plan, yielded, compiler.flavour, compiler.mean_std, value)
+    return Recipe(plan, yielded, channels_last, text, plan.unfinished(), finish)
 
 
 def _is_pillow13(pillow: str | None) -> bool:

@@ -127,6 +127,8 @@ def on_two_ranks(root: Path, other: Path, results: Path) -> None:
         found[name] = fit(root, ckpt_path=saved / f"{name}.ckpt", **two).train_batches
     found["mixed"] = fit(root, data={"mixup_alpha": 1.0}, **two).train_batches
     found["repeated"] = fit(root, data={"repeats": 2}, **two).train_batches
+    there: dict[str, Any] = {"mixup_alpha": 1.0, "finish_on": "device"}
+    found["finished"] = fit(root, data=there, **two).train_batches
     model = recorder(pl)
     trainer = pl.Trainer(**{**QUIET, **two}, enable_checkpointing=False)
     trainer.validate(model, data_module(root), verbose=False)

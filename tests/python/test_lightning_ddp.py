@@ -78,6 +78,7 @@ def test_each_rank_mixes_its_batches_in_its_own_way(root: Path, ranks: list) -> 
             sampler.set_epoch(epoch)
             expected = [tiny_imagenet.digest(batch) for batch in loader]
             assert [batch[2] for batch in found["mixed"] if batch[0] == epoch] == expected
+        assert found["finished"] == found["mixed"]
 
 
 def test_ranks_share_the_repetitions_of_an_image(ranks: list) -> None:

@@ -53,6 +53,7 @@ def test_names_order_and_defaults_are_torch_s():
         *("seed", "rank", "world_size", "memory_limit", "reader"),
         *("limits", "read_ahead_bytes", "depth", "dtype", "channels_last", "pillow"),
         "batch_transform",
+        "finish_on",
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
 

@@ -18,6 +18,7 @@ from ringfeed.prefetch import DevicePrefetcher, Side
 class FakeSide:
     """Stands for a CUDA stream: says in which order copies and hand-overs come."""
 
+    ahead = 1
     log: ClassVar[list[str]] = []
 
     def __init__(self, device):
@@ -25,7 +26,7 @@ class FakeSide:
 
     def copy(self, batch):
         self.log.append(f"copy {int(batch[0])}")
-        return prefetch._map(lambda t: t.clone(), batch), int(batch[0])
+        return prefetch.map_tensors(lambda t: t.clone(), batch), int(batch[0])
 
     def hand_over(self, batch, done):
         assert int(batch[0]) == done
@@ -233,7 +234,7 @@ def test_nested_batches_keep_their_shape():
     Pair = namedtuple("Pair", "a b")
     t = torch.ones(1)
     batch = {"x": [t, (t, "name")], "y": Pair(t, 3)}
-    doubled = prefetch._map(lambda v: v * 2, batch)
+    doubled = prefetch.map_tensors(lambda v: v * 2, batch)
     assert int(doubled["x"][1][0]) == 2 and doubled["x"][1][1] == "name"
     assert int(doubled["y"].a) == 2 and doubled["y"].b == 3
 
