@@ -22,8 +22,9 @@ def replay(row: np.void, image: Any, transform: Any) -> Any:
 
     `row` is one of `DataLoader.draws(epoch)`, `image` the PIL image of that sample (RGB), and
     `transform` the dataset's. torchvision and Pillow do all of it, so that the result tells what
-    the loader yields without the loader's own code. Equal in every bit; a `dtype=` that the loader
-    was given besides is left to the caller.
+    the loader yields without the loader's own code; only the noise of RandomErasing is ringfeed's,
+    made of the row's key. Equal in every bit; a `dtype=` that the loader was given besides is left
+    to the caller.
 
     >>> from PIL import Image
     >>> from ringfeed import DataLoader, ImageFolder, replay
