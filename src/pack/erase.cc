@@ -2,26 +2,50 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdint>
-#include <cstring>
 
 #include "augment/noise.h"
+#include "pack/kernels.h"
 #include "pack/packer.h"
 
 namespace ringfeed::pack {
 namespace {
 
+struct Float32 {
+  using T = float;
+  static T round(float value) { return value; }
+  static void round_all(std::span<const float> from, T* to) { std::ranges::copy(from, to); }
+};
+struct Float16 {
+  using T = std::uint16_t;
+  static T round(float value) { return to_float16(value); }
+  static void round_all(std::span<const float> from, T* to) {
+    pack_kernels().round_float16(from.data(), from.size(), to);
+  }
+};
+struct Bfloat16 {
+  using T = std::uint16_t;
+  static T round(float value) { return to_bfloat16(value); }
+  static void round_all(std::span<const float> from, T* to) {
+    pack_kernels().round_bfloat16(from.data(), from.size(), to);
+  }
+};
+
 /// The noise of a box, value by value.
+template <class Out>
 class Noise {
  public:
+  using T = typename Out::T;
+
   Noise(std::uint64_t key, std::uint32_t box) noexcept : key_(key), box_(box) {}
 
   /// The next values, at least one and `most` at most.
-  std::span<const float> next(std::size_t most) noexcept {
+  std::span<const T> next(std::size_t most) noexcept {
     if (left_.empty()) {
-      augment::draw_noise(key_, box_, group_, values_);
-      group_ += static_cast<std::uint32_t>(values_.size() / augment::noise_group);
+      std::array<float, size> drawn;  // NOLINT(cppcoreguidelines-pro-type-member-init): is written
+      augment::draw_noise(key_, box_, group_, drawn);
+      group_ += static_cast<std::uint32_t>(size / augment::noise_group);
+      Out::round_all(drawn, values_.data());
       left_ = values_;
     }
     const auto given = left_.first(std::min(most, left_.size()));
@@ -30,24 +54,13 @@ class Noise {
   }
 
  private:
+  static constexpr std::size_t size = 4 * augment::noise_group;
+
   std::uint64_t key_;
   std::uint32_t box_;
   std::uint32_t group_ = 0;
-  std::array<float, 4 * augment::noise_group> values_;
-  std::span<const float> left_;
-};
-
-struct Float32 {
-  using T = float;
-  static T round(float value) { return value; }
-};
-struct Float16 {
-  using T = std::uint16_t;
-  static T round(float value) { return to_float16(value); }
-};
-struct Bfloat16 {
-  using T = std::uint16_t;
-  static T round(float value) { return to_bfloat16(value); }
+  std::array<T, size> values_;
+  std::span<const T> left_;
 };
 
 /// Calls `run` with the first element of each of the box's rows, channel by channel, and with the
@@ -69,26 +82,20 @@ void for_each_row(const TransformPlan& plan, const Box& box, T* out, Run run) {
   }
 }
 
-template <class Out>
-void fill(const TransformPlan& plan, const Box& box, const std::array<float, 3>& value,
-          std::byte* out) {
-  using T = typename Out::T;
+template <class T>
+void fill(const TransformPlan& plan, const Box& box, const std::array<T, 3>& value, T* out) {
   const auto count = static_cast<std::size_t>(box.width);
-  const std::array<T, 3> rounded{Out::round(value[0]), Out::round(value[1]), Out::round(value[2])};
-  for_each_row(plan, box, reinterpret_cast<T*>(out), [&](std::size_t c, T* row, std::size_t step) {
-    for (std::size_t x = 0; x < count; ++x) row[x * step] = rounded[c];
+  for_each_row(plan, box, out, [&](std::size_t c, T* row, std::size_t step) {
+    for (std::size_t x = 0; x < count; ++x) row[x * step] = value[c];
   });
 }
 
 template <class Out>
-void fill(const TransformPlan& plan, const Box& box, Noise noise, std::byte* out) {
-  using T = typename Out::T;
-  for_each_row(plan, box, reinterpret_cast<T*>(out), [&](std::size_t, T* row, std::size_t step) {
+void fill(const TransformPlan& plan, const Box& box, Noise<Out>& noise, typename Out::T* out) {
+  for_each_row(plan, box, out, [&](std::size_t, typename Out::T* row, std::size_t step) {
     for (auto left = static_cast<std::size_t>(box.width); left > 0;) {
-      const std::span<const float> values = noise.next(left);
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        row[i * step] = Out::round(values[i]);
-      }
+      const auto values = noise.next(left);
+      for (std::size_t i = 0; i < values.size(); ++i) row[i * step] = values[i];
       row += values.size() * step;
       left -= values.size();
     }
@@ -98,16 +105,23 @@ void fill(const TransformPlan& plan, const Box& box, Noise noise, std::byte* out
 template <class Out>
 void erase_as(const TransformPlan& plan, std::span<const Box> boxes, std::uint64_t noise_key,
               std::byte* out) {
+  using T = typename Out::T;
   const RandomErasing& erasing = *plan.erasing;
+  T* const to = reinterpret_cast<T*>(out);
   std::uint32_t number = 0;
   for (const Box& box : boxes) {
-    Noise noise(noise_key, number++);
+    Noise<Out> noise(noise_key, number++);
     switch (erasing.fill) {
-      case RandomErasing::Fill::value: fill<Out>(plan, box, erasing.value, out); break;
-      case RandomErasing::Fill::noise: fill<Out>(plan, box, noise, out); break;
+      case RandomErasing::Fill::value: {
+        const auto& value = erasing.value;
+        fill<T>(plan, box, {Out::round(value[0]), Out::round(value[1]), Out::round(value[2])}, to);
+        break;
+      }
+      case RandomErasing::Fill::noise: fill(plan, box, noise, to); break;
       case RandomErasing::Fill::channel_noise: {
-        const std::span<const float> first = noise.next(3);
-        fill<Out>(plan, box, std::array{first[0], first[1], first[2]}, out);
+        const auto first = noise.next(3);
+        fill<T>(plan, box, {first[0], first[1], first[2]}, to);
+        break;
       }
     }
   }

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "pack/packer.h"
+
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12's own AVX-512 headers use uninitialised values on purpose (_mm512_undefined_epi32).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -30,9 +32,21 @@ void interleave(const std::uint8_t* planar, std::size_t stride, int width, std::
   }
 }
 
+template <std::uint16_t (*round)(float) noexcept>
+void round_all(const float* values, std::size_t count, std::uint16_t* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = round(values[i]);
+}
+
 const PackKernels& kernels() {
-  static constexpr PackKernels table{nullptr, nullptr, nullptr,    nullptr,
-                                     nullptr, nullptr, &interleave};
+  static constexpr PackKernels table{nullptr,
+                                     nullptr,
+                                     nullptr,
+                                     nullptr,
+                                     nullptr,
+                                     nullptr,
+                                     &round_all<to_float16>,
+                                     &round_all<to_bfloat16>,
+                                     &interleave};
   return table;
 }
 
@@ -149,14 +163,24 @@ void interleave(const std::uint8_t* planar, std::size_t stride, int width, std::
   }
 }
 
+template <class Out>
+void round_all(const float* values, std::size_t count, std::uint16_t* out) {
+  const DF d;
+  std::size_t i = 0;
+  for (; i + n <= count; i += n) store<Out, false>(hn::LoadU(d, values + i), out + i);
+  if (i == count) return;
+  alignas(64) float last[n] = {};
+  alignas(64) std::uint16_t rounded[n];
+  std::memcpy(last, values + i, (count - i) * sizeof(last[0]));
+  store<Out, false>(hn::Load(d, last), rounded);
+  std::memcpy(out + i, rounded, (count - i) * sizeof(rounded[0]));
+}
+
 const PackKernels& kernels() {
-  static constexpr PackKernels table{&convert_any<Float32, 1>,
-                                     &convert_any<Float16, 1>,
-                                     &convert_any<Bfloat16, 1>,
-                                     &convert_any<Float32, 3>,
-                                     &convert_any<Float16, 3>,
-                                     &convert_any<Bfloat16, 3>,
-                                     &interleave};
+  static constexpr PackKernels table{
+      &convert_any<Float32, 1>, &convert_any<Float16, 1>, &convert_any<Bfloat16, 1>,
+      &convert_any<Float32, 3>, &convert_any<Float16, 3>, &convert_any<Bfloat16, 3>,
+      &round_all<Float16>,      &round_all<Bfloat16>,     &interleave};
   return table;
 }
 

@@ -22,6 +22,9 @@ struct PackKernels {
                            const PackConstants* channels, void* out);
   Convert plane_float32, plane_float16, plane_bfloat16;                    ///< period 1
   Convert interleaved_float32, interleaved_float16, interleaved_bfloat16;  ///< period 3
+  /// Finite values to the nearest float16 or bfloat16, ties to even.
+  using Round = void (*)(const float* values, std::size_t count, std::uint16_t* out);
+  Round round_float16, round_bfloat16;
   /// Three planes `stride` apart to RGB triples; writes up to 3 * kernel_slack bytes past the end.
   void (*interleave)(const std::uint8_t* planar, std::size_t stride, int width, std::uint8_t* out);
 };
