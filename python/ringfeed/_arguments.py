@@ -7,8 +7,6 @@ from typing import Any
 from torch.utils.data import (
     DistributedSampler,
     IterableDataset,
-    default_collate,
-    default_convert,
 )
 
 from . import _ringfeed
@@ -42,19 +40,6 @@ def refuse_iterable(dataset: Any) -> None:
             "of files, as ringfeed.ImageFolder and ringfeed.ImageList have. For others use "
             "torch.utils.data.DataLoader"
         )
-
-
-def check_collate(collate_fn: Any, auto_collation: bool) -> None:
-    if collate_fn is (default_collate if auto_collation else default_convert):
-        return
-    name = getattr(collate_fn, "__name__", repr(collate_fn))
-    if collate_fn is default_collate or collate_fn is default_convert:
-        fits = "a batch_size" if auto_collation else "batch_size=None"
-        raise ValueError(f"collate_fn={name} does not go with {fits}: leave it None")
-    raise ValueError(
-        f"collate_fn={name} cannot be called: the core writes samples straight into the batch. "
-        "Leave it None, and change the finished batch, for example in the training step"
-    )
 
 
 def check_own(

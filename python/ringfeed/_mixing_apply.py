@@ -62,6 +62,7 @@ def mix_images(
     mixed = make_empty(images)
     pieces, mixed_pieces = _pieces(images), _pieces(mixed)
     products = _pieces(torch.empty_like(images[:1]))[0]
+    bytes_ = images.dtype == torch.uint8
     half = images.dtype in (torch.float16, torch.bfloat16)
     multiply: Any = torch.mul if half else np.multiply
     add: Any = torch.add if half else np.add
@@ -71,6 +72,9 @@ def mix_images(
         partner = _partner(draw, i)
         if mix.kind == "mixup":
             for out, theirs, ours, product in zip(mixed_pieces[i], pieces[partner], own, products):
+                if bytes_:
+                    out[:] = _mixed_bytes(ours, theirs, mix.lam)
+                    continue
                 multiply(theirs, 1.0 - mix.lam, out=out)
                 add(out, multiply(ours, mix.lam, out=product), out=out)
             continue
@@ -85,6 +89,12 @@ def mix_images(
     return mixed
 
 
+def _mixed_bytes(ours: Any, theirs: Any, lam: float) -> Any:
+    """timm's FastCollateMixup: in float32, rounded to even."""
+    mixed = ours.astype(np.float32) * lam + theirs.astype(np.float32) * (1.0 - lam)
+    return np.rint(mixed, out=mixed)
+
+
 def mix_on_device(images: torch.Tensor, draw: BatchMix) -> torch.Tensor:
     """As mix_images(), with few kernels of torch's, on any device; `images` is used up. Each kernel
     multiplies or adds: fused ones give other bits. The draw is read here, so that nothing waits for
@@ -92,6 +102,8 @@ def mix_on_device(images: torch.Tensor, draw: BatchMix) -> torch.Tensor:
     mix = draw.mixes[0]
     if all(mix.kind == "none" for mix in draw.mixes):
         return images
+    if images.dtype == torch.uint8:
+        return mix_on_device(images.float(), draw).round_().to(torch.uint8)
     if len(draw.mixes) > 1:
         return _mix_each(images, draw)
     if mix.kind == "cutmix":
@@ -177,12 +189,13 @@ def targets_of(labels: object, draw: BatchMix) -> torch.Tensor:
 
 
 def mix_targets(targets: torch.Tensor, draw: BatchMix, dtype: torch.dtype) -> torch.Tensor:
-    """`dtype`: the images', to which timm rounds the shares of single samples."""
+    """`dtype`: the images', to which timm rounds the shares of single samples; of 8-bit ones, which
+    it mixes as it collates, they stay float32."""
     if all(mix.kind == "none" for mix in draw.mixes):
         return targets
     shares = torch.tensor([mix.lam for mix in draw.mixes], dtype=torch.float64)
     if len(draw.mixes) > 1:
-        shares = shares.to(dtype)
+        shares = shares.to(torch.float32 if dtype == torch.uint8 else dtype)
     lams, rests = shares.tolist(), (1.0 - shares).tolist()
     mixed = torch.empty_like(targets)
     for i, own in enumerate(targets):

@@ -42,6 +42,9 @@ _BEHAVIOUR = (
     "_mix_batch",
     "_mix_pair",
     "_mix_elem",
+    "_mix_batch_collate",
+    "_mix_pair_collate",
+    "_mix_elem_collate",
 )
 
 
@@ -50,7 +53,8 @@ def compile_mixing(transform: Any) -> Rule | None:
     known, ValueError and TypeError for values that make no sense."""
     if transform is None:
         return None
-    _refuse_fast_collate(transform)
+    if _is(transform, "timm.data.mixup", "FastCollateMixup"):
+        return _timm_rule(transform, collates=True)
     if _is(transform, "timm.data.mixup", "Mixup"):
         return _timm_rule(transform)
     weighed = _choices(transform)
@@ -102,15 +106,9 @@ def _choices(transform: Any) -> list[tuple[float, Choice]]:
     for kind in ("MixUp", "CutMix"):
         if _is(transform, "torchvision.transforms.v2", kind):
             return [(1.0, _torchvision_choice(transform, kind))]
-    if _is(transform, "timm.data.mixup", "Mixup"):
+    if isinstance(transform, _timm_mixup()):
         _refuse(transform, "it can be no choice of others; its switch_prob chooses")
     _refuse(transform, _TAKEN)
-
-
-def _refuse_fast_collate(transform: Any) -> None:
-    base = getattr(sys.modules.get("timm.data.mixup"), "FastCollateMixup", None)
-    if isinstance(base, type) and isinstance(transform, base):
-        _refuse(transform, "it mixes uint8 images as it collates them. Use timm.data.Mixup")
 
 
 def _all_choices(transform: Any) -> list[tuple[float, Choice]]:
@@ -144,8 +142,8 @@ def _torchvision_choice(transform: Any, kind: str) -> Choice:
     return choice
 
 
-def _timm_rule(transform: Any) -> TimmRule:
-    name = "timm's Mixup"
+def _timm_rule(transform: Any, collates: bool = False) -> TimmRule:
+    name = "timm's FastCollateMixup" if collates else "timm's Mixup"
     if transform.multi_label:
         _refuse(transform, "multi_label=True is not done here. Mix in the training step")
     if transform.mode not in ("batch", "pair", "elem"):
@@ -164,6 +162,7 @@ def _timm_rule(transform: Any) -> TimmRule:
         label_smoothing=float(transform.label_smoothing),
         num_classes=transform.num_classes,
         mixup_enabled=bool(transform.mixup_enabled),
+        collates=collates,
     )
     for option in ("mixup_alpha", "cutmix_alpha"):
         if getattr(rule, option) != 0:
@@ -177,6 +176,11 @@ def _timm_rule(transform: Any) -> TimmRule:
         check_share(f"{option} of {name}", getattr(rule, option))
     check_classes(f"num_classes of {name}", rule.num_classes)
     return rule
+
+
+def _timm_mixup() -> type | tuple[()]:
+    base = getattr(sys.modules.get("timm.data.mixup"), "Mixup", ())
+    return base if isinstance(base, type) else ()
 
 
 def _is(transform: Any, module: str, name: str) -> bool:

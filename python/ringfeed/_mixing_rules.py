@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -189,17 +189,20 @@ class TimmRule:
     label_smoothing: float
     num_classes: int
     mixup_enabled: bool = True
+    collates: bool = field(default=False, repr=False)
+    """As FastCollateMixup does: 8-bit images, whose mixed values are rounded."""
 
     needs_even = True
 
     @property
     def text(self) -> str:
-        return f"timm's {self!r}".replace(type(self).__name__, "Mixup")
+        name = "FastCollateMixup" if self.collates else "Mixup"
+        return f"timm's {self!r}".replace(type(self).__name__, name)
 
     @property
     def needs_floats(self) -> bool:
-        # Of uint8 batches timm would make the shares of single samples uint8 too.
-        return self.mixup_alpha > 0 or self.mode != "batch"
+        # Of uint8 batches timm's Mixup would make the shares of single samples uint8 too.
+        return not self.collates and (self.mixup_alpha > 0 or self.mode != "batch")
 
     def check_size(self, height: int, width: int) -> None:
         if self.cutmix_minmax is None:

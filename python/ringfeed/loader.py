@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
 from . import _arguments, _ringfeed, _tensors
+from ._collate import check_collate, check_collated, mixes
 from ._core import core_loader, load_truncated
 from ._iterator import LoaderIterator
 from ._limits import DecodeLimits
@@ -71,8 +72,10 @@ class DataLoader(torch.utils.data.DataLoader[T]):
       then for each worker.
     - `shuffle` draws the order from (seed, epoch); a `sampler` or `batch_sampler` of the caller's
       is read on the thread of next(), about a second's worth of batches ahead.
-    - `collate_fn` and `multiprocessing_context` are refused. `worker_init_fn` is not called: there
-      is no worker process. `persistent_workers` keeps threads and buffers between epochs.
+    - `collate_fn` may be timm's fast_collate, or its FastCollateMixup in place of a
+      `batch_transform`; others, and `multiprocessing_context`, are refused. `worker_init_fn` is not
+      called: there is no worker process. `persistent_workers` keeps threads and buffers between
+      epochs.
     - `pin_memory`: batches are made in page-locked memory where there is an accelerator.
     - `timeout`: seconds to wait for a batch before LoadTimeout, which names the files.
 
@@ -183,7 +186,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             pin_memory_device=pin_memory_device,
             in_order=in_order,
         )
-        _arguments.check_collate(self.collate_fn, self._auto_collation)
+        check_collate(self.collate_fn, self._auto_collation)
         _arguments.check_own(
             prefetch_factor=prefetch_factor,
             seed=seed,
@@ -408,12 +411,22 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         return self._cached
 
     def _recipe_text(self, resolved: Resolved) -> str:
-        mixing, text = compile_mixing(self.batch_transform), resolved.recipe.text
+        mixing, text = self._compiled_mixing(), resolved.recipe.text
         return text if mixing is None else f"{text}; batches: {mixing.text}"
+
+    def _compiled_mixing(self) -> Rule | None:
+        if not mixes(self.collate_fn):
+            return compile_mixing(self.batch_transform)
+        if self.batch_transform is not None:
+            raise ValueError(
+                "collate_fn=FastCollateMixup and batch_transform would both mix: leave one out"
+            )
+        return compile_mixing(self.collate_fn)
 
     def _mixing_rule(self, resolved: Resolved) -> Rule | None:
         """How the next epoch's batches are mixed. ValueError where that cannot be."""
-        rule, order = compile_mixing(self.batch_transform), self._order
+        check_collated(self.collate_fn, resolved.recipe.dtype)
+        rule, order = self._compiled_mixing(), self._order
         if rule is None:
             return None
         if not self._auto_collation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import random
 from types import SimpleNamespace
@@ -10,9 +11,10 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from ringfeed import DataLoader, UnsupportedTransform, _ringfeed
-from ringfeed._mixing_apply import Mixer, mix_images, mix_targets, targets_of
+from ringfeed._mixing_apply import Mixer, mix_images, mix_on_device, mix_targets, targets_of
 from ringfeed._mixing_compiler import compile_mixing
 from ringfeed._mixing_rules import _box_of_share
 from ringfeed.transforms import MixUp
@@ -62,7 +64,7 @@ class Recorded:
         return self.samples[-1]["bounded"][-1]
 
 
-def mixed_by_timm(transform, samples, images, labels):
+def mixed_by_timm(transform, samples, *batch):
     """timm's own, with the recorded numbers for NumPy's in the order in which it asks for them."""
     bounded = iter([value for s in samples for value in s.get("bounded", ())])
     both = transform.mixup_alpha > 0 and transform.cutmix_alpha > 0
@@ -85,7 +87,7 @@ def mixed_by_timm(transform, samples, images, labels):
         mock.patch("numpy.random.beta", beta),
         mock.patch("numpy.random.randint", randint),
     ):
-        result = transform(images, labels)
+        result = transform(*batch)
     assert next(bounded, None) is None
     return result
 
@@ -120,6 +122,31 @@ def test_values_are_timm_s_for_its_draws(mode, options, dtype):
     wanted = {"mixup"} if options.get("mixup_alpha") else set()
     wanted |= {"cutmix"} if "cutmix_alpha" in options or "cutmix_minmax" in options else set()
     assert kinds - {"none"} == wanted and ("none" in kinds or "prob" not in options)
+
+
+@pytest.mark.parametrize("collated", [np.asarray, torch.as_tensor], ids=["ToNumpy", "tensors"])
+@pytest.mark.parametrize("mode", ["batch", "pair", "elem"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_bytes_are_fast_collate_mixup_s_for_its_draws(mode, options, collated):
+    seed = random.SystemRandom().getrandbits(32)
+    print("seed", seed)
+    generator = np.random.default_rng(seed)
+    transform = timm.FastCollateMixup(mode=mode, num_classes=CLASSES, **options)
+    rule = compile_mixing(transform)
+    for position in range(20):
+        size, height, width = (2 * int(generator.integers(1, 5)), *generator.integers(5, 40, 2))
+        images = generator.integers(0, 256, (size, 3, height, width), np.uint8)
+        labels = generator.integers(0, CLASSES, size)
+        stream = Recorded(_ringfeed.MixingStream(seed, 0, position), rule)
+        draw = rule.draw(stream, position, size, height, width)
+        mixed = mix_images(torch.from_numpy(images), draw, torch.empty_like)
+        targets = mix_targets(targets_of(torch.from_numpy(labels), draw), draw, torch.uint8)
+        batch = [(collated(image.copy()), int(label)) for image, label in zip(images, labels)]
+        theirs = mixed_by_timm(transform, stream.samples, batch)
+        for a, b in zip((mixed, targets), theirs):
+            assert a.dtype == b.dtype and torch.equal(a, b)
+        on_device = mix_on_device(torch.from_numpy(images).clone(), draw)
+        assert torch.equal(on_device, mixed)
 
 
 @pytest.mark.parametrize("number", [float, np.float32])
@@ -179,7 +206,6 @@ class Louder(timm.Mixup):
     ("transform", "message"),
     [
         (Louder(num_classes=CLASSES), "own _params_per_batch"),
-        (timm.FastCollateMixup(num_classes=CLASSES), "mixes uint8 images as it collates"),
         (timm.Mixup(num_classes=CLASSES, multi_label=True), "multi_label"),
         (timm.Mixup(num_classes=CLASSES, mode="half"), 'mode of timm\'s Mixup must be "batch"'),
         (timm.Mixup(0, 0, num_classes=CLASSES), "needs mixup_alpha, cutmix_alpha or"),
@@ -192,9 +218,43 @@ class Louder(timm.Mixup):
 def test_what_is_not_done_is_named(images, transform, message):
     with pytest.raises(ValueError, match=message) as error:
         DataLoader(images, 4, batch_transform=transform)
-    assert isinstance(error.value, UnsupportedTransform) == message.startswith(
-        ("own", "mixes", "multi")
-    )
+    assert isinstance(error.value, UnsupportedTransform) == message.startswith(("own", "multi"))
+
+
+def bytes_of(images):
+    images = copy.copy(images)
+    images.transform = v2.Compose([v2.RandomResizedCrop(8), v2.PILToTensor()])
+    return images
+
+
+def test_timm_s_collate_functions_make_the_loader_s_batches(images):
+    data = pytest.importorskip("timm.data.loader")
+    bytes_ = bytes_of(images)
+    plain = list(DataLoader(bytes_, 4, seed=1))
+    for mine, other in zip(DataLoader(bytes_, 4, seed=1, collate_fn=data.fast_collate), plain):
+        assert torch.equal(mine[0], other[0]) and torch.equal(mine[1], other[1])
+    mixup = timm.FastCollateMixup(0.8, 1.0, num_classes=CLASSES)
+    loader = DataLoader(bytes_, 4, seed=1, collate_fn=mixup)
+    draws = loader.mixing(0)
+    assert {draw.mixes[0].kind for draw in draws} - {"none"}
+    for (mixed, targets), (other, labels), draw in zip(loader, plain, draws, strict=True):
+        assert torch.equal(mixed, mix_images(other, draw, torch.empty_like))
+        assert torch.equal(targets, mix_targets(targets_of(labels, draw), draw, torch.uint8))
+    assert "FastCollateMixup(mixup_alpha=0.8" in loader.state_dict()["recipe"]
+
+
+def test_timm_s_collate_functions_are_refused_where_they_would_fail(images):
+    data = pytest.importorskip("timm.data.loader")
+    mixup = timm.FastCollateMixup(num_classes=CLASSES)
+    with pytest.raises(ValueError, match="FastCollateMixup collates uint8 images, and the trans"):
+        DataLoader(images, 4, collate_fn=mixup)
+    with pytest.raises(ValueError, match="fast_collate collates uint8 images, and the transform"):
+        DataLoader(images, 4, collate_fn=data.fast_collate)
+    with pytest.raises(ValueError, match="would both mix: leave one out"):
+        DataLoader(bytes_of(images), 4, collate_fn=mixup, batch_transform=mixup)
+    half = timm.FastCollateMixup(mode="half", num_classes=CLASSES)
+    with pytest.raises(ValueError, match='mode of timm\'s FastCollateMixup must be "batch"'):
+        DataLoader(bytes_of(images), 4, collate_fn=half)
 
 
 def test_odd_batches_are_refused_before_they_come(images):
