@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,8 @@
 
 namespace ringfeed {
 
+class Finisher;
+
 /// A Loader whose batches are tensors. Made with ringfeed_torch (pkg-config: ringfeed-torch) and
 /// the torch it was built against. Threads as with Loader: epoch() and next() belong to one
 /// consumer thread, one epoch is active at a time, and core().stop() and core().stats() may be
@@ -21,8 +24,8 @@ namespace ringfeed {
 class DataLoader {
  public:
   /// data: [B, 3, H, W] in the plan's dtype, strides as its layout says; target: int64 [B]. Both on
-  /// the CPU. Keep them as long as you like, on any thread, longer than the loader: the memory is
-  /// theirs. The last batch of an epoch may be smaller.
+  /// the CPU, or on `finish_on`. Keep them as long as you like, on any thread, longer than the
+  /// loader: the memory is theirs. The last batch of an epoch may be smaller.
   using Example = ::torch::data::Example<>;
 
   /// One pass over this rank's share; an input range, and next() beneath.
@@ -45,8 +48,15 @@ class DataLoader {
 
    private:
     friend class DataLoader;
-    explicit Epoch(ringfeed::Epoch batches) : batches_(std::move(batches)) {}
+    Epoch(ringfeed::Epoch batches, std::shared_ptr<const Finisher> finisher, std::uint64_t seed,
+          std::uint64_t epoch)
+        : batches_(std::move(batches)),
+          finisher_(std::move(finisher)),
+          seed_(seed),
+          epoch_(epoch) {}
     ringfeed::Epoch batches_;
+    std::shared_ptr<const Finisher> finisher_;
+    std::uint64_t seed_, epoch_;
     std::optional<Example> current_;
   };
 
@@ -54,9 +64,13 @@ class DataLoader {
   /// `.to(device, /*non_blocking=*/true)` copies while the GPU computes; torch's own allocator
   /// keeps such memory until the copy is done. Otherwise, and without CUDA, huge pages that are
   /// used again. options.allocator, where given, decides instead.
-  /// Throws OptionError for options that make no sense, std::invalid_argument for such a plan.
+  /// `finish_on`: batches travel to this device as 8-bit images, a quarter of float32, and are
+  /// normalised, converted and erased there, on the stream that is current at next(); every bit is
+  /// the CPU's. memory_bound() counts the 8-bit batches. Such a plan may not erase with noise.
+  /// Throws OptionError for options that make no sense, std::invalid_argument for such a plan,
+  /// c10::Error for a device that cannot be used.
   DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {},
-             bool pin_memory = true);
+             bool pin_memory = true, std::optional<at::Device> finish_on = std::nullopt);
 
   /// Begins epoch `epoch`, or goes on from `start`; see Loader::epoch(). Not of a temporary, which
   /// would be gone before the first batch.
@@ -66,12 +80,15 @@ class DataLoader {
   /// Batches an epoch.
   std::size_t size() const noexcept { return core_.batches_per_epoch(); }
   /// For stats(), draws(), memory_bound(), samples_per_epoch() and stop(). An epoch begun there
-  /// ends the one begun here.
+  /// ends the one begun here. With `finish_on` it has the plan up to the 8-bit image: its draws
+  /// name no erased boxes.
   Loader& core() noexcept { return core_; }
   const Loader& core() const noexcept { return core_; }
 
  private:
+  std::uint64_t seed_;
   Loader core_;
+  std::shared_ptr<const Finisher> finisher_;
 };
 
 struct ImageNetOptions {
@@ -90,6 +107,7 @@ struct ImageNetOptions {
   std::size_t read_ahead_bytes = 0;  ///< encoded bytes ahead; see LoaderOptions
   TransformPlan train_plan = TransformPlan::imagenet_train();
   TransformPlan val_plan = TransformPlan::imagenet_val();
+  std::optional<at::Device> finish_on{};  ///< see DataLoader
 };
 
 /// ImageNet, or any set of that layout: training shuffled, cropped at random and flipped, 224 x

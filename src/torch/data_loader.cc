@@ -1,8 +1,11 @@
 #include <ATen/Context.h>
 
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "ringfeed/torch.h"
+#include "torch/finisher.h"
 #include "torch/tensors.h"
 
 namespace ringfeed {
@@ -19,23 +22,34 @@ LoaderOptions with_allocator(LoaderOptions options, bool pin_memory) {
 }  // namespace
 
 DataLoader::DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options,
-                       bool pin_memory)
-    : core_(std::move(dataset), plan, with_allocator(std::move(options), pin_memory)) {}
+                       bool pin_memory, std::optional<at::Device> finish_on)
+    : seed_(options.seed),
+      core_(std::move(dataset), finish_on ? unfinished(plan) : plan,
+            with_allocator(std::move(options), pin_memory)) {
+  if (finish_on) finisher_ = std::make_shared<const Finisher>(plan, *finish_on);
+}
 
 DataLoader::Epoch DataLoader::epoch(std::uint64_t epoch, const Progress& start) & {
-  return Epoch(core_.epoch(epoch, start));
+  return Epoch(core_.epoch(epoch, start), finisher_, seed_, epoch);
 }
 
 DataLoader::Epoch DataLoader::epoch(std::uint64_t epoch, BatchSource source,
                                     const Progress& start) & {
-  return Epoch(core_.epoch(epoch, std::move(source), start));
+  return Epoch(core_.epoch(epoch, std::move(source), start), finisher_, seed_, epoch);
 }
 
 std::optional<DataLoader::Example> DataLoader::Epoch::next() {
   std::optional<Batch> batch = batches_.next();
   if (!batch) return std::nullopt;
   at::Tensor labels = copy_labels(*batch);
-  return Example(take_images(*batch), std::move(labels));
+  at::Tensor images = take_images(*batch);
+  if (finisher_ != nullptr) {
+    const at::Device device = finisher_->device();
+    images = images.to(device, images.scalar_type(), /*non_blocking=*/true);
+    images = finisher_->finish(images, batch->positions, seed_, epoch_);
+    labels = labels.to(device, labels.scalar_type(), /*non_blocking=*/true);
+  }
+  return Example(std::move(images), std::move(labels));
 }
 
 }  // namespace ringfeed

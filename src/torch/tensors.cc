@@ -38,6 +38,8 @@ class TensorAllocator final : public BatchAllocator {
   const bool pinned_;
 };
 
+}  // namespace
+
 at::ScalarType scalar_type(DType dtype) {
   switch (dtype) {
     case DType::float32: return at::kFloat;
@@ -47,8 +49,6 @@ at::ScalarType scalar_type(DType dtype) {
   }
   return at::kByte;
 }
-
-}  // namespace
 
 std::shared_ptr<BatchAllocator> make_tensor_allocator(bool pinned) {
   return std::make_shared<TensorAllocator>(pinned);

@@ -14,6 +14,8 @@ namespace ringfeed {
 /// uses the memory again.
 std::shared_ptr<BatchAllocator> make_tensor_allocator(bool pinned);
 
+at::ScalarType scalar_type(DType dtype);
+
 /// The batch's pixels, not copied: [size, 3, height, width]. Takes the memory.
 at::Tensor take_images(Batch& batch);
 

@@ -12,6 +12,7 @@
 
 #include "ringfeed/torch.h"
 #include "support/image_folder.h"
+#include "torch/finisher.h"
 #include "torch/tensors.h"
 
 // torch's headers put c10's in its place, which aborts the whole program.
@@ -277,6 +278,72 @@ TEST_CASE("an epoch goes on from its progress") {
   check_equal(*rest.next(), batches[1]);
   check_equal(*rest.next(), batches[2]);
   CHECK_FALSE(rest.next());
+}
+
+namespace {
+
+TransformPlan erasing_plan(DType dtype, Layout layout, Normalize::Flavour flavour) {
+  TransformPlan plan = small_plan(dtype, layout);
+  plan.normalize.flavour = flavour;
+  plan.erasing = RandomErasing{.probability = 0.7, .value = {0.3f, -1.7f, 2.2f}, .max_count = 2};
+  return plan;
+}
+
+void check_same_bits(const at::Tensor& a, const at::Tensor& b) {
+  REQUIRE((a.scalar_type() == b.scalar_type()));
+  REQUIRE(a.sizes() == b.sizes());
+  CHECK(a.strides() == b.strides());
+  const at::Tensor x = a.contiguous(), y = b.contiguous();
+  CHECK(std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0);
+}
+
+template <class Check>
+void for_each_plan(const Check& check) {
+  for (const DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {
+    for (const Layout layout : {Layout::nchw, Layout::channels_last}) {
+      for (const auto flavour : {Normalize::Flavour::to_tensor, Normalize::Flavour::to_dtype}) {
+        check(erasing_plan(dtype, layout, flavour));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("batches that are finished on a device are the CPU's, and travel as bytes") {
+  for_each_plan([](const TransformPlan& plan) {
+    const std::vector<Example> expected = examples(plan, 2);
+    DataLoader loader(open(folder().root()), plan, small_options(), true, at::Device(at::kCPU));
+    std::size_t at = 0;
+    for (const Example& example : loader.epoch(2)) {
+      REQUIRE(at < expected.size());
+      check_same_bits(example.data, expected[at].data);
+      CHECK(at::equal(example.target, expected[at++].target));
+    }
+    CHECK(at == expected.size());
+    const DataLoader whole(open(folder().root()), plan, small_options());
+    CHECK(loader.core().memory_bound() < whole.core().memory_bound());
+  });
+}
+
+TEST_CASE("a device's arithmetic and the CPU's table give the same") {
+  for_each_plan([](const TransformPlan& plan) {
+    const Finisher finisher(plan, at::kCPU);
+    CHECK(finisher.uses_arithmetic());
+    at::Tensor images = at::randint(256, {2, 3, 12, 8}, at::kByte);
+    if (plan.layout == Layout::channels_last) {
+      images = images.contiguous(at::MemoryFormat::ChannelsLast);
+    }
+    check_same_bits(finisher.compute(images), finisher.look_up(images));
+  });
+}
+
+TEST_CASE("noise is not made on a device") {
+  TransformPlan plan = small_plan();
+  plan.erasing = RandomErasing{.fill = RandomErasing::Fill::noise};
+  CHECK_THROWS_WITH_AS(
+      DataLoader(open(folder().root()), plan, small_options(), true, at::Device(at::kCPU)),
+      doctest::Contains("finish_on: erasing fills with noise"), std::invalid_argument);
 }
 
 TEST_CASE("an order made elsewhere is loaded as it is") {
