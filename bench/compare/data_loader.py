@@ -123,14 +123,18 @@ def make_loader(spec):
     )
     files = ImageFolder(spec["root"], transform)
     dataset = Subset(files, list(range(len(files))) * spec["copies"])
+    own = {}
     if spec["side"] == "ringfeed":
         from ringfeed import DataLoader
+
+        own = {"finish_on": spec.get("finish_on", "cpu")}
     return DataLoader(
         dataset,
         batch_size=spec["batch_size"],
         shuffle=True,
         num_workers=spec["workers"],
         persistent_workers=True,
+        **own,
     )
 
 
