@@ -55,9 +55,8 @@ def main():
         if name in TARGETS:
             ratio = f"; the device's is {ours / median:.2f} x (target: at most {TARGETS[name]})"
         whole = statistics.median(shared[name])
-        print(
-            f"{name:16}{median:5.0f} [{low:.0f} to {high:.0f}], with shared memory {whole:.0f}{ratio}"
-        )
+        spans = f"{median:5.0f} [{low:.0f} to {high:.0f}], with shared memory {whole:.0f}"
+        print(f"{name:16}{spans}{ratio}")
 
 
 if __name__ == "__main__":
