@@ -22,6 +22,7 @@
 
 #include "augment/affine.h"
 #include "augment/color.h"
+#include "augment/gaussian_blur.h"
 #include "augment/noise.h"
 #include "augment/sharpness.h"
 #include "base/planar.h"
@@ -54,20 +55,27 @@ Operation rotation(int height, int width, double degrees, Interpolation interpol
 std::vector<Named> operations(int height, int width) {
   std::vector<Named> all;
   for (const auto& [name, kind] : ringfeed::operation_kinds) {
-    if (kind == OperationKind::affine) continue;
+    if (kind == OperationKind::affine || kind == OperationKind::perspective) continue;
     Operation op;
     op.kind = kind;
-    op.values[0] = kind == OperationKind::posterize  ? 4
-                   : kind == OperationKind::solarize ? 128
-                   : kind == OperationKind::hue      ? 0.1
-                                                     : 1.3718;
+    op.values[0] = kind == OperationKind::posterize       ? 4
+                   : kind == OperationKind::solarize      ? 128
+                   : kind == OperationKind::hue           ? 0.1
+                   : kind == OperationKind::gaussian_blur ? 2
+                                                          : 1.3718;
     all.push_back({std::string(name), op});
   }
-  for (const auto& [name, interpolation] : ringfeed::interpolations) {
-    if (interpolation == Interpolation::nearest || interpolation == Interpolation::bilinear ||
-        interpolation == Interpolation::bicubic) {
-      all.push_back({"rotate " + std::string(name), rotation(height, width, 17, interpolation)});
-    }
+  constexpr std::pair<const char*, Interpolation> drawing[] = {
+      {"nearest", Interpolation::nearest},
+      {"bilinear", Interpolation::bilinear},
+      {"bicubic", Interpolation::bicubic}};
+  for (const auto& [name, interpolation] : drawing) {
+    all.push_back({"rotate " + std::string(name), rotation(height, width, 17, interpolation)});
+  }
+  for (const auto& [name, interpolation] : drawing) {
+    Operation op{.kind = OperationKind::perspective, .interpolation = interpolation};
+    op.values = {1.3, 0.05, -20, 0.1, 1.2, -25, 0.3 / width, 0.4 / height};
+    all.push_back({"perspective " + std::string(name), op});
   }
   Operation translation;
   translation.kind = OperationKind::affine;
@@ -127,8 +135,11 @@ struct Workplace {
 double run(const Operation& operation, const Canvas& source, Workplace& at) {
   std::memcpy(at.image.row(0), source.row(0), source.size());
   const double start = now();
-  if (operation.kind == OperationKind::affine) {
+  if (operation.kind == OperationKind::affine || operation.kind == OperationKind::perspective) {
     ringfeed::augment::affine(operation, at.image, at.result, at.scratch.data());
+  } else if (operation.kind == OperationKind::gaussian_blur) {
+    ringfeed::augment::gaussian_blur(static_cast<float>(operation.values[0]), at.image,
+                                     at.scratch.data());
   } else if (operation.kind == OperationKind::sharpness) {
     ringfeed::augment::sharpness(static_cast<float>(operation.values[0]), at.image, at.result);
   } else {
@@ -168,8 +179,10 @@ int main(int argc, char** argv) {
   const std::int64_t targets[] = {supported & -supported, plainest};
   std::printf("%dx%d, CPU us per image on %s: median [10 %%, 90 %%], ratio to %s\n", width, height,
               hwy::TargetName(targets[0]), hwy::TargetName(targets[1]));
-  Workplace workplace{Canvas(height, width), Canvas(height, width),
-                      std::vector<std::uint8_t>(ringfeed::augment::affine_scratch(height, width))};
+  Workplace workplace{
+      Canvas(height, width), Canvas(height, width),
+      std::vector<std::uint8_t>(std::max(ringfeed::augment::affine_scratch(height, width),
+                                         ringfeed::augment::blur_scratch(height, width)))};
   const auto report = [&](const std::string& name, const auto& timed) {
     std::vector<double> microseconds[2];
     constexpr std::size_t rounds = 100;
@@ -184,7 +197,7 @@ int main(int argc, char** argv) {
     }
     for (auto& times : microseconds) std::sort(times.begin(), times.end());
     const double median = quantile(microseconds[0], 0.5);
-    std::printf("%-16s %8.1f [%7.1f, %7.1f] %6.1fx\n", name.c_str(), median,
+    std::printf("%-20s %8.1f [%7.1f, %7.1f] %6.1fx\n", name.c_str(), median,
                 quantile(microseconds[0], 0.1), quantile(microseconds[0], 0.9),
                 quantile(microseconds[1], 0.5) / median);
   };

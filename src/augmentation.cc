@@ -35,7 +35,9 @@ class Text {
   void operator()(const Operation& node) {
     name(node.kind);
     numbers("", node.values);
-    if (node.kind == OperationKind::affine) drawing(node);
+    if (node.kind == OperationKind::affine || node.kind == OperationKind::perspective) {
+      drawing(node);
+    }
   }
   void operator()(const RandomAdjustment& node) {
     name(node.kind);
@@ -53,6 +55,10 @@ class Text {
       numbers("", pair);
     }
     center(node.center);
+    drawing(node);
+  }
+  void operator()(const RandomPerspective& node) {
+    numbers("random_perspective", std::array{node.distortion_scale});
     drawing(node);
   }
   void step(const Augmentation& node) {

@@ -16,8 +16,8 @@ namespace ringfeed {
 
 struct Augmentation;
 
-/// One of brightness, contrast, saturation, sharpness or hue, its number uniform in [low, high] and
-/// rounded to float32, as in torchvision.transforms.ColorJitter.
+/// One of brightness, contrast, saturation, sharpness, hue or gaussian_blur, its number uniform in
+/// [low, high] and rounded to float32, as in torchvision.transforms.ColorJitter.
 struct RandomAdjustment {
   OperationKind kind = OperationKind::brightness;
   double low = 1, high = 1;
@@ -41,6 +41,15 @@ struct RandomAffine {
   Interpolation interpolation = Interpolation::nearest;
   std::array<std::uint8_t, 3> fill{};
   std::optional<std::array<double, 2>> center{};  ///< as RandomRotation's
+};
+
+/// torchvision.transforms.RandomPerspective: each corner of the image moves inwards by whole
+/// pixels, at most the part `distortion_scale` of half a side. Corners on one line, which large
+/// scales make possible, are drawn anew; an image with a side of one pixel stays as it is.
+struct RandomPerspective {
+  double distortion_scale = 0.5;  ///< 0 to 1
+  Interpolation interpolation = Interpolation::bilinear;
+  std::array<std::uint8_t, 3> fill{};
 };
 
 /// All, one after the other; of no steps: nothing is done. torchvision.transforms.Compose.
@@ -72,7 +81,8 @@ struct OneOf {
 /// @endcode
 struct Augmentation {
   double probability = 1;
-  std::variant<InOrder, Shuffled, OneOf, Operation, RandomAdjustment, RandomRotation, RandomAffine>
+  std::variant<InOrder, Shuffled, OneOf, Operation, RandomAdjustment, RandomRotation, RandomAffine,
+               RandomPerspective>
       step{};
 };
 

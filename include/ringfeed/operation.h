@@ -13,20 +13,22 @@ namespace ringfeed {
 /// What can be done to the 8-bit RGB image once it has the output's size. Each gives the bits of
 /// torchvision's function of that name on a PIL image: Pillow's. What `values` holds stands beside.
 enum class OperationKind : std::uint8_t {
-  hflip,         ///< nothing
-  vflip,         ///< nothing
-  grayscale,     ///< nothing; three equal channels
-  invert,        ///< nothing
-  autocontrast,  ///< nothing
-  equalize,      ///< nothing
-  posterize,     ///< the bits kept, 0 to 8
-  solarize,      ///< the threshold: values not below it are inverted
-  brightness,    ///< the factor, 0 to 1e6, as of the next three; 1 changes nothing
-  contrast,      ///< the factor
-  saturation,    ///< the factor
-  sharpness,     ///< the factor
-  hue,           ///< the shift as a part of the circle, -0.5 to 0.5
-  affine,        ///< Pillow's a to f: output (x, y) comes from (ax + by + c, dx + ey + f)
+  hflip,          ///< nothing
+  vflip,          ///< nothing
+  grayscale,      ///< nothing; three equal channels
+  invert,         ///< nothing
+  autocontrast,   ///< nothing
+  equalize,       ///< nothing
+  posterize,      ///< the bits kept, 0 to 8
+  solarize,       ///< the threshold: values not below it are inverted
+  brightness,     ///< the factor, 0 to 1e6, as of the next three; 1 changes nothing
+  contrast,       ///< the factor
+  saturation,     ///< the factor
+  sharpness,      ///< the factor
+  hue,            ///< the shift as a part of the circle, -0.5 to 0.5
+  affine,         ///< Pillow's a to f: output (x, y) comes from (ax + by + c, dx + ey + f)
+  perspective,    ///< Pillow's a to h: as affine, both divided by gx + hy + 1
+  gaussian_blur,  ///< the radius, 0 to 1000: Pillow's ImageFilter.GaussianBlur
 };
 /// Each with its name.
 inline constexpr std::pair<std::string_view, OperationKind> operation_kinds[] = {
@@ -43,7 +45,9 @@ inline constexpr std::pair<std::string_view, OperationKind> operation_kinds[] = 
     {"saturation", OperationKind::saturation},
     {"sharpness", OperationKind::sharpness},
     {"hue", OperationKind::hue},
-    {"affine", OperationKind::affine}};
+    {"affine", OperationKind::affine},
+    {"perspective", OperationKind::perspective},
+    {"gaussian_blur", OperationKind::gaussian_blur}};
 
 std::string_view to_string(OperationKind kind) noexcept;
 
@@ -58,9 +62,9 @@ struct Operation {
   static constexpr std::size_t max_values = 8;
 
   OperationKind kind = OperationKind::hflip;
-  /// Of an affine operation: nearest, bilinear or bicubic.
+  /// Of an affine or perspective operation: nearest, bilinear or bicubic.
   Interpolation interpolation = Interpolation::nearest;
-  std::array<std::uint8_t, 3> fill{};  ///< RGB where an affine operation looks outside the image
+  std::array<std::uint8_t, 3> fill{};  ///< RGB where these two look outside the image
   std::array<double, max_values> values{};
 
   bool operator==(const Operation&) const = default;

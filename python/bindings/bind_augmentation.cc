@@ -64,6 +64,12 @@ Augmentation random_affine(Pair degrees, Pair translate, Pair scale, Pair shear_
                            choose("interpolation", interpolation, interpolations), fill, center}};
 }
 
+Augmentation random_perspective(double distortion_scale, const std::string& interpolation,
+                                const Fill& fill) {
+  return {.step = RandomPerspective{distortion_scale,
+                                    choose("interpolation", interpolation, interpolations), fill}};
+}
+
 Augmentation from_policy(const std::string& name, double magnitude, int height, int width,
                          const std::string& interpolation, const Fill& fill) {
   return policy_operation(name, magnitude,
@@ -107,6 +113,8 @@ void bind_augmentation(nb::module_& module) {
   module.def("random_affine", random_affine, nb::arg("degrees"), nb::arg("translate"),
              nb::arg("scale"), nb::arg("shear_x"), nb::arg("shear_y"), nb::arg("interpolation"),
              nb::arg("fill"), nb::arg("center").none());
+  module.def("random_perspective", random_perspective, nb::arg("distortion_scale"),
+             nb::arg("interpolation"), nb::arg("fill"));
   module.def("policy_scales", scales, nb::arg("height"), nb::arg("width"),
              nb::arg("num_magnitude_bins"), nb::arg("wide"), nb::arg("v2"));
   module.def("policy_operation", from_policy, nb::arg("name"), nb::arg("magnitude"),

@@ -24,7 +24,7 @@ struct DrawRow {
 };
 /// One of its operations.
 struct OperationRow {
-  std::array<char32_t, 12> kind;
+  std::array<char32_t, 16> kind;
   std::uint8_t interpolation;  // Pillow's number
   std::array<std::uint8_t, 3> fill;
   std::array<double, Operation::max_values> values;
@@ -47,7 +47,7 @@ std::uint8_t pillow_number(Interpolation interpolation) {
 /// get, those behind a sample's last with an empty kind.
 nb::tuple operations_field(std::size_t count) {
   nb::list fields;
-  fields.append(nb::make_tuple("kind", "U12"));
+  fields.append(nb::make_tuple("kind", "U16"));
   fields.append(nb::make_tuple("interpolation", "u1"));
   fields.append(nb::make_tuple("fill", "u1", nb::make_tuple(3)));
   fields.append(nb::make_tuple("values", "f8", nb::make_tuple(Operation::max_values)));

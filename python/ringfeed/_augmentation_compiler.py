@@ -192,6 +192,16 @@ def _random_affine(step: Step, size: tuple[int, int]) -> _Node:
     )
 
 
+def _random_perspective(step: Step, size: tuple[int, int]) -> _Node:
+    scale = float(step.transform.distortion_scale)
+    if not 0 <= scale <= 1:
+        step.refuse("distortion_scale must be in [0, 1]")
+    if min(size) < 2:
+        step.refuse("an image with a side of one pixel has no four corners: leave it out")
+    node = _ringfeed.random_perspective(scale, _drawing(step), _fill(step))
+    return _ringfeed.applied(node, _probability(step))
+
+
 class _Policy:
     """The tables of an AutoAugment, RandAugment or TrivialAugmentWide, as the object has them."""
 
@@ -279,6 +289,19 @@ def _on_tensors(step: Step, size: tuple[int, int]) -> _Node:
     )
 
 
+def _gaussian_blur(step: Step, size: tuple[int, int]) -> _Node:
+    step.refuse(
+        "torchvision computes it on tensors even for PIL images, and the bits depend on torch's "
+        "kernels for this CPU. ringfeed.transforms.PILGaussianBlur is Pillow's own blur, to be had "
+        f"here. {ELSEWHERE}"
+    )
+
+
+def _pil_gaussian_blur(step: Step, size: tuple[int, int]) -> _Node:
+    node = _ringfeed.random_adjustment("gaussian_blur", step.transform.radius)
+    return _ringfeed.applied(node, _probability(step))
+
+
 HANDLERS: dict[str, Callable[[Step, tuple[int, int]], _Node]] = {
     "Compose": _in_order,
     "Sequential": _in_order,
@@ -298,10 +321,12 @@ HANDLERS: dict[str, Callable[[Step, tuple[int, int]], _Node]] = {
     "RandomAdjustSharpness": _sharpness,
     "RandomRotation": _random_rotation,
     "RandomAffine": _random_affine,
+    "RandomPerspective": _random_perspective,
     "AutoAugment": _auto_augment,
     "RandAugment": _rand_augment,
     "TrivialAugmentWide": _trivial_augment,
+    "PILGaussianBlur": _pil_gaussian_blur,
     "AugMix": _on_tensors,
-    "GaussianBlur": _on_tensors,
+    "GaussianBlur": _gaussian_blur,
     "ElasticTransform": _on_tensors,
 }

@@ -70,8 +70,8 @@ def _resized_crop(row: np.void, image: Any, step: Step) -> Any:
 def _operations(row: np.void, image: Any) -> Any:
     for operation in row["operations"] if "operations" in (row.dtype.names or ()) else ():
         kind = str(operation["kind"])
-        if kind == "affine":
-            image = _affine(operation, image)
+        if kind in ("affine", "perspective"):
+            image = _transformed(operation, image)
         elif kind:
             image = _apply(kind, float(operation["values"][0]), image)
     return image
@@ -95,7 +95,7 @@ def _erased(row: np.void, image: Any, erasing: Erasing) -> Any:
 
 
 def _apply(kind: str, value: float, image: Any) -> Any:
-    """torchvision's function of the kind."""
+    """torchvision's function of the kind, or Pillow's."""
     from torchvision.transforms import functional as f
 
     match kind:
@@ -107,17 +107,22 @@ def _apply(kind: str, value: float, image: Any) -> Any:
             return f.posterize(image, int(value))
         case "solarize":
             return f.solarize(image, value)
+        case "gaussian_blur":
+            from PIL import ImageFilter
+
+            return image.filter(ImageFilter.GaussianBlur(value))
         case _:
             return getattr(f, f"adjust_{kind}")(image, value)
 
 
-def _affine(operation: np.void, image: Any) -> Any:
+def _transformed(operation: np.void, image: Any) -> Any:
     from PIL import Image
 
+    affine = operation["kind"] == "affine"
     return image.transform(
         image.size,
-        Image.Transform.AFFINE,
-        operation["values"][:6].tolist(),
+        Image.Transform.AFFINE if affine else Image.Transform.PERSPECTIVE,
+        operation["values"][: 6 if affine else 8].tolist(),
         Image.Resampling(int(operation["interpolation"])),
         fillcolor=tuple(operation["fill"].tolist()),
     )

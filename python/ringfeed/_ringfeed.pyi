@@ -123,6 +123,9 @@ def random_affine(
     fill: tuple[int, int, int],
     center: tuple[float, float] | None,
 ) -> Augmentation: ...
+def random_perspective(
+    distortion_scale: float, interpolation: _Drawing, fill: tuple[int, int, int]
+) -> Augmentation: ...
 def policy_scales(
     height: int, width: int, num_magnitude_bins: int, wide: bool, v2: bool
 ) -> list[tuple[str, list[float], bool]]:

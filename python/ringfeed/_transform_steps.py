@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from . import _ringfeed
+from ._pil_gaussian_blur import PILGaussianBlur
 from .errors import UnsupportedTransform
 
 _ACCEPTED = (
@@ -188,6 +189,7 @@ def _known_classes(kinds: Iterable[str]) -> dict[type, tuple[str, bool]]:
         torch.nn.Sequential: ("Sequential", False),
         torch.nn.Identity: ("Identity", False),
         _presets.ImageClassification: ("ImageClassification", False),
+        PILGaussianBlur: ("PILGaussianBlur", False),
     }
     for module in (v1, v2):
         for name in ("Compose", *kinds):

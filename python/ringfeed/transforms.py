@@ -1,7 +1,8 @@
 """Torchvision transforms, v1 and v2, as the plan that the core carries out.
 
-What is accepted gives torchvision's values bit for bit; all else is refused by name. And what may
-be done to a finished batch, for `DataLoader(batch_transform=...)`.
+What is accepted gives torchvision's values bit for bit; all else is refused by name. Pillow's own
+Gaussian blur is a step of its own here. And what may be done to a finished batch, for
+`DataLoader(batch_transform=...)`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from . import _ringfeed
 from ._mixing import CutMix, LabelSmoothing, MixUp
 from ._mixing_rules import BatchMix, Mix
+from ._pil_gaussian_blur import PILGaussianBlur
 from ._transform_compiler import Compiler
 from ._transform_steps import steps
 from .errors import UnsupportedTransform
@@ -23,7 +25,15 @@ from .errors import UnsupportedTransform
 if TYPE_CHECKING:  # importing it costs what torch.compile costs
     from ._finish import Finish
 
-__all__ = ["BatchMix", "CutMix", "LabelSmoothing", "Mix", "MixUp", "UnsupportedTransform"]
+__all__ = [
+    "BatchMix",
+    "CutMix",
+    "LabelSmoothing",
+    "Mix",
+    "MixUp",
+    "PILGaussianBlur",
+    "UnsupportedTransform",
+]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@
 namespace ringfeed::augment {
 
 /// Pillow's Image.transform(size, AFFINE, values, interpolation, fillcolor=fill) of `from` into
-/// `to`, another canvas of the same size.
+/// `to`, another canvas of the same size; with PERSPECTIVE, where that is the operation's kind.
 /// `scratch` holds affine_scratch(height, width) bytes, at any address. Numbers that Pillow casts
 /// to an int that does not hold them, NaN among them, give what they give on x86.
 void affine(const Operation& operation, const Canvas& from, Canvas& to, std::uint8_t* scratch);

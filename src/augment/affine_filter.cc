@@ -1,53 +1,10 @@
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "augment/affine_job.h"
-#include "augment/affine_pixel.h"
 
 namespace ringfeed::augment {
 namespace {
-
-struct Place {
-  double x, y;
-};
-
-/// Where output (x, y) comes from, in Pillow's order.
-Place place(const AffineJob& job, int x, int y) {
-  const double column = x + 0.5;
-  const double line = y + 0.5;
-  return {job.a * column + job.b * line + job.c, job.d * column + job.e * line + job.f};
-}
-
-/// The pixel in double. Its place is inside, or NaN, which gives 0 as in Pillow on x86.
-void exact_pixel(const AffineJob& job, bool linear, int x, int y) {
-  auto [x_in, y_in] = place(job, x, y);
-  x_in -= 0.5;
-  y_in -= 0.5;
-  const bool number = !std::isnan(x_in) && !std::isnan(y_in);
-  const double column = number ? std::floor(x_in) : 0;
-  const double line = number ? std::floor(y_in) : 0;
-  const auto* pixel = reinterpret_cast<const std::uint8_t*>(
-      job.scratch.pixel(static_cast<int>(column), static_cast<int>(line)));
-  const auto pitch = static_cast<std::ptrdiff_t>(job.scratch.pitch * sizeof(std::uint32_t));
-  std::uint8_t* out = job.to.row(y) + x;
-  for (std::size_t channel = 0; channel < 3; ++channel, ++pixel) {
-    out[channel * job.row.stride] = linear ? bilinear(pixel, pitch, x_in - column, y_in - line)
-                                           : bicubic(pixel, pitch, x_in - column, y_in - line);
-  }
-}
-
-/// All in double, for numbers that fixed point does not hold.
-void exact_row(const AffineJob& job, bool linear, int y) {
-  for (int x = 0; x < job.width; ++x) {
-    const auto [x_in, y_in] = place(job, x, y);
-    if (x_in < 0 || x_in >= job.width || y_in < 0 || y_in >= job.height) {
-      job.fill_row(y, x, x + 1);
-    } else {
-      exact_pixel(job, linear, x, y);
-    }
-  }
-}
 
 struct Range {
   int begin, end;
@@ -92,7 +49,7 @@ class FixedPlaces {
  public:
   explicit FixedPlaces(AffineJob& job) : job_(job), unit_(std::ldexp(1.0, job.row.shift)) {
     for (int x = 0; x < job.width; ++x) {
-      const auto [x_in, y_in] = place(job, x, 0);
+      const auto [x_in, y_in] = job.place(x, 0);
       const double column = x + 0.5;
       job.scratch.column_x[x] = fixed(job.b == 0 ? from_border(x_in) : job.a * column);
       job.scratch.column_y[x] = fixed(job.e == 0 ? from_border(y_in) : job.d * column);
@@ -126,27 +83,19 @@ class FixedPlaces {
   bool whole_x_ = true, whole_y_ = true;
 };
 
-/// Whether sums of the numbers are exact to 2^-30 of a pixel, and all places fit fixed point. The
-/// limits are beyond any use.
+/// Whether sums of the numbers are exact to 2^-30 of a pixel, and all places fit fixed point.
 bool fits_fixed_point(const AffineJob& job) {
   const double size = std::max(job.width, job.height) + 1;
   const double reach =
       (std::fabs(job.a) + std::fabs(job.b) + std::fabs(job.d) + std::fabs(job.e)) * size +
       std::fabs(job.c) + std::fabs(job.f);
-  return size <= 8193 && reach <= 1 << 20;
+  return job.fits_fixed_point() && reach <= 1 << 20;
 }
 
 /// A shift by whole pixels.
 bool is_run(const AffineJob& job) {
   return job.a == 1 && job.b == 0 && job.c == std::floor(job.c) && job.d == 0 && job.e == 1 &&
          job.f == std::floor(job.f);
-}
-
-/// How far the kernels' float sums, and places wrong by two units, are from the results in double:
-/// at most, by the steepest slopes of 255 (bilinear) and 600 (bicubic) a pixel in both directions
-/// and by the roundings of weights and sums, half of this.
-float margin(bool linear, int shift) {
-  return linear ? 0x1p-12f + std::ldexp(2048.0f, -shift) : 0x1p-10f + std::ldexp(4800.0f, -shift);
 }
 
 }  // namespace
@@ -162,33 +111,22 @@ void affine_filter(AffineJob job, Interpolation interpolation) {
   }
   job.copy_source();
   if (!fits) {
-    for (int y = 0; y < job.height; ++y) exact_row(job, linear, y);
+    for (int y = 0; y < job.height; ++y) job.exact_row(linear, y);
     return;
   }
+  job.prepare_filter(linear);
   AffineRow& row = job.row;
-  row.pixels = job.scratch.pixels;
-  row.outside = static_cast<std::uint32_t>(job.scratch.outside - row.pixels);
-  // A float holds 24 bits of fraction exactly.
-  const int size = std::max(job.width, job.height) + 2 * affine_border;
-  row.shift = std::min(24, std::countl_zero(static_cast<std::uint32_t>(size)));
-  // With its borders.
-  row.limit_x = static_cast<std::uint32_t>(job.width + 2 * affine_border);
-  row.limit_y = static_cast<std::uint32_t>(job.height + 2 * affine_border);
-  row.margin = margin(linear, row.shift);
   FixedPlaces places(job);
   for (int y = 0; y < job.height; ++y) {
     const auto [begin, end] = inside(job, y);
     job.fill_row(y, 0, begin);
     job.fill_row(y, end, job.width);
     places.set_row(y);
-    std::uint8_t* out = job.to.row(y);
     if (row.whole_x && row.whole_y) {
-      job.kernels.copy(row, begin, end, out);
-      continue;
+      job.kernels.copy(row, begin, end, job.to.row(y));
+    } else {
+      job.filter_pixels(linear, y, begin, end);
     }
-    const auto kernel = linear ? job.kernels.bilinear : job.kernels.bicubic;
-    const int doubtful = kernel(row, begin, end, out, job.scratch.doubtful);
-    for (int i = 0; i < doubtful; ++i) exact_pixel(job, linear, job.scratch.doubtful[i], y);
   }
 }
 

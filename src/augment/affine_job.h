@@ -31,7 +31,12 @@ struct AffineScratch {
   std::uint32_t* outside;  ///< a pixel of the fill colour
 };
 
-/// One affine operation under way.
+/// A point of the image in pixels; its first pixel reaches from 0 to 1.
+struct Place {
+  double x, y;
+};
+
+/// One affine or perspective operation under way.
 struct AffineJob {
   AffineJob(const Operation& operation, const Canvas& source, Canvas& target, std::uint8_t* memory);
 
@@ -42,7 +47,23 @@ struct AffineJob {
   /// Sets output pixels x of row y to those at (left + x, line) of the image.
   void run_row(int y, std::int64_t left, std::int64_t line) const;
 
-  const double a, b, c, d, e, f;
+  /// Where output (x, y) comes from, in Pillow's order.
+  Place place(int x, int y) const;
+
+  // Of the filters, bilinear or not. All want the RGBX copy.
+
+  /// Whether places inside the image fit fixed point: beyond any use if not.
+  bool fits_fixed_point() const;
+  /// Sets what in `row` is the same for every row: places are in fixed point, of the image with its
+  /// borders.
+  void prepare_filter(bool linear);
+  /// Output pixels begin to end - 1 of row y, whose places are inside the image and, to two units,
+  /// those in `row`.
+  void filter_pixels(bool linear, int y, int begin, int end) const;
+  /// A row in double, for numbers that fixed point does not hold.
+  void exact_row(bool linear, int y) const;
+
+  const double a, b, c, d, e, f, g, h;  ///< g and h are 0 of an affine operation
   const std::array<std::uint8_t, 3> fill;
   const Canvas& from;
   Canvas& to;
@@ -55,5 +76,7 @@ struct AffineJob {
 void affine_nearest(AffineJob job);
 /// Bilinear or bicubic.
 void affine_filter(AffineJob job, Interpolation interpolation);
+/// Nearest, bilinear or bicubic.
+void perspective(AffineJob job, Interpolation interpolation);
 
 }  // namespace ringfeed::augment

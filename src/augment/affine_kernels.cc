@@ -52,6 +52,28 @@ int filter(const AffineRow&, int begin, int end, std::uint8_t*, std::int32_t* do
 constexpr auto bilinear = &filter;
 constexpr auto bicubic = &filter;
 
+bool perspective_places(const PerspectiveRow& row, int width, std::uint32_t* column_x,
+                        std::uint32_t* column_y) {
+  const auto& [a, b, c, d, e, f, g, h] = row.values;
+  const double line = row.y + 0.5;
+  bool numbers = true;
+  for (int x = 0; x < width; ++x) {
+    const double column = x + 0.5;
+    const double depth = g * column + h * line + 1;
+    const double x_in = (a * column + b * line + c) / depth;
+    const double y_in = (d * column + e * line + f) / depth;
+    const bool inside = x_in >= 0 && x_in < row.limit_x && y_in >= 0 && y_in < row.limit_y;
+    const auto fixed = [&](double place) {
+      const double sum = inside ? place * row.unit + row.offset : row.outside;
+      return static_cast<std::uint32_t>(static_cast<std::int32_t>(sum)) ^ row.flip;
+    };
+    column_x[x] = fixed(x_in);
+    column_y[x] = fixed(y_in);
+    numbers = numbers && x_in == x_in && y_in == y_in;
+  }
+  return numbers;
+}
+
 #else
 
 void interleave(const std::uint8_t* planar, std::size_t stride, int width, std::uint32_t* pixels) {
@@ -144,10 +166,46 @@ int bicubic(const AffineRow& row, int begin, int end, std::uint8_t* out, std::in
   return for_blocks<&bicubic_block>(row, begin, end, out, doubtful);
 }
 
+bool perspective_places(const PerspectiveRow& row, int width, std::uint32_t* column_x,
+                        std::uint32_t* column_y) {
+  const hn::CappedTag<double, 8> d;
+  const hn::Rebind<std::int32_t, decltype(d)> d32;
+  const auto number = [&](double value) HWY_ATTR { return hn::Set(d, value); };
+  const auto& v = row.values;
+  const double line = row.y + 0.5;
+  // In Pillow's order: the part of the row comes second.
+  const auto sum = [&](int i, auto column) HWY_ATTR {
+    const auto at = static_cast<std::size_t>(i);
+    return hn::Add(hn::Mul(number(v[at]), column), number(v[at + 1] * line));
+  };
+  const auto below = [&](auto place, double limit) HWY_ATTR {
+    return hn::And(hn::Ge(place, hn::Zero(d)), hn::Lt(place, number(limit)));
+  };
+  const auto store = [&](auto place, auto inside, std::uint32_t* out) HWY_ATTR {
+    const auto fixed = hn::Add(hn::Mul(place, number(row.unit)), number(row.offset));
+    const auto cut = hn::DemoteTo(d32, hn::IfThenElse(inside, fixed, number(row.outside)));
+    hn::StoreU(hn::Xor(cut, hn::Set(d32, static_cast<std::int32_t>(row.flip))), d32,
+               reinterpret_cast<std::int32_t*>(out));
+  };
+  auto numbers = hn::Zero(d);  // 0, or NaN once a place was
+  for (int x = 0; x < width; x += static_cast<int>(hn::MaxLanes(d))) {
+    const auto column = hn::Add(hn::Iota(d, x), number(0.5));
+    const auto depth = hn::Add(sum(6, column), number(1));
+    const auto x_in = hn::Div(hn::Add(sum(0, column), number(v[2])), depth);
+    const auto y_in = hn::Div(hn::Add(sum(3, column), number(v[5])), depth);
+    const auto inside = hn::And(below(x_in, row.limit_x), below(y_in, row.limit_y));
+    store(x_in, inside, column_x + x);
+    store(y_in, inside, column_y + x);
+    // Infinite places, too, are looked at again.
+    numbers = hn::Add(numbers, hn::Mul(hn::Add(x_in, y_in), hn::Zero(d)));
+  }
+  return hn::AllTrue(d, hn::Eq(numbers, numbers));
+}
+
 #endif
 
 const AffineKernels& kernels() {
-  static constexpr AffineKernels table{&interleave, &copy, bilinear, bicubic};
+  static constexpr AffineKernels table{&interleave, &copy, bilinear, bicubic, &perspective_places};
   return table;
 }
 

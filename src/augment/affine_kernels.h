@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,8 +30,20 @@ struct AffineRow {
   std::size_t stride;  ///< of the output's planes
 };
 
+/// A row of a perspective operation.
+struct PerspectiveRow {
+  std::array<double, 8> values;  ///< Pillow's a to h
+  int y;
+  double limit_x, limit_y;  ///< places from 0 to below these are inside
+  /// A place inside becomes place * unit + offset, cut to an int32, with the bits of `flip` turned;
+  /// `outside` instead of the sum becomes outside_place.
+  double unit, offset, outside;
+  std::uint32_t flip;
+};
+inline constexpr std::uint32_t outside_place = 0xFFFFFFFF;
+
 /// Those of one instruction set. Each writes the output's pixels begin to end - 1, and nothing
-/// else.
+/// else, but for perspective_places().
 struct AffineKernels {
   /// A row of planar pixels, which kernel_slack bytes follow, to RGBX.
   void (*interleave)(const std::uint8_t* planar, std::size_t stride, int width,
@@ -44,6 +57,10 @@ struct AffineKernels {
   /// The same with one pixel more on each side.
   int (*bicubic)(const AffineRow& row, int begin, int end, std::uint8_t* out,
                  std::int32_t* doubtful);
+  /// Sets column_x and column_y of `width` pixels, and up to 32 bytes behind them. Places are
+  /// computed in double in Pillow's order. Returns false if any could be NaN.
+  bool (*perspective_places)(const PerspectiveRow& row, int width, std::uint32_t* column_x,
+                             std::uint32_t* column_y);
 };
 
 const AffineKernels& affine_kernels();

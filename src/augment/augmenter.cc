@@ -1,11 +1,13 @@
 #include "augment/augmenter.h"
 
+#include <algorithm>
 #include <span>
 #include <variant>
 
 #include "augment/affine.h"
 #include "augment/color.h"
 #include "augment/draw_operations.h"
+#include "augment/gaussian_blur.h"
 #include "augment/sharpness.h"
 
 namespace ringfeed::augment {
@@ -22,6 +24,11 @@ struct NodeBytes {
   std::size_t operator()(const auto&) const { return 0; }
 };
 
+/// Of what operations that need it use, one after the other.
+std::size_t scratch_bytes(int height, int width) noexcept {
+  return std::max(affine_scratch(height, width), blur_scratch(height, width));
+}
+
 /// The heap's bytes for a copy.
 std::size_t tree_bytes(std::span<const Augmentation> steps) noexcept {
   constexpr std::size_t rounding = 64;  // of a vector's or two
@@ -36,7 +43,7 @@ Augmenter::Augmenter(const TransformPlan& plan)
     : augmentation_(plan.augmentation),
       canvases_{Canvas(plan.out_height(), plan.out_width()),
                 Canvas(plan.out_height(), plan.out_width())},
-      scratch_(affine_scratch(plan.out_height(), plan.out_width())) {
+      scratch_(scratch_bytes(plan.out_height(), plan.out_width())) {
   operations_.reserve(max_operations(augmentation_));
 }
 
@@ -49,6 +56,7 @@ void Augmenter::augment(data::Key key, std::uint64_t position) {
 void Augmenter::apply(const Operation& operation) {
   switch (operation.kind) {
     case OperationKind::affine:
+    case OperationKind::perspective:
       affine(operation, image(), other(), scratch_.data());
       current_ = 1 - current_;
       return;
@@ -56,6 +64,8 @@ void Augmenter::apply(const Operation& operation) {
       sharpness(static_cast<float>(operation.values[0]), image(), other());
       current_ = 1 - current_;
       return;
+    case OperationKind::gaussian_blur:
+      return gaussian_blur(static_cast<float>(operation.values[0]), image(), scratch_.data());
     default: return color(operation, image());
   }
 }
@@ -63,7 +73,7 @@ void Augmenter::apply(const Operation& operation) {
 std::size_t Augmenter::memory_bound(const TransformPlan& plan) noexcept {
   const int height = plan.out_height(), width = plan.out_width();
   constexpr std::size_t rounding = 4096 + 128;  // the heap's, of the scratch memory
-  return 2 * Canvas::memory_bound(height, width) + affine_scratch(height, width) + rounding +
+  return 2 * Canvas::memory_bound(height, width) + scratch_bytes(height, width) + rounding +
          tree_bytes(plan.augmentation) + max_operations(plan.augmentation) * sizeof(Operation) +
          sizeof(Augmenter);
 }

@@ -9,6 +9,8 @@
 #include <string>
 #include <variant>
 
+#include "augment/gaussian_blur.h"
+
 namespace ringfeed::augment {
 namespace {
 
@@ -56,6 +58,9 @@ void check_value(OperationKind kind, double value) {
       return require(value >= 0 && value <= 1e6, name, "the factor must be in [0, 1e6]");
     case OperationKind::hue:
       return require(value >= -0.5 && value <= 0.5, name, "the shift must be in [-0.5, 0.5]");
+    case OperationKind::gaussian_blur:
+      return require(value >= 0 && value <= largest_blur_radius, name,
+                     "the radius must be in [0, 1000]");
     default: return;
   }
 }
@@ -79,10 +84,11 @@ struct Check {
   }
   void operator()(const Operation& node) const {
     check_value(node.kind, node.values[0]);
-    if (node.kind != OperationKind::affine) return;
-    check_drawing("affine", node.interpolation);
-    require(std::ranges::all_of(node.values, [](double v) { return std::isfinite(v); }), "affine",
-            "the matrix must be finite");
+    if (node.kind != OperationKind::affine && node.kind != OperationKind::perspective) return;
+    const std::string_view name = to_string(node.kind);
+    check_drawing(name, node.interpolation);
+    require(std::ranges::all_of(node.values, [](double v) { return std::isfinite(v); }), name,
+            "the numbers must be finite");
   }
   void operator()(const RandomAdjustment& node) const {
     const std::string_view name = to_string(node.kind);
@@ -91,7 +97,8 @@ struct Check {
       case OperationKind::contrast:
       case OperationKind::saturation:
       case OperationKind::sharpness:
-      case OperationKind::hue: break;
+      case OperationKind::hue:
+      case OperationKind::gaussian_blur: break;
       default: refuse(name, "no factor of it can be drawn");
     }
     require(is_range(node.low, node.high), name, "low <= high must hold");
@@ -114,6 +121,11 @@ struct Check {
     }
     require(is_range(node.scale[0], node.scale[1]) && node.scale[0] > 0, "affine",
             "0 < scale[0] <= scale[1] must hold");
+  }
+  void operator()(const RandomPerspective& node) const {
+    check_drawing("perspective", node.interpolation);
+    require(node.distortion_scale >= 0 && node.distortion_scale <= 1, "perspective",
+            "distortion_scale must be in [0, 1]");
   }
   static void all(std::span<const Augmentation> steps) {
     for (const Augmentation& step : steps) {

@@ -149,7 +149,9 @@ void color(const Operation& operation, Canvas& image) {
       return hue(image.row(0), stride, image.height(),
                  static_cast<std::uint8_t>(static_cast<int>(value * 255)));
     case OperationKind::sharpness:
-    case OperationKind::affine: break;  // need a second canvas
+    case OperationKind::affine:
+    case OperationKind::perspective: break;    // need a second canvas
+    case OperationKind::gaussian_blur: break;  // needs scratch memory
   }
 }
 

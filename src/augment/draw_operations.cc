@@ -73,6 +73,28 @@ class Walk {
     push(node, inverse_affine(center, angle, {x, y}, scale, {shear_x, shear_y}));
   }
 
+  void operator()(const RandomPerspective& node) {
+    if (width_ < 2 || height_ < 2) return;
+    const auto most = [&](int side) {
+      return static_cast<int>(node.distortion_scale * static_cast<double>(side / 2));
+    };
+    const int most_x = most(width_), most_y = most(height_);
+    const auto inwards = [&](int most) {
+      return static_cast<int>(draws_.bounded(static_cast<std::uint64_t>(most) + 1));
+    };
+    for (;;) {
+      Corners corners{};
+      for (std::size_t i = 0; i < 4; ++i) {
+        const int x = inwards(most_x), y = inwards(most_y);
+        corners[i] = {i == 1 || i == 2 ? width_ - 1 - x : x, i >= 2 ? height_ - 1 - y : y};
+      }
+      if (const auto values = perspective_coefficients(corners, height_, width_)) {
+        return operations_.push_back(
+            {OperationKind::perspective, node.interpolation, node.fill, *values});
+      }
+    }
+  }
+
  private:
   void one(const Augmentation& node) {
     if (node.probability < 1 && draws_.uniform() >= node.probability) return;

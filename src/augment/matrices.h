@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 namespace ringfeed::augment {
 
@@ -14,5 +15,14 @@ Matrix rotation(double degrees, Point center) noexcept;
 /// torchvision's _get_inverse_affine_matrix; angles in degrees, turned clockwise.
 Matrix inverse_affine(Point center, double degrees, Point translate, double scale,
                       Point shear) noexcept;
+
+/// The corners of an image: top left, top right, bottom right, bottom left.
+using Corners = std::array<std::array<int, 2>, 4>;
+
+/// Pillow's a to h for which `corners`, whole x and y within the image, come from the corners of
+/// the image of that size: the exact solution of torchvision's eight equations, rounded to float32
+/// as torchvision's is. nullopt where they have none. Sides are below 65536.
+std::optional<std::array<double, 8>> perspective_coefficients(const Corners& corners, int height,
+                                                              int width) noexcept;
 
 }  // namespace ringfeed::augment

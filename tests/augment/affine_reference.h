@@ -12,7 +12,7 @@
 
 namespace ringfeed::testing {
 
-/// Pillow's affine transform in plain loops. The result is interleaved RGB.
+/// Pillow's affine and perspective transforms in plain loops. The result is interleaved RGB.
 class AffineReference {
  public:
   AffineReference(const Operation& operation, const augment::Canvas& from)
@@ -26,6 +26,8 @@ class AffineReference {
     }
     if (operation.interpolation != Interpolation::nearest) {
       filter();
+    } else if (operation.kind == OperationKind::perspective) {
+      nearest();
     } else if (v_[1] == 0 && v_[3] == 0) {
       scale();
     } else if (fits(0, 0) && fits(width_, height_) && fits(0, height_) && fits(width_, 0)) {
@@ -62,6 +64,24 @@ class AffineReference {
     if (from_x < 0 || from_x >= width_ || from_y < 0 || from_y >= height_) return;
     for (std::size_t c = 0; c < 3; ++c) {
       out(x, y, c) = static_cast<std::uint8_t>(at(from_x, from_y, c));
+    }
+  }
+
+  struct Place {
+    double x, y;
+  };
+  Place place(int x, int y) const {
+    const double x_in = x + 0.5, y_in = y + 0.5;
+    const double across = v_[0] * x_in + v_[1] * y_in + v_[2];
+    const double down = v_[3] * x_in + v_[4] * y_in + v_[5];
+    if (operation_.kind == OperationKind::affine) return {across, down};
+    const double depth = v_[6] * x_in + v_[7] * y_in + 1;
+    return {across / depth, down / depth};
+  }
+
+  void nearest() {
+    for (int y = 0; y < height_; ++y) {
+      for (int x = 0; x < width_; ++x) copy(x, y, whole(place(x, y).x), whole(place(x, y).y));
     }
   }
 
@@ -124,8 +144,7 @@ class AffineReference {
   void filter() {
     for (int y = 0; y < height_; ++y) {
       for (int x = 0; x < width_; ++x) {
-        double from_x = v_[0] * (x + 0.5) + v_[1] * (y + 0.5) + v_[2];
-        double from_y = v_[3] * (x + 0.5) + v_[4] * (y + 0.5) + v_[5];
+        auto [from_x, from_y] = place(x, y);
         if (from_x < 0 || from_x >= width_ || from_y < 0 || from_y >= height_) continue;
         from_x -= 0.5;
         from_y -= 0.5;

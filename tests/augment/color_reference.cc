@@ -200,7 +200,9 @@ Picture plain(const Operation& operation, const Picture& image) {
       }
       break;
     case OperationKind::hue: for_each_pixel([&](Pixel p) { return shift_hue(p, value); }); break;
-    case OperationKind::affine: break;
+    case OperationKind::affine:
+    case OperationKind::perspective:
+    case OperationKind::gaussian_blur: break;
   }
   return result;
 }

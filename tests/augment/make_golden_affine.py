@@ -58,11 +58,28 @@ def matrices(height, width):
     yield 1, 5e-324, -1e-16, 0, 1 - 2**-53, 0
 
 
+def perspectives(height, width):
+    """Coefficients of a distortion by torchvision's rule."""
+    from torchvision.transforms import functional as f
+
+    r = random.Random(f"{height} {width}")
+    right, bottom = width - 1, height - 1
+    corners = [[0, 0], [right, 0], [right, bottom], [0, bottom]]
+    for part in (0.25, 0.5, 0.9):
+        x, y = int(part * (width // 2)), int(part * (height // 2))
+        moved = [[abs(cx - r.randint(0, x)), abs(cy - r.randint(0, y))] for cx, cy in corners]
+        yield tuple(f._get_perspective_coeffs(corners, moved))
+
+
 def cases():
     for height, width in ((224, 224), (225, 223), (1, 1), (1, 40), (40, 1), (3, 7), (97, 161)):
         for i, matrix in enumerate(matrices(height, width)):
             for name in FILTERS:
                 yield i % 3, height, width, name, [float(v) for v in matrix]
+    for height, width in ((224, 224), (97, 161), (16, 5)):
+        for i, values in enumerate(perspectives(height, width)):
+            for name in FILTERS:
+                yield i, height, width, name, list(values)
 
 
 def hashes():
@@ -72,9 +89,9 @@ def hashes():
     out = []
     for kind, height, width, name, matrix in cases():
         image = Image.fromarray(synthetic_image(kind, height, width))
-        affine = Image.Transform.AFFINE
+        method = Image.Transform.AFFINE if len(matrix) == 6 else Image.Transform.PERSPECTIVE
         fill = (9, 99, 200)
-        image = image.transform(image.size, affine, matrix, FILTERS[name], fillcolor=fill)
+        image = image.transform(image.size, method, matrix, FILTERS[name], fillcolor=fill)
         out.append(xxhash.xxh64_intdigest(image.tobytes()))
     return out
 

@@ -59,6 +59,11 @@ Operation affine_operation(Interpolation interpolation,
   return {OperationKind::affine, interpolation, {9, 99, 200}, values};
 }
 
+Operation perspective_operation(Interpolation interpolation,
+                                const std::array<double, Operation::max_values>& values) {
+  return {OperationKind::perspective, interpolation, {9, 99, 200}, values};
+}
+
 /// The result as interleaved RGB, of memory that held `dirt`. Also looks that no byte but the
 /// pixels and the scratch memory is written.
 std::vector<std::uint8_t> run(const Operation& operation, const Canvas& from, int dirt = 0xA5) {
@@ -103,6 +108,8 @@ void check(const Operation& operation, const Canvas& from) {
   CAPTURE(operation.values[3]);
   CAPTURE(operation.values[4]);
   CAPTURE(operation.values[5]);
+  CAPTURE(operation.values[6]);
+  CAPTURE(operation.values[7]);
   CHECK(run(operation, from) == testing::AffineReference(operation, from).result());
 }
 
@@ -144,12 +151,14 @@ std::array<double, Operation::max_values> random_values(std::mt19937_64& random,
 }
 constexpr int random_kinds = 14;  // the last three of which are the last
 
-TEST_CASE("an affine transform has Pillow's bits") {
+TEST_CASE("affine and perspective transforms have Pillow's bits") {
   testing::for_each_target([](const std::string&) {
     for (const GoldenCase& golden : golden_cases) {
       CAPTURE(&golden - golden_cases);
-      const auto rgb = run(affine_operation(golden.interpolation, golden.values),
-                           synthetic(golden.kind, golden.height, golden.width));
+      const bool affine = golden.values[6] == 0 && golden.values[7] == 0;
+      const auto operation = affine ? affine_operation(golden.interpolation, golden.values)
+                                    : perspective_operation(golden.interpolation, golden.values);
+      const auto rgb = run(operation, synthetic(golden.kind, golden.height, golden.width));
       CHECK(XXH64(rgb.data(), rgb.size(), 0) == golden.hash);
     }
   });
@@ -165,6 +174,50 @@ TEST_CASE("an affine transform equals plain loops in double") {
           const auto values = random_values(random, i % random_kinds, height, width);
           for (Interpolation interpolation : interpolations) {
             check(affine_operation(interpolation, values), from);
+          }
+        }
+      }
+    }
+  });
+}
+
+/// As random_values(), with a perspective that kinds of their own have.
+std::array<double, Operation::max_values> random_perspective(std::mt19937_64& random, int kind,
+                                                             int height, int width) {
+  const auto draw = [&](double low, double high) {
+    return std::uniform_real_distribution<double>(low, high)(random);
+  };
+  auto values = random_values(random, static_cast<int>(random() % random_kinds), height, width);
+  switch (kind) {
+    case 0:  // a distortion of what torchvision draws
+      return {draw(0.8, 1.5),          draw(-0.3, 0.3),         draw(-5, 5),
+              draw(-0.3, 0.3),         draw(0.8, 1.5),          draw(-5, 5),
+              draw(-0.5, 0.5) / width, draw(-0.5, 0.5) / height};
+    case 1:  // a pole within the image, on the centre of a pixel at times
+      values[6] = -1 / (static_cast<double>(random() % static_cast<unsigned>(width)) + 0.5);
+      values[7] = 0;
+      return values;
+    case 2: return {1, 0, 0, 0, 1, 0, 0, 0};
+    case 3:  // 0 / 0 on the centre of each pixel of one column
+      return {1, 0, -0.5, 1, 0, -0.5, -2, 0};
+    default:
+      values[6] = draw(-3, 3);
+      values[7] = draw(-3, 3);
+      return values;
+  }
+}
+constexpr int perspective_kinds = 5;
+
+TEST_CASE("a perspective transform equals plain loops in double") {
+  testing::for_each_target([](const std::string&) {
+    std::mt19937_64 random(4);
+    for (const auto& [height, width] : sizes) {
+      for (int image = 0; image < 3; ++image) {
+        const Canvas from = synthetic(image, height, width);
+        for (int i = 0; i < 4 * perspective_kinds; ++i) {
+          const auto values = random_perspective(random, i % perspective_kinds, height, width);
+          for (Interpolation interpolation : interpolations) {
+            check(perspective_operation(interpolation, values), from);
           }
         }
       }

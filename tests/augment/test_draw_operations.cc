@@ -196,5 +196,40 @@ TEST_CASE("a tree's text tells all that its samples follow from") {
                                      .values = {1, 0, 0.1}}}) == "affine(1 0 0.1) nearest(1 0 3)");
 }
 
+TEST_CASE("a perspective's numbers bring each corner to the image's own") {
+  std::vector<Operation> operations;
+  for (const double scale : {0.1, 0.5, 1.0}) {
+    for (const auto& [height, width] : {std::array{224, 224}, {61, 75}, {3, 2}, {65535, 65535}}) {
+      const std::vector<Augmentation> tree{{.step = RandomPerspective{.distortion_scale = scale}}};
+      for (std::uint64_t position = 0; position < 200; ++position) {
+        draw_operations(tree, height, width, data::make_key(seed, 0), position, operations);
+        REQUIRE(operations.size() == 1);
+        for (const double value : operations[0].values) {
+          REQUIRE(std::isfinite(value));
+          REQUIRE(value == static_cast<float>(value));
+        }
+      }
+    }
+  }
+  const Corners corners{{{3, 5}, {70, 2}, {60, 55}, {10, 48}}};
+  const auto v = perspective_coefficients(corners, 61, 75).value();
+  const double targets[4][2] = {{0, 0}, {74, 0}, {74, 60}, {0, 60}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    const double x = corners[i][0], y = corners[i][1];
+    const double depth = v[6] * x + v[7] * y + 1;
+    CHECK(std::abs((v[0] * x + v[1] * y + v[2]) / depth - targets[i][0]) < 1e-4);
+    CHECK(std::abs((v[3] * x + v[4] * y + v[5]) / depth - targets[i][1]) < 1e-4);
+  }
+}
+
+TEST_CASE("corners on one line have no perspective") {
+  CHECK(!perspective_coefficients({{{2, 2}, {4, 4}, {3, 3}, {0, 9}}}, 10, 10));
+  CHECK(!perspective_coefficients({{{1, 1}, {1, 1}, {9, 9}, {0, 9}}}, 10, 10));
+  std::vector<Operation> operations;
+  draw_operations(std::vector<Augmentation>{{.step = RandomPerspective{}}}, 1, 9,
+                  data::make_key(seed, 0), 0, operations);
+  CHECK(operations.empty());
+}
+
 }  // namespace
 }  // namespace ringfeed::augment

@@ -15,7 +15,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from PIL import Image
+from PIL import Image, ImageFilter
 from torchvision import transforms as v1
 from torchvision.transforms import AutoAugmentPolicy, InterpolationMode, autoaugment, v2
 from torchvision.transforms import functional as f
@@ -25,6 +25,7 @@ import odd_images
 import ringfeed
 from drawn import furthest_apart
 from ringfeed import _replay, _ringfeed
+from ringfeed.transforms import PILGaussianBlur
 from torchvision_reference import TAILS, differing, finish, load
 
 SEED = 91
@@ -136,6 +137,49 @@ def test_rotations_are_torchvisions(images, mode, fill):
         v1.RandomRotation((90, 90), mode, center=(7, 50.5)),
     ]
     assert_replayed(images, recipe(*steps), epochs=3)
+
+
+@pytest.mark.parametrize("size", [(61, 75), (224, 224), (1, 1), (2, 130), (90, 33)])
+def test_gaussian_blurs_are_pillows(images, size):
+    steps = [PILGaussianBlur((0.1, 2.0), p=0.8), PILGaussianBlur((0, 90), 0.3)]
+    done = kinds(assert_replayed(images, recipe(*steps, size=size), epochs=3))
+    assert done["gaussian_blur"] > 2 * len(images)
+
+
+def test_a_gaussian_blur_is_a_transform_of_pil_images_too():
+    image = Image.fromarray(np.random.default_rng(SEED).integers(0, 256, (20, 30, 3), np.uint8))
+    blurred = image.filter(ImageFilter.GaussianBlur(1.5))
+    assert PILGaussianBlur((1.5, 1.5))(image).tobytes() == blurred.tobytes()
+    assert PILGaussianBlur((1.5, 1.5), p=0)(image).tobytes() == image.tobytes()
+    assert repr(PILGaussianBlur([0.1, 2])) == "PILGaussianBlur(radius=(0.1, 2.0), p=1.0)"
+    for wrong in ((2, 1), (-1, 1), (0, math.inf), (0, math.nan)):
+        with pytest.raises(ValueError, match="radius must be"):
+            PILGaussianBlur(wrong)
+    for wrong in (1.5, (1, 2, 3), ("1", 2)):
+        with pytest.raises(TypeError, match="radius must be"):
+            PILGaussianBlur(wrong)
+    with pytest.raises(ValueError, match="p must be"):
+        PILGaussianBlur((0, 1), p=1.5)
+
+
+def test_a_gaussian_blurs_radius_is_uniform(rows_of):
+    count = 100_000
+    rows = rows_of(recipe(PILGaussianBlur((0.1, 2.0), p=0.25)), count)["operations"][:, 0]
+    done = rows["values"][:, 0][rows["kind"] == "gaussian_blur"]
+    assert abs(len(done) / count - 0.25) < 6 * math.sqrt(0.25 * 0.75 / count), SEED
+    assert furthest_apart(done, np.linspace(0.1, 2, 100_001)) < math.sqrt(math.log(2e6) / len(done))
+
+
+@pytest.mark.parametrize("mode", DRAWN, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("size", [(61, 75), (224, 224), (2, 130)])
+def test_perspectives_are_torchvisions(images, mode, size):
+    steps = [
+        v1.RandomPerspective(0.5, 0.7, mode, fill=FILL),
+        v2.RandomPerspective(1, 0.5, mode),
+        v1.RandomPerspective(0.05, 1, mode, fill=7),
+    ]
+    done = kinds(assert_replayed(images, recipe(*steps, size=size)))
+    assert done["perspective"] > len(images)
 
 
 POLICIES = {
@@ -415,6 +459,37 @@ def test_random_affine_draws_as_torchvision(rows_of):
     limit = math.sqrt(math.log(2e6) / (count // 4))
     for column in range(6):
         assert furthest_apart(ours[:, column], theirs[:, column]) < limit, (SEED, column)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.9])
+def test_random_perspective_draws_as_torchvision(rows_of, scale):
+    count = 100_000
+    ours = rows_of(recipe(v1.RandomPerspective(scale, p=1)), count)["operations"]["values"][:, 0]
+    assert (ours == ours.astype(np.float32)).all()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        theirs = np.array(
+            [
+                f._get_perspective_coeffs(*v1.RandomPerspective.get_params(75, 61, scale))
+                for _ in range(count // 10)
+            ]
+        )
+    limit = math.sqrt(math.log(2e6) / (count // 10))
+    # torchvision's solver leaves 1e-17 where the exact number is 0.
+    ours, theirs = np.round(ours, 9), np.round(theirs, 9)
+    for column in range(8):
+        assert furthest_apart(ours[:, column], theirs[:, column]) < limit, (SEED, column)
+
+
+def test_a_perspective_has_torchvisions_numbers(rows_of):
+    """From ringfeed's numbers follow the corners that it drew, and from those torchvision's."""
+    start = [[0, 0], [74, 0], [74, 60], [0, 60]]
+    rows = rows_of(recipe(v1.RandomPerspective(0.6, p=1)), 300)["operations"]["values"][:, 0]
+    for a, b, c, d, e, g, h, i in rows:
+        back = np.linalg.inv([[a, b, c], [d, e, g], [h, i, 1]]) @ np.c_[start, np.ones(4)].T
+        corners = np.round(back[:2] / back[2]).T.astype(int).tolist()
+        theirs = f._get_perspective_coeffs(start, corners)
+        np.testing.assert_allclose([a, b, c, d, e, g, h, i], theirs, rtol=2e-7, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -417,7 +417,14 @@ def changed_ratio(transform):
 REFUSED = {
     "AugMix": ([CROP, v1.AugMix(), END], r"step 2, AugMix.*on tensors even for PIL images.*Leave"),
     "GaussianBlur": ([CROP, v2.GaussianBlur(3), END], r"step 2, GaussianBlur.*on tensors even"),
-    "RandomPerspective": ([CROP, v1.RandomPerspective(), END], r"step 2, RandomPersp.*cannot do"),
+    "RandomPerspective of a line": (
+        [v1.RandomResizedCrop((1, 9)), v1.RandomPerspective(), END],
+        r"step 2, RandomPersp.*no four corners",
+    ),
+    "distortion_scale": (
+        [CROP, v1.RandomPerspective(1.5), END],
+        r"step 2, RandomPersp.*distortion_scale must be in \[0, 1\]",
+    ),
     "AutoAugment of its own": (
         [CROP, OwnPolicy(), END],
         r'step 2, OwnPolicy.*"Melt" is no operation',
