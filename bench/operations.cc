@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "augment/affine.h"
+#include "augment/chain_mix.h"
 #include "augment/color.h"
 #include "augment/gaussian_blur.h"
 #include "augment/noise.h"
@@ -55,14 +56,19 @@ Operation rotation(int height, int width, double degrees, Interpolation interpol
 std::vector<Named> operations(int height, int width) {
   std::vector<Named> all;
   for (const auto& [name, kind] : ringfeed::operation_kinds) {
-    if (kind == OperationKind::affine || kind == OperationKind::perspective) continue;
+    if (kind == OperationKind::affine || kind == OperationKind::perspective ||
+        kind == OperationKind::mix_begin || kind == OperationKind::mix_end) {
+      continue;
+    }
     Operation op;
     op.kind = kind;
-    op.values[0] = kind == OperationKind::posterize       ? 4
-                   : kind == OperationKind::solarize      ? 128
-                   : kind == OperationKind::hue           ? 0.1
-                   : kind == OperationKind::gaussian_blur ? 2
-                                                          : 1.3718;
+    op.values[0] = kind == OperationKind::posterize                                     ? 4
+                   : kind == OperationKind::solarize                                    ? 128
+                   : kind == OperationKind::solarize_add                                ? 64
+                   : kind == OperationKind::mix_add || kind == OperationKind::mix_blend ? 0.3
+                   : kind == OperationKind::hue                                         ? 0.1
+                   : kind == OperationKind::gaussian_blur                               ? 2
+                                                                                        : 1.3718;
     all.push_back({std::string(name), op});
   }
   constexpr std::pair<const char*, Interpolation> drawing[] = {
@@ -130,16 +136,23 @@ double now() {
 struct Workplace {
   Canvas image, result;
   std::vector<std::uint8_t> scratch;
+  ringfeed::augment::ChainMix mix;
 };
 
 double run(const Operation& operation, const Canvas& source, Workplace& at) {
   std::memcpy(at.image.row(0), source.row(0), source.size());
+  if (operation.kind == OperationKind::mix_add) at.mix.begin(at.image, false);
+  if (operation.kind == OperationKind::mix_blend) at.mix.begin(at.image, true);
   const double start = now();
   if (operation.kind == OperationKind::affine || operation.kind == OperationKind::perspective) {
     ringfeed::augment::affine(operation, at.image, at.result, at.scratch.data());
   } else if (operation.kind == OperationKind::gaussian_blur) {
     ringfeed::augment::gaussian_blur(static_cast<float>(operation.values[0]), at.image,
                                      at.scratch.data());
+  } else if (operation.kind == OperationKind::mix_add) {
+    at.mix.add(static_cast<float>(operation.values[0]), at.image);
+  } else if (operation.kind == OperationKind::mix_blend) {
+    at.mix.blend(static_cast<float>(operation.values[0]), at.image);
   } else if (operation.kind == OperationKind::sharpness) {
     ringfeed::augment::sharpness(static_cast<float>(operation.values[0]), at.image, at.result);
   } else {
@@ -182,7 +195,8 @@ int main(int argc, char** argv) {
   Workplace workplace{
       Canvas(height, width), Canvas(height, width),
       std::vector<std::uint8_t>(std::max(ringfeed::augment::affine_scratch(height, width),
-                                         ringfeed::augment::blur_scratch(height, width)))};
+                                         ringfeed::augment::blur_scratch(height, width))),
+      ringfeed::augment::ChainMix(height, width)};
   const auto report = [&](const std::string& name, const auto& timed) {
     std::vector<double> microseconds[2];
     constexpr std::size_t rounds = 100;

@@ -3,25 +3,36 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 #include <string_view>
 
 namespace ringfeed {
 namespace {
 
-std::size_t most(const Augmentation& node);
+/// That any one of them can be.
+std::size_t most(std::span<const Augmentation> steps) noexcept;
+
+std::size_t times(int count, std::size_t operations) {
+  return static_cast<std::size_t>(std::max(count, 0)) * operations;
+}
 
 struct Most {
   std::size_t operator()(const InOrder& node) const { return max_operations(node.steps); }
   std::size_t operator()(const Shuffled& node) const { return max_operations(node.steps); }
-  std::size_t operator()(const OneOf& node) const {
-    std::size_t most_of_all = 0;
-    for (const Augmentation& step : node.steps) most_of_all = std::max(most_of_all, most(step));
-    return most_of_all;
+  std::size_t operator()(const OneOf& node) const { return most(node.steps); }
+  std::size_t operator()(const SomeOf& node) const { return times(node.count, most(node.steps)); }
+  std::size_t operator()(const AugMix& node) const {
+    const std::size_t chain = times(node.depth > 0 ? node.depth : 3, most(node.steps)) + 1;
+    return 2 + times(node.width, chain);
   }
   std::size_t operator()(const auto&) const { return 1; }
 };
 
-std::size_t most(const Augmentation& node) { return std::visit(Most{}, node.step); }
+std::size_t most(std::span<const Augmentation> steps) noexcept {
+  std::size_t found = 0;
+  for (const Augmentation& node : steps) found = std::max(found, std::visit(Most{}, node.step));
+  return found;
+}
 
 /// Writes the shortest digits that read back as the same numbers.
 class Text {
@@ -61,6 +72,27 @@ class Text {
     numbers("random_perspective", std::array{node.distortion_scale});
     drawing(node);
   }
+  void operator()(const SomeOf& node) {
+    list("some_of", node.steps);
+    numbers("weights", node.weights);
+    numbers("count", std::array<double, 1>{static_cast<double>(node.count)});
+  }
+  void operator()(const TimmOperation& node) {
+    for (const auto& [name, kind] : timm_operation_kinds) {
+      if (kind == node.kind) text += "timm " + std::string(name);
+    }
+    numbers("", std::array{node.magnitude, node.magnitude_std, node.magnitude_max, node.translate});
+    for (const Interpolation interpolation : node.interpolations) {
+      text += ' ';
+      text += to_string(interpolation);
+    }
+    fill(node.fill);
+  }
+  void operator()(const AugMix& node) {
+    list(node.blended ? "aug_mix blended" : "aug_mix", node.steps);
+    numbers("", std::array{node.alpha, static_cast<double>(node.width),
+                           static_cast<double>(node.depth)});
+  }
   void step(const Augmentation& node) {
     if (node.probability != 1) {
       numbers("p", std::array{node.probability});
@@ -99,12 +131,14 @@ class Text {
   void center(const std::optional<std::array<double, 2>>& point) {
     if (point) numbers("about", *point);
   }
+  void fill(const std::array<std::uint8_t, 3>& color) {
+    numbers("", std::array<double, 3>{static_cast<double>(color[0]), static_cast<double>(color[1]),
+                                      static_cast<double>(color[2])});
+  }
   void drawing(const auto& node) {
     text += ' ';
     text += to_string(node.interpolation);
-    numbers("", std::array<double, 3>{static_cast<double>(node.fill[0]),
-                                      static_cast<double>(node.fill[1]),
-                                      static_cast<double>(node.fill[2])});
+    fill(node.fill);
   }
 };
 
@@ -119,7 +153,7 @@ std::string_view to_string(OperationKind kind) noexcept {
 
 std::size_t max_operations(std::span<const Augmentation> augmentation) noexcept {
   std::size_t sum = 0;
-  for (const Augmentation& node : augmentation) sum += most(node);
+  for (const Augmentation& node : augmentation) sum += std::visit(Most{}, node.step);
   return sum;
 }
 

@@ -36,6 +36,8 @@ def perspective(image, resample):
     return image.transform(image.size, Image.Transform.PERSPECTIVE, values, resample)
 
 
+SOLARIZED = [min(255, v + 64) if v < 128 else v for v in range(256)] * 3
+
 # By the benchmark program's names and with its numbers.
 OPERATIONS = {
     "hflip": F.hflip,
@@ -46,6 +48,7 @@ OPERATIONS = {
     "equalize": F.equalize,
     "posterize": lambda image: F.posterize(image, 4),
     "solarize": lambda image: F.solarize(image, 128),
+    "solarize_add": lambda image: image.point(SOLARIZED),
     "brightness": lambda image: F.adjust_brightness(image, 1.3718),
     "contrast": lambda image: F.adjust_contrast(image, 1.3718),
     "saturation": lambda image: F.adjust_saturation(image, 1.3718),

@@ -11,6 +11,7 @@
 
 #include "ringfeed/interpolation.h"
 #include "ringfeed/operation.h"
+#include "ringfeed/timm.h"
 
 namespace ringfeed {
 
@@ -66,6 +67,24 @@ struct OneOf {
   std::vector<double> weights{};  ///< a weight each; empty: all the same
 };
 
+/// `count` different ones of them, in the order in which they are chosen: each time one of those
+/// left, by its weight. timm's RandAugment with choice_weights.
+struct SomeOf {
+  std::vector<Augmentation> steps;
+  std::vector<double> weights;  ///< a weight each, `count` of them above 0
+  int count = 1;
+};
+/// timm.data.auto_augment.AugMixAugment: `width` chains of operations, each begun with the image as
+/// it was, are summed with Dirichlet weights, and the image is blended with the sum by a
+/// Beta(alpha, alpha) number. Where `blended`, each chain is blended into the result instead.
+struct AugMix {
+  std::vector<Augmentation> steps;  ///< each link of a chain is one of them; no AugMix within
+  double alpha = 1;                 ///< of both distributions, above 0
+  int width = 3;                    ///< 1 to 16 chains
+  int depth = 0;                    ///< links of a chain; 0: 1 to 3, drawn for each
+  bool blended = false;
+};
+
 /// A step of an augmentation, a tree of plain data: what happens to the 8-bit image between the
 /// resize and the normalisation. torchvision.transforms.RandomApply where `probability` is below 1.
 ///
@@ -82,7 +101,7 @@ struct OneOf {
 struct Augmentation {
   double probability = 1;
   std::variant<InOrder, Shuffled, OneOf, Operation, RandomAdjustment, RandomRotation, RandomAffine,
-               RandomPerspective>
+               RandomPerspective, SomeOf, TimmOperation, AugMix>
       step{};
 };
 

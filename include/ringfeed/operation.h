@@ -19,7 +19,7 @@ enum class OperationKind : std::uint8_t {
   invert,         ///< nothing
   autocontrast,   ///< nothing
   equalize,       ///< nothing
-  posterize,      ///< the bits kept, 0 to 8
+  posterize,      ///< the bits kept, 0 to 8; 0 is black, where Pillow 13 raises
   solarize,       ///< the threshold: values not below it are inverted
   brightness,     ///< the factor, 0 to 1e6, as of the next three; 1 changes nothing
   contrast,       ///< the factor
@@ -28,7 +28,14 @@ enum class OperationKind : std::uint8_t {
   hue,            ///< the shift as a part of the circle, -0.5 to 0.5
   affine,         ///< Pillow's a to f: output (x, y) comes from (ax + by + c, dx + ey + f)
   perspective,    ///< Pillow's a to h: as affine, both divided by gx + hy + 1
+  solarize_add,   ///< what is added, at most to 255, to values below 128: 0 to 128
   gaussian_blur,  ///< the radius, 0 to 1000: Pillow's ImageFilter.GaussianBlur
+  // A mix of chains, which only AugMix makes: mix_begin, the chains, each closed by the next or the
+  // one after it, and mix_end.
+  mix_begin,  ///< 1: the mix begins as this image, the original; 0: as zeros
+  mix_add,    ///< a weight: mix += weight * image, in float32; the image is the original again
+  mix_blend,  ///< a factor: mix = Image.blend(mix, image, factor); the image is the original again
+  mix_end,    ///< a factor: Image.blend(original, mix, factor), the mix clipped and truncated
 };
 /// Each with its name.
 inline constexpr std::pair<std::string_view, OperationKind> operation_kinds[] = {
@@ -47,7 +54,12 @@ inline constexpr std::pair<std::string_view, OperationKind> operation_kinds[] = 
     {"hue", OperationKind::hue},
     {"affine", OperationKind::affine},
     {"perspective", OperationKind::perspective},
-    {"gaussian_blur", OperationKind::gaussian_blur}};
+    {"solarize_add", OperationKind::solarize_add},
+    {"gaussian_blur", OperationKind::gaussian_blur},
+    {"mix_begin", OperationKind::mix_begin},
+    {"mix_add", OperationKind::mix_add},
+    {"mix_blend", OperationKind::mix_blend},
+    {"mix_end", OperationKind::mix_end}};
 
 std::string_view to_string(OperationKind kind) noexcept;
 

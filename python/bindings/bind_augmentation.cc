@@ -70,6 +70,25 @@ Augmentation random_perspective(double distortion_scale, const std::string& inte
                                     choose("interpolation", interpolation, interpolations), fill}};
 }
 
+Augmentation some_of(const Steps& steps, int count, const std::vector<double>& weights) {
+  return {.step = SomeOf{steps, weights, count}};
+}
+
+Augmentation timm_operation(const std::string& name, double magnitude, double magnitude_std,
+                            double magnitude_max, double translate,
+                            const std::vector<std::string>& names, const Fill& fill) {
+  std::vector<Interpolation> chosen;
+  for (const std::string& each : names) {
+    chosen.push_back(choose("interpolation", each, interpolations));
+  }
+  return {.step = TimmOperation{choose("name", name, timm_operation_kinds), magnitude,
+                                magnitude_std, magnitude_max, translate, chosen, fill}};
+}
+
+Augmentation aug_mix(const Steps& steps, double alpha, int width, int depth, bool blended) {
+  return {.step = AugMix{steps, alpha, width, depth, blended}};
+}
+
 Augmentation from_policy(const std::string& name, double magnitude, int height, int width,
                          const std::string& interpolation, const Fill& fill) {
   return policy_operation(name, magnitude,
@@ -115,6 +134,12 @@ void bind_augmentation(nb::module_& module) {
              nb::arg("fill"), nb::arg("center").none());
   module.def("random_perspective", random_perspective, nb::arg("distortion_scale"),
              nb::arg("interpolation"), nb::arg("fill"));
+  module.def("some_of", some_of, nb::arg("steps"), nb::arg("count"), nb::arg("weights"));
+  module.def("timm_operation", timm_operation, nb::arg("name"), nb::arg("magnitude"),
+             nb::arg("magnitude_std"), nb::arg("magnitude_max"), nb::arg("translate"),
+             nb::arg("interpolations"), nb::arg("fill"));
+  module.def("aug_mix", aug_mix, nb::arg("steps"), nb::arg("alpha"), nb::arg("width"),
+             nb::arg("depth"), nb::arg("blended"));
   module.def("policy_scales", scales, nb::arg("height"), nb::arg("width"),
              nb::arg("num_magnitude_bins"), nb::arg("wide"), nb::arg("v2"));
   module.def("policy_operation", from_policy, nb::arg("name"), nb::arg("magnitude"),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _ringfeed
+from ._timm_compiler import TIMM_HANDLERS
 from ._transform_steps import ELSEWHERE, Step, interpolation_of
 from .errors import UnsupportedTransform
 
@@ -326,6 +327,7 @@ HANDLERS: dict[str, Callable[[Step, tuple[int, int]], _Node]] = {
     "RandAugment": _rand_augment,
     "TrivialAugmentWide": _trivial_augment,
     "PILGaussianBlur": _pil_gaussian_blur,
+    **TIMM_HANDLERS,
     "AugMix": _on_tensors,
     "GaussianBlur": _gaussian_blur,
     "ElasticTransform": _on_tensors,

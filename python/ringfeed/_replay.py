@@ -11,6 +11,7 @@ import torch
 from . import _ringfeed
 from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._erasing import Erasing, erasing_of, timm_erasing_of
+from ._replay_mix import ChainMix
 from ._transform_compiler import Compiler
 from ._transform_steps import TIMM_ERASING, Step, interpolation_of, steps
 
@@ -68,10 +69,16 @@ def _resized_crop(row: np.void, image: Any, step: Step) -> Any:
 
 
 def _operations(row: np.void, image: Any) -> Any:
+    mix = None
     for operation in row["operations"] if "operations" in (row.dtype.names or ()) else ():
         kind = str(operation["kind"])
         if kind in ("affine", "perspective"):
             image = _transformed(operation, image)
+        elif kind == "mix_begin":
+            mix = ChainMix(image, blended=operation["values"][0] != 0)
+        elif kind.startswith("mix_"):
+            assert mix is not None
+            image = mix.take(kind, float(operation["values"][0]), image)
         elif kind:
             image = _apply(kind, float(operation["values"][0]), image)
     return image
@@ -103,8 +110,13 @@ def _apply(kind: str, value: float, image: Any) -> Any:
             return getattr(f, kind)(image)
         case "grayscale":
             return f.rgb_to_grayscale(image, num_output_channels=3)
+        case "posterize" if value == 0:
+            return image.point([0] * 768)  # Pillow's own from version 13 on raises
         case "posterize":
             return f.posterize(image, int(value))
+        case "solarize_add":
+            brighter = [min(255, v + int(value)) if v < 128 else v for v in range(256)]
+            return image.point(brighter * 3)
         case "solarize":
             return f.solarize(image, value)
         case "gaussian_blur":

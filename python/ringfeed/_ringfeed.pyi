@@ -126,6 +126,25 @@ def random_affine(
 def random_perspective(
     distortion_scale: float, interpolation: _Drawing, fill: tuple[int, int, int]
 ) -> Augmentation: ...
+def some_of(
+    steps: Sequence[Augmentation], count: int, weights: Sequence[float]
+) -> Augmentation: ...
+def timm_operation(
+    name: str,
+    magnitude: float,
+    magnitude_std: float,
+    magnitude_max: float,
+    translate: float,
+    interpolations: Sequence[str],
+    fill: tuple[int, int, int],
+) -> Augmentation:
+    """timm's AugmentOp of that name. Raises ValueError for a name that is none."""
+
+def aug_mix(
+    steps: Sequence[Augmentation], alpha: float, width: int, depth: int, blended: bool
+) -> Augmentation:
+    """timm's AugMixAugment; a depth of 0 is drawn."""
+
 def policy_scales(
     height: int, width: int, num_magnitude_bins: int, wide: bool, v2: bool
 ) -> list[tuple[str, list[float], bool]]:

@@ -65,11 +65,19 @@ _BEHAVIOUR = (
     "_unflatten_and_insert_image_or_video",
     "_generate_value",
     "_erase",
+    "_apply_basic",
+    "_apply_blended",
+    "_calc_blended_weights",
 )
 
 TIMM_ERASING = "timm's RandomErasing"
-# Module and class of timm's that is known, and under which name.
+# Each policy's class of timm's, and under which name it is known.
+TIMM_POLICIES = {
+    name: f"timm's {name}" for name in ("AugmentOp", "AutoAugment", "RandAugment", "AugMixAugment")
+}
+# Modules and classes of timm's that are known, and under which name.
 _TIMM = {("timm.data.random_erasing", "RandomErasing"): TIMM_ERASING}
+_TIMM |= {("timm.data.auto_augment", name): kind for name, kind in TIMM_POLICIES.items()}
 
 
 @dataclass(frozen=True)

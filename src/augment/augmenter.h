@@ -3,9 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "augment/canvas.h"
+#include "augment/chain_mix.h"
 #include "base/aligned_vector.h"
 #include "data/random.h"
 #include "ringfeed/transform.h"
@@ -39,6 +41,7 @@ class Augmenter {
   std::size_t current_ = 0;
   AlignedVector<std::uint8_t> scratch_;
   std::vector<Operation> operations_;
+  std::optional<ChainMix> mix_;  // where the plan has an AugMix
 };
 
 }  // namespace ringfeed::augment

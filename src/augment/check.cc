@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "augment/gaussian_blur.h"
+#include "augment/mixing.h"
 
 namespace ringfeed::augment {
 namespace {
@@ -58,6 +59,9 @@ void check_value(OperationKind kind, double value) {
       return require(value >= 0 && value <= 1e6, name, "the factor must be in [0, 1e6]");
     case OperationKind::hue:
       return require(value >= -0.5 && value <= 0.5, name, "the shift must be in [-0.5, 0.5]");
+    case OperationKind::solarize_add:
+      return require(value >= 0 && value <= 128 && value == std::nearbyint(value), name,
+                     "the addend must be a whole number in [0, 128]");
     case OperationKind::gaussian_blur:
       return require(value >= 0 && value <= largest_blur_radius, name,
                      "the radius must be in [0, 1000]");
@@ -66,6 +70,8 @@ void check_value(OperationKind kind, double value) {
 }
 
 struct Check {
+  bool within_mix = false;
+
   void operator()(const InOrder& node) const { all(node.steps); }
   void operator()(const Shuffled& node) const {
     require(node.steps.size() <= max_shuffled, "shuffled",
@@ -82,7 +88,43 @@ struct Check {
             "one of", "weights must be 0 or more, one of them above 0, and their sum finite");
     all(node.steps);
   }
+  void operator()(const SomeOf& node) const {
+    const auto possible = std::ranges::count_if(node.weights, [](double w) { return w > 0; });
+    require(node.count >= 0 && node.count <= possible && node.steps.size() <= max_shuffled,
+            "some of",
+            "count must be at most that of the weights above 0, and there can be " +
+                std::to_string(max_shuffled) + " steps");
+    (*this)(OneOf{node.steps, node.weights});
+  }
+  void operator()(const TimmOperation& node) const {
+    require(std::isfinite(node.magnitude) && node.magnitude_std >= 0, "timm's",
+            "magnitude must be finite, and magnitude_std 0 or more");
+    require(node.magnitude_max >= 0 && node.magnitude_max <= 1e4, "timm's",
+            "magnitude_max must be in [0, 1e4]");
+    require(std::isfinite(node.translate), "timm's", "translate must be finite");
+    require(!node.interpolations.empty(), "timm's", "there must be an interpolation");
+    for (const Interpolation interpolation : node.interpolations) {
+      check_drawing("timm's", interpolation);
+    }
+  }
+  void operator()(const AugMix& node) const {
+    require(!within_mix, "aug_mix", "there can be none within another");
+    require(!node.steps.empty(), "aug_mix", "there must be a step to choose");
+    // A draw of Beta wants this range.
+    require(node.alpha >= 1e-100 && node.alpha <= 1e300, "aug_mix", "alpha must be above 0");
+    require(node.width >= 1 && node.width <= static_cast<int>(max_chains) && node.depth >= 0,
+            "aug_mix",
+            "width must be in [1, " + std::to_string(max_chains) + "], and depth 0 or more");
+    Check{.within_mix = true}.all(node.steps);
+  }
   void operator()(const Operation& node) const {
+    switch (node.kind) {
+      case OperationKind::mix_begin:
+      case OperationKind::mix_add:
+      case OperationKind::mix_blend:
+      case OperationKind::mix_end: refuse(to_string(node.kind), "only AugMix makes it");
+      default: break;
+    }
     check_value(node.kind, node.values[0]);
     if (node.kind != OperationKind::affine && node.kind != OperationKind::perspective) return;
     const std::string_view name = to_string(node.kind);
@@ -127,10 +169,10 @@ struct Check {
     require(node.distortion_scale >= 0 && node.distortion_scale <= 1, "perspective",
             "distortion_scale must be in [0, 1]");
   }
-  static void all(std::span<const Augmentation> steps) {
+  void all(std::span<const Augmentation> steps) const {
     for (const Augmentation& step : steps) {
       require(step.probability >= 0 && step.probability <= 1, "probability", "must be in [0, 1]");
-      std::visit(Check{}, step.step);
+      std::visit(*this, step.step);
     }
   }
   /// What trigonometry here takes.
@@ -145,7 +187,7 @@ struct Check {
 }  // namespace
 
 void check(std::span<const Augmentation> augmentation) {
-  Check::all(augmentation);
+  Check{}.all(augmentation);
   require(max_operations(augmentation) <= most_operations, "steps",
           "a sample can get " + std::to_string(max_operations(augmentation)) +
               " operations; at most " + std::to_string(most_operations) + " are possible");

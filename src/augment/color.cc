@@ -137,6 +137,8 @@ void color(const Operation& operation, Canvas& image) {
       return kernels.keep_bits(image.row(0), image.size(),
                                static_cast<std::uint8_t>(0xFF00 >> static_cast<int>(value)));
     case OperationKind::solarize: return solarize(kernels, image, value);
+    case OperationKind::solarize_add:
+      return kernels.add_below_128(image.row(0), image.size(), static_cast<std::uint8_t>(value));
     case OperationKind::brightness:
       return kernels.blend(image.row(0), image.size(), 0, Blend(factor));
     case OperationKind::contrast:
@@ -150,8 +152,12 @@ void color(const Operation& operation, Canvas& image) {
                  static_cast<std::uint8_t>(static_cast<int>(value * 255)));
     case OperationKind::sharpness:
     case OperationKind::affine:
-    case OperationKind::perspective: break;    // need a second canvas
-    case OperationKind::gaussian_blur: break;  // needs scratch memory
+    case OperationKind::perspective: break;  // need a second canvas
+    case OperationKind::gaussian_blur:       // needs scratch memory
+    case OperationKind::mix_begin:           // need what was before
+    case OperationKind::mix_add:
+    case OperationKind::mix_blend:
+    case OperationKind::mix_end: break;
   }
 }
 

@@ -36,6 +36,12 @@ void invert(std::uint8_t* bytes, std::size_t count, std::uint8_t first) {
   for (std::size_t i = 0; i < count; ++i) bytes[i] ^= bytes[i] < first ? 0 : 255;
 }
 
+void add_below_128(std::uint8_t* bytes, std::size_t count, std::uint8_t addend) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (bytes[i] < 128) bytes[i] = static_cast<std::uint8_t>(std::min(bytes[i] + addend, 255));
+  }
+}
+
 void blend(std::uint8_t* bytes, std::size_t count, std::uint8_t base, const Blend& by) {
   for (std::size_t i = 0; i < count; ++i) bytes[i] = blend_byte(base, bytes[i], by);
 }
@@ -131,6 +137,19 @@ void invert(std::uint8_t* bytes, std::size_t count, std::uint8_t first) {
     const auto v = hn::LoadU(d, bytes + i);
     const auto not_below = hn::VecFromMask(d, hn::Eq(hn::Max(v, least), v));
     hn::StoreU(hn::Xor(v, not_below), d, bytes + i);
+  }
+}
+
+void add_below_128(std::uint8_t* bytes, std::size_t count, std::uint8_t addend) {
+  const Bytes d;
+  const hn::RebindToSigned<Bytes> signed_bytes;
+  for (std::size_t i = 0; i < count; i += hn::MaxLanes(d)) {
+    const auto v = hn::LoadU(d, bytes + i);
+    // Bytes of 128 and more are negative ones.
+    const auto negative = hn::Lt(hn::BitCast(signed_bytes, v), hn::Zero(signed_bytes));
+    const auto not_below = hn::BitCast(d, hn::VecFromMask(signed_bytes, negative));
+    const auto by = hn::AndNot(not_below, hn::Set(d, addend));
+    hn::StoreU(hn::SaturatedAdd(v, by), d, bytes + i);
   }
 }
 
@@ -240,8 +259,8 @@ std::uint64_t gray_sum(const std::uint8_t* rows, std::size_t stride, int height,
 #endif
 
 const ColorKernels& kernels() {
-  static constexpr ColorKernels table{&keep_bits, &invert,   &blend, &look_up, &stretch,
-                                      &grayscale, &saturate, &range, &gray_sum};
+  static constexpr ColorKernels table{&keep_bits, &invert,    &add_below_128, &blend, &look_up,
+                                      &stretch,   &grayscale, &saturate,      &range, &gray_sum};
   return table;
 }
 

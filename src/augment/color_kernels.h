@@ -29,6 +29,8 @@ struct ColorKernels {
   void (*keep_bits)(std::uint8_t* bytes, std::size_t count, std::uint8_t mask);
   /// Inverts the values from `first` on.
   void (*invert)(std::uint8_t* bytes, std::size_t count, std::uint8_t first);
+  /// Adds to the values below 128, up to 255.
+  void (*add_below_128)(std::uint8_t* bytes, std::size_t count, std::uint8_t addend);
   void (*blend)(std::uint8_t* bytes, std::size_t count, std::uint8_t base, const Blend& by);
 
   // What treats channels apart or together takes one row, and keeps to its planes of `stride`

@@ -9,6 +9,8 @@
 
 #include "augment/check.h"
 #include "augment/matrices.h"
+#include "augment/mixing.h"
+#include "augment/timm_operation.h"
 
 namespace ringfeed::augment {
 namespace {
@@ -37,16 +39,7 @@ class Walk {
 
   void operator()(const OneOf& node) {
     if (node.weights.empty()) return one(node.steps[draws_.bounded(node.steps.size())]);
-    const double total = std::accumulate(node.weights.begin(), node.weights.end(), 0.0);
-    double rest = draws_.uniform() * total;
-    std::size_t chosen = 0, last = 0;
-    for (; chosen < node.weights.size(); ++chosen) {
-      if (node.weights[chosen] == 0) continue;
-      last = chosen;
-      rest -= node.weights[chosen];
-      if (rest < 0) break;
-    }
-    one(node.steps[std::min(chosen, last)]);  // rounding may leave a rest behind the last
+    one(node.steps[choose(node.weights)]);
   }
 
   void operator()(const Operation& operation) { operations_.push_back(operation); }
@@ -95,7 +88,66 @@ class Walk {
     }
   }
 
+  void operator()(const SomeOf& node) {
+    std::array<std::uint8_t, max_shuffled> places{};
+    std::array<double, max_shuffled> weights{};
+    std::size_t left = node.steps.size();
+    std::iota(places.begin(), places.begin() + left, std::uint8_t{0});
+    std::ranges::copy(node.weights, weights.begin());
+    for (int i = 0; i < node.count; ++i, --left) {
+      const std::size_t chosen = choose(std::span(weights).first(left));
+      one(node.steps[places[chosen]]);
+      std::copy(places.begin() + chosen + 1, places.begin() + left, places.begin() + chosen);
+      std::copy(weights.begin() + chosen + 1, weights.begin() + left, weights.begin() + chosen);
+    }
+  }
+
+  void operator()(const TimmOperation& node) {
+    operations_.push_back(draw_timm_operation(node, height_, width_, draws_));
+  }
+
+  void operator()(const AugMix& node) {
+    std::array<float, max_chains> all{};
+    const auto weights = std::span(all).first(static_cast<std::size_t>(node.width));
+    draw_dirichlet(draws_, node.alpha, weights);
+    const float share = draw_beta(draws_, node.alpha);
+    if (node.blended) to_blending_factors(weights, share);
+    const auto push = [&](OperationKind kind, double value) {
+      operations_.push_back({.kind = kind, .values = {value}});
+    };
+    push(OperationKind::mix_begin, node.blended ? 1 : 0);
+    for (const float weight : weights) {
+      const int depth = node.depth > 0 ? node.depth : 1 + static_cast<int>(draws_.bounded(3));
+      for (int i = 0; i < depth; ++i) one(node.steps[draws_.bounded(node.steps.size())]);
+      push(node.blended ? OperationKind::mix_blend : OperationKind::mix_add, weight);
+    }
+    push(OperationKind::mix_end, node.blended ? 1.0 : share);
+  }
+
  private:
+  /// Factors by which images, blended into one after the other, end up with share * weights.
+  static void to_blending_factors(std::span<float> weights, float share) {
+    float left = 1;
+    for (std::size_t i = weights.size(); i-- > 0;) {
+      const float part = weights[i] * share;
+      weights[i] = left > 0 ? std::clamp(part / left, 0.0f, 1.0f) : 0;
+      left *= 1 - weights[i];
+    }
+  }
+
+  std::size_t choose(std::span<const double> weights) {
+    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    double rest = draws_.uniform() * total;
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      if (weights[i] == 0) continue;
+      last = i;
+      rest -= weights[i];
+      if (rest < 0) break;
+    }
+    return last;  // rounding may leave a rest behind the last
+  }
+
   void one(const Augmentation& node) {
     if (node.probability < 1 && draws_.uniform() >= node.probability) return;
     std::visit(*this, node.step);

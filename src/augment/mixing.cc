@@ -1,6 +1,7 @@
 #include "augment/mixing.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -50,6 +51,19 @@ float draw_beta(data::RandomStream& stream, double alpha) noexcept {
   // a / (a + b) of the two draws themselves.
   const float share = static_cast<float>(1 / (1 + exp_fixed(b - a)));
   return std::clamp(share, std::numeric_limits<float>::min(), below_one);
+}
+
+void draw_dirichlet(data::RandomStream& stream, double alpha, std::span<float> shares) noexcept {
+  // The logarithms may be too far from 0 for a float: all less the largest are not.
+  std::array<double, max_chains> logs;
+  double largest = -HUGE_VAL;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    logs[i] = draw_log_gamma(stream, alpha);
+    largest = std::max(largest, logs[i]);
+  }
+  double sum = 0;
+  for (std::size_t i = 0; i < shares.size(); ++i) sum += logs[i] = exp_fixed(logs[i] - largest);
+  for (std::size_t i = 0; i < shares.size(); ++i) shares[i] = static_cast<float>(logs[i] / sum);
 }
 
 }  // namespace ringfeed::augment

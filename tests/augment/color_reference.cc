@@ -202,7 +202,15 @@ Picture plain(const Operation& operation, const Picture& image) {
     case OperationKind::hue: for_each_pixel([&](Pixel p) { return shift_hue(p, value); }); break;
     case OperationKind::affine:
     case OperationKind::perspective:
-    case OperationKind::gaussian_blur: break;
+    case OperationKind::gaussian_blur:
+    case OperationKind::mix_begin:
+    case OperationKind::mix_add:
+    case OperationKind::mix_blend:
+    case OperationKind::mix_end: break;
+    case OperationKind::solarize_add:
+      for_each_value(
+          result, [&](int v) { return v < 128 ? std::min(v + static_cast<int>(value), 255) : v; });
+      break;
   }
   return result;
 }

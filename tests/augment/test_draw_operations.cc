@@ -147,6 +147,8 @@ TEST_CASE("a plan refuses an augmentation that makes no sense, by its name") {
   CHECK(
       refused({.step = Operation{.kind = OperationKind::posterize, .values = {9}}}).find("bits") !=
       std::string::npos);
+  CHECK(refused({.step = Operation{.kind = OperationKind::mix_add}}).find("mix_add") !=
+        std::string::npos);
   CHECK(refused({.step = Operation{.kind = OperationKind::affine, .values = {std::nan("")}}})
             .find("finite") != std::string::npos);
   CHECK(refused({.step = RandomRotation{.interpolation = Interpolation::lanczos}})
@@ -194,6 +196,35 @@ TEST_CASE("a tree's text tells all that its samples follow from") {
   CHECK(to_string({.step = Operation{.kind = OperationKind::affine,
                                      .fill = {1, 0, 3},
                                      .values = {1, 0, 0.1}}}) == "affine(1 0 0.1) nearest(1 0 3)");
+}
+
+TEST_CASE("some of several are chosen by their weights, none of them twice") {
+  const std::vector<Augmentation> steps{invert, equalize, grayscale,
+                                        plain(OperationKind::autocontrast)};
+  auto found = drawn({{.step = SomeOf{steps, {5, 3, 2, 0}, 2}}});
+  CHECK(found.size() == 6);
+  CHECK(is_share(found["invert equalize"], 0.5 * 3 / 5));
+  CHECK(is_share(found["invert grayscale"], 0.5 * 2 / 5));
+  CHECK(is_share(found["equalize invert"], 0.3 * 5 / 7));
+  CHECK(is_share(found["equalize grayscale"], 0.3 * 2 / 7));
+  CHECK(is_share(found["grayscale invert"], 0.2 * 5 / 8));
+  CHECK(drawn({{.step = SomeOf{steps, {5, 3, 2, 0}, 0}}})[""] == count);
+}
+
+TEST_CASE("a mix opens, closes each chain and ends") {
+  const AugMix mix{.steps = {invert, equalize}, .width = 3};
+  for (const bool blended : {false, true}) {
+    AugMix other = mix;
+    other.blended = blended;
+    const std::string close = blended ? "mix_blend" : "mix_add";
+    for (const auto& [names, times] : drawn({{.step = other}})) {
+      CHECK(names.starts_with("mix_begin "));
+      CHECK(names.ends_with(" " + close + " mix_end"));
+      std::size_t chains = 0;
+      for (auto at = names.find(close); at != names.npos; at = names.find(close, at + 1)) ++chains;
+      CHECK(chains == 3);
+    }
+  }
 }
 
 TEST_CASE("a perspective's numbers bring each corner to the image's own") {

@@ -33,5 +33,18 @@ TEST_CASE("an augmenter takes what it states, its plan's tree included") {
   }
 }
 
+TEST_CASE("an augmenter that mixes chains takes what it states") {
+  TransformPlan plan;
+  const std::vector<Augmentation> links(13, {.step = TimmOperation{}});
+  plan.augmentation = {{.step = OneOf{{{.step = AugMix{.steps = links, .depth = 2}}, {}}}}};
+  const std::size_t bytes = testing::peak_of([&] {
+    const TransformPlan copy = plan;
+    augment::Augmenter augmenter(copy);
+    for (std::uint64_t i = 0; i < 20; ++i) augmenter.augment(data::make_key(1, 0), i);
+  });
+  CHECK(bytes <= augment::Augmenter::memory_bound(plan));
+  CHECK(bytes + 65536 > augment::Augmenter::memory_bound(plan));
+}
+
 }  // namespace
 }  // namespace ringfeed

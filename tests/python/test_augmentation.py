@@ -24,11 +24,11 @@ import drawn
 import odd_images
 import ringfeed
 from drawn import furthest_apart
+from replayed import SEED, assert_replayed, kinds
 from ringfeed import _replay, _ringfeed
 from ringfeed.transforms import PILGaussianBlur
-from torchvision_reference import TAILS, differing, finish, load
+from torchvision_reference import TAILS
 
-SEED = 91
 EPOCHS = int(os.environ.get("RINGFEED_TEST_EPOCHS", "4"))  # many more by night
 DRAWN = [InterpolationMode.NEAREST, InterpolationMode.BILINEAR, InterpolationMode.BICUBIC]
 FILL = (124, 117, 104)
@@ -58,34 +58,6 @@ def images(sample, tmp_path_factory):
 def recipe(*steps, size=(61, 75), version=v1, tail="uint8"):
     crop = version.RandomResizedCrop(size, scale=(0.3, 1))
     return version.Compose([crop, version.RandomHorizontalFlip(), *steps, *TAILS[tail]])
-
-
-def assert_replayed(paths, transform, epochs=1, dtype=None, **options):
-    """Compares every sample of the epochs with its replay; gives their rows of draws."""
-    dataset = ringfeed.ImageList(paths, [0] * len(paths), transform)
-    replayed = []
-    with ringfeed.DataLoader(
-        dataset, batch_size=16, shuffle=True, num_workers=2, seed=SEED, dtype=dtype, **options
-    ) as loader:
-        for epoch in range(epochs):
-            replayed.append(loader.draws(epoch))
-            rows = iter(replayed[-1])
-            loader.set_epoch(epoch)
-            for images, _ in loader:
-                for got in images:
-                    row = next(rows)
-                    path = dataset.samples[row["index"]][0]
-                    wanted = ringfeed.replay(row, load(path), transform)
-                    wrong = differing(got, finish(wanted, [], dtype))
-                    assert not wrong, f"seed {SEED}, epoch {epoch}: {wrong} values of {path}, {row}"
-            assert next(rows, None) is None
-    return np.concatenate(replayed)
-
-
-def kinds(rows):
-    """How often each kind of operation was done."""
-    found = rows["operations"]["kind"]
-    return collections.Counter(map(str, found[found != ""]))
 
 
 JITTER = v1.ColorJitter(0.8, 0.8, 0.8, 0.2)
