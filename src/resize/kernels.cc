@@ -215,6 +215,8 @@ void horizontal_rows(const HorizontalTable& table, const std::uint8_t* rgb, std:
     case 1: return horizontal_row<1, clips>(table, rgb, planar);
     case 2: return horizontal_row<2, clips>(table, rgb, planar);
     case 3: return horizontal_row<3, clips>(table, rgb, planar);
+    case 5: return horizontal_row<5, clips>(table, rgb, planar);
+    case 7: return horizontal_row<7, clips>(table, rgb, planar);
     default: return horizontal_row<0, clips>(table, rgb, planar);
   }
 }

@@ -37,7 +37,7 @@ void build_horizontal(const AxisWeights& axis, int lanes, HorizontalTable& table
   const int width = static_cast<int>(axis.first.size());
   const int block = 4 * lanes;
   table.pairs = std::max(1, (axis.max_taps + 1) / 2);
-  if (table.pairs > 3) table.pairs += table.pairs % 2;
+  if (table.pairs > 7) table.pairs += table.pairs % 2;
   table.blocks = (width + block - 1) / block;
   table.clips = axis.overshoots;
   table.stride = plane_stride(width);

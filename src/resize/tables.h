@@ -34,7 +34,7 @@ constexpr SplitWeight split(std::int32_t weight, bool clips) {
 /// vectors; vector v of a block holds its pixels v, v + 4, v + 8, …, so that the four results of
 /// each 32-bit lane are neighbours and pack without another shuffle.
 struct HorizontalTable {
-  int pairs = 0;  ///< tap pairs per pixel; 1, 2 or 3, or else even
+  int pairs = 0;  ///< tap pairs per pixel; up to 7, or else even
   int blocks = 0;
   bool clips = false;                 ///< results are clipped to [0, 255]
   std::size_t stride = 0;             ///< plane_stride(width)
