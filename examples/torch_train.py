@@ -96,6 +96,8 @@ def main() -> None:
         persistent_workers=True,
         # Mixes each batch as it is delivered; labels are then rows of probabilities.
         batch_transform=mixing(args.mixup_alpha, args.cutmix_alpha, len(dataset.classes)),
+        # Batches travel as 8-bit images; the prefetcher normalises and mixes them on the GPU.
+        finish_on="device" if device.type == "cuda" else "cpu",
     )
     batches = ringfeed.DevicePrefetcher(loader, device)
 

@@ -13,7 +13,7 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 from torchvision.transforms.functional import erase
 
-from native import val_plan
+from native import run_python, val_plan
 from ringfeed import (
     DataLoader,
     DevicePrefetcher,
@@ -21,6 +21,7 @@ from ringfeed import (
     UnsupportedTransform,
     _finish,
     _ringfeed,
+    _tensors,
     _unfinished,
 )
 from ringfeed._mixing_apply import Mixer, mix_images, mix_on_device
@@ -321,6 +322,27 @@ def test_draws_and_mixing_are_those_of_the_cpu_s_loader(folder, seed):
     there = DataLoader(dataset, 4, finish_on="device", **options)
     assert (here.draws(1) == there.draws(1)).all() and here.draws(1)["erased"].any()
     assert here.mixing(1) == there.mixing(1)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_page_locked_batches_are_finished_too(folder, monkeypatch, channels_last, seed):
+    dataset = make(folder, COUNT, recipe("v1", seed, 0.5))
+    expected, loader = both(dataset, channels_last=channels_last)
+    loader.pin_memory = True
+
+    def page_locked(size):  # as _tensors.page_locked(), where nothing can be locked
+        memory = torch.empty(size, dtype=torch.uint8)
+        return memory, memory.data_ptr()
+
+    monkeypatch.setattr(_tensors, "should_pin", lambda *_: True)
+    monkeypatch.setattr(_tensors, "page_locked", page_locked)
+    monkeypatch.setattr(_tensors, "pin", lambda labels: labels)
+    all_same([batch.finish() for batch in loader], expected)
+
+
+def test_a_loader_that_finishes_on_the_cpu_imports_no_compiler():
+    program = "import sys, ringfeed; print({'torch._dynamo', 'ringfeed._finish'} & {*sys.modules})"
+    assert run_python(program) == "set()\n"
 
 
 def test_a_label_without_a_column_raises_at_its_batch(folder):
