@@ -75,11 +75,10 @@ inline constexpr std::pair<std::string_view, TimmOperationKind> timm_operation_k
 /// sign, a choice of interpolation and GaussianBlurRand's radius are drawn besides.
 ///
 /// @code
-/// const ringfeed::Augmentation rotated{
-///     .probability = 0.5,
-///     .step = ringfeed::TimmOperation{.kind = ringfeed::TimmOperationKind::rotate,
-///                                     .magnitude = 9, .magnitude_std = 0.5}};
-/// std::cout << ringfeed::to_string(rotated) << "\n";
+/// const ringfeed::TimmOperation rotation{.kind = ringfeed::TimmOperationKind::rotate,
+///                                        .magnitude = 9,
+///                                        .magnitude_std = 0.5};
+/// std::cout << rotation.magnitude << "\n";  // an Augmentation's step
 /// @endcode
 struct TimmOperation {
   TimmOperationKind kind = TimmOperationKind::auto_contrast;

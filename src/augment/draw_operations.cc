@@ -72,8 +72,8 @@ class Walk {
       return static_cast<int>(node.distortion_scale * static_cast<double>(side / 2));
     };
     const int most_x = most(width_), most_y = most(height_);
-    const auto inwards = [&](int most) {
-      return static_cast<int>(draws_.bounded(static_cast<std::uint64_t>(most) + 1));
+    const auto inwards = [&](int limit) {
+      return static_cast<int>(draws_.bounded(static_cast<std::uint64_t>(limit) + 1));
     };
     for (;;) {
       Corners corners{};
