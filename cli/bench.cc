@@ -24,7 +24,7 @@ struct Bench {
   const BenchFlags& flags;
   Interrupt& interrupt;
   ImageFolder dataset;
-  TransformPlan plan;
+  std::vector<TransformPlan> plans;
   LoaderOptions options;
   pipeline::Settings settings;  ///< what a loader makes of `options`
   Table table{};
@@ -35,9 +35,9 @@ struct Bench {
       : flags(f),
         interrupt(i),
         dataset(f.dataset.open()),
-        plan(f.transform.plan()),
+        plans(f.transform.plans()),
         options(f.loader.options(f.reader, f.limits)),
-        settings(pipeline::resolve(options, plan, dataset)) {
+        settings(pipeline::resolve(options, plans, dataset)) {
     table.row({"stage", "images/s", "images", "failed", "seconds", "us CPU/image", "images/s/core",
                "MB/s", "p50", "p90", "p99"});
   }
@@ -86,7 +86,7 @@ struct Bench {
     const ReadBench r = bench_read(dataset, entries, settings, preload, interrupt, keep);
     errors.insert(errors.end(), r.errors.begin(), r.errors.end());
 
-    const DecodeBench d = bench_decode(files, plan, settings, flags.goal, interrupt);
+    const DecodeBench d = bench_decode(files, plans, settings, flags.goal, interrupt);
     if (d.failed > 0) errors.push_back(d.first_failure);
     const auto images = static_cast<double>(d.images);
     const double rate = per_second(images, d.seconds);
@@ -104,7 +104,7 @@ struct Bench {
 
   double load(const Entries& entries) {
     options.indices = entries;
-    Loader loader(dataset, plan, options);
+    Loader loader(dataset, plans, options);
     LoadGoal goal;
     goal.max_images = flags.goal.images;
     goal.max_seconds = flags.goal.seconds;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/mutex.h"
+#include "batch/lay_out.h"
 #include "data/random.h"
 #include "sample/sample_maker.h"
 #include "stage_bench.h"
@@ -22,8 +23,9 @@ double thread_cpu_seconds() {
 }  // namespace
 
 DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
-                         const TransformPlan& plan, const pipeline::Settings& settings,
-                         const StageGoal& goal, Interrupt& interrupt) {
+                         const std::vector<TransformPlan>& plans,
+                         const pipeline::Settings& settings, const StageGoal& goal,
+                         Interrupt& interrupt) {
   using Clock = std::chrono::steady_clock;
   DecodeBench bench;
   bench.workers = settings.num_workers;
@@ -36,19 +38,21 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
       start + std::chrono::duration_cast<Clock::duration>(
                   std::chrono::duration<double>(goal.seconds > 0 ? goal.seconds : 1e6));
   const data::Key key = data::make_key(settings.seed, 0);
+  const std::vector<BatchView> views = batch::lay_out(plans, 1);
   std::atomic<std::uint64_t> next{0};
   Mutex mutex;  // guards bench
 
   const auto work = [&] {
-    sample::SampleMaker maker(plan, settings.limits);
-    std::vector<std::byte> out(plan.sample_bytes());
+    sample::SampleMaker maker(plans, settings.limits);
+    std::vector<std::byte> out(batch::bytes_of(views, 1));
     std::uint64_t images = 0, failed = 0;
     Error failure;
     const double cpu_start = thread_cpu_seconds();
     while (Clock::now() < deadline && !interrupt.requested()) {
       const std::uint64_t position = next.fetch_add(1, std::memory_order_relaxed);
       if (position >= end) break;
-      const auto result = maker.make(files[position % files.size()], key, position, out.data());
+      const auto result =
+          maker.make(files[position % files.size()], key, position, {out.data(), views});
       ++images;
       if (result) continue;
       if (failed++ == 0) {

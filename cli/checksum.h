@@ -9,10 +9,10 @@
 
 namespace ringfeed::cli {
 
-/// What one sample adds to a checksum: XXH3_64 of its tensor's bytes, hashed again together with
-/// where it stood and what it is.
-std::uint64_t sample_checksum(std::span<const std::byte> tensor, std::uint64_t position,
-                              std::uint64_t epoch, std::int64_t label,
+/// What a view of a sample adds to a checksum: XXH3_64 of its tensor's bytes, with the view for its
+/// seed, hashed again together with where it stood and what it is.
+std::uint64_t sample_checksum(std::span<const std::byte> tensor, std::size_t view,
+                              std::uint64_t position, std::uint64_t epoch, std::int64_t label,
                               std::uint32_t index) noexcept;
 
 /// Sum modulo 2^64 over the samples of `batch` whose position is below `positions`, the number of

@@ -121,6 +121,7 @@ void add_preview(CLI::App& app, Chosen& chosen) {
       ->check(CLI::IsMember({"train", "val"}))
       ->capture_default_str();
   flags->transform.add_augment(*command);
+  flags->transform.add_views(*command);
   add_seed(*command, flags->seed);
   command->add_option("--epoch", flags->epoch, "Whose first batch is shown")
       ->type_name("N")

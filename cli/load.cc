@@ -68,7 +68,7 @@ std::string report_text(const LoadRun& run, bool checksum, std::size_t memory_bo
 
 int load(const LoadFlags& flags, bool json, Interrupt& interrupt) {
   const ImageFolder dataset = flags.dataset.open();
-  Loader loader(dataset, flags.transform.plan(), flags.loader.options(flags.reader, flags.limits));
+  Loader loader(dataset, flags.transform.plans(), flags.loader.options(flags.reader, flags.limits));
   LoadGoal goal;
   goal.epochs = flags.epochs;
   goal.max_batches = flags.max_batches;

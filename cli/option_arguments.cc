@@ -62,6 +62,16 @@ void TransformFlags::add(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::IsMember({12, 13}))
       ->capture_default_str();
+  add_views(command);
+}
+
+void TransformFlags::add_views(CLI::App& command) {
+  command
+      .add_option("--views", views,
+                  "Times that the transform is applied to each image, which is decoded once")
+      ->type_name("N")
+      ->check(CLI::Range(std::size_t{1}, largest::views))
+      ->capture_default_str();
 }
 
 void TransformFlags::add_augment(CLI::App& command) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "ringfeed/dataset.h"
 #include "ringfeed/loader.h"
@@ -35,10 +37,15 @@ struct TransformFlags {
   std::string dtype = "float32";
   bool channels_last = false;
   int pillow = 13;
+  int views = 1;
 
   void add(CLI::App& command);
   void add_augment(CLI::App& command);  ///< in add() too
-  TransformPlan plan() const;
+  void add_views(CLI::App& command);    ///< in add() too
+  TransformPlan plan() const;           ///< of one view
+  std::vector<TransformPlan> plans() const {
+    return std::vector(static_cast<std::size_t>(views), plan());
+  }
 };
 
 /// What an image may ask for before it is an error.

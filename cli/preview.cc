@@ -16,29 +16,37 @@ namespace {
 
 constexpr int border = 2;  // pixels around every tile
 
-/// An RGB picture of `batch` (uint8, channels last), white between the tiles.
+/// An RGB picture of `batch` (uint8, channels last, views of one size), white between the tiles.
+/// The views of a sample stand side by side.
 struct Sheet {
   int width, height;
   std::vector<std::byte> pixels;
 
   Sheet(const Batch& batch, int columns) {
+    const int views = static_cast<int>(batch.views.size());
     const int count = static_cast<int>(batch.size());
     const int rows = (count + columns - 1) / columns;
-    width = border + columns * (batch.width + border);
-    height = border + rows * (batch.height + border);
+    const int step_right = batch.views[0].width + border,
+              step_down = batch.views[0].height + border;
+    width = border + columns * views * step_right;
+    height = border + rows * step_down;
     pixels.assign(
         std::size_t{3} * static_cast<std::size_t>(width) * static_cast<std::size_t>(height),
         std::byte{255});
     for (int i = 0; i < count; ++i) {
-      place(batch, i, border + i / columns * (batch.height + border),
-            border + i % columns * (batch.width + border));
+      for (int v = 0; v < views; ++v) {
+        place(batch, i, v, border + i / columns * step_down,
+              border + (i % columns * views + v) * step_right);
+      }
     }
   }
 
-  void place(const Batch& batch, int sample, int top, int left) {
-    const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(batch.width);
-    const std::byte* from = batch.sample(static_cast<std::size_t>(sample)).data();
-    for (int y = 0; y < batch.height; ++y) {
+  void place(const Batch& batch, int sample, int view, int top, int left) {
+    const BatchView& tile = batch.views[static_cast<std::size_t>(view)];
+    const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(tile.width);
+    const std::byte* from =
+        batch.sample(static_cast<std::size_t>(sample), static_cast<std::size_t>(view)).data();
+    for (int y = 0; y < tile.height; ++y) {
       const auto pixel = static_cast<std::size_t>(top + y) * static_cast<std::size_t>(width) +
                          static_cast<std::size_t>(left);
       std::memcpy(pixels.data() + 3 * pixel, from + static_cast<std::size_t>(y) * row_bytes,
@@ -70,7 +78,7 @@ Batch first_batch(const ImageFolder& dataset, const PreviewFlags& flags, Interru
   loader_flags.workers = flags.workers;
   loader_flags.prefetch_factor = 1;
   loader_flags.seed = flags.seed;
-  Loader loader(dataset, transform.plan(), loader_flags.options(flags.reader, flags.limits));
+  Loader loader(dataset, transform.plans(), loader_flags.options(flags.reader, flags.limits));
   const Interrupt::Guard guard(interrupt, [&loader] { loader.stop(); });
   std::optional<Batch> batch = loader.epoch(flags.epoch).next();
   return batch ? std::move(*batch) : Batch{};
@@ -89,9 +97,11 @@ int preview(const PreviewFlags& flags, bool json, Interrupt& interrupt) {
     return exit_interrupted;
   }
   const int count = static_cast<int>(batch.size());
-  const int columns =
-      std::clamp(flags.columns > 0 ? flags.columns : static_cast<int>(std::ceil(std::sqrt(count))),
-                 1, std::max(1, count));
+  const int columns = std::clamp(
+      flags.columns > 0 ? flags.columns
+                        : static_cast<int>(std::ceil(
+                              std::sqrt(count / static_cast<double>(flags.transform.views)))),
+      1, std::max(1, count));
   const Sheet sheet(batch, columns);
   sheet.write(flags.output);
 

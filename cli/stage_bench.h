@@ -54,7 +54,8 @@ struct DecodeBench {
 /// Decodes `files` over and over on the decode threads of a loader of these `settings`, each time
 /// with other draws.
 DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
-                         const TransformPlan& plan, const pipeline::Settings& settings,
-                         const StageGoal& goal, Interrupt& interrupt);
+                         const std::vector<TransformPlan>& plans,
+                         const pipeline::Settings& settings, const StageGoal& goal,
+                         Interrupt& interrupt);
 
 }  // namespace ringfeed::cli

@@ -36,9 +36,13 @@ int usable_cores() {
       1, system_limits::usable_cores() / static_cast<int>(system_limits::local_world_size()));
 }
 
-Loader::Loader(ImageFolder dataset, TransformPlan plan, LoaderOptions options) {
-  pipeline::Settings settings = pipeline::resolve(std::move(options), plan, dataset);
-  pipeline_ = std::make_shared<pipeline::Pipeline>(std::move(dataset), plan, std::move(settings));
+Loader::Loader(ImageFolder dataset, TransformPlan plan, LoaderOptions options)
+    : Loader(std::move(dataset), std::vector{std::move(plan)}, std::move(options)) {}
+
+Loader::Loader(ImageFolder dataset, std::vector<TransformPlan> plans, LoaderOptions options) {
+  pipeline::Settings settings = pipeline::resolve(std::move(options), plans, dataset);
+  pipeline_ = std::make_shared<pipeline::Pipeline>(std::move(dataset), std::move(plans),
+                                                   std::move(settings));
 }
 
 Loader::Loader(Loader&&) noexcept = default;
@@ -88,13 +92,15 @@ std::vector<Draw> Loader::draws(std::uint64_t epoch) const {
   const pipeline::Settings& settings = pipeline_->settings;
   const data::EpochOrder order(pipeline_->dataset.size(), settings.indices,
                                pipeline::order_options(settings, epoch));
-  std::vector<Draw> draws(std::min(order.size(), batches_per_epoch() * settings.batch_size));
-  for (std::size_t k = 0; k < draws.size(); ++k) {
-    const data::Sample sample = order[k];
-    draws[k].position = sample.position;
-    draws[k].index = sample.entry;
+  const std::size_t views = pipeline_->plans.size();
+  std::vector<Draw> draws(views *
+                          std::min(order.size(), batches_per_epoch() * settings.batch_size));
+  for (std::size_t i = 0; i < draws.size(); ++i) {
+    const data::Sample sample = order[i / views];
+    draws[i].position = sample.position;
+    draws[i].index = sample.entry;
   }
-  pipeline::draw(pipeline_->dataset, pipeline_->plan, settings, epoch, draws);
+  pipeline::draw(pipeline_->dataset, pipeline_->plans, settings, epoch, draws);
   return draws;
 }
 
@@ -103,16 +109,18 @@ std::vector<Draw> Loader::draws(std::uint64_t epoch, std::span<const std::uint32
   const auto ranks = static_cast<std::uint64_t>(settings.world_size);
   const auto rank = static_cast<std::uint64_t>(settings.rank);
   const std::size_t entries = pipeline_->dataset.size();
-  std::vector<Draw> draws(order.size());
-  for (std::size_t k = 0; k < draws.size(); ++k) {
+  const std::size_t views = pipeline_->plans.size();
+  std::vector<Draw> draws(views * order.size());
+  for (std::size_t i = 0; i < draws.size(); ++i) {
+    const std::size_t k = i / views;
     if (order[k] >= entries) {
       throw std::invalid_argument("Loader::draws: order holds " + std::to_string(order[k]) +
                                   ", but the dataset has " + std::to_string(entries) + " entries");
     }
-    draws[k].position = k * ranks + rank;
-    draws[k].index = order[k];
+    draws[i].position = k * ranks + rank;
+    draws[i].index = order[k];
   }
-  pipeline::draw(pipeline_->dataset, pipeline_->plan, settings, epoch, draws);
+  pipeline::draw(pipeline_->dataset, pipeline_->plans, settings, epoch, draws);
   return draws;
 }
 

@@ -46,6 +46,20 @@ class BatchAllocator {
 /// it goes back to the system.
 std::shared_ptr<BatchAllocator> make_huge_page_allocator(std::size_t keep);
 
+/// What a batch holds of one view: images of shape [size, 3, height, width] in `layout` and
+/// `dtype`.
+struct BatchView {
+  int height = 0, width = 0;
+  DType dtype = DType::float32;
+  Layout layout = Layout::nchw;
+  std::size_t offset = 0;  ///< of the first image in the batch's memory, in bytes; a multiple of 64
+
+  std::size_t sample_bytes() const noexcept {
+    return std::size_t{3} * static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
+           item_size(dtype);
+  }
+};
+
 /// One delivered batch. Owns its memory: keep it as long as you like.
 struct Batch {
   BatchMemory memory;
@@ -53,21 +67,16 @@ struct Batch {
   std::vector<std::int64_t> labels;      ///< [size]
   std::vector<std::uint64_t> positions;  ///< [size] places in the epoch's global order
   std::vector<std::uint32_t> indices;    ///< [size] entries of the dataset
-  int height = 0, width = 0;
-  DType dtype = DType::float32;
-  Layout layout = Layout::nchw;
+  std::vector<BatchView> views;          ///< one for each plan of the loader, in their order
 
   std::size_t size() const noexcept { return labels.size(); }
-  std::size_t sample_bytes() const noexcept {
-    return std::size_t{3} * static_cast<std::size_t>(height) * static_cast<std::size_t>(width) *
-           item_size(dtype);
+  /// All samples' pixels in one view, one sample after the other.
+  std::span<const std::byte> pixels(std::size_t view = 0) const noexcept {
+    return {memory.data + views[view].offset, size() * views[view].sample_bytes()};
   }
-  /// All samples' pixels: shape [size, 3, height, width] in `layout` and `dtype`.
-  std::span<const std::byte> pixels() const noexcept {
-    return {memory.data, size() * sample_bytes()};
-  }
-  std::span<const std::byte> sample(std::size_t i) const noexcept {
-    return pixels().subspan(i * sample_bytes(), sample_bytes());
+  std::span<const std::byte> sample(std::size_t i, std::size_t view = 0) const noexcept {
+    const std::size_t bytes = views[view].sample_bytes();
+    return pixels(view).subspan(i * bytes, bytes);
   }
 };
 

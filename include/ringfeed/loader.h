@@ -33,6 +33,7 @@ inline constexpr std::size_t max_file_bytes = std::size_t{2} << 30;
 inline constexpr std::uint64_t max_pixels = std::uint64_t{1} << 62;
 inline constexpr int max_scans = std::numeric_limits<int>::max();
 inline constexpr std::size_t max_decoder_bytes = std::size_t{1} << 40;
+inline constexpr std::size_t views = 256;
 }  // namespace largest
 
 struct LoaderOptions {
@@ -176,6 +177,19 @@ class Loader {
   /// Throws OptionError for options that make no sense, stating the legal range, and
   /// std::invalid_argument for such a plan.
   Loader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {});
+  /// Several views of every image, one for each of `plans`, all of one decode: Batch::views has as
+  /// many, and each draws for itself.
+  ///
+  /// @code
+  /// ringfeed::TransformPlan small = ringfeed::TransformPlan::imagenet_train();
+  /// small.geometry = ringfeed::RandomResizedCrop{.height = 96, .width = 96, .scale_max = 0.4};
+  /// const std::vector plans{ringfeed::TransformPlan::imagenet_train(), small, small};
+  /// ringfeed::Loader loader(ringfeed::ImageFolder::open("imagenet/train"), plans);
+  /// for (const ringfeed::Batch& batch : loader.epoch(0)) {
+  ///   std::cout << batch.pixels(0).size() << " bytes, " << batch.pixels(2).size() << " bytes\n";
+  /// }
+  /// @endcode
+  Loader(ImageFolder dataset, std::vector<TransformPlan> plans, LoaderOptions options = {});
   Loader(Loader&&) noexcept;
   Loader& operator=(Loader&&) noexcept;
   ~Loader();
@@ -190,9 +204,10 @@ class Loader {
   /// be of any size but 0; one above batch_size takes its memory beyond memory_bound().
   Epoch epoch(std::uint64_t epoch, BatchSource source, const Progress& start = {});
 
-  /// The random choices of this rank's samples in `epoch`, in the order of delivery (in_order).
-  /// Reads the beginning of every file concerned, several at once; any thread. Throws LoadError for
-  /// the first file whose size cannot be told.
+  /// The random choices of this rank's samples in `epoch`, in the order of delivery (in_order): a
+  /// Draw for each view of a sample, in the order of the plans, then the next sample's. Reads the
+  /// beginning of every file concerned, several at once; any thread. Throws LoadError for the first
+  /// file whose size cannot be told.
   std::vector<Draw> draws(std::uint64_t epoch) const;
   /// The same for an order made elsewhere: sample k of this rank is entry `order[k]`.
   std::vector<Draw> draws(std::uint64_t epoch, std::span<const std::uint32_t> order) const;

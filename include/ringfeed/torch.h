@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "ringfeed/loader.h"
 
@@ -27,6 +28,8 @@ class DataLoader {
   /// the CPU, or on `finish_on`. Keep them as long as you like, on any thread, longer than the
   /// loader: the memory is theirs. The last batch of an epoch may be smaller.
   using Example = ::torch::data::Example<>;
+  /// data: such a tensor for each view, over one block of memory that lives as long as any of them.
+  using ViewsExample = ::torch::data::Example<std::vector<at::Tensor>>;
 
   /// One pass over this rank's share; an input range, and next() beneath.
   class Epoch {
@@ -34,6 +37,8 @@ class DataLoader {
     /// The next batch, or nothing at the end. Throws what ringfeed::Epoch::next() does: LoadError
     /// for the first failed sample of a batch, after which next() may go on; TimeoutError.
     std::optional<Example> next();
+    /// The same with every view of a loader of several plans; next() gives the first view alone.
+    std::optional<ViewsExample> next_views();
     /// Batches from the start position on; nothing with a BatchSource.
     std::optional<std::size_t> size() const noexcept { return batches_.size(); }
     /// What has been taken; give it to DataLoader::epoch() to go on from here.
@@ -71,6 +76,19 @@ class DataLoader {
   /// c10::Error for a device that cannot be used.
   DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {},
              bool pin_memory = true, std::optional<at::Device> finish_on = std::nullopt);
+  /// Several views of every image, one for each plan; see Loader. They are
+  /// finished on the CPU.
+  ///
+  /// @code
+  /// const std::vector plans(2, ringfeed::TransformPlan::imagenet_train());
+  /// ringfeed::DataLoader loader(ringfeed::ImageFolder::open("imagenet/train"), plans);
+  /// auto epoch = loader.epoch(0);
+  /// while (const auto batch = epoch.next_views()) {
+  ///   std::cout << batch->data[0].sizes() << " " << batch->data[1].sizes() << "\n";
+  /// }
+  /// @endcode
+  DataLoader(ImageFolder dataset, std::vector<TransformPlan> plans, LoaderOptions options = {},
+             bool pin_memory = true);
 
   /// Begins epoch `epoch`, or goes on from `start`; see Loader::epoch(). Not of a temporary, which
   /// would be gone before the first batch.

@@ -37,7 +37,7 @@ nb::object images(BoundBatch& self) {
   if (self.batch.memory.owner == nullptr) {
     throw std::runtime_error("images() has been called: the caller owns them");
   }
-  if (!self.pinned) return images_capsule(self.batch);
+  if (!self.pinned) return images_capsules(self.batch);
   BatchMemory memory = std::exchange(self.batch.memory, {});
   nb::object object = nb::borrow(static_cast<HeldObject*>(memory.owner.get())->object);
   memory = {};
@@ -45,7 +45,13 @@ nb::object images(BoundBatch& self) {
   return object;
 }
 
-/// Blocks for images that are made of a batch's.
+std::vector<std::size_t> offsets(const BoundBatch& self) {
+  std::vector<std::size_t> offsets;
+  for (const BatchView& view : self.batch.views) offsets.push_back(view.offset);
+  return offsets;
+}
+
+/// Blocks for images that are made of a batch's first view.
 struct BatchPool {
   std::shared_ptr<BatchAllocator> allocator;
 };
@@ -53,12 +59,9 @@ struct BatchPool {
 nb::object empty_like(BatchPool& self, const BoundBatch& batch) {
   Batch empty;
   empty.labels = batch.batch.labels;  // its size
-  empty.height = batch.batch.height;
-  empty.width = batch.batch.width;
-  empty.dtype = batch.batch.dtype;
-  empty.layout = batch.batch.layout;
-  empty.memory = self.allocator->allocate(empty.size() * empty.sample_bytes());
-  return images_capsule(empty);
+  empty.views = {batch.batch.views.front()};
+  empty.memory = self.allocator->allocate(empty.size() * empty.views.front().sample_bytes());
+  return images_capsules(empty)[0];
 }
 
 nb::object labels(BoundBatch& self) {
@@ -115,6 +118,7 @@ void bind_epoch(nb::module_& module) {
   nb::class_<BoundBatch>(module, "Batch", nb::is_final())
       .def_prop_ro("size", [](const BoundBatch& self) { return self.batch.size(); })
       .def("images", images)
+      .def_prop_ro("offsets", offsets)
       .def("labels", labels)
       .def_prop_ro("positions",
                    [](const BoundBatch& self) {

@@ -2,6 +2,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
 
 #include <chrono>
 #include <cmath>
@@ -27,7 +28,7 @@ namespace {
 /// What Python calls a Loader; its epochs keep it alive.
 struct BoundLoader {
   std::shared_ptr<LoaderHandle> handle;
-  TransformPlan plan;
+  std::vector<TransformPlan> plans;
 };
 
 std::chrono::nanoseconds nanoseconds(double seconds) {
@@ -40,9 +41,10 @@ std::chrono::nanoseconds nanoseconds(double seconds) {
       std::chrono::duration<double>(seconds));
 }
 
-void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformPlan& plan,
-                 int batch_size, int num_workers, int prefetch_factor, bool shuffle, bool drop_last,
-                 bool in_order, std::uint64_t seed, int rank, int world_size,
+void init_loader(BoundLoader* self, const ImageFolder& dataset,
+                 const std::vector<TransformPlan>& plans, int batch_size, int num_workers,
+                 int prefetch_factor, bool shuffle, bool drop_last, bool in_order,
+                 std::uint64_t seed, int rank, int world_size,
                  const std::optional<Array<std::uint32_t>>& indices, const std::string& reader,
                  std::size_t memory_limit, double timeout, std::size_t read_ahead_bytes, int depth,
                  std::size_t max_file_bytes, std::uint64_t max_pixels, int max_scans,
@@ -68,9 +70,9 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset, const TransformP
                     .max_decoder_bytes = max_decoder_bytes,
                     .max_scans = max_scans,
                     .load_truncated = load_truncated};
-  new (self) BoundLoader{LoaderHandle::make(dataset, plan, std::move(options),
+  new (self) BoundLoader{LoaderHandle::make(dataset, plans, std::move(options),
                                             pinned.is_none() ? nullptr : hold(nb::borrow(pinned))),
-                         plan};
+                         plans};
 }
 
 std::size_t memory_bound(const BoundLoader& self) { return self.handle->core().memory_bound(); }
@@ -135,7 +137,7 @@ nb::object draws(const BoundLoader& self, std::uint64_t epoch,
     const WithoutGil without_gil;
     drawn = self.handle->core().draws(epoch, chosen);
   }
-  return draw_array(drawn, self.plan);
+  return draw_array(drawn, self.plans);
 }
 
 int traverse_loader(PyObject* self, visitproc visit, void* arg) {
@@ -183,7 +185,7 @@ void bind_loader(nb::module_& module) {
   most["boxes"] = RandomErasing::max_boxes;
   module.attr("largest") = most;
   nb::class_<BoundLoader>(module, "Loader", nb::is_final(), nb::type_slots(loader_slots))
-      .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plan"), nb::kw_only(),
+      .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plans"), nb::kw_only(),
            nb::arg("batch_size"), nb::arg("num_workers"), nb::arg("prefetch_factor"),
            nb::arg("shuffle"), nb::arg("drop_last"), nb::arg("in_order"), nb::arg("seed"),
            nb::arg("rank") = 0, nb::arg("world_size") = 1,

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <utility>
 
 namespace ringfeed::python {
 namespace {
@@ -29,13 +30,24 @@ struct Exported {
   std::array<std::int64_t, 4> shape{};
   std::array<std::int64_t, 4> strides{};
   std::shared_ptr<void> owner;
-  std::size_t counted = 0;
+};
 
-  ~Exported() {
-    if (counted == 0) return;
-    held_count.fetch_sub(1, std::memory_order_relaxed);
-    held_size.fetch_sub(counted, std::memory_order_relaxed);
+/// A batch's memory, counted as held.
+class Held {
+ public:
+  explicit Held(BatchMemory memory) : memory_(std::move(memory)) {
+    held_count.fetch_add(1, std::memory_order_relaxed);
+    held_size.fetch_add(memory_.bytes, std::memory_order_relaxed);
   }
+  ~Held() {
+    held_count.fetch_sub(1, std::memory_order_relaxed);
+    held_size.fetch_sub(memory_.bytes, std::memory_order_relaxed);
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  BatchMemory memory_;
 };
 
 void release(ManagedTensor* managed) noexcept { delete static_cast<Exported*>(managed->context); }
@@ -76,21 +88,23 @@ nb::dlpack::dtype code(DType dtype) noexcept {
 
 }  // namespace
 
-nb::object images_capsule(Batch& batch) {
-  auto exported = std::make_unique<Exported>();
-  const std::int64_t height = batch.height, width = batch.width;
-  exported->shape = {static_cast<std::int64_t>(batch.size()), 3, height, width};
-  if (batch.layout == Layout::nchw) {
-    exported->strides = {3 * height * width, height * width, width, 1};
-  } else {
-    exported->strides = {3 * height * width, 1, 3 * width, 3};
+nb::list images_capsules(Batch& batch) {
+  std::byte* const data = batch.memory.data;
+  const auto held = std::make_shared<Held>(std::exchange(batch.memory, {}));
+  nb::list capsules;
+  for (const BatchView& view : batch.views) {
+    auto exported = std::make_unique<Exported>();
+    const std::int64_t height = view.height, width = view.width;
+    exported->shape = {static_cast<std::int64_t>(batch.size()), 3, height, width};
+    if (view.layout == Layout::nchw) {
+      exported->strides = {3 * height * width, height * width, width, 1};
+    } else {
+      exported->strides = {3 * height * width, 1, 3 * width, 3};
+    }
+    exported->owner = held;
+    capsules.append(make_capsule(std::move(exported), data + view.offset, 4, code(view.dtype)));
   }
-  BatchMemory memory = std::exchange(batch.memory, {});
-  exported->owner = std::move(memory.owner);
-  exported->counted = memory.bytes;
-  held_count.fetch_add(1, std::memory_order_relaxed);
-  held_size.fetch_add(memory.bytes, std::memory_order_relaxed);
-  return make_capsule(std::move(exported), memory.data, 4, code(batch.dtype));
+  return capsules;
 }
 
 nb::object labels_capsule(std::vector<std::int64_t>&& labels) {

@@ -11,10 +11,10 @@
 
 namespace ringfeed::python {
 
-/// The batch's images as a 'dltensor' capsule: shape [size, 3, H, W], the strides of its layout.
-/// Takes the memory. The batch counts as held until the capsule's consumer lets go of it: on any
-/// thread, without the GIL, even after the interpreter's end.
-nanobind::object images_capsule(Batch& batch);
+/// The images of each of the batch's views as a 'dltensor' capsule: shape [size, 3, H, W], the
+/// strides of its layout. Takes the memory. The batch counts as held until the consumers of all
+/// capsules have let go of it: on any thread, without the GIL, even after the interpreter's end.
+nanobind::list images_capsules(Batch& batch);
 
 /// int64 [size]; takes the labels. Not counted as held.
 nanobind::object labels_capsule(std::vector<std::int64_t>&& labels);

@@ -65,8 +65,15 @@ OperationRow operation_row(const Operation& operation) {
 
 }  // namespace
 
-nb::object draw_array(const std::vector<Draw>& draws, const TransformPlan& plan) {
-  const std::size_t operations = max_operations(plan.augmentation);
+nb::object draw_array(const std::vector<Draw>& draws, const std::vector<TransformPlan>& plans) {
+  std::size_t operations = 0, boxes = 0;
+  bool noise = false;
+  for (const TransformPlan& plan : plans) {
+    operations = std::max(operations, max_operations(plan.augmentation));
+    if (!plan.erasing) continue;
+    boxes = std::max(boxes, static_cast<std::size_t>(plan.erasing->max_count));
+    noise |= plan.erasing->fill != RandomErasing::Fill::value;
+  }
   nb::list fields;
   for (const auto& [name, format] : {std::pair{"position", "u8"},
                                      {"index", "u4"},
@@ -78,9 +85,6 @@ nb::object draw_array(const std::vector<Draw>& draws, const TransformPlan& plan)
     fields.append(nb::make_tuple(name, format));
   }
   if (operations > 0) fields.append(operations_field(operations));
-  const std::size_t boxes =
-      plan.erasing ? static_cast<std::size_t>(plan.erasing->max_count) : std::size_t{0};
-  const bool noise = plan.erasing && plan.erasing->fill != RandomErasing::Fill::value;
   if (boxes > 0) fields.append(nb::make_tuple("erased", "i4", nb::make_tuple(boxes, 4)));
   if (noise) fields.append(nb::make_tuple("noise_key", "u8"));
   nb::object array = empty_array(draws.size(), fields);

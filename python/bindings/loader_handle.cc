@@ -21,7 +21,8 @@ std::vector<std::weak_ptr<LoaderHandle>>& live_loaders() {
 
 }  // namespace
 
-std::shared_ptr<LoaderHandle> LoaderHandle::make(ImageFolder dataset, TransformPlan plan,
+std::shared_ptr<LoaderHandle> LoaderHandle::make(ImageFolder dataset,
+                                                 std::vector<TransformPlan> plans,
                                                  LoaderOptions options, ObjectRef pinned) {
   drop_retired();
   std::shared_ptr<LoaderHandle> handle(new LoaderHandle);
@@ -31,7 +32,7 @@ std::shared_ptr<LoaderHandle> LoaderHandle::make(ImageFolder dataset, TransformP
   options.while_waiting = check_while_waiting(handle->signals_);
   {
     const WithoutGil without_gil;
-    handle->loader_.emplace(std::move(dataset), std::move(plan), std::move(options));
+    handle->loader_.emplace(std::move(dataset), std::move(plans), std::move(options));
   }
   std::erase_if(live_loaders(), [](const auto& loader) { return loader.expired(); });
   live_loaders().push_back(handle);

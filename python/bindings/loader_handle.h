@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "object_ref.h"
 #include "ringfeed/loader.h"
@@ -16,7 +17,7 @@ namespace ringfeed::python {
 class LoaderHandle {
  public:
   /// `pinned`: may be null; see make_pinned_allocator().
-  static std::shared_ptr<LoaderHandle> make(ImageFolder dataset, TransformPlan plan,
+  static std::shared_ptr<LoaderHandle> make(ImageFolder dataset, std::vector<TransformPlan> plans,
                                             LoaderOptions options, ObjectRef pinned);
   ~LoaderHandle();
   LoaderHandle(const LoaderHandle&) = delete;

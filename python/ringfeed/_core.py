@@ -28,7 +28,7 @@ def core_loader(
     indices = resolved.parts.indices if arguments.pop("own_order") else None
     return _ringfeed.Loader(
         resolved.parts.index,
-        plan or resolved.recipe.core_plan,
+        [plan or resolved.recipe.core_plan],
         batch_size=batch_size,
         indices=indices,
         **arguments,

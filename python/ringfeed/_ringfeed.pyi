@@ -215,7 +215,7 @@ class Loader:
     def __init__(
         self,
         dataset: Dataset,
-        plan: Plan,
+        plans: Sequence[Plan],
         *,
         batch_size: int,
         num_workers: int,
@@ -239,7 +239,7 @@ class Loader:
         load_truncated: bool = False,
         pinned: Callable[[int], tuple[Any, int]] | None = None,
     ) -> None:
-        """`timeout` in seconds, 0 for ever. `pinned(bytes)` returns an object that owns that much
+        """`plans`: one for each view of an image. `timeout` in seconds, 0 for ever. `pinned(bytes)` returns an object that owns that much
         page-locked memory and its address; None: the huge-page pool."""
     def epoch(
         self,
@@ -250,8 +250,8 @@ class Loader:
     ) -> Epoch:
         """Starts nothing: that is the first next()'s. `source` gives the next batch's entries."""
     def draws(self, epoch: int, order: NDArray[np.uint32] | None = None) -> NDArray[np.void]:
-        """Structured: position u8, index u4, top, left, height, width i4, hflip ?. Blocks, GIL
-        released."""
+        """Structured: position u8, index u4, top, left, height, width i4, hflip ?. A row for each
+        view of a sample, then the next sample's. Blocks, GIL released."""
     @property
     def memory_bound(self) -> int: ...
     def stats(self) -> dict[str, Any]:
@@ -284,8 +284,12 @@ class Batch:
     @property
     def size(self) -> int: ...
     def images(self) -> Any:
-        """A fresh 'dltensor' capsule of shape [size, 3, H, W] (strides tell channels_last); or,
-        with `pinned`, the object that it returned, whose first bytes are the batch."""
+        """For each view a fresh 'dltensor' capsule of shape [size, 3, H, W] (strides tell
+        channels_last), in a list; or, with `pinned`, the object that it returned, which holds the
+        images of each view from `offsets` on."""
+    @property
+    def offsets(self) -> list[int]:
+        """Where each view begins in the batch's memory, in bytes."""
     def labels(self) -> Any:
         """A fresh 'dltensor' capsule, int64 [size]."""
     @property
@@ -300,5 +304,5 @@ class BatchPool:
 
     def __init__(self, keep: int) -> None: ...
     def empty_like(self, batch: Batch) -> Any:
-        """A 'dltensor' capsule of shape and layout of the batch's images; held_bytes() counts it.
-        Also after images() has been called."""
+        """A 'dltensor' capsule of shape and layout of the first view's images; held_bytes() counts
+        it. Also after images() has been called."""

@@ -128,7 +128,7 @@ def sample(
 def _images(found: _ringfeed.Batch, recipe: Recipe) -> torch.Tensor:
     memory = found.images()
     if not isinstance(memory, torch.Tensor):
-        return torch.from_dlpack(memory)
+        return torch.from_dlpack(memory[0])
     plan, size = recipe.core_plan, found.size
     dtype = recipe.dtype if recipe.finish is None else torch.uint8
     values = memory[: size * plan.sample_bytes].view(dtype)

@@ -66,9 +66,9 @@ class Channel {
   void rethrow_failure() const;
   std::size_t ready() const noexcept;
 
-  /// A sample's cell, to be filled; keeps its batch's memory from being freed. Decoders write to
-  /// pixels() and then call finish() or fail(), once; dropped without either, the cell can be had
-  /// again.
+  /// A sample's cell, to be filled; keeps its batch's memory from being freed. Decoders write the
+  /// row of each view and then call finish() or fail(), once; dropped without either, the cell can
+  /// be had again.
   class OpenCell {
    public:
     OpenCell() = default;
@@ -81,10 +81,9 @@ class Channel {
       if (channel_ != nullptr) channel_->drop();
     }
     explicit operator bool() const noexcept { return channel_ != nullptr; }
-    std::byte* pixels() const noexcept {
-      const Batch& batch = channel_->batches_[ring_index_];
-      return batch.memory.data + row_ * batch.sample_bytes();
-    }
+    /// The batch and its row that are this sample's.
+    const Batch& batch() const noexcept { return channel_->batches_[ring_index_]; }
+    std::size_t row() const noexcept { return row_; }
     void finish() noexcept { std::exchange(channel_, nullptr)->finish(ring_index_); }
     void fail(Error error) {
       std::exchange(channel_, nullptr)->fail(ring_index_, row_, std::move(error));

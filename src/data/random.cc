@@ -28,7 +28,8 @@ std::uint64_t RandomStream::next_u64() noexcept {
   const philox4x32_ctr_t counter = {{
       static_cast<std::uint32_t>(position_),
       static_cast<std::uint32_t>(position_ >> 32),
-      static_cast<std::uint32_t>(purpose_) | static_cast<std::uint32_t>(draw_ & 0xffff) << 16,
+      static_cast<std::uint32_t>(purpose_) | static_cast<std::uint32_t>(key_.view) << 8 |
+          static_cast<std::uint32_t>(draw_ & 0xffff) << 16,
       static_cast<std::uint32_t>(draw_ >> 16),
   }};
   const philox4x32_key_t key = {{key_.word[0], key_.word[1]}};

@@ -1,11 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ringfeed::data {
 
-/// What a draw is for: a word of the Philox counter, so that streams never meet.
-enum class Purpose : std::uint16_t {
+/// What a draw is for: a part of the Philox counter, so that streams never meet.
+enum class Purpose : std::uint8_t {
   order = 0,
   crop = 1,
   augment = 2,
@@ -15,14 +16,21 @@ enum class Purpose : std::uint16_t {
   noise = 6,
 };
 
-/// Philox4x32-10 key of one epoch: SplitMix64's finaliser over seed, then epoch.
+/// Whose draws: the Philox4x32-10 key of an epoch, which is SplitMix64's finaliser over seed, then
+/// epoch; and the view of the sample, a part of the counter.
 struct Key {
   std::uint32_t word[2];
+  std::uint8_t view = 0;
 };
 Key make_key(std::uint64_t seed, std::uint64_t epoch) noexcept;
+/// The same epoch's for the draws of another view.
+inline Key of_view(Key key, std::size_t view) noexcept {
+  key.view = static_cast<std::uint8_t>(view);
+  return key;
+}
 
 /// The draws of one (position, purpose): a pure function of (key, position, purpose, draw number).
-/// Counter words: position low, position high, purpose | draw[15:0] << 16, draw[47:16].
+/// Counter words: position low, position high, purpose | view << 8 | draw[15:0] << 16, draw[47:16].
 class RandomStream {
  public:
   RandomStream(Key key, std::uint64_t position, Purpose purpose) noexcept;

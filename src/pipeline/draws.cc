@@ -99,8 +99,8 @@ std::vector<decode::ImageSize> read_sizes(const ImageFolder& dataset, const Sett
 
 }  // namespace
 
-void draw(const ImageFolder& dataset, const TransformPlan& plan, const Settings& settings,
-          std::uint64_t epoch, std::vector<Draw>& draws) {
+void draw(const ImageFolder& dataset, const std::vector<TransformPlan>& plans,
+          const Settings& settings, std::uint64_t epoch, std::vector<Draw>& draws) {
   if (draws.empty()) return;
   // Each file once, in the order of its first sample.
   constexpr auto unseen = std::numeric_limits<std::uint32_t>::max();
@@ -111,8 +111,12 @@ void draw(const ImageFolder& dataset, const TransformPlan& plan, const Settings&
     files.push_back(sample.index);
   }
   const auto sizes = read_sizes(dataset, settings, files);
-  const data::Key key = data::make_key(settings.seed, epoch);
-  for (Draw& sample : draws) {
+  const data::Key epochs_key = data::make_key(settings.seed, epoch);
+  for (std::size_t i = 0; i < draws.size(); ++i) {
+    const std::size_t view = i % plans.size();
+    const TransformPlan& plan = plans[view];
+    const data::Key key = data::of_view(epochs_key, view);
+    Draw& sample = draws[i];
     const decode::ImageSize size = sizes[place[sample.index]];
     const augment::Geometry g =
         augment::draw_geometry(plan, size.height, size.width, key, sample.position);

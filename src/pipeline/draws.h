@@ -8,9 +8,10 @@
 
 namespace ringfeed::pipeline {
 
-/// Completes draws whose position and index are there: the beginnings of the files give the sizes
-/// of their images, and those the geometry. Throws as Loader::draws().
-void draw(const ImageFolder& dataset, const TransformPlan& plan, const Settings& settings,
-          std::uint64_t epoch, std::vector<Draw>& draws);
+/// Completes draws whose position and index are there, of each sample one for each of `plans`: the
+/// beginnings of the files give the sizes of their images, and those the geometry. Throws as
+/// Loader::draws().
+void draw(const ImageFolder& dataset, const std::vector<TransformPlan>& plans,
+          const Settings& settings, std::uint64_t epoch, std::vector<Draw>& draws);
 
 }  // namespace ringfeed::pipeline

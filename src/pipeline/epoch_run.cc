@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "batch/lay_out.h"
+
 namespace ringfeed::pipeline {
 namespace {
 
@@ -68,10 +70,7 @@ bool EpochRun::open() {
   const std::size_t size = planned.samples.size();
   Batch batch;
   batch.number = static_cast<std::int64_t>(planned.number);
-  batch.height = parts_.plan.out_height();
-  batch.width = parts_.plan.out_width();
-  batch.dtype = parts_.plan.dtype;
-  batch.layout = parts_.plan.layout;
+  batch.views = batch::lay_out(parts_.plans, size);
   batch.labels.reserve(size);
   batch.positions.reserve(size);
   batch.indices.reserve(size);
@@ -82,7 +81,8 @@ bool EpochRun::open() {
   }
   // A smaller batch too gets the full size: a block of another size could not be reused.
   const std::size_t room = std::max(size, parts_.settings.batch_size);
-  batch.memory = parts_.settings.allocator->allocate(room * batch.sample_bytes());
+  batch.memory = parts_.settings.allocator->allocate(
+      batch::bytes_of(batch::lay_out(parts_.plans, room), room));
   channel_.open(std::move(batch));
   planned_samples_ -= size;
   planned_.pop_front();
@@ -133,7 +133,9 @@ NextBatch EpochRun::next() {
     return {};
   }
   progress_.delivered(static_cast<std::uint64_t>(delivery->batch.number));
-  parts_.published.delivered.record(Clock::now() - began, delivery->batch.pixels().size(),
+  const Batch& batch = delivery->batch;
+  parts_.published.delivered.record(Clock::now() - began,
+                                    batch::bytes_of(batch.views, batch.size()),
                                     delivery->error.has_value());
   try {
     fill();

@@ -26,7 +26,7 @@ class EpochRun {
   /// What it has of its loader. All of it outlives the EpochRun.
   struct Parts {
     const ImageFolder& dataset;
-    const TransformPlan& plan;
+    const std::vector<TransformPlan>& plans;
     const Settings& settings;
     Published& published;
     /// Starts the threads if need be, and makes this epoch the current one.

@@ -18,17 +18,21 @@ namespace {
 tl::expected<void, decode::Failure> decode(sample::Maker& maker, data::Key key,
                                            std::uint64_t position,
                                            std::span<const std::byte> encoded,
-                                           std::span<std::byte> out, StageRecorder& recorder) {
+                                           const sample::Destination& to, StageRecorder& recorder) {
   const auto began = std::chrono::steady_clock::now();
   tl::expected<void, decode::Failure> result;
   try {
-    result = maker.make(encoded, key, position, out.data());
+    result = maker.make(encoded, key, position, to);
   } catch (const std::bad_alloc&) {
     result = tl::unexpected(decode::Failure{false, "out of memory while decoding"});
   } catch (const std::exception& error) {
     result = tl::unexpected(decode::Failure{false, error.what()});
   }
-  recorder.record(std::chrono::steady_clock::now() - began, result ? out.size() : 0, !result);
+  std::size_t bytes = 0;
+  if (result) {
+    for (const BatchView& view : to.views) bytes += view.sample_bytes();
+  }
+  recorder.record(std::chrono::steady_clock::now() - began, bytes, !result);
   return result;
 }
 
@@ -57,9 +61,9 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
       }
       sample::Maker& maker = co_await self.parts_.decoders.schedule(ticket.sequence);
       if (epoch->channel.cancelled()) co_return;
-      auto decoded =
-          decode(maker, epoch->key, sample.position, {ticket.buffer.data(), file->size},
-                 {cell.pixels(), self.parts_.sample_bytes}, self.parts_.published.decoded);
+      auto decoded = decode(maker, epoch->key, sample.position, {ticket.buffer.data(), file->size},
+                            {cell.batch().memory.data, cell.batch().views, cell.row()},
+                            self.parts_.published.decoded);
       if (decoded) {
         cell.finish();
         co_return;

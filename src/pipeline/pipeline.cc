@@ -21,9 +21,9 @@ constexpr std::chrono::seconds drain_limit{5};
 
 }  // namespace
 
-Pipeline::Pipeline(ImageFolder folder, TransformPlan transform, Settings resolved)
+Pipeline::Pipeline(ImageFolder folder, std::vector<TransformPlan> transforms, Settings resolved)
     : dataset(std::move(folder)),
-      plan(transform),
+      plans(std::move(transforms)),
       settings(std::move(resolved)),
       inbox_([this] { engine_->wake(); }) {}
 
@@ -39,7 +39,7 @@ bool Pipeline::forked() const noexcept {
 
 void Pipeline::start() {
   pid_.store(::getpid(), relaxed);
-  decoders_ = std::make_unique<sample::DecodePool>(settings.num_workers, plan, settings.limits);
+  decoders_ = std::make_unique<sample::DecodePool>(settings.num_workers, plans, settings.limits);
   auto started = std::make_shared<std::promise<void>>();
   auto done = std::make_shared<std::promise<void>>();
   thread_done_ = done->get_future();
@@ -59,7 +59,7 @@ void Pipeline::start() {
 
 EpochRun::Parts Pipeline::epoch_parts() {
   return {.dataset = dataset,
-          .plan = plan,
+          .plans = plans,
           .settings = settings,
           .published = published_,
           .begin = [this](const std::shared_ptr<EpochLink>& epoch) { begin(epoch); },
@@ -102,9 +102,8 @@ void Pipeline::reader_main(std::promise<void>& started) {
     auto opened = io::open_engine(settings.reader,
                                   {static_cast<std::uint32_t>(settings.depth), dataset.root()});
     engine_ = std::move(opened.engine);
-    reader_thread_ = std::make_unique<ReaderThread>(
-        ReaderThread::Parts{*engine_, inbox_, *decoders_, dataset, settings, plan.sample_bytes(),
-                            published_, stopping_});
+    reader_thread_ = std::make_unique<ReaderThread>(ReaderThread::Parts{
+        *engine_, inbox_, *decoders_, dataset, settings, published_, stopping_});
     const MutexLock current(current_mutex_);
     ring_refused_ = std::move(opened.note);
     engine_name_ = engine_->name();

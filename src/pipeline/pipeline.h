@@ -26,7 +26,7 @@ namespace ringfeed::pipeline {
 /// What all epochs of a loader share: the threads, the memory, the counts.
 class Pipeline {
  public:
-  Pipeline(ImageFolder folder, TransformPlan transform, Settings resolved);
+  Pipeline(ImageFolder folder, std::vector<TransformPlan> transforms, Settings resolved);
   ~Pipeline();
 
   /// For an epoch of this loader. Consumer thread.
@@ -42,7 +42,7 @@ class Pipeline {
   bool hung() const noexcept { return hung_; }
 
   const ImageFolder dataset;
-  const TransformPlan plan;
+  const std::vector<TransformPlan> plans;  ///< one for each view
   const Settings settings;
 
  private:

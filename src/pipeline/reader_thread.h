@@ -37,7 +37,6 @@ class ReaderThread {
     sample::Decoders& decoders;
     const ImageFolder& dataset;
     const Settings& settings;
-    std::size_t sample_bytes;  ///< of a decoded one
     Published& published;
     /// Once it is set and the inbox notified, nothing more is started and all that is under way is
     /// given up.

@@ -1,11 +1,13 @@
 #include "pipeline/settings.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/system_limits.h"
+#include "batch/lay_out.h"
 #include "io/reader.h"
 #include "sample/decode_pool.h"
 
@@ -58,6 +60,14 @@ void validate(const LoaderOptions& options, const ImageFolder& dataset) {
   if (options.indices) require_indices(*options.indices, dataset.size());
 }
 
+void validate(const std::vector<TransformPlan>& plans) {
+  if (plans.empty() || plans.size() > largest::views) {
+    throw std::invalid_argument("Loader: there must be 1 to " + std::to_string(largest::views) +
+                                " plans, one for each view, not " + std::to_string(plans.size()));
+  }
+  for (const TransformPlan& plan : plans) plan.validate();
+}
+
 std::size_t choose_depth(int asked, int workers) {
   // 320 files a worker hide 200 ms a file at 1,600 images a second.
   const int depth = asked > 0 ? asked : std::clamp(320 * workers, 64, 1024);
@@ -65,15 +75,16 @@ std::size_t choose_depth(int asked, int workers) {
 }
 
 /// All of the memory bound but read_ahead_bytes.
-std::size_t fixed_bytes(const Settings& settings, const TransformPlan& plan,
+std::size_t fixed_bytes(const Settings& settings, const std::vector<TransformPlan>& plans,
                         const ImageFolder& dataset) {
-  const std::size_t batch = settings.batch_size * plan.sample_bytes();
+  const std::size_t batch =
+      batch::bytes_of(batch::lay_out(plans, settings.batch_size), settings.batch_size);
   const std::size_t order =
       (settings.indices ? 3 * settings.indices->size() : 2 * dataset.size()) *
       sizeof(std::uint32_t);  // of the epoch that ends and the one that begins
   return io::Reader::reserve_bytes(settings.max_file_bytes) +
          (settings.prefetch_factor + callers_batches) * settings.allocator->footprint(batch) +
-         sample::DecodePool::memory_bound(settings.num_workers, plan, settings.limits) +
+         sample::DecodePool::memory_bound(settings.num_workers, plans, settings.limits) +
          dataset.memory_bytes() + order + settings.depth * bookkeeping_per_file;
 }
 
@@ -112,9 +123,10 @@ void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std
 
 }  // namespace
 
-Settings resolve(LoaderOptions options, const TransformPlan& plan, const ImageFolder& dataset) {
+Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
+                 const ImageFolder& dataset) {
   validate(options, dataset);
-  plan.validate();
+  validate(plans);
   const int workers = options.num_workers > 0 ? options.num_workers : usable_cores();
   const auto prefetch_factor = static_cast<std::size_t>(options.prefetch_factor);
   Settings settings{
@@ -142,7 +154,7 @@ Settings resolve(LoaderOptions options, const TransformPlan& plan, const ImageFo
                        : make_huge_page_allocator(prefetch_factor + callers_batches),
   };
   divide_memory(settings, options.read_ahead_bytes, options.memory_limit,
-                fixed_bytes(settings, plan, dataset));
+                fixed_bytes(settings, plans, dataset));
   return settings;
 }
 

@@ -44,8 +44,10 @@ struct Settings {
   std::shared_ptr<BatchAllocator> allocator;  ///< never null
 };
 
-/// Throws OptionError for options that make no sense, stating the legal range.
-Settings resolve(LoaderOptions options, const TransformPlan& plan, const ImageFolder& dataset);
+/// Throws OptionError for options that make no sense, stating the legal range, and
+/// std::invalid_argument for such plans.
+Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
+                 const ImageFolder& dataset);
 
 data::OrderOptions order_options(const Settings& settings, std::uint64_t epoch,
                                  std::uint64_t start = 0) noexcept;

@@ -18,9 +18,10 @@ struct Later {
 
 }  // namespace
 
-DecodePool::DecodePool(int workers, const TransformPlan& plan, const DecodeLimits& limits) {
+DecodePool::DecodePool(int workers, const std::vector<TransformPlan>& plans,
+                       const DecodeLimits& limits) {
   for (int i = 0; i < workers; ++i) {
-    makers_.push_back(std::make_unique<SampleMaker>(plan, limits));
+    makers_.push_back(std::make_unique<SampleMaker>(plans, limits));
     queues_.push_back(std::make_unique<Queue>());
   }
   try {
@@ -42,11 +43,11 @@ DecodePool::~DecodePool() {
   for (auto& thread : threads_) thread.join();
 }
 
-std::size_t DecodePool::memory_bound(int workers, const TransformPlan& plan,
+std::size_t DecodePool::memory_bound(int workers, const std::vector<TransformPlan>& plans,
                                      const DecodeLimits& limits) noexcept {
   constexpr std::size_t thread = 1024;  // with its name, its handle and their rounding
   return static_cast<std::size_t>(workers) *
-         (SampleMaker::memory_bound(plan, limits) + sizeof(Queue) + thread);
+         (SampleMaker::memory_bound(plans, limits) + sizeof(Queue) + thread);
 }
 
 std::uint64_t DecodePool::queued() const noexcept {

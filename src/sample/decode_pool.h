@@ -22,7 +22,7 @@ namespace ringfeed::sample {
 /// worker a mutex per queue costs nothing measurable.
 class DecodePool final : public Decoders {
  public:
-  DecodePool(int workers, const TransformPlan& plan, const DecodeLimits& limits);
+  DecodePool(int workers, const std::vector<TransformPlan>& plans, const DecodeLimits& limits);
   /// Joins. Nothing may be queued any more.
   ~DecodePool() override;
   DecodePool(const DecodePool&) = delete;
@@ -30,7 +30,7 @@ class DecodePool final : public Decoders {
 
   /// The most bytes that it holds with its makers. What waits in the queues is not counted: it
   /// grows with the samples under way.
-  static std::size_t memory_bound(int workers, const TransformPlan& plan,
+  static std::size_t memory_bound(int workers, const std::vector<TransformPlan>& plans,
                                   const DecodeLimits& limits) noexcept;
 
   void set_idle_reason(Idle reason) noexcept override;

@@ -21,6 +21,8 @@ namespace ringfeed::sample {
 class View {
  public:
   explicit View(const TransformPlan& plan);
+  View(const View&) = delete;
+  View& operator=(const View&) = delete;
 
   /// Starts on the image at `position`: draws its geometry and returns what of it to push. The
   /// tensor goes to `out`, plan.sample_bytes() bytes.

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "ringfeed/torch.h"
 #include "torch/finisher.h"
@@ -29,6 +30,11 @@ DataLoader::DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions op
   if (finish_on) finisher_ = std::make_shared<const Finisher>(plan, *finish_on);
 }
 
+DataLoader::DataLoader(ImageFolder dataset, std::vector<TransformPlan> plans, LoaderOptions options,
+                       bool pin_memory)
+    : seed_(options.seed),
+      core_(std::move(dataset), std::move(plans), with_allocator(std::move(options), pin_memory)) {}
+
 DataLoader::Epoch DataLoader::epoch(std::uint64_t epoch, const Progress& start) & {
   return Epoch(core_.epoch(epoch, start), finisher_, seed_, epoch);
 }
@@ -39,17 +45,24 @@ DataLoader::Epoch DataLoader::epoch(std::uint64_t epoch, BatchSource source,
 }
 
 std::optional<DataLoader::Example> DataLoader::Epoch::next() {
+  std::optional<ViewsExample> batch = next_views();
+  if (!batch) return std::nullopt;
+  return Example(std::move(batch->data.front()), std::move(batch->target));
+}
+
+std::optional<DataLoader::ViewsExample> DataLoader::Epoch::next_views() {
   std::optional<Batch> batch = batches_.next();
   if (!batch) return std::nullopt;
   at::Tensor labels = copy_labels(*batch);
-  at::Tensor images = take_images(*batch);
-  if (finisher_ != nullptr) {
+  std::vector<at::Tensor> views = take_images(*batch);
+  if (finisher_ != nullptr) {  // of a loader of one plan
+    at::Tensor& images = views.front();
     const at::Device device = finisher_->device();
     images = images.to(device, images.scalar_type(), /*non_blocking=*/true);
     images = finisher_->finish(images, batch->positions, seed_, epoch_);
     labels = labels.to(device, labels.scalar_type(), /*non_blocking=*/true);
   }
-  return Example(std::move(images), std::move(labels));
+  return ViewsExample(std::move(views), std::move(labels));
 }
 
 }  // namespace ringfeed

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace ringfeed {
 namespace {
@@ -54,22 +55,31 @@ std::shared_ptr<BatchAllocator> make_tensor_allocator(bool pinned) {
   return std::make_shared<TensorAllocator>(pinned);
 }
 
-at::Tensor take_images(Batch& batch) {
-  const std::int64_t height = batch.height, width = batch.width;
-  const std::array<std::int64_t, 4> sizes{static_cast<std::int64_t>(batch.size()), 3, height,
-                                          width};
-  const std::int64_t sample = 3 * height * width;
-  const auto strides = batch.layout == Layout::channels_last
-                           ? std::array<std::int64_t, 4>{sample, 1, 3 * width, 3}
-                           : std::array<std::int64_t, 4>{sample, height * width, width, 1};
-  const at::TensorOptions options(scalar_type(batch.dtype));
-  BatchMemory memory = std::exchange(batch.memory, {});
-  if (const auto* from = std::get_deleter<TensorOwner>(memory.owner)) {
-    return at::empty({0}, options).set_(from->tensor.storage(), 0, sizes, strides);
+std::vector<at::Tensor> take_images(Batch& batch) {
+  const BatchMemory memory = std::exchange(batch.memory, {});
+  const auto* const from = std::get_deleter<TensorOwner>(memory.owner);
+  std::vector<at::Tensor> images;
+  images.reserve(batch.views.size());
+  for (const BatchView& view : batch.views) {
+    const std::int64_t height = view.height, width = view.width;
+    const std::array<std::int64_t, 4> sizes{static_cast<std::int64_t>(batch.size()), 3, height,
+                                            width};
+    const std::int64_t sample = 3 * height * width;
+    const auto strides = view.layout == Layout::channels_last
+                             ? std::array<std::int64_t, 4>{sample, 1, 3 * width, 3}
+                             : std::array<std::int64_t, 4>{sample, height * width, width, 1};
+    const at::TensorOptions options(scalar_type(view.dtype));
+    if (from != nullptr) {
+      const auto offset = static_cast<std::int64_t>(view.offset / item_size(view.dtype));
+      images.push_back(
+          at::empty({0}, options).set_(from->tensor.storage(), offset, sizes, strides));
+    } else {
+      images.push_back(at::from_blob(
+          memory.data + view.offset, sizes, strides,
+          [owner = memory.owner](void*) mutable { owner.reset(); }, options));
+    }
   }
-  return at::from_blob(
-      memory.data, sizes, strides,
-      [owner = std::move(memory.owner)](void*) mutable { owner.reset(); }, options);
+  return images;
 }
 
 at::Tensor copy_labels(const Batch& batch) {

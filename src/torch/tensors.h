@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <vector>
 
 #include "ringfeed/batch.h"
 
@@ -16,8 +17,8 @@ std::shared_ptr<BatchAllocator> make_tensor_allocator(bool pinned);
 
 at::ScalarType scalar_type(DType dtype);
 
-/// The batch's pixels, not copied: [size, 3, height, width]. Takes the memory.
-at::Tensor take_images(Batch& batch);
+/// The batch's pixels, not copied: [size, 3, height, width] of each view. Takes the memory.
+std::vector<at::Tensor> take_images(Batch& batch);
 
 /// The batch's labels: int64 [size], page-locked if the images are.
 at::Tensor copy_labels(const Batch& batch);

@@ -38,8 +38,7 @@ struct Fixture {
     for (; opened < sizes.size() && channel.has_room(); ++opened) {
       Batch batch;
       batch.number = static_cast<std::int64_t>(opened);
-      batch.height = batch.width = 1;
-      batch.dtype = DType::uint8;
+      batch.views = {{.height = 1, .width = 1, .dtype = DType::uint8}};
       batch.labels.resize(sizes[opened]);
       batch.memory.data = memory_of(opened);
       batch.memory.owner = owner;
@@ -110,7 +109,8 @@ TEST_CASE("batches may differ in size: each is delivered when its own samples ar
     for (std::size_t i = 0; i < f.sizes[number]; ++i) {
       CHECK_FALSE(f.channel.take(at_once));
       f.spawn({number, i});
-      CHECK(f.cells.back().second.pixels() == f.memory_of(number) + 3 * i);
+      CHECK(f.cells.back().second.batch().memory.data == f.memory_of(number));
+      CHECK(f.cells.back().second.row() == i);
       f.cells.back().second.finish();
     }
     const auto delivery = f.channel.take(at_once);
@@ -218,7 +218,7 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
         for (std::size_t i = t; i < f.cells.size(); i += 4) {
           auto& [cell, open] = f.cells[i];
           if (cell.row % 2 == 0) {
-            *open.pixels() = std::byte{1};
+            open.batch().memory.data[3 * open.row()] = std::byte{1};
             open.finish();
           } else {
             open.fail({Stage::decode, 0, std::to_string(cell.batch), ""});

@@ -15,8 +15,7 @@ struct Pixels {
   Batch batch;
 
   explicit Pixels(const std::vector<std::uint64_t>& positions) {
-    batch.height = batch.width = 1;
-    batch.dtype = DType::uint8;
+    batch.views = {{.height = 1, .width = 1, .dtype = DType::uint8}};
     for (const std::uint64_t position : positions) {
       const auto index = static_cast<std::uint32_t>(position % 10);
       bytes.insert(bytes.end(), 3, static_cast<std::byte>(index));

@@ -10,6 +10,7 @@ namespace {
 
 using ringfeed::data::Key;
 using ringfeed::data::make_key;
+using ringfeed::data::of_view;
 using ringfeed::data::Purpose;
 using ringfeed::data::RandomStream;
 
@@ -25,6 +26,14 @@ TEST_CASE("draws are Philox4x32-10 with the documented counter layout") {
   CHECK(draws.next_u64() == 0x889c87c5'c0c839bcu);
 }
 
+TEST_CASE("a view stands in the counter above the purpose") {
+  // Philox of the counters 7, 0, 1, 0 and 7, 0, 1 | 1 << 8, 0.
+  const Key key{{5, 6}};
+  RandomStream first(key, 7, Purpose::crop), other(of_view(key, 1), 7, Purpose::crop);
+  CHECK(first.next_u64() == 0x3a4624e6'f4a681ecu);
+  CHECK(other.next_u64() == 0xe1edea11'46b03cb6u);
+}
+
 TEST_CASE("the key is SplitMix64's finaliser over seed, then epoch") {
   CHECK(make_key(0, 0).word[0] == 0);
   CHECK(make_key(0, 0).word[1] == 0);
@@ -33,14 +42,16 @@ TEST_CASE("the key is SplitMix64's finaliser over seed, then epoch") {
   CHECK((key.word[0] | std::uint64_t{key.word[1]} << 32) == 0xbace00f4d1477f35u);
 }
 
-TEST_CASE("positions, purposes, epochs and draws never share a value") {
+TEST_CASE("positions, purposes, views, epochs and draws never share a value") {
   std::set<std::uint64_t> seen;
   std::size_t drawn = 0;
   for (std::uint64_t epoch = 0; epoch < 8; ++epoch) {
     for (std::uint64_t position = 0; position < 64; ++position) {
       for (const Purpose purpose : {Purpose::order, Purpose::crop, Purpose::mixing}) {
-        RandomStream draws(make_key(1, epoch), position, purpose);
-        for (int i = 0; i < 8; ++i, ++drawn) seen.insert(draws.next_u64());
+        for (const std::size_t view : {0, 1, 255}) {
+          RandomStream draws(of_view(make_key(1, epoch), view), position, purpose);
+          for (int i = 0; i < 8; ++i, ++drawn) seen.insert(draws.next_u64());
+        }
       }
     }
   }

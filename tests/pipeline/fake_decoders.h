@@ -31,8 +31,10 @@ class FakeDecoders final : public sample::Decoders, public sample::Maker {
   int workers() const noexcept override { return 2; }
   std::uint64_t queued() const noexcept override { return jobs_.size(); }
   tl::expected<void, decode::Failure> make(std::span<const std::byte> encoded, data::Key,
-                                           std::uint64_t position, std::byte* out) override {
-    return judge_(position, {reinterpret_cast<const char*>(encoded.data()), encoded.size()}, out);
+                                           std::uint64_t position,
+                                           const sample::Destination& to) override {
+    return judge_(position, {reinterpret_cast<const char*>(encoded.data()), encoded.size()},
+                  to.of(0));
   }
 
   Idle reason() const noexcept { return reason_; }

@@ -35,7 +35,7 @@ Simulation::Simulation(const Scenario& scenario, unsigned seed)
       engine_(scenario.slots),
       decoders_([this](auto... of_sample) { return judge(of_sample...); }),
       inbox_([this] { engine_.wake(); }),
-      thread_({engine_, inbox_, decoders_, dataset_, settings_, 3, published_, stopping_}) {
+      thread_({engine_, inbox_, decoders_, dataset_, settings_, published_, stopping_}) {
   engine_.on_poll = [this](Clock::time_point until, auto& out) { poll(until, out); };
   for (std::size_t i = 0; i < s_.samples; ++i) {
     const std::size_t size = 2 + random_() % (chance(s_.large) ? s_.max_file - 1 : 2 * page - 1);
@@ -185,8 +185,7 @@ bool Simulation::open_batch() {
   if (opened_ >= std::min(queued_, batches()) || !epoch_->channel.has_room()) return false;
   Batch batch;
   batch.number = static_cast<std::int64_t>(opened_);
-  batch.height = batch.width = 1;
-  batch.dtype = DType::uint8;
+  batch.views = {{.height = 1, .width = 1, .dtype = DType::uint8}};
   batch.labels.resize(std::min(s_.batch, s_.samples - opened_ * s_.batch));
   batch.memory.data = pixels_.data();
   epoch_->channel.open(std::move(batch));

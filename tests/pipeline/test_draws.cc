@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "batch/lay_out.h"
 #include "data/random.h"
 #include "ringfeed/loader.h"
 #include "sample/sample_maker.h"
@@ -139,7 +140,8 @@ std::vector<std::byte> read_file(const std::string& path) {
 void check_delivery(Epoch epoch, const ImageFolder& folder, const TransformPlan& plan,
                     const LoaderOptions& options, std::uint64_t number,
                     const std::vector<Draw>& draws) {
-  sample::SampleMaker maker(plan, options.limits);
+  sample::SampleMaker maker({plan}, options.limits);
+  const auto views = batch::lay_out({plan}, 1);
   std::vector<std::byte> out(plan.sample_bytes());
   std::size_t k = 0;
   for (Batch& batch : epoch) {
@@ -149,7 +151,7 @@ void check_delivery(Epoch epoch, const ImageFolder& folder, const TransformPlan&
       REQUIRE(draw.position == batch.positions[i]);
       REQUIRE(draw.index == batch.indices[i]);
       REQUIRE(maker.make(read_file(folder.path(draw.index)), data::make_key(options.seed, number),
-                         draw.position, out.data()));
+                         draw.position, {out.data(), views}));
       const auto& geometry = maker.geometry();
       CAPTURE(folder.path(draw.index));
       CHECK(std::ranges::equal(out, batch.sample(i)));
@@ -218,13 +220,14 @@ TEST_CASE("an order made elsewhere: sample k stands at k * world_size + rank") {
   const std::vector<std::uint32_t> order{2, 2, 0, 5, 2};
   const auto draws = loader.draws(4, order);
   REQUIRE(draws.size() == order.size());
-  sample::SampleMaker maker(plans()[0], options.limits);
+  sample::SampleMaker maker({plans()[0]}, options.limits);
+  const auto views = batch::lay_out({plans()[0]}, 1);
   std::vector<std::byte> out(plans()[0].sample_bytes());
   for (std::size_t k = 0; k < order.size(); ++k) {
     CHECK(draws[k].index == order[k]);
     CHECK(draws[k].position == 3 * k + 1);
-    REQUIRE(
-        maker.make(read_file(folder.path(order[k])), data::make_key(11, 4), 3 * k + 1, out.data()));
+    REQUIRE(maker.make(read_file(folder.path(order[k])), data::make_key(11, 4), 3 * k + 1,
+                       {out.data(), views}));
     const auto& geometry = maker.geometry();
     CHECK(std::array{draws[k].top, draws[k].left, draws[k].height, draws[k].width} ==
           std::array{geometry.top, geometry.left, geometry.height, geometry.width});

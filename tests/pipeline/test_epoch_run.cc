@@ -20,13 +20,13 @@ using namespace std::chrono_literals;
 /// An epoch of one batch of four, over a loader whose threads the test plays.
 struct Fixture {
   explicit Fixture(LoaderOptions options = testing::small_options())
-      : settings(resolve(std::move(options), plan, dataset)) {}
+      : settings(resolve(std::move(options), plans, dataset)) {}
 
   EpochRun run() {
     const auto order = data::in_batches(
         data::EpochOrder(dataset.size(), {}, order_options(settings, 0)), 4, false);
     return EpochRun({.dataset = dataset,
-                     .plan = plan,
+                     .plans = plans,
                      .settings = settings,
                      .published = published,
                      .begin = [this](std::shared_ptr<EpochLink> epoch) { link = epoch; },
@@ -36,7 +36,7 @@ struct Fixture {
   }
 
   const ImageFolder dataset = testing::open(testing::folder().root());
-  const TransformPlan plan = testing::small_plan();
+  const std::vector<TransformPlan> plans{testing::small_plan()};
   const Settings settings;
   Published published;
   std::shared_ptr<EpochLink> link;

@@ -104,7 +104,7 @@ struct OneSample {
   std::atomic<bool> stopping{false};
   std::vector<io::Engine::Completion> done;
   std::shared_ptr<EpochLink> epoch = std::make_shared<EpochLink>(settings, 0);
-  ReaderThread thread{{engine, inbox, decoders, dataset, settings, 3, published, stopping}};
+  ReaderThread thread{{engine, inbox, decoders, dataset, settings, published, stopping}};
 };
 
 using Idle = sample::Decoders::Idle;

@@ -49,7 +49,7 @@ class Native:
             "seed": 0,
             **changes,
         }
-        self.loader = _ringfeed.Loader(self.dataset, plan or val_plan(), **options)
+        self.loader = _ringfeed.Loader(self.dataset, [plan or val_plan()], **options)
 
     def batches(self, epoch: int = 0, **start: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Every batch of an epoch."""
@@ -66,7 +66,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def tensors(batch: _ringfeed.Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.from_dlpack(batch.images()), torch.from_dlpack(batch.labels())
+    (images,) = batch.images()
+    return torch.from_dlpack(images), torch.from_dlpack(batch.labels())
 
 
 def drain(epoch: _ringfeed.Epoch):

@@ -48,7 +48,7 @@ def test_held_bytes_counts_what_is_handed_out(sample):
     epoch = Native(sample / "val", batch_size=16).loader.epoch(0)
     batch = epoch.next()
     assert HELD() == (count, size)
-    capsule = batch.images()
+    (capsule,) = batch.images()
     assert HELD()[0] == count + 1 and HELD()[1] >= size + 16 * 3 * 32 * 32 * 4
     images = torch.from_dlpack(capsule)
     del capsule, batch
@@ -63,9 +63,9 @@ def test_held_bytes_counts_what_is_handed_out(sample):
 def test_a_capsule_that_nobody_takes_gives_its_memory_back(sample):
     count, size = HELD()
     batch = Native(sample / "val").loader.epoch(0).next()
-    capsule, labels = batch.images(), batch.labels()
+    capsules, labels = batch.images(), batch.labels()
     assert HELD()[0] == count + 1
-    del capsule, labels
+    del capsules, labels
     assert HELD() == (count, size)
 
 

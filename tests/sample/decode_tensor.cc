@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "augment/geometry.h"
+#include "batch/lay_out.h"
 #include "options.h"
 #include "sample/sample_maker.h"
 
@@ -84,13 +85,15 @@ std::vector<char> read_file(const std::string& path) {
 
 void decode_files(const TransformPlan& plan, const DecodeLimits& limits, data::Key key) {
   // One maker for all, so that what one image leaves in it can spoil the next.
-  sample::SampleMaker maker(plan, limits);
+  sample::SampleMaker maker({plan}, limits);
+  const auto views = batch::lay_out({plan}, 1);
   std::vector<std::byte> out(plan.sample_bytes());
   std::uint64_t position = 0;
   for (std::string path; std::cin >> position >> std::ws && std::getline(std::cin, path);) {
     const std::vector<char> file = read_file(path);
     out.assign(out.size(), std::byte{0xA5});  // a value left unwritten differs
-    const auto done = maker.make(std::as_bytes(std::span(file)), key, position, out.data());
+    const auto done =
+        maker.make(std::as_bytes(std::span(file)), key, position, {out.data(), views});
     if (done) {
       reply(false, maker.geometry(), out);
     } else {

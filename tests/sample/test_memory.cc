@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "batch/lay_out.h"
 #include "decode/jpeg/decoder.h"
 #include "sample/decode_pool.h"
 #include "sample/sample_maker.h"
@@ -24,9 +25,11 @@ struct Use {
 
 Use make(sample::SampleMaker& maker, const TransformPlan& plan, const Octets& file) {
   std::vector<std::byte> out(plan.sample_bytes());
+  const auto views = batch::lay_out({plan}, 1);
   const std::size_t before = testing::heap_live;
   const std::size_t most = testing::peak_of([&] {
-    REQUIRE(maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data()));
+    REQUIRE(
+        maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, {out.data(), views}));
   });
   return {most, testing::heap_live - std::min<std::size_t>(testing::heap_live, before)};
 }
@@ -46,7 +49,7 @@ TEST_CASE("the memory a PNG takes does not follow from how many chunks it has") 
   const TransformPlan plan = TransformPlan::imagenet_val();
   const Octets png = testing::encode_png({}).file;
   const Octets many = with_empty_data_chunks(png, 200'000);
-  sample::SampleMaker maker(plan, {});
+  sample::SampleMaker maker({plan}, {});
   make(maker, plan, png);
   CHECK(make(maker, plan, many).most <= make(maker, plan, png).most);
 }
@@ -57,7 +60,7 @@ TEST_CASE("an interlaced image is not kept: the next one may need its memory") {
   form.width = form.height = 700;
   form.interlaced = true;
   const std::size_t image = std::size_t{3} * 700 * 700;
-  sample::SampleMaker maker(plan, {});
+  sample::SampleMaker maker({plan}, {});
   const Use use = make(maker, plan, testing::encode_png(form).file);
   CHECK(use.most >= image);
   CHECK(use.kept < image / 2);
@@ -72,8 +75,10 @@ TEST_CASE("no byte for the decoder is a limit too") {
   form.progressive = true;
   const Octets file = testing::encode_jpeg(form);
   std::vector<std::byte> out(plan.sample_bytes());
-  sample::SampleMaker maker(plan, limits);
-  const auto done = maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data());
+  const auto views = batch::lay_out({plan}, 1);
+  sample::SampleMaker maker({plan}, limits);
+  const auto done =
+      maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, {out.data(), views});
   REQUIRE_FALSE(done);
   CHECK(done.error().option == Option::max_decoder_bytes);
 }
@@ -87,26 +92,32 @@ TEST_CASE("a sample maker stays within the sum of its parts' bounds, augmented o
   TransformPlan plan = TransformPlan::imagenet_val();
   plan.geometry = ResizeCenterCrop{
       .resize = 0, .height = 48, .width = 300, .resize_height = 1, .resize_width = 300};
-  std::vector<std::byte> out(plan.sample_bytes());
   const Augmentation turned{.step = RandomRotation{.low = -30, .high = 30}};
-  for (const std::size_t steps : {0, 2, 40}) {
-    plan.augmentation.assign(steps, turned);
-    if (steps > 0) {
+  struct Case {
+    std::size_t steps, views;
+  };
+  for (const Case& c : {Case{0, 1}, Case{2, 1}, Case{40, 1}, Case{2, 5}}) {
+    plan.augmentation.assign(c.steps, turned);
+    if (c.steps > 0) {
       plan.erasing = RandomErasing{.probability = 1,
                                    .fill = RandomErasing::Fill::noise,
-                                   .max_count = 25 * static_cast<int>(steps)};
+                                   .max_count = 25 * static_cast<int>(c.steps)};
     }
+    const std::vector plans(c.views, plan);
+    const auto views = batch::lay_out(plans, 1);
+    std::vector<std::byte> out(batch::bytes_of(views, 1));
     std::size_t made = 0;
     const std::size_t most = testing::peak_of([&] {
-      sample::SampleMaker maker(plan, limits);
+      sample::SampleMaker maker(plans, limits);
       for (const Octets& file : files) {
-        made += maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, out.data())
-                    .has_value();
+        made +=
+            maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, {out.data(), views})
+                .has_value();
       }
     });
     CHECK(made > files.size() / 3);
     CHECK(most > decode::JpegDecoder::memory_bound(limits));
-    CHECK(most <= sample::SampleMaker::memory_bound(plan, limits));
+    CHECK(most <= sample::SampleMaker::memory_bound(plans, limits));
   }
 }
 
@@ -114,12 +125,13 @@ TEST_CASE("what a decode pool takes beside its makers stays within what its boun
   constexpr int workers = 3;
   const TransformPlan plan = TransformPlan::imagenet_train();
   const DecodeLimits limits;
-  const std::size_t makers = workers * testing::peak_of([&] {
-                               (void)std::make_unique<sample::SampleMaker>(plan, limits);
-                             });
-  const std::size_t pool = testing::peak_of([&] { sample::DecodePool(workers, plan, limits); });
-  const std::size_t added = sample::DecodePool::memory_bound(workers, plan, limits) -
-                            workers * sample::SampleMaker::memory_bound(plan, limits);
+  const std::size_t makers =
+      workers * testing::peak_of([&] {
+        (void)std::make_unique<sample::SampleMaker>(std::vector{plan}, limits);
+      });
+  const std::size_t pool = testing::peak_of([&] { sample::DecodePool(workers, {plan}, limits); });
+  const std::size_t added = sample::DecodePool::memory_bound(workers, {plan}, limits) -
+                            workers * sample::SampleMaker::memory_bound({plan}, limits);
   CHECK(pool - makers <= added);
   CHECK(pool - makers > added / 3);
 }

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "batch/lay_out.h"
 #include "pack/packer.h"
 #include "resize/resample_reference.h"
 #include "sample/sample_maker.h"
@@ -113,10 +114,11 @@ TEST_CASE("a sample holds the table's values of the resized bytes, by row and by
           CAPTURE(augmented);
           TransformPlan same = plan;
           if (augmented) same.augmentation = {Augmentation{}};  // a step that does nothing
-          SampleMaker maker(same, {});
+          SampleMaker maker({same}, {});
+          const auto views = batch::lay_out({same}, 1);
           Output out(plan.sample_bytes());
-          REQUIRE(
-              maker.make(std::as_bytes(std::span(png.file)), data::make_key(3, 0), 5, out.data()));
+          REQUIRE(maker.make(std::as_bytes(std::span(png.file)), data::make_key(3, 0), 5,
+                             {out.data(), views}));
           CHECK(out.equals(reference_sample(plan, image, maker.geometry())));
           CHECK(out.guards_stand());
         }

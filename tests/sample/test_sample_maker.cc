@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "batch/lay_out.h"
 #include "decode/file_format.h"
 #include "sample/sample_maker.h"
 #include "support/encode.h"
@@ -29,7 +30,8 @@ Result make_with(SampleMaker& maker, const TransformPlan& plan, const Octets& fi
                  std::uint64_t position = 0) {
   Result result;
   result.pixels.resize(plan.sample_bytes());
-  const auto done = maker.make(bytes(file), key, position, result.pixels.data());
+  const auto views = batch::lay_out({plan}, 1);
+  const auto done = maker.make(bytes(file), key, position, {result.pixels.data(), views});
   result.ok = done.has_value();
   if (done) {
     result.geometry = maker.geometry();
@@ -41,7 +43,7 @@ Result make_with(SampleMaker& maker, const TransformPlan& plan, const Octets& fi
 }
 
 Result make_once(const TransformPlan& plan, const Octets& file) {
-  SampleMaker maker(plan, {});
+  SampleMaker maker({plan}, {});
   return make_with(maker, plan, file);
 }
 
@@ -64,7 +66,7 @@ TEST_CASE("JPEG and PNG are told by their bytes, and the drawn geometry comes ba
 TEST_CASE("a tensor depends on the image and the draw, not on what came before") {
   for (const TransformPlan& plan :
        {TransformPlan::imagenet_train(), TransformPlan::imagenet_val()}) {
-    SampleMaker reused(plan, {});
+    SampleMaker reused({plan}, {});
     for (int i = 0; i < 50; ++i) {
       testing::JpegForm form;
       form.width = 40 + 37 * i % 300;
@@ -95,7 +97,7 @@ TEST_CASE("an augmented sample shows nothing of the image before, a failed one n
   TransformPlan plan = TransformPlan::imagenet_val();
   plan.augmentation = {{.step = RandomRotation{.low = 20, .high = 40}},
                        {.step = Operation{.kind = OperationKind::equalize}}};
-  SampleMaker reused(plan, {});
+  SampleMaker reused({plan}, {});
   for (int size : {300, 40, 250}) {
     testing::JpegForm form;
     form.width = size + 90;
@@ -160,11 +162,11 @@ TEST_CASE("a clean end is recognised in a file's last bytes") {
 TEST_CASE("the stated memory grows with the limits that it follows from") {
   const TransformPlan plan = TransformPlan::imagenet_train();
   DecodeLimits limits;
-  const std::size_t before = SampleMaker::memory_bound(plan, limits);
+  const std::size_t before = SampleMaker::memory_bound({plan}, limits);
   CHECK(before > limits.max_decoder_bytes);
   CHECK(before < limits.max_decoder_bytes + (std::size_t{256} << 20));
   limits.max_decoder_bytes /= 2;
-  CHECK(SampleMaker::memory_bound(plan, limits) + limits.max_decoder_bytes == before);
+  CHECK(SampleMaker::memory_bound({plan}, limits) + limits.max_decoder_bytes == before);
 }
 
 }  // namespace
