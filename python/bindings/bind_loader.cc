@@ -183,6 +183,7 @@ void bind_loader(nb::module_& module) {
   most["max_decoder_bytes"] = largest::max_decoder_bytes;
   most["side"] = TransformPlan::max_side;
   most["boxes"] = RandomErasing::max_boxes;
+  most["views"] = largest::views;
   module.attr("largest") = most;
   nb::class_<BoundLoader>(module, "Loader", nb::is_final(), nb::type_slots(loader_slots))
       .def("__init__", init_loader, nb::arg("dataset"), nb::arg("plans"), nb::kw_only(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from . import _ringfeed
@@ -15,10 +16,10 @@ def core_loader(
     resolved: Resolved,
     batch_size: int,
     options: dict[str, Any],
-    plan: _ringfeed.Plan | None = None,
+    plans: Sequence[_ringfeed.Plan] | None = None,
 ) -> _ringfeed.Loader:
-    """Starts nothing: threads are the first next()'s. `plan`: None: what of the recipe is done on
-    the CPU.
+    """Starts nothing: threads are the first next()'s. `plans`: of the views; None: what of the
+    recipe is done on the CPU.
 
     `options`: _ringfeed.Loader's, and `own_order`: whether the core makes the order. It is a flag
     and not the indices, because Session compares options by ==.
@@ -28,7 +29,7 @@ def core_loader(
     indices = resolved.parts.indices if arguments.pop("own_order") else None
     return _ringfeed.Loader(
         resolved.parts.index,
-        [plan or resolved.recipe.core_plan],
+        plans or [view.core_plan for view in resolved.recipe.views],
         batch_size=batch_size,
         indices=indices,
         **arguments,

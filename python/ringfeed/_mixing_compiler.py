@@ -21,6 +21,7 @@ from ._numbers import check_share
 from ._resolved import Resolved
 from ._transform_steps import own_behaviour
 from .errors import UnsupportedTransform
+from .transforms import ViewsRecipe
 
 _TAKEN = (
     "batch_transform takes MixUp, CutMix and LabelSmoothing of ringfeed.transforms, MixUp and "
@@ -66,13 +67,18 @@ def check_mixing(
 ) -> None:
     """Raises ValueError where `rule` cannot mix such batches. `samples`: how many make up batches,
     the last, smaller one too; None: not known, or there is none smaller."""
-    plan, parts = resolved.recipe.plan, resolved.parts
-    if resolved.recipe.dtype == torch.uint8 and rule.needs_floats:
+    recipe, parts = resolved.recipe, resolved.parts
+    if isinstance(recipe, ViewsRecipe):
+        raise ValueError(
+            "batch_transform mixes one image of each sample, and the dataset's transform gives "
+            "several views: leave batch_transform out, and mix the views in the training step"
+        )
+    if recipe.dtype == torch.uint8 and rule.needs_floats:
         raise ValueError(
             "batch_transform multiplies pixels, and the transform yields uint8: end it with "
             "ToTensor, or with ToDtype(torch.float32, scale=True)"
         )
-    rule.check_size(plan.height, plan.width)
+    rule.check_size(recipe.plan.height, recipe.plan.width)
     if rule.needs_even and batch_size is not None:
         last = 0 if samples is None else samples % batch_size
         if batch_size % 2 or last % 2:

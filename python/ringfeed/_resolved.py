@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Subset
 
 from ._dataset_parts import DatasetParts, resolve
-from .transforms import Recipe, compile_transform
+from .transforms import Recipe, ViewsRecipe, compile_transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Resolved:
 
     stamp: tuple[Any, ...]
     parts: DatasetParts
-    recipe: Recipe
+    recipe: Recipe | ViewsRecipe
 
     @property
     def length(self) -> int:

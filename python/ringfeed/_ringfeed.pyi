@@ -239,8 +239,9 @@ class Loader:
         load_truncated: bool = False,
         pinned: Callable[[int], tuple[Any, int]] | None = None,
     ) -> None:
-        """`plans`: one for each view of an image. `timeout` in seconds, 0 for ever. `pinned(bytes)` returns an object that owns that much
-        page-locked memory and its address; None: the huge-page pool."""
+        """`plans`: one for each view of an image. `timeout` in seconds, 0 for ever.
+        `pinned(bytes)` returns an object that owns that much page-locked memory and its address;
+        None: the huge-page pool."""
     def epoch(
         self,
         epoch: int,

@@ -12,7 +12,7 @@ from torch.utils.data._utils.pin_memory import pin_memory as pin
 from . import _ringfeed
 from ._mixing_apply import Mixer
 from ._unfinished import UnfinishedBatch
-from .transforms import Recipe
+from .transforms import Recipe, ViewsRecipe
 
 
 def page_locked(size: int) -> tuple[torch.Tensor, int]:
@@ -72,16 +72,18 @@ class Mixing:
 
 def batch(
     found: _ringfeed.Batch,
-    recipe: Recipe,
+    recipe: Recipe | ViewsRecipe,
     target_transform: Any,
     pinned: bool,
     mixing: Mixing | None = None,
 ) -> list[Any]:
-    """[images, labels], as torch's default_collate: images [size, 3, height, width], labels int64
-    [size] or what target_transform's results make; mixed, with float targets, by `mixing`. Once for
-    each `found`, whose memory it shares unless it is mixed.
+    """[images, labels], as torch's default_collate: images [size, 3, height, width], of a
+    ViewsRecipe a list of such; labels int64 [size] or what target_transform's results make; mixed,
+    with float targets, by `mixing`. Once for each `found`, whose memory it shares unless it is
+    mixed.
     """
-    images = _images(found, recipe)
+    views = _images(found, recipe)
+    images: Any = views if isinstance(recipe, ViewsRecipe) else views[0]
     labels: Any = torch.from_dlpack(found.labels())
     if target_transform is not None:
         labels = default_collate([target_transform(label) for label in labels.tolist()])
@@ -114,24 +116,30 @@ def unfinished(
 
 
 def sample(
-    found: _ringfeed.Batch, recipe: Recipe, target_transform: Any, pinned: bool
+    found: _ringfeed.Batch, recipe: Recipe | ViewsRecipe, target_transform: Any, pinned: bool
 ) -> list[Any]:
-    """[image, label], as torch's default_convert: an image [3, height, width] and an int, or what
-    target_transform makes of it."""
-    image = _images(found, recipe)[0]
+    """[image, label], as torch's default_convert: an image [3, height, width], or a list of them,
+    and an int, or what target_transform makes of it."""
+    views = [images[0] for images in _images(found, recipe)]
+    image: Any = views if isinstance(recipe, ViewsRecipe) else views[0]
     label = int(torch.from_dlpack(found.labels()))
     if target_transform is not None:
         label = default_convert(target_transform(label))
     return [image, pin(label) if pinned else label]
 
 
-def _images(found: _ringfeed.Batch, recipe: Recipe) -> torch.Tensor:
+def _images(found: _ringfeed.Batch, recipe: Recipe | ViewsRecipe) -> list[torch.Tensor]:
+    """[size, 3, height, width] of each view."""
     memory = found.images()
     if not isinstance(memory, torch.Tensor):
-        return torch.from_dlpack(memory[0])
-    plan, size = recipe.core_plan, found.size
-    dtype = recipe.dtype if recipe.finish is None else torch.uint8
-    values = memory[: size * plan.sample_bytes].view(dtype)
-    if recipe.channels_last:
-        return values.view(size, plan.height, plan.width, 3).permute(0, 3, 1, 2)
-    return values.view(size, 3, plan.height, plan.width)
+        return [torch.from_dlpack(capsule) for capsule in memory]
+    images, size = [], found.size
+    for view, offset in zip(recipe.views, found.offsets):
+        plan = view.core_plan
+        dtype = view.dtype if view.finish is None else torch.uint8
+        values = memory[offset : offset + size * plan.sample_bytes].view(dtype)
+        if view.channels_last:
+            images.append(values.view(size, plan.height, plan.width, 3).permute(0, 3, 1, 2))
+        else:
+            images.append(values.view(size, 3, plan.height, plan.width))
+    return images

@@ -38,6 +38,7 @@ from ._samplers import (
 from ._session import Session
 from ._state import Epochs, Identity, from_state, to_state
 from .stats import Stats
+from .transforms import ViewsRecipe
 
 __all__ = ["DataLoader"]
 
@@ -444,16 +445,20 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     def draws(self, epoch: int) -> NDArray[np.void]:
         """Crops and flips of this rank's samples in `epoch`, in the order of delivery: shape [n],
-        fields position u8, index u4 (of the whole dataset), top, left, height, width i4 (pixels),
-        hflip bool. Reads the beginning of every file. ValueError for samplers whose order only
-        iterating tells; a DistributedSampler is not disturbed, and taken as set to `epoch`."""
+        or [n, views] where the transform gives several; fields position u8, index u4 (of the whole
+        dataset), top, left, height, width i4 (pixels), hflip bool. Reads the beginning of every
+        file. ValueError for samplers whose order only iterating tells; a DistributedSampler is not
+        disturbed, and taken as set to `epoch`."""
         epoch, resolved = operator.index(epoch), self._resolved()
         entries, count = delivered_entries(
             self._order, resolved, epoch, self.batch_size, self.drop_last
         )
         options = self._core_options(self._settle_seed(), pinned=False)
-        core = core_loader(resolved, 1, options, resolved.recipe.plan)
-        return (core.draws(epoch) if entries is None else core.draws(epoch, entries))[:count]
+        core = core_loader(resolved, 1, options, [view.plan for view in resolved.recipe.views])
+        rows = core.draws(epoch) if entries is None else core.draws(epoch, entries)
+        if isinstance(resolved.recipe, ViewsRecipe):
+            rows = rows.reshape(-1, len(resolved.recipe.views))
+        return rows[:count]
 
     def mixing(self, epoch: int) -> list[BatchMix]:
         """What `batch_transform` draws for this rank's batches in `epoch`, in the order of the
@@ -464,7 +469,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             return []
         count = delivered_entries(order, resolved, epoch, self.batch_size, self.drop_last)[1]
         size, (rank, ranks) = getattr(self.batch_sampler, "batch_size", 1), order.shares
-        mixer, plan = Mixer(rule, self._settle_seed(), epoch), resolved.recipe.plan
+        mixer, plan = Mixer(rule, self._settle_seed(), epoch), resolved.recipe.views[0].plan
         return [
             mixer.draw(first * ranks + rank, min(size, count - first), plan.height, plan.width)
             for first in range(0, count, size)

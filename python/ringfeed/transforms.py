@@ -7,6 +7,7 @@ Gaussian blur is a step of its own here. And what may be done to a finished batc
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ._mixing_rules import BatchMix, Mix
 from ._pil_gaussian_blur import PILGaussianBlur
 from ._transform_compiler import Compiler
 from ._transform_steps import steps
+from ._views import Views
+from ._views_reader import views_of
 from .errors import UnsupportedTransform
 
 if TYPE_CHECKING:  # importing it costs what torch.compile costs
@@ -33,6 +36,7 @@ __all__ = [
     "MixUp",
     "PILGaussianBlur",
     "UnsupportedTransform",
+    "Views",
 ]
 
 
@@ -50,6 +54,27 @@ class Recipe:
     finish: Finish | None = None
     """What is done there."""
 
+    @property
+    def views(self) -> tuple[Recipe, ...]:
+        return (self,)
+
+
+@dataclass(frozen=True)
+class ViewsRecipe:
+    """A transform that gives a list of views, each by its recipe."""
+
+    views: tuple[Recipe, ...]
+    finish: None = None
+    """All is done on the CPU."""
+
+    @property
+    def text(self) -> str:
+        texts = []
+        for text, equal in itertools.groupby(view.text for view in self.views):
+            count = len(list(equal))
+            texts.append(text if count == 1 else f"{count} x {text}")
+        return f"views({'; '.join(texts)})"
+
 
 def compile_transform(
     transform: Any,
@@ -58,8 +83,9 @@ def compile_transform(
     channels_last: bool,
     pillow: str | None,
     finish_on: str = "cpu",
-) -> Recipe:
-    """The recipe that gives what `transform` makes of a PIL image, as `dtype`.
+) -> Recipe | ViewsRecipe:
+    """The recipe that gives what `transform` makes of a PIL image, as `dtype`; where that is a list
+    of views, a recipe for each.
 
     `dtype` None is what the transform yields; float16 and bfloat16 round its float32 result to
     nearest even, as Tensor.to does. `pillow` is the version whose resize is reproduced, such as
@@ -73,22 +99,42 @@ def compile_transform(
             "Give it one, such as Compose([RandomResizedCrop(224), ToTensor()])"
         )
     pillow13 = _is_pillow13(pillow)
-    compiler = Compiler()
-    for step in steps(transform, compiler.HANDLERS):
-        compiler.add(step)
-    plan, yielded, text = compiler.finish(dtype, channels_last, pillow13)
-    if finish_on == "cpu":
-        return Recipe(plan, yielded, channels_last, text, plan)
-    from ._finish import Finish
 
-    if compiler.erasing is not None and compiler.erasing.fill != "value":
+    def compile_one(transform: Any) -> Recipe:
+        compiler = Compiler()
+        for step in steps(transform, compiler.HANDLERS):
+            compiler.add(step)
+        plan, yielded, text = compiler.finish(dtype, channels_last, pillow13)
+        if finish_on == "cpu":
+            return Recipe(plan, yielded, channels_last, text, plan)
+        from ._finish import Finish
+
+        if compiler.erasing is not None and compiler.erasing.fill != "value":
+            raise UnsupportedTransform(
+                'finish_on="device" erases with constants, and RandomErasing fills with noise, '
+                'which is made on the CPU: leave finish_on at "cpu", or give RandomErasing a value'
+            )
+        value = (0.0,) * 3 if compiler.erasing is None else compiler.erasing.value
+        finish = Finish(plan, yielded, compiler.flavour, compiler.mean_std, value)
+        return Recipe(plan, yielded, channels_last, text, plan.unfinished(), finish)
+
+    transforms = views_of(transform)
+    if transforms is None:
+        return compile_one(transform)
+    if finish_on != "cpu":
         raise UnsupportedTransform(
-            'finish_on="device" erases with constants, and RandomErasing fills with noise, which '
-            'is made on the CPU: leave finish_on at "cpu", or give RandomErasing a value'
+            'finish_on="device" takes transforms that give one image, and this one gives several '
+            'views: leave finish_on at "cpu"'
         )
-    value = (0.0,) * 3 if compiler.erasing is None else compiler.erasing.value
-    finish = Finish(plan, yielded, compiler.flavour, compiler.mean_std, value)
-    return Recipe(plan, yielded, channels_last, text, plan.unfinished(), finish)
+    views = []
+    for number, each in enumerate(transforms, start=1):
+        try:
+            if views_of(each) is not None:
+                raise UnsupportedTransform("it gives several views itself: list them all in one")
+            views.append(compile_one(each))
+        except UnsupportedTransform as error:
+            raise UnsupportedTransform(f"view {number}: {error}") from None
+    return ViewsRecipe(tuple(views))
 
 
 def _is_pillow13(pillow: str | None) -> bool:

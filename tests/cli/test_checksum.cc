@@ -47,12 +47,13 @@ TEST_CASE("padded positions do not count") {
 TEST_CASE("every part of a sample's identity shows in its checksum") {
   const std::byte pixel[3]{};
   const std::byte other[3]{std::byte{0}, std::byte{0}, std::byte{1}};
-  const std::uint64_t sum = sample_checksum(pixel, 1, 2, 3, 4);
-  CHECK(sample_checksum(other, 1, 2, 3, 4) != sum);
-  CHECK(sample_checksum(pixel, 9, 2, 3, 4) != sum);
-  CHECK(sample_checksum(pixel, 1, 9, 3, 4) != sum);
-  CHECK(sample_checksum(pixel, 1, 2, 9, 4) != sum);
-  CHECK(sample_checksum(pixel, 1, 2, 3, 9) != sum);
+  const std::uint64_t sum = sample_checksum(pixel, 0, 1, 2, 3, 4);
+  CHECK(sample_checksum(other, 0, 1, 2, 3, 4) != sum);
+  CHECK(sample_checksum(pixel, 9, 1, 2, 3, 4) != sum);
+  CHECK(sample_checksum(pixel, 0, 9, 2, 3, 4) != sum);
+  CHECK(sample_checksum(pixel, 0, 1, 9, 3, 4) != sum);
+  CHECK(sample_checksum(pixel, 0, 1, 2, 9, 4) != sum);
+  CHECK(sample_checksum(pixel, 0, 1, 2, 3, 9) != sum);
 }
 
 TEST_CASE("a checksum is printed as sixteen digits") {
