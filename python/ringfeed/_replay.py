@@ -14,6 +14,7 @@ from ._erasing import Erasing, erasing_of, timm_erasing_of
 from ._replay_mix import ChainMix
 from ._transform_compiler import Compiler
 from ._transform_steps import TIMM_ERASING, Step, interpolation_of, steps
+from ._views_reader import views_of
 
 __all__ = ["replay"]
 
@@ -25,7 +26,7 @@ def replay(row: np.void, image: Any, transform: Any) -> Any:
     `transform` the dataset's. torchvision and Pillow do all of it, so that the result tells what
     the loader yields without the loader's own code; only the noise of RandomErasing is ringfeed's,
     made of the row's key. Equal in every bit; a `dtype=` that the loader was given besides is left
-    to the caller.
+    to the caller. Of several views it makes one: of `draws(epoch)[i, v]` and that view's transform.
 
     >>> from PIL import Image
     >>> from ringfeed import DataLoader, ImageFolder, replay
@@ -39,6 +40,11 @@ def replay(row: np.void, image: Any, transform: Any) -> Any:
     >>> bool((replay(row, image, transform) == images[0]).all())
     True
     """
+    if views_of(transform) is not None:
+        raise ValueError(
+            "the transform gives several views, and replay() makes one: pass a view's row, such as "
+            "draws(0)[0, 1], and that view's transform"
+        )
     augmented = flipped = False
     for step in steps(transform, Compiler.HANDLERS):
         if step.kind == "RandomResizedCrop":

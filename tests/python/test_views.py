@@ -465,6 +465,13 @@ def test_equal_transforms_give_other_draws_and_the_first_those_of_one_view(odd):
     assert np.array_equal(rows[:, 0], alone_rows)
 
 
+def test_replay_makes_one_view_and_says_so(odd):
+    dataset = ringfeed.ImageList(odd[:2], range(2), TwoCropsTransform(LARGE))
+    rows = ringfeed.DataLoader(dataset, batch_size=2, num_workers=1, seed=SEED).draws(0)
+    with pytest.raises(ValueError, match="several views, and replay.. makes one"):
+        ringfeed.replay(rows[0, 0], load(odd[0]), dataset.transform)
+
+
 def test_a_sample_alone_has_its_views(odd):
     dataset = ringfeed.ImageList(odd[:3], range(3), Views([LARGE, SMALL]))
     with ringfeed.DataLoader(dataset, batch_size=None, num_workers=1, seed=SEED) as loader:
