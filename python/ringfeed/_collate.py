@@ -25,11 +25,16 @@ def check_collate(collate_fn: Any, auto_collation: bool) -> None:
     )
 
 
-def check_collated(collate_fn: Any, dtype: torch.dtype) -> None:
-    """ValueError where timm's collate_fn would not take images of `dtype`."""
+def check_collated(collate_fn: Any, dtype: torch.dtype | None) -> None:
+    """ValueError where timm's collate_fn would not take images of `dtype`; None: several views."""
     if dtype == torch.uint8 or not (collates_fast(collate_fn) or mixes(collate_fn)):
         return
     name = "FastCollateMixup" if mixes(collate_fn) else "fast_collate"
+    if dtype is None:
+        raise ValueError(
+            f"collate_fn={name} collates one image of each sample, and the transform gives several "
+            "views: leave it None"
+        )
     instead = "timm.data.Mixup as batch_transform=" if mixes(collate_fn) else "no collate_fn"
     raise ValueError(
         f"collate_fn={name} collates uint8 images, and the transform yields {dtype}: end it with "

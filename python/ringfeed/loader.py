@@ -426,7 +426,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     def _mixing_rule(self, resolved: Resolved) -> Rule | None:
         """How the next epoch's batches are mixed. ValueError where that cannot be."""
-        check_collated(self.collate_fn, resolved.recipe.dtype)
+        recipe = resolved.recipe
+        check_collated(self.collate_fn, None if isinstance(recipe, ViewsRecipe) else recipe.dtype)
         rule, order = self._compiled_mixing(), self._order
         if rule is None:
             return None

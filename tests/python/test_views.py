@@ -521,6 +521,15 @@ def test_mixing_is_refused_with_views(odd):
         )
 
 
+def test_what_takes_one_image_of_a_sample_is_refused(odd):
+    dataset = ringfeed.ImageList(odd[:4], range(4), Views([LARGE, SMALL]))
+    with pytest.raises(ValueError, match='finish_on="device" takes .* one image'):
+        ringfeed.DataLoader(dataset, batch_size=4, finish_on="device")
+    fast_collate = pytest.importorskip("timm.data.loader").fast_collate
+    with pytest.raises(ValueError, match="collate_fn=fast_collate collates one image"):
+        ringfeed.DataLoader(dataset, batch_size=4, collate_fn=fast_collate)
+
+
 def test_a_batch_is_held_until_its_last_view_is_dropped(sample):
     plans = [train_plan(16), train_plan(9), train_plan(8, dtype="float16")]
     native = Native(sample / "val", batch_size=6)
