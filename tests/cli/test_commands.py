@@ -27,6 +27,8 @@ from PIL import Image
         ["bench", "ROOT"],
         ["bench", "decode", "ROOT", "--seconds", "0"],
         ["preview", "ROOT"],
+        ["load", "ROOT", "--views", "0"],
+        ["bench", "decode", "ROOT", "--views", "257"],
         ["load", "ROOT", "--augment", "augmix"],
         ["load", "ROOT", "--augment-interpolation", "bilinear"],
         ["load", "ROOT", "--augment", "svhn", "--augment-interpolation", "lanczos"],
@@ -238,6 +240,26 @@ def test_preview_shows_the_augmentation(cli, folder, tmp_path):
         done = cli("preview", folder, "-o", sheets[-1], "--count", 8, *args)
         assert done.code == 0, done.err
     assert sheets[0].read_bytes() != sheets[1].read_bytes()
+
+
+def test_preview_shows_the_views_of_a_sample_side_by_side(cli, folder, tmp_path):
+    sheets = []
+    for args in ([], ["--views", "3"]):
+        path = tmp_path / f"{len(args)}.png"
+        done = cli("preview", folder, "-o", path, "--count", 4, "--columns", 2, *args)
+        assert done.code == 0, done.err
+        sheets.append(Image.open(path))
+    one, three = sheets
+    assert three.size == (2 + 2 * 3 * 226, 2 + 2 * 226) and one.size == (2 + 2 * 226, 2 + 2 * 226)
+
+    def tile(sheet, row, column):
+        left, top = 2 + column * 226, 2 + row * 226
+        return sheet.crop((left, top, left + 224, top + 224)).tobytes()
+
+    for row in range(2):
+        for column in range(2):
+            views = [tile(three, row, 3 * column + view) for view in range(3)]
+            assert views[0] == tile(one, row, column) and len(set(views)) == 3
 
 
 def test_preview_names_a_sheet_it_cannot_write(cli, folder, tmp_path):

@@ -68,6 +68,7 @@ def test_augmented_checksums_differ_by_policy_and_not_by_reader(cli, folder, pol
         ["--dtype", "float16"],
         ["--dtype", "uint8"],
         ["--channels-last"],
+        ["--views", "2"],
     ],
     ids=" ".join,
 )

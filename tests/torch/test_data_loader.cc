@@ -77,10 +77,10 @@ std::vector<Example> examples(const TransformPlan& plan, std::uint64_t epoch,
 void check_equal(const Example& example, const Batch& batch) {
   REQUIRE(example.data.sizes() ==
           at::IntArrayRef({static_cast<std::int64_t>(batch.size()), 3, 12, 8}));
-  const std::size_t item = item_size(batch.dtype);
+  const std::size_t item = item_size(batch.views[0].dtype);
   REQUIRE(example.data.element_size() == item);
   const auto* const tensor = static_cast<const std::byte*>(example.data.const_data_ptr());
-  const bool last = batch.layout == Layout::channels_last;
+  const bool last = batch.views[0].layout == Layout::channels_last;
   std::size_t different = 0;
   for (std::size_t n = 0; n < batch.size(); ++n) {
     for (std::size_t c = 0; c < 3; ++c) {
@@ -137,6 +137,37 @@ TEST_CASE("tensors hold the core's bytes in every dtype and layout, whoever allo
         }
       }
     }
+  }
+}
+
+TEST_CASE("every view is a tensor over the one block of its batch, whoever allocates") {
+  std::vector plans{small_plan(DType::float32), small_plan(DType::uint8, Layout::channels_last),
+                    small_plan(DType::float16)};
+  Loader core(open(folder().root()), plans, small_options());
+  for (const bool of_torch : {false, true}) {
+    DataLoader loader(open(folder().root()), plans,
+                      small_options(of_torch ? torch_memory() : nullptr));
+    DataLoader::Epoch epoch = loader.epoch(1);
+    std::size_t batches = 0;
+    for (const Batch& batch : core.epoch(1)) {
+      const auto views = epoch.next_views();
+      REQUIRE(views);
+      REQUIRE(views->data.size() == plans.size());
+      for (std::size_t v = 0; v < plans.size(); ++v) {
+        Batch alone;  // whose first view is this one
+        alone.memory = batch.memory;
+        alone.labels = batch.labels;
+        alone.views = {batch.views[v]};
+        check_equal(Example(views->data[v], views->target), alone);
+        CHECK(static_cast<std::byte*>(views->data[v].data_ptr()) ==
+              static_cast<std::byte*>(views->data[0].data_ptr()) + batch.views[v].offset);
+      }
+      ++batches;
+    }
+    CHECK_FALSE(epoch.next_views());
+    CHECK(batches > 1);
+    Example first = *loader.epoch(1).next();
+    CHECK(first.data.scalar_type() == at::kFloat);
   }
 }
 
