@@ -76,8 +76,7 @@ class DataLoader {
   /// c10::Error for a device that cannot be used.
   DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {},
              bool pin_memory = true, std::optional<at::Device> finish_on = std::nullopt);
-  /// Several views of every image, one for each plan; see Loader. They are
-  /// finished on the CPU.
+  /// Several views of every image, one for each plan; see Loader. They are finished on the CPU.
   ///
   /// @code
   /// const std::vector plans(2, ringfeed::TransformPlan::imagenet_train());
