@@ -3,9 +3,9 @@
 //   meson setup build/release -Dbenchmarks=true && meson compile -C build/release bench_views
 //   taskset -c 1 build/release/bench/bench_views photos/train
 //
-// (the set: bench/make_photos.sh photos). Some 200 to 400 files are kept in memory. The two sides take
-// turns image by image, with the same draws; of each file the least of 3 rounds counts. The figures
-// are medians over the files, in microseconds of this thread's CPU time.
+// (the set: bench/make_photos.sh photos). Some 200 to 400 files are kept in memory. The two sides
+// take turns image by image, with the same draws; of each file the least of 3 rounds counts. The
+// figures are medians over the files, in microseconds of this thread's CPU time.
 #include <time.h>
 
 #include <algorithm>
