@@ -80,7 +80,7 @@ struct SomeOf {
 struct AugMix {
   std::vector<Augmentation> steps;  ///< each link of a chain is one of them; no AugMix within
   double alpha = 1;                 ///< of both distributions, above 0
-  int width = 3;                    ///< 1 to 16 chains
+  int width = 3;                    ///< 1 to 16 chains; an image gets 64 operations at most
   int depth = 0;                    ///< links of a chain; 0: 1 to 3, drawn for each
   bool blended = false;
 };

@@ -10,8 +10,10 @@
 
 namespace ringfeed {
 
-/// What can be done to the 8-bit RGB image once it has the output's size. Each gives the bits of
-/// torchvision's function of that name on a PIL image: Pillow's. What `values` holds stands beside.
+/// What can be done to the 8-bit RGB image once it has the output's size. Each gives Pillow's bits,
+/// which are those of torchvision's function of that name on a PIL image, where it has one:
+/// gaussian_blur is ImageFilter.GaussianBlur, and torchvision's another. What `values` holds stands
+/// beside.
 enum class OperationKind : std::uint8_t {
   hflip,          ///< nothing
   vflip,          ///< nothing

@@ -69,7 +69,7 @@ struct RandomErasing {
     channel_noise,  ///< one standard normal number for each channel of a box
     noise,          ///< one for each channel and pixel
   };
-  static constexpr int max_boxes = 1000;
+  static constexpr int max_boxes = 64;
 
   double probability = 0.5;
   double scale_min = 0.02, scale_max = 0.33;  ///< of the image's area, divided by the box count

@@ -31,7 +31,7 @@ class Augmentations:
     def add(self, step: Step, size: tuple[int, int]) -> None:
         try:
             node = _node(step, size)
-            node.check()
+            _ringfeed.in_order([*self.nodes, node]).check()
         except UnsupportedTransform:
             raise
         except (TypeError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -66,6 +67,11 @@ class _Operations:
 
     def __init__(self, step: Step) -> None:
         self.step = step
+        version = getattr(sys.modules.get("timm"), "__version__", "")
+        if not version.startswith("1.0."):
+            step.refuse(
+                f"it is of timm {version}, whose levels may be others: ringfeed knows timm 1.0's"
+            )
 
     def node(self, op: Any) -> _Node:
         known = type(op).__module__ == "timm.data.auto_augment" and type(op).__name__ == "AugmentOp"
@@ -74,6 +80,8 @@ class _Operations:
         name = op.name
         if _OPERATIONS.get(name) != (_name_of(op.aug_fn), _name_of(op.level_fn)):
             self._refuse(op, "its functions are not those of timm 1.0")
+        if unknown := sorted(op.kwargs.keys() - {"resample", "fillcolor"}):
+            self._refuse(op, f"its kwargs have {unknown[0]}, which timm does not set")
         probability = float(op.prob)
         magnitude, std = float(op.magnitude), float(op.magnitude_std)
         most = float(op.magnitude_max or 10)
@@ -140,7 +148,8 @@ def _rand_augment(step: Step, size: tuple[int, int]) -> _Node:
     if weights is None:
         return _ringfeed.in_order([_ringfeed.one_of(nodes)] * count)
     weights = [float(weight) for weight in weights]
-    if len(weights) != len(nodes) or min(weights) < 0 or not math.isclose(sum(weights), 1):
+    # NumPy, which chooses in timm, takes sums as far from 1 as this.
+    if len(weights) != len(nodes) or min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
         step.refuse("choice_weights must be a probability for each of its ops")
     if count > sum(weight > 0 for weight in weights):
         step.refuse("num_layers is more than there are ops of a weight above 0")

@@ -78,23 +78,14 @@ struct Check {
             "at most " + std::to_string(max_shuffled) + " steps are possible");
     all(node.steps);
   }
-  void operator()(const OneOf& node) const {
-    require(!node.steps.empty(), "one of", "there must be a step to choose");
-    require(node.weights.empty() || node.weights.size() == node.steps.size(), "one of",
-            "there must be a weight for each step, or none");
-    const double total = std::accumulate(node.weights.begin(), node.weights.end(), 0.0);
-    require(std::ranges::all_of(node.weights, [](double w) { return w >= 0; }) &&
-                (node.weights.empty() || (total > 0 && std::isfinite(total))),
-            "one of", "weights must be 0 or more, one of them above 0, and their sum finite");
-    all(node.steps);
-  }
+  void operator()(const OneOf& node) const { choice("one of", node.steps, node.weights); }
   void operator()(const SomeOf& node) const {
     const auto possible = std::ranges::count_if(node.weights, [](double w) { return w > 0; });
-    require(node.count >= 0 && node.count <= possible && node.steps.size() <= max_shuffled,
-            "some of",
-            "count must be at most that of the weights above 0, and there can be " +
-                std::to_string(max_shuffled) + " steps");
-    (*this)(OneOf{node.steps, node.weights});
+    require(node.count >= 0 && node.count <= possible, "some of",
+            "count must be at most that of the weights above 0");
+    require(node.steps.size() <= max_shuffled, "some of",
+            "there can be " + std::to_string(max_shuffled) + " steps");
+    choice("some of", node.steps, node.weights);
   }
   void operator()(const TimmOperation& node) const {
     require(std::isfinite(node.magnitude) && node.magnitude_std >= 0, "timm's",
@@ -169,6 +160,17 @@ struct Check {
     require(node.distortion_scale >= 0 && node.distortion_scale <= 1, "perspective",
             "distortion_scale must be in [0, 1]");
   }
+  void choice(std::string_view what, std::span<const Augmentation> steps,
+              std::span<const double> weights) const {
+    require(!steps.empty(), what, "there must be a step to choose");
+    require(weights.empty() || weights.size() == steps.size(), what,
+            "there must be a weight for each step, or none");
+    const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+    require(std::ranges::all_of(weights, [](double w) { return w >= 0; }) &&
+                (weights.empty() || (total > 0 && std::isfinite(total))),
+            what, "weights must be 0 or more, one of them above 0, and their sum finite");
+    all(steps);
+  }
   void all(std::span<const Augmentation> steps) const {
     for (const Augmentation& step : steps) {
       require(step.probability >= 0 && step.probability <= 1, "probability", "must be in [0, 1]");
@@ -190,7 +192,8 @@ void check(std::span<const Augmentation> augmentation) {
   Check{}.all(augmentation);
   require(max_operations(augmentation) <= most_operations, "steps",
           "a sample can get " + std::to_string(max_operations(augmentation)) +
-              " operations; at most " + std::to_string(most_operations) + " are possible");
+              " operations, and at most " + std::to_string(most_operations) +
+              " are possible: take fewer steps, layers or chains");
 }
 
 }  // namespace ringfeed::augment

@@ -39,7 +39,7 @@ using To = Line<std::uint8_t>;
 constexpr std::uint32_t half = 1u << 23;
 
 /// Box blur of one line of bytes.
-void blur_bytes(From from, To to, int length, const Box& box) {
+void blur_bytes(From from, To to, int length, const BoxBlur& box) {
   const auto at = [&](int i) -> std::uint32_t { return *from.at(std::clamp(i, 0, length - 1)); };
   std::uint32_t sum = 0;
   for (int i = -box.radius - 1; i < box.radius; ++i) sum += at(i);
@@ -53,7 +53,7 @@ void blur_bytes(From from, To to, int length, const Box& box) {
 
 #if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128 || HWY_HAVE_SCALABLE
 
-void blur(std::uint8_t* plane, std::size_t stride, int height, int width, const Box& box,
+void blur(std::uint8_t* plane, std::size_t stride, int height, int width, const BoxBlur& box,
           std::uint8_t* scratch) {
   const auto blur_line = [&](std::uint8_t* bytes, std::size_t step, int length) {
     std::uint8_t* other = scratch + length;
@@ -78,7 +78,7 @@ struct Weights {
   using D16 = hn::Repartition<std::int16_t, D8>;
   using D32 = hn::Repartition<std::int32_t, D8>;
 
-  explicit Weights(const Box& box)
+  explicit Weights(const BoxBlur& box)
       : high(pair(box.full >> 12, box.part >> 12)), low(pair(box.full & 4095, box.part & 4095)) {}
 
   static HWY_INLINE hn::Vec<D16> pair(std::uint32_t full, std::uint32_t part) {
@@ -119,7 +119,7 @@ HWY_INLINE hn::Vec<Words<D8> > weighed_words(D8 d8, const Weights<D8>& weights,
 
 /// Box blur of a vector of lines, next to each other.
 template <class D8>
-HWY_INLINE void blur_lines(D8 d8, From from, To to, int length, const Box& box) {
+HWY_INLINE void blur_lines(D8 d8, From from, To to, int length, const BoxBlur& box) {
   if (box.radius > largest_radius_in_words) {
     for (std::size_t lane = 0; lane < hn::MaxLanes(d8); ++lane) {
       blur_bytes({from.bytes + lane, from.step}, {to.bytes + lane, to.step}, length, box);
@@ -170,7 +170,7 @@ HWY_INLINE void transpose(const std::array<const std::uint8_t*, 16>& rows, std::
   for (std::size_t i = 0; i < 16; ++i) hn::StoreU(a[i], d, columns[i]);
 }
 
-void blur_rows(std::uint8_t* plane, std::size_t stride, int height, int width, const Box& box,
+void blur_rows(std::uint8_t* plane, std::size_t stride, int height, int width, const BoxBlur& box,
                std::uint8_t* scratch) {
   const Bytes d;
   constexpr std::size_t n = hn::MaxLanes(Bytes());
@@ -207,7 +207,7 @@ void blur_rows(std::uint8_t* plane, std::size_t stride, int height, int width, c
   }
 }
 
-void blur(std::uint8_t* plane, std::size_t stride, int height, int width, const Box& box,
+void blur(std::uint8_t* plane, std::size_t stride, int height, int width, const BoxBlur& box,
           std::uint8_t* scratch) {
   blur_rows(plane, stride, height, width, box, scratch);
   for_each_vector(stride, [&](auto d, std::size_t x) HWY_ATTR {
@@ -231,7 +231,7 @@ namespace ringfeed::augment {
 
 HWY_EXPORT(blur);
 
-Box::Box(float gaussian_radius) {
+BoxBlur::BoxBlur(float gaussian_radius) {
   // Gwosdek et al., "Theoretical Foundations of Gaussian Convolution by Extended Box Filtering"
   // (2011), in Pillow's order and with its roundings to float.
   const float variance = gaussian_radius * gaussian_radius / 3;
@@ -247,7 +247,7 @@ Box::Box(float gaussian_radius) {
 }
 
 void gaussian_blur(float radius, Canvas& image, std::uint8_t* scratch) {
-  const Box box(radius);
+  const BoxBlur box(radius);
   if (box.radius < 0) return;
   const std::size_t stride = plane_stride(image.width());
   for (std::size_t plane = 0; plane < 3 * stride; plane += stride) {

@@ -18,8 +18,8 @@ inline constexpr double largest_blur_radius = 1000;
 std::size_t blur_scratch(int height, int width) noexcept;
 
 /// The box that Pillow takes for a Gaussian's radius.
-struct Box {
-  explicit Box(float gaussian_radius);
+struct BoxBlur {
+  explicit BoxBlur(float gaussian_radius);
 
   /// Pixels on either side of the middle one that count in full; the next on either side count in
   /// part. -1: no blur.

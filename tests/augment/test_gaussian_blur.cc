@@ -11,11 +11,11 @@
 namespace ringfeed {
 namespace {
 
-using augment::Box;
+using augment::BoxBlur;
 using augment::Canvas;
 
 /// One box blur of a line, each sum made by itself.
-std::vector<std::uint8_t> blurred(const std::vector<std::uint8_t>& line, const Box& box) {
+std::vector<std::uint8_t> blurred(const std::vector<std::uint8_t>& line, const BoxBlur& box) {
   const int last = static_cast<int>(line.size()) - 1;
   const auto at = [&](int i) {
     return std::uint64_t{line[static_cast<std::size_t>(std::clamp(i, 0, last))]};
@@ -31,7 +31,7 @@ std::vector<std::uint8_t> blurred(const std::vector<std::uint8_t>& line, const B
   return result;
 }
 
-void blur_line(std::uint8_t* first, std::size_t step, int length, const Box& box) {
+void blur_line(std::uint8_t* first, std::size_t step, int length, const BoxBlur& box) {
   std::vector<std::uint8_t> line;
   for (int i = 0; i < length; ++i) line.push_back(first[static_cast<std::size_t>(i) * step]);
   for (int pass = 0; pass < 3; ++pass) line = blurred(line, box);
@@ -41,7 +41,7 @@ void blur_line(std::uint8_t* first, std::size_t step, int length, const Box& box
 }
 
 void reference(float radius, Canvas& image) {
-  const Box box(radius);
+  const BoxBlur box(radius);
   if (box.radius < 0) return;
   const std::size_t stride = plane_stride(image.width());
   for (std::size_t c = 0; c < 3; ++c) {
@@ -106,7 +106,7 @@ TEST_CASE("a box's weights make at most one") {
   std::mt19937 random(5);
   for (int i = 0; i < 100'000; ++i) {
     const float radius = std::uniform_real_distribution<float>(0, i % 2 == 0 ? 3.0f : 1e3f)(random);
-    const Box box(radius);
+    const BoxBlur box(radius);
     if (box.radius < 0) continue;
     const std::uint64_t all =
         std::uint64_t{box.full} * static_cast<std::uint64_t>(2 * box.radius + 1) +

@@ -102,8 +102,18 @@ def applied(op, image):
 MODES = {None: aa._RANDOM_INTERPOLATION, "nearest": 0, "sequence": [0, 3]}
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", sorted(aa.NAME_TO_OP.keys() - {"GaussianBlurRand"}))
+DRAWN = ("Rotate", "ShearX", "ShearY")
+DRAWN += ("TranslateX", "TranslateY", "TranslateXRel", "TranslateYRel")
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        (name, mode)
+        for name in sorted(aa.NAME_TO_OP.keys() - {"GaussianBlurRand"})
+        for mode in (MODES if name in DRAWN else [None])
+    ],
+)
 def test_every_operation_and_level_is_timms(rows_of, name, mode):
     """All that a row can say, applied with Pillow, gives what timm's own function can give."""
     size = 61, 75
@@ -318,6 +328,10 @@ class Own(aa.AugmentOp):
 
 REFUSED = {
     "another function": (changed(rotate(), aug_fn=aa.invert), "functions are not those of timm"),
+    "an argument": (
+        changed(aa.AugmentOp("SolarizeAdd"), kwargs={"thresh": 64}),
+        "its kwargs have thresh",
+    ),
     "another level": (
         changed(aa.AugmentOp("Desaturate"), level_fn=partial(aa._minmax_level_to_arg, max_val=0.4)),
         "functions are not those of timm",
