@@ -167,7 +167,7 @@ TEST_CASE("every view is a tensor over the one block of its batch, whoever alloc
     CHECK_FALSE(epoch.next_views());
     CHECK(batches > 1);
     Example first = *loader.epoch(1).next();
-    CHECK(first.data.scalar_type() == at::kFloat);
+    CHECK((first.data.scalar_type() == at::kFloat));
   }
 }
 
