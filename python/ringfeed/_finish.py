@@ -27,7 +27,7 @@ class Erased(NamedTuple):
 
 class Finish:
     """A recipe's normalisation, dtype and erasing. Plain values, which travel in every batch; what
-    they become on a device is kept by the process. Any thread, but one at a time."""
+    they become on a device is made once in a process. Any thread, but one at a time."""
 
     def __init__(
         self,
@@ -43,22 +43,21 @@ class Finish:
         self.erase_value = tuple(erase_value)
         self.table = plan.value_table().reshape(3, 256)
         """What the CPU makes of each byte in each channel, as bits: the reference."""
-        self._on_device: dict[torch.device, _OnDevice] = {}
+        means = None if mean_std is None else tuple(map(tuple, mean_std))
+        self._values = (dtype, flavour, means, self.erase_value, self.table.tobytes())
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
         self, images: torch.Tensor, erased: Sequence[Erased], mix: BatchMix | None
     ) -> torch.Tensor:
-        rule = self._on_device.get(images.device)
+        key = self._values, images.device
+        rule = _on_devices.get(key)
         if rule is None:
-            rule = self._on_device[images.device] = _OnDevice(self, images.device)
+            rule = _on_devices[key] = _OnDevice(self, images.device)
         finished = rule.convert(images)
         for image, top, left, height, width in erased:
             finished[image, :, top : top + height, left : left + width] = rule.erase_value
         return finished if mix is None else mix_on_device(finished, mix)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_on_device": {}}
 
 
 class _OnDevice:
@@ -66,14 +65,20 @@ class _OnDevice:
     else the CPU's table."""
 
     def __init__(self, rule: Finish, device: torch.device) -> None:
-        self.erase_value = torch.tensor(rule.erase_value).to(rule.dtype).to(device)[:, None, None]
+        self.erase_value = (
+            torch.tensor(rule.erase_value, dtype=torch.float32)
+            .to(rule.dtype)
+            .to(device)[:, None, None]
+        )
         values = torch.arange(256, dtype=torch.uint8, device=device)
         values = values[:, None, None, None].repeat(1, 3, 1, 1)
         # Tensors, because CUDA's division by a number multiplies by its reciprocal.
-        self._scale = torch.tensor(1 / 255 if rule.flavour == "to_dtype" else 255.0).to(device)
+        # float32, whatever torch's default dtype is.
+        scale = 1 / 255 if rule.flavour == "to_dtype" else 255.0
+        self._scale = torch.tensor(scale, dtype=torch.float32).to(device)
         mean, std = rule.mean_std or ([0.0] * 3, [1.0] * 3)
-        self._mean = torch.tensor(mean).reshape(1, 3, 1, 1).to(device)
-        self._std = torch.tensor(std).reshape(1, 3, 1, 1).to(device)
+        self._mean = torch.tensor(mean, dtype=torch.float32).reshape(1, 3, 1, 1).to(device)
+        self._std = torch.tensor(std, dtype=torch.float32).reshape(1, 3, 1, 1).to(device)
         self._rule = rule
         self._table: torch.Tensor | None = None
         if rule.dtype != torch.uint8 and not np.array_equal(
@@ -106,6 +111,10 @@ class _OnDevice:
             index = plane.to(torch.int32).reshape(-1)
             values[:, channel] = entries.index_select(0, index).reshape(plane.shape)
         return values
+
+
+_on_devices: dict[Any, _OnDevice] = {}
+"""By a rule's values and the device: a batch from another process brings a rule of its own."""
 
 
 def _bits(values: torch.Tensor) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -9,6 +9,21 @@ from types import CodeType, FunctionType
 
 Function = ast.FunctionDef | ast.Lambda
 
+_DECIDING = (
+    "co_name",
+    "co_firstlineno",
+    "co_code",
+    "co_names",
+    "co_varnames",
+    "co_freevars",
+    "co_cellvars",
+    "co_flags",
+    "co_argcount",
+    "co_posonlyargcount",
+    "co_kwonlyargcount",
+)
+"""What two functions of the same code have in common, but for their constants."""
+
 
 def function_tree(function: FunctionType) -> Function | None:
     """None where there is no source, or where the source is of other code, as in a file that has
@@ -47,8 +62,7 @@ def _first_line(node: Function) -> int:
 
 
 def _same(a: CodeType, b: CodeType) -> bool:
-    names = ("co_name", "co_firstlineno", "co_code", "co_names", "co_varnames", "co_freevars")
-    if any(getattr(a, name) != getattr(b, name) for name in names):
+    if any(getattr(a, name) != getattr(b, name) for name in _DECIDING):
         return False
     return len(a.co_consts) == len(b.co_consts) and all(
         _same(x, y)

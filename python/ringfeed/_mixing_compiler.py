@@ -78,6 +78,11 @@ def check_mixing(
             "batch_transform multiplies pixels, and the transform yields uint8: end it with "
             "ToTensor, or with ToDtype(torch.float32, scale=True)"
         )
+    if isinstance(rule, TimmRule) and rule.collates and recipe.dtype != torch.uint8:
+        raise ValueError(
+            f"FastCollateMixup mixes uint8 images, and the transform yields {recipe.dtype}: end it "
+            "with PILToTensor, or use timm.data.Mixup"
+        )
     rule.check_size(recipe.plan.height, recipe.plan.width)
     if rule.needs_even and batch_size is not None:
         last = 0 if samples is None else samples % batch_size

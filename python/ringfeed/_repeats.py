@@ -55,10 +55,14 @@ class RepeatedAugmentationSampler(DistributedSampler[Any]):
     ) -> None:
         if whole("repeats", repeats) < 1:
             raise ValueError(f"repeats must be at least 1, not {repeats}")
-        distributed = dist.is_available() and dist.is_initialized()
-        if not distributed:
-            num_replicas = 1 if num_replicas is None else num_replicas
-            rank = 0 if rank is None else rank
+        if not (dist.is_available() and dist.is_initialized()):
+            if (num_replicas is None) != (rank is None):
+                raise ValueError(
+                    "num_replicas and rank go together: pass both, or call "
+                    "torch.distributed.init_process_group() first"
+                )
+            if rank is None:
+                num_replicas, rank = 1, 0
         super().__init__(dataset, num_replicas, rank, shuffle, seed)  # type: ignore[arg-type]
         self.repeats = repeats
         images = len(dataset)

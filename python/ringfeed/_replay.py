@@ -14,7 +14,7 @@ from ._erasing import Erasing, erasing_of, timm_erasing_of
 from ._replay_mix import ChainMix
 from ._transform_compiler import Compiler
 from ._transform_steps import TIMM_ERASING, Step, interpolation_of, steps
-from ._views_reader import views_of
+from ._views_reader import views_of, without_wrappers
 
 __all__ = ["replay"]
 
@@ -40,6 +40,7 @@ def replay(row: np.void, image: Any, transform: Any) -> Any:
     >>> bool((replay(row, image, transform) == images[0]).all())
     True
     """
+    transform = without_wrappers(transform)
     if views_of(transform) is not None:
         raise ValueError(
             "the transform gives several views, and replay() makes one: pass a view's row, such as "

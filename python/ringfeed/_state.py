@@ -158,15 +158,17 @@ def from_state(
     for name, (wanted, holds) in _VALUES.items():
         if not holds(state[name]):
             raise ValueError(f"the state's {name} must be {wanted}, not {state[name]!r}")
-    if samples is not None and state["positions"] >= samples + state["world_size"]:
-        raise ValueError(
-            f"the state has consumed {state['positions']} samples of an epoch, which has {samples}"
-        )
     if state["fingerprint"] != mine.fingerprint:
         raise ValueError(
             f"the state belongs to another dataset: it was saved with {state['dataset']} "
             f"(fingerprint {state['fingerprint']}), and this loader reads {mine.dataset} "
             f"(fingerprint {mine.fingerprint})"
+        )
+    if samples is not None and state["positions"] >= samples + state["world_size"]:
+        raise ValueError(
+            f"the state has consumed {state['positions']} samples of an epoch, which has "
+            f"{samples}: its positions were changed. Load no state, and begin that epoch anew with "
+            "set_epoch()"
         )
     if state["recipe"] != mine.recipe:
         warnings.warn(

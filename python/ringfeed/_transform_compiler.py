@@ -14,6 +14,7 @@ from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._augmentation_compiler import Augmentations
 from ._erasing import Erasing, erasing_of, timm_erasing_of
 from ._transform_steps import ELSEWHERE, TIMM_ERASING, Interpolation, Step, interpolation_of
+from ._views import Views
 from .errors import UnsupportedTransform
 
 _Flavour = Literal["none", "to_tensor", "to_dtype"]
@@ -83,6 +84,8 @@ class Compiler:
 
     def add(self, step: Step) -> None:
         if step.kind is None:
+            if isinstance(step.transform, Views):
+                step.refuse("views come last: put the steps around it into each view's transform")
             step.refuse(f"ringfeed cannot do this. {ELSEWHERE}")
         self.HANDLERS[step.kind](self, step)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -61,9 +61,12 @@ class UnfinishedBatch:
         """
         return [self._rule(self.images, self._erased, self._mix), self.labels]
 
-    def to(self, device: Any, non_blocking: bool = False) -> UnfinishedBatch:
-        """The batch with its tensors on `device`."""
+    def to(self, device: Any, non_blocking: bool | None = None) -> UnfinishedBatch:
+        """The batch with its tensors on `device`. `non_blocking` None: where a copy can be, unless
+        the target is the CPU or MPS, which Lightning does for tensors and for nothing else."""
         device = torch.device(device)
+        if non_blocking is None:
+            non_blocking = device.type not in ("cpu", "mps")
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self, device: Any = None) -> UnfinishedBatch:
@@ -95,14 +98,30 @@ def map_tensors(function: Callable[[torch.Tensor], Any], batch: Any) -> Any:
     return _map(torch.Tensor, function, batch)
 
 
-def finish_all(batch: Any) -> Any:
-    """`batch` with what is unfinished in it finished."""
-    return _map(UnfinishedBatch, UnfinishedBatch.finish, batch)
+def finish_all(batch: Any, then: Callable[[Any], Any] = lambda finished: finished) -> Any:
+    """`batch` with what is unfinished in it finished, and given to `then`. What holds no such batch
+    stays the same object."""
+    if not _holds_unfinished(batch):
+        return batch
+    return _map(UnfinishedBatch, lambda unfinished: then(unfinished.finish()), batch)
+
+
+def _holds_unfinished(batch: Any) -> bool:
+    if isinstance(batch, UnfinishedBatch):
+        return True
+    values: Iterable[Any] = ()
+    if isinstance(batch, Mapping):
+        values = batch.values()
+    elif isinstance(batch, (list, tuple)):
+        values = batch
+    return any(map(_holds_unfinished, values))
 
 
 def _map(kind: type, function: Callable[[Any], Any], batch: Any) -> Any:
     if isinstance(batch, kind):
         return function(batch)
+    if kind is UnfinishedBatch and not _holds_unfinished(batch):
+        return batch
     if isinstance(batch, UnfinishedBatch):
         return batch._map(function)
     if isinstance(batch, Mapping):

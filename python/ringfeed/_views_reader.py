@@ -24,6 +24,30 @@ from ._views import Views
 from .errors import UnsupportedTransform
 
 _MOST = _ringfeed.largest["views"]
+_DEFERRED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def delegate_of(transform: Any) -> Any:
+    """The transform that it applies to the image, where it does nothing else: a class around a
+    Compose, such as the presets of torchvision's references. None: it is none."""
+    called = _called(transform)
+    tree = None if called is None else function_tree(called[0])
+    if called is None or tree is None:
+        return None
+    try:
+        return _Reader(called[0], "").delegate(tree, called[1])
+    except UnsupportedTransform:
+        return None
+
+
+def without_wrappers(transform: Any) -> Any:
+    """The transform within such classes."""
+    for _ in range(_MOST):
+        inner = delegate_of(transform)
+        if inner is None:
+            break
+        transform = inner
+    return transform
 
 
 def views_of(transform: Any) -> list[Any] | None:
@@ -31,7 +55,9 @@ def views_of(transform: Any) -> list[Any] | None:
 
     Raises UnsupportedTransform, naming what is not understood, where it seems to return views.
     """
-    if isinstance(transform, Views) and type(transform).__call__ is Views.__call__:
+    if isinstance(transform, Views):
+        if type(transform).__call__ is not Views.__call__:
+            _refuse(type(transform).__qualname__, "it has its own __call__")
         return list(transform.transforms)
     called = _called(transform)
     if called is None:
@@ -84,10 +110,12 @@ def _returns_a_list(tree: Function) -> bool:
 
     def is_row(node: ast.AST | None) -> bool:
         match node:
-            case ast.List() | ast.ListComp() | ast.Tuple():
+            case ast.List() | ast.ListComp() | ast.Tuple() | ast.Dict():
                 return True
-            case ast.Call(func=ast.Name(id="list" | "tuple")):
+            case ast.Call(func=ast.Name(id="list" | "tuple") | ast.Attribute(attr="stack")):
                 return True
+            case ast.Subscript(value=row):
+                return is_row(row)
             case ast.BinOp(left=one, right=other) | ast.IfExp(body=one, orelse=other):
                 return is_row(one) or is_row(other)
         return False
@@ -102,7 +130,7 @@ def _returns_a_list(tree: Function) -> bool:
         for target in node.targets
     }
     return any(
-        is_row(node.value) or getattr(node.value, "id", "") in made
+        is_row(node.value) or any(getattr(n, "id", "") in made for n in ast.walk(node))
         for node in nodes
         if isinstance(node, ast.Return)
     )
@@ -117,6 +145,12 @@ def _builds_a_list(code: types.CodeType) -> bool:
     )
 
 
+def _is_modules_own(kind: type) -> bool:
+    """Whether a class looks attributes up as torch.nn.Module does."""
+    looks_up = inspect.getattr_static(kind, "__getattr__")
+    return looks_up is inspect.getattr_static(torch.nn.Module, "__getattr__")
+
+
 class _Image:
     """In place of the image."""
 
@@ -124,8 +158,9 @@ class _Image:
 class _Result:
     """In place of what a transform makes of the image."""
 
-    def __init__(self, transform: Any) -> None:
+    def __init__(self, transform: Any, call: ast.expr) -> None:
         self.transform = transform
+        self.call = call
 
 
 class _Made(list[Any]):
@@ -139,23 +174,40 @@ class _Reader:
         self._function = function
         self._name = name
         self._image = _Image()
+        self._results: list[_Result] = []  # of all calls
         self._steps = 0
 
-    def views(self, tree: Function, receiver: Any) -> list[Any] | None:
+    def delegate(self, tree: Function, receiver: Any) -> Any:
+        """The transform whose result is all that is made and returned; else None."""
+        value = self._returned(tree, receiver)
+        if not isinstance(value, _Result) or self._results != [value]:
+            return None
+        return value.transform
+
+    def _returned(self, tree: Function, receiver: Any) -> Any:
+        if self._function.__code__.co_flags & _DEFERRED:
+            _refuse(self._name, "it is a generator or a coroutine")
         names = self._arguments(tree, receiver)
         if isinstance(tree, ast.Lambda):
-            value = self._value(tree.body, names)
-        else:
-            value = self._run(tree.body, names)
+            return self._value(tree.body, names)
+        return self._run(tree.body, names)
+
+    def views(self, tree: Function, receiver: Any) -> list[Any] | None:
+        value = self._returned(tree, receiver)
         if type(value) not in (_Made, tuple):
             return None
         results: list[Any] = list(value)
-        if not results or not all(isinstance(result, _Result) for result in results):
+        if not results:
+            _refuse(self._name, "it returns no view")
+        if not all(isinstance(result, _Result) for result in results):
             _refuse(
                 self._name, "what it returns is not a list of what transforms made of the image"
             )
         if len(set(map(id, results))) < len(results):
             _refuse(self._name, "it returns one view twice")
+        for result in self._results:
+            if not any(result is returned for returned in results):
+                self._not_understood(result.call, "its result is not returned")
         if len(results) > _MOST:
             _refuse(self._name, f"it returns more than {_MOST} views")
         return [result.transform for result in results]
@@ -172,7 +224,8 @@ class _Reader:
         values = dict(zip(names, given))
         for name, value in zip(reversed(names), reversed(self._function.__defaults__ or ())):
             values.setdefault(name, value)
-        if len(values) < max(len(names), len(given)) or arguments.kwonlyargs:
+        others = arguments.kwonlyargs or arguments.vararg or arguments.kwarg
+        if len(values) < max(len(names), len(given)) or others:
             _refuse(self._name, "it takes other arguments besides the image")
         return values
 
@@ -250,6 +303,8 @@ class _Reader:
         if name in names:
             return names[name]
         code, cells = self._function.__code__, self._function.__closure__ or ()
+        if name in code.co_varnames or name in code.co_cellvars:
+            self._not_understood(node, "it has no value yet")
         if name in code.co_freevars:
             try:
                 return cells[code.co_freevars.index(name)].cell_contents
@@ -273,13 +328,18 @@ class _Reader:
             own = getattr(owner, "__dict__", {})
             modules = own.get("_modules", {}) if isinstance(owner, torch.nn.Module) else {}
             if isinstance(of_class, types.MemberDescriptorType):  # of __slots__
-                return of_class.__get__(owner)
+                try:
+                    return of_class.__get__(owner)
+                except AttributeError:
+                    self._not_understood(node, "it has no value")
             if not hasattr(type(of_class), "__set__"):
-                for values in (own, modules):
-                    if name in values:
-                        return values[name]
+                if name in own:
+                    return own[name]
                 if of_class is not self and not hasattr(type(of_class), "__get__"):
                     return of_class
+                # Python asks Module.__getattr__ for what stands nowhere else.
+                if of_class is self and name in modules and _is_modules_own(type(owner)):
+                    return modules[name]
         self._not_understood(node, "it is no attribute with a value of its own")
 
     def _item(self, node: ast.expr, row: Any, index: Any) -> Any:
@@ -309,10 +369,10 @@ class _Reader:
             return list(self._comprehended(node, node.elt, node.generators, dict(names)))
         row = self._value(node, names)
         if type(row) is torch.nn.ModuleList:
-            row = list(row.children())
+            row = list(row)  # children() would leave repeated ones out
         if type(row) not in (_Made, list, tuple, range):
             self._not_understood(node, "it is no list, and no range of a fixed length")
-        if len(row) > _MOST:
+        if row[_MOST:]:
             self._not_understood(node, f"it has more than {_MOST} items")
         return list(row)
 
@@ -356,4 +416,6 @@ class _Reader:
         others = (type, types.BuiltinFunctionType, _Image, _Result)
         if not of_image or isinstance(called, others):
             self._not_understood(node, "only transforms are called, with the image alone")
-        return _Result(called)
+        result = _Result(called, node)
+        self._results.append(result)
+        return result

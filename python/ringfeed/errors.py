@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -30,21 +31,10 @@ class LoadError(OSError):
     detail: str
     """What is wrong, and what to do about it."""
 
-    def __new__(
-        cls,
-        message: str,
-        stage: str = "setup",
-        errno: int | None = None,
-        path: str | None = None,
-        detail: str | None = None,
-        kind: type[Exception] | None = None,
-    ) -> Self:
-        text = os.strerror(errno) if errno else None
-        if cls is LoadError:
-            # OSError chooses its own class by errno.
-            chosen = kind or (type(OSError(errno, text)) if errno else OSError)
-            cls = _class_with(chosen)  # type: ignore[assignment]
-        return super().__new__(cls, errno or None, text, path or None)
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        # OSError chooses its own class by errno.
+        chosen = _chosen(*arguments, **options) if cls is LoadError else cls
+        return super().__new__(chosen)  # type: ignore[return-value]
 
     def __init__(
         self,
@@ -56,6 +46,10 @@ class LoadError(OSError):
         kind: type[Exception] | None = None,
     ) -> None:
         """`kind`: what it is too; None: what OSError makes of `errno`."""
+        self.errno = errno or None
+        self.strerror = os.strerror(errno) if errno else None
+        self.filename = path or None
+        self.args = (self.errno, self.strerror) if errno else (message,)
         self._message = message
         self.stage = stage
         self.detail = message if detail is None else detail
@@ -77,15 +71,43 @@ class LoadError(OSError):
         return getattr(self, "_pickled_as", type(self)), arguments
 
 
+class _Kind(type):
+    """The type of the classes below, which pickle cannot find by their name."""
+
+    kind: type[Exception]
+
+
 _classes: dict[type[Exception], type[LoadError]] = {OSError: LoadError}
+
+
+def _chosen(
+    message: str,
+    stage: str = "setup",
+    errno: int | None = None,
+    path: str | None = None,
+    detail: str | None = None,
+    kind: type[Exception] | None = None,
+) -> type[LoadError]:
+    """The class of LoadError(...) with these arguments."""
+    return _class_with(kind or (type(OSError(errno, "")) if errno else OSError))
 
 
 def _class_with(kind: type[Exception]) -> type[LoadError]:
     """A LoadError that is a `kind` too."""
     if kind not in _classes:
         body = {"__module__": __name__, "__doc__": LoadError.__doc__, "_pickled_as": LoadError}
-        _classes[kind] = type(LoadError.__name__, (LoadError, kind), body)
+        made: Any = _Kind(LoadError.__name__, (LoadError, kind), body)
+        made.kind = kind
+        _classes[kind] = made
     return _classes[kind]
+
+
+def _reduce_class(made: Any) -> tuple[Any, ...]:
+    return _class_with, (made.kind,)
+
+
+# torch's workers send the class of an exception apart from its text.
+copyreg.pickle(_Kind, _reduce_class)
 
 
 def pillow_error(name: str) -> type[Exception] | None:

@@ -201,20 +201,35 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         self.val_dataset: ImageFolder | None = None
         self._drawn_seed: int | None = None
         if finish_on == "device":
-            # On the instance: a hook of the class would take the LightningModule's place also where
-            # there is nothing to finish.
-            object.__setattr__(self, "on_after_batch_transfer", self._finish)
-            warnings.filterwarnings(
-                "ignore", "You have overridden `on_after_batch_transfer` in both"
-            )  # whose hook _finish() calls
+            self._set_hook()
+            if not self._has_own_hook():
+                warnings.filterwarnings(
+                    "ignore", "You have overridden `on_after_batch_transfer` in both"
+                )  # whose hook _finish() calls
+
+    def _set_hook(self) -> None:
+        """On the instance: a hook of the class would take the LightningModule's place also where
+        there is nothing to finish."""
+        object.__setattr__(self, "on_after_batch_transfer", self._finish)
+
+    def _has_own_hook(self) -> bool:
+        own = type(self).on_after_batch_transfer
+        return own is not super().on_after_batch_transfer.__func__
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "on_after_batch_transfer"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.hparams.finish_on == "device":
+            self._set_hook()  # of this copy
 
     def _finish(self, batch: Any, dataloader_idx: int) -> Any:
         """Finishes `batch`, then gives it to the hook that Lightning would have called."""
         # The Trainer converts floats before the transfer, when there were none.
-        finished = self.trainer.precision_plugin.convert_input(finish_all(batch))
-        own = type(self).on_after_batch_transfer
-        if own is not super().on_after_batch_transfer.__func__:
-            return own(self, finished, dataloader_idx)
+        finished = finish_all(batch, self.trainer.precision_plugin.convert_input)
+        if self._has_own_hook():
+            return type(self).on_after_batch_transfer(self, finished, dataloader_idx)
         return self.trainer.lightning_module.on_after_batch_transfer(finished, dataloader_idx)
 
     @property

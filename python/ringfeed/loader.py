@@ -59,9 +59,10 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     torch.Size([4, 3, 224, 224]) torch.Size([4])
 
     Yields lists [images, labels] like torch's: images [B, 3, H, W] in the dtype and layout asked
-    for, labels int64 [B]; `finish_on` says what comes in their place. They are the caller's to
-    keep. Nothing is started by the constructor or by iter(): files are read, and the epoch chosen,
-    from an iterator's first next() on.
+    for (a list of these where the transform gives several views), labels int64 [B]; `finish_on`
+    says what comes in their place. They are the caller's to keep. Nothing is started by the
+    constructor or by iter(): files are read, and the epoch chosen, from an iterator's first next()
+    on.
 
     Arguments are torch's, with these differences:
 
@@ -379,7 +380,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def _identity(self) -> Identity:
         resolved, order = self._resolved(), self._order
         return Identity(
-            batch_size=self.batch_size or getattr(self.batch_sampler, "batch_size", None),
+            batch_size=self.batch_size or _batch_size_of(self.batch_sampler),
             world_size=order.shares[1],
             fingerprint=resolved.fingerprint,
             dataset=resolved.description,
@@ -517,6 +518,14 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         vars(self)["_session"] = Session(state["_session"])
         if state["num_workers"] is None:
             self.num_workers = _arguments.resolve_workers(self._requested_workers)
+
+
+def _batch_size_of(batch_sampler: Any) -> int | None:
+    """What it says; None where that is no whole number."""
+    try:
+        return operator.index(batch_sampler.batch_size)
+    except (AttributeError, TypeError):
+        return None
 
 
 def _draw_seed(generator: torch.Generator | None) -> int:

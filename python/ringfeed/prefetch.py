@@ -79,9 +79,9 @@ class DevicePrefetcher:
     def __iter__(self) -> Iterator[Batch]:
         if self.device.type == "cuda":
             return _Ahead(self, Side(self.device))
-        if getattr(self.loader, "finish_on", "cpu") == "device":
-            return _Ahead(self, Here())
-        return iter(self.loader)
+        if getattr(self.loader, "finish_on", "device") == "cpu":
+            return iter(self.loader)
+        return _Ahead(self, Here())  # whose batches may be unfinished, through wrappers too
 
     @property
     def sampler(self) -> Any:
@@ -145,6 +145,12 @@ class Side:
     def copy(self, batch: Batch) -> tuple[Batch, Any]:
         """Enqueues the copies, and what is left to do with them; with them the event that says they
         are done. The copied 8-bit images need no record_stream: no other stream has them."""
+        there: list[torch.Tensor] = []
+        map_tensors(lambda tensor: there.append(tensor) if tensor.is_cuda else None, batch)
+        if there:  # made on the current stream, and freed to it
+            self._stream.wait_stream(torch.cuda.current_stream(self._device))
+            for tensor in there:
+                tensor.record_stream(self._stream)
         with torch.cuda.stream(self._stream):
             copied = map_tensors(lambda tensor: tensor.to(self._device, non_blocking=True), batch)
             copied = finish_all(copied)

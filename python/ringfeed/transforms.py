@@ -22,7 +22,7 @@ from ._pil_gaussian_blur import PILGaussianBlur
 from ._transform_compiler import Compiler
 from ._transform_steps import steps
 from ._views import Views
-from ._views_reader import views_of
+from ._views_reader import views_of, without_wrappers
 from .errors import UnsupportedTransform
 
 if TYPE_CHECKING:  # importing it costs what torch.compile costs
@@ -118,6 +118,7 @@ def compile_transform(
         finish = Finish(plan, yielded, compiler.flavour, compiler.mean_std, value)
         return Recipe(plan, yielded, channels_last, text, plan.unfinished(), finish)
 
+    transform = without_wrappers(transform)
     transforms = views_of(transform)
     if transforms is None:
         return compile_one(transform)
@@ -129,9 +130,10 @@ def compile_transform(
     views = []
     for number, each in enumerate(transforms, start=1):
         try:
-            if views_of(each) is not None:
+            view = without_wrappers(each)
+            if views_of(view) is not None:
                 raise UnsupportedTransform("it gives several views itself: list them all in one")
-            views.append(compile_one(each))
+            views.append(compile_one(view))
         except UnsupportedTransform as error:
             raise UnsupportedTransform(f"view {number}: {error}") from None
     return ViewsRecipe(tuple(views))

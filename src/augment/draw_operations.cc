@@ -82,8 +82,9 @@ class Walk {
         corners[i] = {i == 1 || i == 2 ? width_ - 1 - x : x, i >= 2 ? height_ - 1 - y : y};
       }
       if (const auto values = perspective_coefficients(corners, height_, width_)) {
-        return operations_.push_back(
-            {OperationKind::perspective, node.interpolation, node.fill, *values});
+        Operation operation{OperationKind::perspective, node.interpolation, node.fill, {}};
+        std::ranges::copy(*values, operation.values.begin());
+        return operations_.push_back(operation);
       }
     }
   }

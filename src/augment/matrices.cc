@@ -41,8 +41,8 @@ Matrix inverse_affine(Point center, double degrees, Point translate, double scal
   return m;
 }
 
-std::optional<std::array<double, 8>> perspective_coefficients(const Corners& corners, int height,
-                                                              int width) noexcept {
+std::optional<std::array<float, 8>> perspective_coefficients(const Corners& corners, int height,
+                                                             int width) noexcept {
   // From the unit square to the corners (Heckbert, "Fundamentals of Texture Mapping and Image
   // Warping", 1989), times a common denominator: whole numbers all the way.
   const auto [x0, y0] = corners[0];
@@ -68,7 +68,9 @@ std::optional<std::array<double, 8>> perspective_coefficients(const Corners& cor
                          cross(x1 - x0, y1 - y0, x2 - x0, y2 - y0) == 0 ||
                          cross(x2 - x0, y2 - y0, x3 - x0, y3 - y0) == 0;
   if (on_a_line || last == 0) return std::nullopt;
-  const auto part = [&](Int128 value) -> double {
+  // Floats, which the caller widens: where both happened here, GCC 12 at -O3 left the rounding out
+  // of the numbers that it computed in vectors.
+  const auto part = [&](Int128 value) {
     return static_cast<float>(static_cast<double>(value) / static_cast<double>(last));
   };
   const Int128 right = width - 1, bottom = height - 1;

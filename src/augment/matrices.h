@@ -22,7 +22,7 @@ using Corners = std::array<std::array<int, 2>, 4>;
 /// Pillow's a to h for which `corners`, whole x and y within the image, come from the corners of
 /// the image of that size: the exact solution of torchvision's eight equations, rounded to float32
 /// as torchvision's is. nullopt where they have none. Sides are below 65536.
-std::optional<std::array<double, 8>> perspective_coefficients(const Corners& corners, int height,
-                                                              int width) noexcept;
+std::optional<std::array<float, 8>> perspective_coefficients(const Corners& corners, int height,
+                                                             int width) noexcept;
 
 }  // namespace ringfeed::augment

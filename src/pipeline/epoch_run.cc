@@ -175,7 +175,7 @@ void EpochRun::time_out() {
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%g",
                 std::chrono::duration<double>(*parts_.settings.timeout).count());
-  throw TimeoutError("no batch within " + std::string(seconds) + " s; " +
+  throw TimeoutError("no batch within the timeout of " + std::string(seconds) + " s; " +
                      (!outstanding    ? "the reading thread itself hangs in the file system"
                       : files.empty() ? "no read is outstanding: decoding is slow"
                       : root.empty()  ? "reads outstanding:" + files

@@ -78,7 +78,9 @@ TEST_CASE("a timeout names what is read, or says what else takes so long") {
     }
     return std::string("no timeout");
   };
-  CHECK(message() == "no batch within 0.001 s; the reading thread itself hangs in the file system");
+  CHECK(
+      message() ==
+      "no batch within the timeout of 0.001 s; the reading thread itself hangs in the file system");
   loader.reading.emplace();
   CHECK(message().ends_with("no read is outstanding: decoding is slow"));
   loader.reading->push_back("c00/0001.JPEG (5.2 s)");

@@ -136,6 +136,7 @@ def test_a_device_that_computes_otherwise_gets_the_cpu_s_table(
         return values if self._table is not None else values * 1.1
 
     monkeypatch.setattr(_finish._OnDevice, "convert", other)
+    monkeypatch.setattr(_finish, "_on_devices", {})
     dataset = make(folder, COUNT, recipe("v1", seed, erase=0.5))
     expected, loader = both(dataset, dtype=dtype, channels_last=channels_last)
     looked_up = []
@@ -156,11 +157,12 @@ def recorded(function, calls):
 
 @pytest.mark.parametrize("flavour", ["v1", "v2"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_arithmetic_serves_on_the_cpu(folder, flavour, dtype, seed):
+def test_arithmetic_serves_on_the_cpu(folder, flavour, dtype, seed, monkeypatch):
+    monkeypatch.setattr(_finish, "_on_devices", {})
     loader = DataLoader(make(folder, COUNT, recipe(flavour, seed)), 4, dtype=dtype, seed=1,
                         finish_on="device")  # fmt: skip
     next(iter(loader)).finish()
-    (rule,) = loader._resolved().recipe.finish._on_device.values()
+    (rule,) = _finish._on_devices.values()
     assert rule._table is None
 
 
@@ -234,6 +236,62 @@ def test_a_batch_survives_what_moves_batches(folder, seed):
             same_bits(other.finish(), whole)
         (finished,) = _unfinished.finish_all({"x": (batch,)})["x"]
         same_bits(finished, whole)
+
+
+def test_another_default_dtype_changes_nothing(folder, monkeypatch, seed):
+    monkeypatch.setattr(_finish, "_on_devices", {})
+    expected, loader = both(make(folder, COUNT, recipe("v2", seed, erase=1.0)))
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        all_same([batch.finish() for batch in loader], expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert [rule._table for rule in _finish._on_devices.values()] == [None]
+
+
+def test_a_batch_from_another_process_is_compared_with_the_cpu_s_bits_once(
+    folder, monkeypatch, seed
+):
+    monkeypatch.setattr(_finish, "_on_devices", {})
+    _, loader = both(make(folder, COUNT, recipe("v1", seed)))
+    for batch in loader:
+        pickle.loads(pickle.dumps(batch)).finish()
+    assert len(_finish._on_devices) == 1
+
+
+def test_lightning_s_transfer_waits_for_no_copy(folder, monkeypatch):
+    """It says non_blocking=True for tensors alone."""
+    moved = pytest.importorskip("lightning.fabric.utilities").move_data_to_device
+    batch = next(iter(DataLoader(make(folder, 4, plain_recipe()), 4, finish_on="device")))
+    asked = []
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda tensor, device, non_blocking=False: asked.append(non_blocking)
+    )
+    batch.to("cuda:0")
+    moved({"x": batch}, torch.device("cuda:0"))
+    assert asked == [True] * 4
+    batch.to("cpu")
+    assert asked[4:] == [False] * 2
+
+
+def test_what_holds_nothing_unfinished_stays_the_same_object(folder):
+    class Encoding(dict):
+        """As tokenizers give."""
+
+    batch = next(iter(DataLoader(make(folder, 4, plain_recipe()), 4, finish_on="device")))
+    other = Encoding(ids=[1, 2])
+    finished = _unfinished.finish_all({"x": batch, "y": other})
+    assert finished["y"] is other and finished["x"][0].dtype == torch.float32
+
+
+def test_on_the_cpu_the_prefetcher_finishes_what_wrappers_pass_on(folder, seed):
+    expected, loader = both(make(folder, COUNT, recipe("v1", seed)))
+
+    class Wrapper:
+        def __iter__(self):
+            return iter(loader)
+
+    all_same(list(DevicePrefetcher(Wrapper(), "cpu")), expected)
 
 
 def test_a_batch_cannot_be_taken_for_a_finished_one(folder):

@@ -1,5 +1,7 @@
 """Finishing on the device under real Trainers: the batches of those that finish on the CPU."""
 
+import copy
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,12 @@ def test_the_data_module_s_own_hook_gets_finished_batches(root: Path) -> None:
     trainer = trainer_of(max_epochs=2, limit_val_batches=0)
     trainer.fit(recorder(pl), Data(root, batch_size=6, num_workers=2, **THERE))
     assert seen == [batch[2] for batch in fit(root, data=RECIPE).train_batches]
+
+
+def test_a_copy_calls_its_own_hook(root: Path) -> None:
+    data = data_module(root, **THERE)
+    for other in copy.copy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data)):
+        assert other.on_after_batch_transfer.__self__ is other
 
 
 def test_nothing_is_hooked_unless_it_is_asked_for(root: Path) -> None:

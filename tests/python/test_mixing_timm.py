@@ -250,6 +250,8 @@ def test_timm_s_collate_functions_are_refused_where_they_would_fail(images):
         DataLoader(images, 4, collate_fn=mixup)
     with pytest.raises(ValueError, match="fast_collate collates uint8 images, and the transform"):
         DataLoader(images, 4, collate_fn=data.fast_collate)
+    with pytest.raises(ValueError, match="FastCollateMixup mixes uint8 images, and the transform"):
+        DataLoader(images, 4, batch_transform=mixup)
     with pytest.raises(ValueError, match="would both mix: leave one out"):
         DataLoader(bytes_of(images), 4, collate_fn=mixup, batch_transform=mixup)
     half = timm.FastCollateMixup(mode="half", num_classes=CLASSES)

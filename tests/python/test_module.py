@@ -279,6 +279,32 @@ def test_a_load_error_is_what_open_raises_for_its_errno():
         assert type(error).__name__ == "LoadError" and error.errno == code
 
 
+class NamedError(LoadError):
+    def __init__(self, path):
+        super().__init__("open: it is gone", "open", errno.ENOENT, path)
+
+
+def test_a_subclass_of_load_error_has_all_of_it():
+    error = NamedError("/x")
+    assert (error.errno, error.filename, error.path) == (errno.ENOENT, "/x", "/x")
+    assert error.strerror == os.strerror(errno.ENOENT) and str(error) == "open: it is gone"
+
+
+class Gone(torch.utils.data.Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, _):
+        raise LoadError("open: /x: gone", "open", errno.ENOENT, "/x")
+
+
+def test_a_load_error_comes_from_torchs_workers():
+    kind = type(LoadError("open: /x: gone", "open", errno.ENOENT, "/x"))
+    assert pickle.loads(pickle.dumps(kind)) is kind
+    with pytest.raises(FileNotFoundError, match="open: /x: gone"):
+        next(iter(torch.utils.data.DataLoader(Gone(), num_workers=1, timeout=60)))
+
+
 def test_a_load_error_can_be_made_of_its_text():
     """As what carries exceptions between processes does."""
     error = LoadError("read: /x: gone")

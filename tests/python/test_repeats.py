@@ -125,6 +125,8 @@ def test_set_epoch_gives_other_images(images):
         ({"repeats": 0}, ValueError, "repeats must be at least 1"),
         ({"repeats": 1.5}, TypeError, "repeats must be a whole number"),
         ({"num_replicas": 2, "rank": 2}, ValueError, "rank"),
+        ({"num_replicas": 2}, ValueError, "num_replicas and rank go together"),
+        ({"rank": 1}, ValueError, "num_replicas and rank go together"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(options, error, message):

@@ -7,10 +7,12 @@ import itertools
 import random
 import warnings
 
+import numpy as np
 import pytest
 import torch
 import torch.utils.data
 from torch.utils.data import (
+    BatchSampler,
     DistributedSampler,
     RandomSampler,
     SequentialSampler,
@@ -261,6 +263,9 @@ def test_what_does_not_fit_is_refused_by_name(images, folder):
     fewer = make(folder, 20)
     with pytest.raises(ValueError, match="saved with 23 images.*this loader reads 20 images"):
         DataLoader(fewer, 4, shuffle=True).load_state_dict(state)
+    many = {**state, "positions": COUNT - 1}
+    with pytest.raises(ValueError, match="another dataset"):
+        DataLoader(Subset(images, range(3)), 4, shuffle=True).load_state_dict(many)
     with pytest.raises(ValueError, match="another dataset"):
         DataLoader(Subset(images, range(COUNT)), 4, shuffle=True).load_state_dict(state)
     with pytest.raises(ValueError, match="order was shuffled, and this loader's is sequential"):
@@ -310,6 +315,13 @@ def test_a_value_that_makes_no_sense_is_refused_by_name_and_changes_nothing(imag
     with pytest.raises(ValueError, match="consumed 24 samples of an epoch, which has 23"):
         loader.load_state_dict({**state, "positions": COUNT + 1})
     assert loader.state_dict() == state
+
+
+def test_a_batch_sampler_s_batch_size_may_be_numpy_s(images):
+    batches = BatchSampler(range(COUNT), 4, False)
+    batches.batch_size = np.int64(4)
+    loader = DataLoader(images, batch_sampler=batches)
+    loader.load_state_dict(loader.state_dict())
 
 
 def test_lightning_is_seen_on_the_stack_only_there():

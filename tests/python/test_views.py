@@ -131,7 +131,18 @@ class Method:
         return [LARGE(image)] + [SMALL(image)]
 
 
+class Class_first(torch.nn.Module):
+    def __init__(self, transform):
+        super().__init__()
+        self.own = transform  # which stands in _modules: Python finds the class's first
+
+    def forward(self, image):
+        return [self.own(image)]
+
+
 MODULES = [v2.Compose([v2.RandomResizedCrop(9), *TAILS["v2"]]) for _ in range(3)]
+
+Class_first.own = MODULES[0]
 
 READ = [
     (Views([LARGE, OTHER]), [LARGE, OTHER]),
@@ -143,6 +154,8 @@ READ = [
     (DataAugmentationDINO(LARGE, OTHER, SMALL, 8), [LARGE, OTHER, *[SMALL] * 8]),
     (DataAugmentationDINO(LARGE, OTHER, SMALL, 0), [LARGE, OTHER]),
     (EachOf(MODULES), MODULES),
+    (EachOf([MODULES[0], MODULES[0], MODULES[1]]), [MODULES[0], MODULES[0], MODULES[1]]),
+    (Class_first(MODULES[1]), [MODULES[0]]),
     (EachOf2((LARGE, 2), (OTHER, 1)), [LARGE, LARGE, OTHER, SMALL]),
     (two, [LARGE, OTHER]),
     (nested(SMALL, 2), [SMALL] * 3),
@@ -185,6 +198,10 @@ def refused(why):
 
 
 CASES = []
+
+
+def WORKS_IN_PLACE(image):
+    image.paste(0, (0, 0, 1, 1))
 
 
 @refused("`random.choice")
@@ -314,6 +331,61 @@ def a_function_within(self, x):
     return [f(x), f(x)]
 
 
+@refused("`print(x)`|its result is not returned")
+def a_call_for_its_effect(self, x):
+    WORKS_IN_PLACE(x)
+    return [self.one(x), self.two(x)]
+
+
+@refused("its result is not returned")
+def a_result_that_is_dropped(self, x):
+    y = self.one(x)  # noqa: F841
+    return [self.two(x)]
+
+
+@refused("it takes other arguments")
+def any_arguments(self, x, *SMALL):
+    return [self.one(x)] + [t(x) for t in SMALL]
+
+
+@refused("it takes other arguments")
+def any_keywords(self, x, **SMALL):
+    return [self.one(x)] + [t(x) for t in SMALL]
+
+
+@refused("it has no value yet")
+def a_name_without_a_value(self, x):
+    for SMALL in []:
+        pass
+    return [self.one(x), SMALL(x)]
+
+
+@refused("it is a generator")
+def a_generator(self, x):
+    return [self.one(x), self.two(x)]
+    yield
+
+
+@refused("it returns no view")
+def nothing(self, x):
+    return []
+
+
+@refused("items")
+def too_many(self, x):
+    return [self.one(x) for _ in range(1000000000000000000000000000000)]
+
+
+@refused("this is not understood")
+def a_dict(self, x):
+    return {"one": self.one(x), "two": self.two(x)}
+
+
+@refused("this is not understood|only transforms are called")
+def a_stack(self, x):
+    return torch.stack([self.one(x), self.two(x)])
+
+
 @refused("`torch.rand")
 def noise(self, x):
     return [self.one(x) for _ in range(int(torch.rand(1) * 3))]
@@ -326,6 +398,54 @@ def test_other_code_is_refused_by_what_is_not_understood(transform, why):
     text = str(error.value)
     assert any(w in text for w in why.split("|")), text
     assert type(transform).__qualname__ in text and "ringfeed.transforms.Views([" in text
+
+
+class ViewsOfTheirOwn(Views):
+    def __call__(self, image):
+        return super().__call__(image)[:1]
+
+
+def test_views_of_another_kind_and_among_other_steps_are_refused():
+    with pytest.raises(UnsupportedTransform, match="ViewsOfTheirOwn: it has its own __call__"):
+        views_text(ViewsOfTheirOwn([LARGE, OTHER]))
+    with pytest.raises(UnsupportedTransform, match="into each view's transform"):
+        views_text(v2.Compose([v2.RandomHorizontalFlip(), Views([LARGE, OTHER])]))
+
+
+class Preset:
+    """As in torchvision's references."""
+
+    def __init__(self, size):
+        self.transforms = v2.Compose([v2.RandomResizedCrop(size), *TAILS["v2"]])
+
+    def __call__(self, img):
+        return self.transforms(img)
+
+
+class Counting(Preset):
+    calls = 0
+
+    def __call__(self, img):
+        self.calls += 1
+        return self.transforms(img)
+
+
+class Twice(Preset):
+    def __call__(self, img):
+        self.transforms(img)
+        return self.transforms(img)
+
+
+def test_a_class_around_one_transform_is_that_transform():
+    def text(transform):
+        return compile_transform(transform, dtype=None, channels_last=False, pillow="13").text
+
+    preset = Preset(9)
+    assert text(preset) == text(preset.transforms) == text(lambda image: preset(image))
+    assert views_text(Views([preset, LARGE])) == views_text(Views([preset.transforms, LARGE]))
+    for other in Counting(9), Twice(9):
+        with pytest.raises(UnsupportedTransform, match="the transform, "):
+            text(other)
 
 
 class GlobalTransform:
