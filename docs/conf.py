@@ -39,9 +39,10 @@ breathe_show_include = False
 # What other projects document, whose pages are not asked: a build needs no network. And what
 # signatures show of ringfeed's own.
 nitpick_ignore_regex = [
-    (r"cpp:.*", r"(::)?(std|torch|data|detail)(::.*)?|ringfeed|u?int\d+_t"),
+    (r"cpp:.*", r"(::)?(std|torch|at|data|detail)(::.*)?|ringfeed|u?int\d+_t"),
     (r"py:.*", r"(collections|lightning|numpy|os|pytorch_lightning|torch|torchvision)\..*"),
     (r"py:.*", r"ringfeed\.(.*\.)?(T|_\w+|FileDataset)"),
+    (r"py:class", r"Finish|Erased"),  # of a constructor that scripts do not call
 ]
 
 
