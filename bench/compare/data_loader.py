@@ -28,6 +28,7 @@ against whichever number of workers serves DataLoader best.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -102,9 +103,9 @@ def say(**message):
     print(json.dumps(message), flush=True)
 
 
-def run_base():
-    import torch  # noqa: F401
-
+def run_base(modules):
+    for name in modules:
+        importlib.import_module(name)
     say(pss=memory(os.getpid())[0])
 
 
@@ -178,7 +179,7 @@ def run_child(spec):
     # More workers than cores are part of the comparison.
     warnings.filterwarnings("ignore", "This DataLoader will create")
     if spec["side"] == "base":
-        run_base()
+        run_base(spec["modules"])
     elif spec["sampled"]:
         run_for_memory(make_loader(spec))
     else:
@@ -232,7 +233,7 @@ def compare(args):
     }  # fmt: skip
     for side in ("ringfeed", "torch"):  # files and code into memory
         run(**{**common, "side": side, "workers": 2, "copies": 1, "epochs": 1, "sampled": False})
-    base = [run(side="base", sampled=False)["pss"] for _ in range(3)]
+    base = [run(side="base", modules=["torch"], sampled=False)["pss"] for _ in range(3)]
     runs = {name: [] for name in sides}
     for repeat in range(args.repeats):
         order = list(sides)

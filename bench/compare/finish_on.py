@@ -4,8 +4,9 @@
     .venv/bin/python bench/compare/finish_on.py photos/train
 
 Both give float32 batches of the recipe of bench/compare/data_loader.py, and torch's DataLoader with
---workers processes is the third side; that script's head says how memory is taken. The batches that
-become float32 on the device are not finished here: their memory is the device's.
+--workers processes is the third side; that script's head says how memory is sampled. Here what every
+side imports does not count. The batches that become float32 on the device are not finished here:
+their memory is the device's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SIDES = {
     "on the CPU": {"side": "ringfeed", "finish_on": "cpu"},
     "DataLoader": {"side": "torch"},
 }
+MODULES = ["torch", "torchvision", "ringfeed"]
+"""What is there before a loader is made, on every side: it is not the loader's memory."""
 TARGETS = {"on the CPU": 0.7, "DataLoader": 0.25}
 
 
@@ -35,7 +38,9 @@ def main():
     args = parser.parse_args()
 
     common = {"root": str(args.root), "copies": args.copies, "batch_size": args.batch_size}
-    base = statistics.median(run(side="base", sampled=False)["pss"] for _ in range(3))
+    base = statistics.median(
+        run(side="base", modules=MODULES, sampled=False)["pss"] for _ in range(3)
+    )
     added = {name: [] for name in SIDES}
     shared = {name: [] for name in SIDES}
     for _ in range(args.repeats):
@@ -46,7 +51,7 @@ def main():
             shared[name].append((found["with_shared_memory"] - base) / 1e6)
     print(
         f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores; batch {args.batch_size}, medians of "
-        f"{args.repeats}; MB added (PSS) to a process that only imports torch"
+        f"{args.repeats}; MB added (PSS) to a process that has imported {', '.join(MODULES)}"
     )
     ours = statistics.median(added["on the device"])
     for name, values in added.items():
