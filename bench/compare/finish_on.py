@@ -4,9 +4,9 @@
     .venv/bin/python bench/compare/finish_on.py photos/train
 
 Both give float32 batches of the recipe of bench/compare/data_loader.py, and torch's DataLoader with
---workers processes is the third side; that script's head says how memory is sampled. Here what every
-side imports does not count. The batches that become float32 on the device are not finished here:
-their memory is the device's.
+--workers processes is the third side; that script's head says how memory is sampled. Here what
+every side imports does not count. The batches that become float32 on the device are not finished
+here: their memory is the device's.
 """
 
 from __future__ import annotations

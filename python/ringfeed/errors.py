@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import os
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from typing import Any
 
 __all__ = ["LoadError", "LoadTimeout", "UnsupportedTransform"]
 
@@ -31,11 +28,6 @@ class LoadError(OSError):
     detail: str
     """What is wrong, and what to do about it."""
 
-    def __new__(cls, *arguments: Any, **options: Any) -> Self:
-        # OSError chooses its own class by errno.
-        chosen = _chosen(*arguments, **options) if cls is LoadError else cls
-        return super().__new__(chosen)  # type: ignore[return-value]
-
     def __init__(
         self,
         message: str,
@@ -46,10 +38,11 @@ class LoadError(OSError):
         kind: type[Exception] | None = None,
     ) -> None:
         """`kind`: what it is too; None: what OSError makes of `errno`."""
-        self.errno = errno or None
-        self.strerror = os.strerror(errno) if errno else None
+        super().__init__(*((errno, os.strerror(errno)) if errno else (message,)))
         self.filename = path or None
-        self.args = (self.errno, self.strerror) if errno else (message,)
+        if type(self) is LoadError:
+            # OSError too chooses a class of its own by errno.
+            self.__class__ = _class_with(kind or type(OSError(errno, "")))
         self._message = message
         self.stage = stage
         self.detail = message if detail is None else detail
@@ -78,18 +71,6 @@ class _Kind(type):
 
 
 _classes: dict[type[Exception], type[LoadError]] = {OSError: LoadError}
-
-
-def _chosen(
-    message: str,
-    stage: str = "setup",
-    errno: int | None = None,
-    path: str | None = None,
-    detail: str | None = None,
-    kind: type[Exception] | None = None,
-) -> type[LoadError]:
-    """The class of LoadError(...) with these arguments."""
-    return _class_with(kind or (type(OSError(errno, "")) if errno else OSError))
 
 
 def _class_with(kind: type[Exception]) -> type[LoadError]:
