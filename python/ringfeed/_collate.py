@@ -26,19 +26,18 @@ def check_collate(collate_fn: Any, auto_collation: bool) -> None:
 
 
 def check_collated(collate_fn: Any, dtype: torch.dtype | None) -> None:
-    """ValueError where timm's collate_fn would not take images of `dtype`; None: several views."""
-    if dtype == torch.uint8 or not (collates_fast(collate_fn) or mixes(collate_fn)):
+    """ValueError where timm's fast_collate would not take images of `dtype`; None: of several
+    views."""
+    if dtype == torch.uint8 or not collates_fast(collate_fn):
         return
-    name = "FastCollateMixup" if mixes(collate_fn) else "fast_collate"
     if dtype is None:
         raise ValueError(
-            f"collate_fn={name} collates one image of each sample, and the transform gives several "
-            "views: leave it None"
+            "collate_fn=fast_collate collates one image of each sample, and the transform gives "
+            "several views: leave it None"
         )
-    instead = "timm.data.Mixup as batch_transform=" if mixes(collate_fn) else "no collate_fn"
     raise ValueError(
-        f"collate_fn={name} collates uint8 images, and the transform yields {dtype}: end it with "
-        f"PILToTensor, or pass {instead}"
+        f"collate_fn=fast_collate collates uint8 images, and the transform yields {dtype}: end it "
+        "with PILToTensor, or leave collate_fn None"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from ._collate import mixes
 from ._mixing import CutMix, LabelSmoothing, MixUp, choice_of
 from ._mixing_rules import (
     Choice,
@@ -60,6 +61,17 @@ def compile_mixing(transform: Any) -> Rule | None:
         return _timm_rule(transform)
     weighed = _choices(transform)
     return TorchvisionRule(tuple(c for _, c in weighed), tuple(w for w, _ in weighed))
+
+
+def rule_of(batch_transform: Any, collate_fn: Any) -> Rule | None:
+    """The rule of a loader with these: timm's FastCollateMixup is the one or the other."""
+    if not mixes(collate_fn):
+        return compile_mixing(batch_transform)
+    if batch_transform is not None:
+        raise ValueError(
+            "collate_fn=FastCollateMixup and batch_transform would both mix: leave one out"
+        )
+    return compile_mixing(collate_fn)
 
 
 def check_mixing(

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
 from . import _arguments, _ringfeed, _tensors
-from ._collate import check_collate, check_collated, mixes
+from ._collate import check_collate, check_collated
 from ._core import core_loader, load_truncated
 from ._iterator import LoaderIterator
 from ._limits import DecodeLimits
 from ._mixing_apply import Mixer
-from ._mixing_compiler import check_mixing, compile_mixing
+from ._mixing_compiler import check_mixing, rule_of
 from ._mixing_rules import BatchMix, Rule
 from ._order import Order
 from ._request import EpochRequest, delivered_entries, epoch_batches
@@ -413,23 +413,14 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         return self._cached
 
     def _recipe_text(self, resolved: Resolved) -> str:
-        mixing, text = self._compiled_mixing(), resolved.recipe.text
+        mixing, text = rule_of(self.batch_transform, self.collate_fn), resolved.recipe.text
         return text if mixing is None else f"{text}; batches: {mixing.text}"
-
-    def _compiled_mixing(self) -> Rule | None:
-        if not mixes(self.collate_fn):
-            return compile_mixing(self.batch_transform)
-        if self.batch_transform is not None:
-            raise ValueError(
-                "collate_fn=FastCollateMixup and batch_transform would both mix: leave one out"
-            )
-        return compile_mixing(self.collate_fn)
 
     def _mixing_rule(self, resolved: Resolved) -> Rule | None:
         """How the next epoch's batches are mixed. ValueError where that cannot be."""
         recipe = resolved.recipe
         check_collated(self.collate_fn, None if isinstance(recipe, ViewsRecipe) else recipe.dtype)
-        rule, order = self._compiled_mixing(), self._order
+        rule, order = rule_of(self.batch_transform, self.collate_fn), self._order
         if rule is None:
             return None
         if not self._auto_collation:

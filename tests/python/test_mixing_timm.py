@@ -246,7 +246,7 @@ def test_timm_s_collate_functions_make_the_loader_s_batches(images):
 def test_timm_s_collate_functions_are_refused_where_they_would_fail(images):
     data = pytest.importorskip("timm.data.loader")
     mixup = timm.FastCollateMixup(num_classes=CLASSES)
-    with pytest.raises(ValueError, match="FastCollateMixup collates uint8 images, and the trans"):
+    with pytest.raises(ValueError, match="FastCollateMixup mixes uint8 images, and the transform"):
         DataLoader(images, 4, collate_fn=mixup)
     with pytest.raises(ValueError, match="fast_collate collates uint8 images, and the transform"):
         DataLoader(images, 4, collate_fn=data.fast_collate)
