@@ -70,11 +70,15 @@ struct Batch {
   std::vector<BatchView> views;          ///< one for each plan of the loader, in their order
 
   std::size_t size() const noexcept { return labels.size(); }
-  /// All samples' pixels in one view, one sample after the other.
+  /// All samples' pixels in one view, one sample after the other; empty where there is no such
+  /// view.
   std::span<const std::byte> pixels(std::size_t view = 0) const noexcept {
+    if (view >= views.size()) return {};
     return {memory.data + views[view].offset, size() * views[view].sample_bytes()};
   }
+  /// Sample `i` of those; `i` is below size().
   std::span<const std::byte> sample(std::size_t i, std::size_t view = 0) const noexcept {
+    if (view >= views.size()) return {};
     const std::size_t bytes = views[view].sample_bytes();
     return pixels(view).subspan(i * bytes, bytes);
   }

@@ -103,14 +103,6 @@ nb::bytes noise_bytes(std::uint64_t noise_key, std::size_t box, std::size_t coun
   return nb::bytes(values.data(), values.size() * sizeof(float));
 }
 
-TransformPlan unfinished(const TransformPlan& self) {
-  TransformPlan plan = self;
-  plan.normalize = {.flavour = Normalize::Flavour::none, .mean = {0, 0, 0}, .std = {1, 1, 1}};
-  plan.erasing.reset();
-  plan.dtype = DType::uint8;
-  return plan;
-}
-
 nb::object value_table(const TransformPlan& self) {
   const std::vector<std::uint32_t> table = pack::reference_table(self);
   return to_array(std::span<const std::uint32_t>(table), "uint32");
@@ -151,7 +143,7 @@ void bind_plan(nb::module_& module) {
            nb::arg("mean"), nb::arg("std"), nb::arg("dtype"), nb::arg("channels_last"),
            nb::arg("pillow13"), nb::arg("augmentation") = std::vector<Augmentation>(),
            nb::arg("erasing") = nb::none())
-      .def("unfinished", unfinished)
+      .def("unfinished", pack::before_packing)
       .def("value_table", value_table)
       .def("erased", erased, nb::arg("seed"), nb::arg("epoch"), nb::arg("positions").noconvert())
       .def_prop_ro("height", &TransformPlan::out_height)

@@ -68,6 +68,14 @@ std::uint16_t to_float16(float value) noexcept {
   return static_cast<std::uint16_t>(sign | ((rounded >> 13) - ((127u - 15u) << 10)));
 }
 
+TransformPlan before_packing(const TransformPlan& plan) {
+  TransformPlan part = plan;
+  part.normalize = {.flavour = Normalize::Flavour::none, .mean = {0, 0, 0}, .std = {1, 1, 1}};
+  part.erasing.reset();
+  part.dtype = DType::uint8;
+  return part;
+}
+
 std::vector<std::uint32_t> reference_table(const TransformPlan& plan) {
   std::vector<std::uint32_t> table;
   table.reserve(3 * 256);
@@ -186,7 +194,7 @@ void Packer::row(const std::uint8_t* planar, int y, std::byte* out) {
   }
 }
 
-void Packer::finish() { flush_stores(); }
+void Packer::finish() noexcept { flush_stores(); }
 
 bool Packer::uses_formula() const noexcept { return impl_->convert != nullptr; }
 

@@ -88,20 +88,23 @@ std::size_t fixed_bytes(const Settings& settings, const std::vector<TransformPla
          dataset.memory_bytes() + order + settings.depth * bookkeeping_per_file;
 }
 
-void refuse_memory_limit(std::size_t limit, std::size_t needed, bool read_ahead_asked) {
+void refuse_memory_limit(std::size_t limit, std::size_t needed, std::size_t views,
+                         bool read_ahead_asked) {
   std::vector<Option> options{Option::memory_limit,   Option::num_workers,
                               Option::batch_size,     Option::prefetch_factor,
                               Option::max_file_bytes, Option::max_decoder_bytes};
   if (read_ahead_asked) options.insert(options.begin() + 1, Option::read_ahead_bytes);
   throw OptionError("{} = " + std::to_string(limit) +
                         " is too small: these options need at least " + std::to_string(needed) +
-                        " bytes; lower " + (read_ahead_asked ? "{}, " : "") +
-                        "{}, {}, {}, {} or {}",
+                        " bytes" +
+                        (views > 1 ? " for " + std::to_string(views) + " views of an image" : "") +
+                        "; lower " + (read_ahead_asked ? "{}, " : "") + "{}, {}, {}, {} or {}",
                     std::move(options));
 }
 
 /// Chooses read_ahead_bytes where `asked` is 0, and sets the memory bound.
-void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std::size_t fixed) {
+void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std::size_t fixed,
+                   std::size_t views) {
   // One guess at a time is slow but moves; half of read_ahead_bytes is the largest guess.
   constexpr std::size_t least = 2 * bytes_per_file;
   if (asked != 0) {
@@ -117,7 +120,7 @@ void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std
   }
   settings.memory_bound = fixed + settings.read_ahead_bytes;
   if (limit != 0 && limit < settings.memory_bound) {
-    refuse_memory_limit(limit, settings.memory_bound, asked != 0);
+    refuse_memory_limit(limit, settings.memory_bound, views, asked != 0);
   }
 }
 
@@ -154,7 +157,7 @@ Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
                        : make_huge_page_allocator(prefetch_factor + callers_batches),
   };
   divide_memory(settings, options.read_ahead_bytes, options.memory_limit,
-                fixed_bytes(settings, plans, dataset));
+                fixed_bytes(settings, plans, dataset), plans.size());
   return settings;
 }
 

@@ -57,6 +57,15 @@ class SampleMaker::Sink final : public decode::RowSink {
   int next_row_ = 0, left_ = 0;
 };
 
+/// Flushes all views however make() ends, by an exception too.
+struct SampleMaker::Flush {
+  const std::vector<Branch>& views;
+
+  ~Flush() {
+    for (const Branch& branch : views) branch.view->flush();
+  }
+};
+
 SampleMaker::SampleMaker(const std::vector<TransformPlan>& plans, const DecodeLimits& limits)
     : decoder_(limits) {
   views_.reserve(plans.size());
@@ -66,14 +75,11 @@ SampleMaker::SampleMaker(const std::vector<TransformPlan>& plans, const DecodeLi
 tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte> encoded,
                                                       data::Key key, std::uint64_t position,
                                                       const Destination& to) {
+  const Flush flush{views_};
   Sink sink(*this, key, position, to);
   auto done = decoder_.decode(decode::to_bytes(encoded), sink);
-  for (const Branch& branch : views_) {
-    if (done) {
-      branch.view->complete();
-    } else {
-      branch.view->abandon();
-    }
+  if (done) {
+    for (const Branch& branch : views_) branch.view->complete();
   }
   return done;
 }

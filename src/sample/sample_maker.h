@@ -39,6 +39,7 @@ class SampleMaker final : public Maker {
 
  private:
   class Sink;
+  struct Flush;
   struct Branch {
     std::unique_ptr<View> view;
     decode::Region region{};  ///< of the image under way that it asked for

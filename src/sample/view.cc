@@ -44,16 +44,14 @@ void View::complete() {
     const augment::Canvas& image = augmenter_->image();
     for (int y = 0; y < plan_.out_height(); ++y) packer_.row(image.row(y), y, out_);
   }
-  packer_.finish();
-  if (plan_.erasing) {
-    augment::draw_erasing(*plan_.erasing, plan_.out_height(), plan_.out_width(), key_, position_,
-                          erased_);
-    pack::erase(plan_, erased_, augment::draw_noise_key(key_, position_), out_);
-  }
+  if (!plan_.erasing) return;
+  augment::draw_erasing(*plan_.erasing, plan_.out_height(), plan_.out_width(), key_, position_,
+                        erased_);
+  if (erased_.empty()) return;
+  pack::erase(plan_, erased_, augment::draw_noise_key(key_, position_), out_);
 }
 
-// The next attempt at the image may write to `out` from another thread.
-void View::abandon() { packer_.finish(); }
+void View::flush() noexcept { packer_.finish(); }
 
 std::size_t View::memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept {
   const std::size_t augmenter =

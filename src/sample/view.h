@@ -32,8 +32,9 @@ class View {
   void push_row(const std::uint8_t* rgb);
   /// After the last row: what needs the whole image. The tensor is complete.
   void complete();
-  /// In place of complete(), for an image that failed: nothing more is written to `out`.
-  void abandon();
+  /// At the end, of an image that failed too: another thread, which learns of it next, sees all
+  /// that was written, and may write to `out` itself.
+  void flush() noexcept;
 
   /// What was drawn for the last image.
   const augment::Geometry& geometry() const noexcept { return geometry_; }

@@ -54,11 +54,12 @@ std::optional<DataLoader::ViewsExample> DataLoader::Epoch::next_views() {
   std::optional<Batch> batch = batches_.next();
   if (!batch) return std::nullopt;
   at::Tensor labels = copy_labels(*batch);
+  const bool non_blocking = is_torchs(*batch);
   std::vector<at::Tensor> views = take_images(*batch);
   if (finisher_ != nullptr) {  // of a loader of one plan
     at::Tensor& images = views.front();
     const at::Device device = finisher_->device();
-    images = images.to(device, images.scalar_type(), /*non_blocking=*/true);
+    images = images.to(device, images.scalar_type(), non_blocking);
     images = finisher_->finish(images, batch->positions, seed_, epoch_);
     labels = labels.to(device, labels.scalar_type(), /*non_blocking=*/true);
   }

@@ -48,11 +48,7 @@ TransformPlan unfinished(const TransformPlan& plan) {
         "finish_on: erasing fills with noise, which is made on the CPU: finish there, or fill with "
         "a value");
   }
-  TransformPlan part = plan;
-  part.normalize = {.flavour = Normalize::Flavour::none, .mean = {0, 0, 0}, .std = {1, 1, 1}};
-  part.erasing.reset();
-  part.dtype = DType::uint8;
-  return part;
+  return pack::before_packing(plan);
 }
 
 Finisher::Finisher(const TransformPlan& plan, at::Device device)

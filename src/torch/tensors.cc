@@ -55,6 +55,10 @@ std::shared_ptr<BatchAllocator> make_tensor_allocator(bool pinned) {
   return std::make_shared<TensorAllocator>(pinned);
 }
 
+bool is_torchs(const Batch& batch) noexcept {
+  return std::get_deleter<TensorOwner>(batch.memory.owner) != nullptr;
+}
+
 std::vector<at::Tensor> take_images(Batch& batch) {
   const BatchMemory memory = std::exchange(batch.memory, {});
   const auto* const from = std::get_deleter<TensorOwner>(memory.owner);

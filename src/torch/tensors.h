@@ -17,6 +17,10 @@ std::shared_ptr<BatchAllocator> make_tensor_allocator(bool pinned);
 
 at::ScalarType scalar_type(DType dtype);
 
+/// Whether a batch's memory is torch's, so that a copy by non_blocking=true keeps it until it is
+/// done. Another allocator's may be used again as soon as its last tensor is dropped.
+bool is_torchs(const Batch& batch) noexcept;
+
 /// The batch's pixels, not copied: [size, 3, height, width] of each view. Takes the memory.
 std::vector<at::Tensor> take_images(Batch& batch);
 

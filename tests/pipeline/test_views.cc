@@ -145,6 +145,22 @@ TEST_CASE("the memory bound counts every view of a batch and of a maker") {
   CHECK(bound(more) - bound(plans()) == batches(more) - batches(plans()) + makers);
 }
 
+TEST_CASE("a memory limit that is too small says for how many views") {
+  LoaderOptions options = small_options();
+  options.memory_limit = 1 << 20;
+  try {
+    Loader(open(folder().root()), plans(), options);
+    FAIL("no error");
+  } catch (const OptionError& error) {
+    CHECK(std::string(error.what()).find(" for 3 views of an image; lower ") != std::string::npos);
+  }
+}
+
+TEST_CASE("a batch shows nothing of a view that it does not have") {
+  CHECK(Batch{}.pixels().empty());
+  CHECK(Batch{}.sample(0, 2).empty());
+}
+
 TEST_CASE("too few or too many plans and a senseless one are refused") {
   const auto make = [](const std::vector<TransformPlan>& of) {
     Loader(open(folder().root()), of, small_options());
