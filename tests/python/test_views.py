@@ -18,7 +18,9 @@ from torchvision.transforms import v2
 
 import odd_images
 import ringfeed
+from lightning_runs import QUIET
 from native import Native, train_plan
+from ringfeed._unfinished import map_tensors
 from ringfeed.transforms import UnsupportedTransform, Views, compile_transform
 from torchvision_reference import TAILS, differing, finish, load
 
@@ -700,13 +702,50 @@ def test_page_locked_batches_hold_the_same_views(odd, monkeypatch):
 
 
 def test_the_data_module_trains_on_views(sample):
+    pl = pytest.importorskip("lightning.pytorch")
     lightning = pytest.importorskip("ringfeed.lightning")
-    data = lightning.ImageNetDataModule(
-        sample, batch_size=4, num_workers=1, train_transform=Views([LARGE, SMALL])
-    )
-    data.setup("fit")
-    views, labels = next(iter(data.train_dataloader()))
-    assert [tuple(view.shape) for view in views] == [(4, 3, 32, 32), (4, 3, 12, 12)]
-    assert labels.shape == (4,)
-    images, _ = next(iter(data.val_dataloader()))
-    assert images.shape == (4, 3, 224, 224)
+    seen = []
+
+    class Module(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 1)
+
+        def training_step(self, batch, batch_idx):
+            seen.append(batch)
+            return self.layer(sum(view.mean((2, 3)) for view in batch[0])).mean()
+
+        def validation_step(self, batch, batch_idx):
+            assert batch[0].shape == (4, 3, 224, 224)
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    def data():
+        return lightning.ImageNetDataModule(
+            sample, batch_size=4, num_workers=1, seed=1, train_transform=Views([LARGE, SMALL])
+        )
+
+    trainer = pl.Trainer(
+        **QUIET, max_epochs=1, limit_train_batches=3, limit_val_batches=1, num_sanity_val_steps=0,
+        enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(Module(), data())
+    other = data()
+    other.setup("fit")
+    for (views, labels), (expected, others) in zip(seen, other.train_dataloader()):
+        assert [tuple(view.shape) for view in views] == [(4, 3, 32, 32), (4, 3, 12, 12)]
+        assert all(map(torch.equal, views, expected)) and torch.equal(labels, others)
+    assert len(seen) == 3
+
+
+def test_views_pass_through_the_prefetcher(odd):
+    dataset = ringfeed.ImageList(odd[:10], range(10), Views([LARGE, SMALL]))
+    loader = ringfeed.DataLoader(dataset, 4, seed=1)
+    expected = list(loader)
+    loader.set_epoch(0)
+    ahead = ringfeed.DevicePrefetcher(loader, "cpu")
+    for (views, labels), (whole, others) in zip(ahead, expected, strict=True):
+        assert all(map(torch.equal, views, whole)) and torch.equal(labels, others)
+    halved = map_tensors(lambda tensor: tensor[:1], expected[0])
+    assert [len(view) for view in halved[0]] == [1, 1] and len(halved[1]) == 1
