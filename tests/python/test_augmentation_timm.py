@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("timm", minversion="1.0.31")
 aa = pytest.importorskip("timm.data.auto_augment")
 
 from PIL import Image

@@ -18,6 +18,7 @@ from torchvision import transforms as v1
 from torchvision.datasets.folder import pil_loader
 
 import ringfeed
+from torchvision_reference import PILLOW13
 
 SEED = 77
 TRANSFORM = v1.Compose([v1.Resize((32, 32)), v1.PILToTensor()])
@@ -102,7 +103,8 @@ def test_ringfeed_refuses_what_pillow_refuses(tmp_path, reader):
             assert_refused(ours, path, "decode" if os.path.getsize(path) else "read")
         if refused != isinstance(ours, Exception):
             wrong.append(f"{path}, {kind}: Pillow {theirs}, ringfeed {ours}")
-        elif refused and kinds_of(ours) != kinds_of(theirs):
+        # Pillow 12 identifies no file whose headers are cut; Pillow 13 opens it.
+        elif refused and PILLOW13 and kinds_of(ours) != kinds_of(theirs):
             wrong.append(f"{path}, {kind}: Pillow {theirs!r}, ringfeed {kinds_of(ours)} {ours}")
         # A progressive file that lacks scans looks otherwise in older libjpeg-turbo.
         elif not refused and "progressive" not in kind[0] and not torch.equal(ours, theirs):

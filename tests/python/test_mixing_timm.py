@@ -20,6 +20,7 @@ from ringfeed._mixing_rules import _box_of_share
 from ringfeed.transforms import MixUp
 from small_images import make
 
+pytest.importorskip("timm", minversion="1.0.31")
 timm = pytest.importorskip("timm.data.mixup")
 
 CLASSES = 12

@@ -328,12 +328,15 @@ void check_same_bits(const at::Tensor& a, const at::Tensor& b) {
   CHECK(std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0);
 }
 
+/// `check` of each plan on each device that is there.
 template <class Check>
 void for_each_plan(const Check& check) {
+  std::vector<at::Device> devices{at::kCPU};
+  if (at::hasCUDA()) devices.emplace_back(at::kCUDA);
   for (const DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {
     for (const Layout layout : {Layout::nchw, Layout::channels_last}) {
       for (const auto flavour : {Normalize::Flavour::to_tensor, Normalize::Flavour::to_dtype}) {
-        check(erasing_plan(dtype, layout, flavour));
+        for (const at::Device device : devices) check(erasing_plan(dtype, layout, flavour), device);
       }
     }
   }
@@ -342,14 +345,15 @@ void for_each_plan(const Check& check) {
 }  // namespace
 
 TEST_CASE("batches that are finished on a device are the CPU's, and travel as bytes") {
-  for_each_plan([](const TransformPlan& plan) {
+  for_each_plan([](const TransformPlan& plan, at::Device device) {
     const std::vector<Example> expected = examples(plan, 2);
-    DataLoader loader(open(folder().root()), plan, small_options(), true, at::Device(at::kCPU));
+    DataLoader loader(open(folder().root()), plan, small_options(), true, device);
     std::size_t at = 0;
     for (const Example& example : loader.epoch(2)) {
       REQUIRE(at < expected.size());
-      check_same_bits(example.data, expected[at].data);
-      CHECK(at::equal(example.target, expected[at++].target));
+      CHECK(example.data.device().type() == device.type());
+      check_same_bits(example.data.cpu(), expected[at].data);
+      CHECK(at::equal(example.target.cpu(), expected[at++].target));
     }
     CHECK(at == expected.size());
     const DataLoader whole(open(folder().root()), plan, small_options());
@@ -358,14 +362,15 @@ TEST_CASE("batches that are finished on a device are the CPU's, and travel as by
 }
 
 TEST_CASE("a device's arithmetic and the CPU's table give the same") {
-  for_each_plan([](const TransformPlan& plan) {
-    const Finisher finisher(plan, at::kCPU);
+  for_each_plan([](const TransformPlan& plan, at::Device device) {
+    const Finisher finisher(plan, device);
     CHECK(finisher.uses_arithmetic());
     at::Tensor images = at::randint(256, {2, 3, 12, 8}, at::kByte);
     if (plan.layout == Layout::channels_last) {
       images = images.contiguous(at::MemoryFormat::ChannelsLast);
     }
-    check_same_bits(finisher.compute(images), finisher.look_up(images));
+    images = images.to(device);
+    check_same_bits(finisher.compute(images).cpu(), finisher.look_up(images).cpu());
   });
 }
 
