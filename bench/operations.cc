@@ -57,7 +57,8 @@ std::vector<Named> operations(int height, int width) {
   std::vector<Named> all;
   for (const auto& [name, kind] : ringfeed::operation_kinds) {
     if (kind == OperationKind::affine || kind == OperationKind::perspective ||
-        kind == OperationKind::mix_begin || kind == OperationKind::mix_end) {
+        kind == OperationKind::mix_begin || kind == OperationKind::mix_end ||
+        kind == OperationKind::resize || kind == OperationKind::crop) {
       continue;
     }
     Operation op;

@@ -110,6 +110,7 @@ std::string_view flag_name(Option option) noexcept {
     case Option::max_pixels: return "--max-pixels";
     case Option::max_scans: return "--max-scans";
     case Option::max_decoder_bytes: return "--max-decoder-bytes";
+    case Option::max_canvas_bytes: return "";  // no command has a plan that it bounds
     case Option::load_truncated: return "--load-truncated";
     case Option::allow_empty: return "--allow-empty";
   }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <initializer_list>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace ringfeed {
 namespace {
@@ -25,6 +27,7 @@ struct Most {
     const std::size_t chain = times(node.depth > 0 ? node.depth : 3, most(node.steps)) + 1;
     return 2 + times(node.width, chain);
   }
+  std::size_t operator()(const RandomResizedCrop&) const { return 2; }  // a crop and a resize
   std::size_t operator()(const auto&) const { return 1; }
 };
 
@@ -49,6 +52,8 @@ class Text {
     if (node.kind == OperationKind::affine || node.kind == OperationKind::perspective) {
       drawing(node);
     }
+    if (node.kind == OperationKind::resize) filter(node.interpolation);
+    if (node.kind == OperationKind::crop) fill(node.fill);
   }
   void operator()(const RandomAdjustment& node) {
     name(node.kind);
@@ -93,6 +98,41 @@ class Text {
     numbers("", std::array{node.alpha, static_cast<double>(node.width),
                            static_cast<double>(node.depth)});
   }
+  void operator()(const RandomResizedCrop& node) {
+    numbers("random_resized_crop",
+            std::array<double, 6>{double(node.height), double(node.width), node.scale_min,
+                                  node.scale_max, node.ratio_min, node.ratio_max});
+    filters(node.interpolations);
+  }
+  void operator()(const Resize& node) {
+    whole_numbers("resize", {node.shorter, node.max_size, node.height, node.width});
+    filter(node.interpolation);
+  }
+  void operator()(const ResizeKeepRatio& node) {
+    whole_numbers("resize_keep_ratio", {node.height, node.width});
+    numbers("", std::array{node.longest, node.scale_probability, node.scale_min, node.scale_max,
+                           node.aspect_probability, node.aspect_min, node.aspect_max});
+    if (node.scale_is_area) text += " area";
+    filters(node.interpolations);
+  }
+  void operator()(const Pad& node) {
+    whole_numbers("pad", {node.left, node.top, node.right, node.bottom});
+    outside(node.outside);
+  }
+  void operator()(const CenterCrop& node) {
+    whole_numbers("center_crop", {node.height, node.width});
+    outside(node.outside);
+  }
+  void operator()(const RandomCrop& node) {
+    whole_numbers("random_crop",
+                  {node.height, node.width, node.left, node.top, node.right, node.bottom});
+    if (node.pad_if_needed) text += " pad_if_needed";
+    outside(node.outside);
+  }
+  void operator()(const RandomCropOrPad& node) {
+    whole_numbers("random_crop_or_pad", {node.height, node.width});
+    outside(node.outside);
+  }
   void step(const Augmentation& node) {
     if (node.probability != 1) {
       numbers("p", std::array{node.probability});
@@ -135,10 +175,25 @@ class Text {
     numbers("", std::array<double, 3>{static_cast<double>(color[0]), static_cast<double>(color[1]),
                                       static_cast<double>(color[2])});
   }
-  void drawing(const auto& node) {
+  void whole_numbers(std::string_view what, std::initializer_list<int> values) {
+    const std::vector<double> all(values.begin(), values.end());
+    numbers(what, all);
+  }
+  void filter(Interpolation interpolation) {
     text += ' ';
-    text += to_string(node.interpolation);
+    text += to_string(interpolation);
+  }
+  void filters(std::span<const Interpolation> interpolations) {
+    for (const Interpolation interpolation : interpolations) filter(interpolation);
+  }
+  void drawing(const auto& node) {
+    filter(node.interpolation);
     fill(node.fill);
+  }
+  void outside(const Padding& padding) {
+    text += ' ';
+    text += to_string(padding.mode);
+    fill(padding.fill);
   }
 };
 
@@ -147,6 +202,13 @@ class Text {
 std::string_view to_string(OperationKind kind) noexcept {
   for (const auto& [name, value] : operation_kinds) {
     if (value == kind) return name;
+  }
+  return "unknown";
+}
+
+std::string_view to_string(PaddingMode mode) noexcept {
+  for (const auto& [name, value] : padding_modes) {
+    if (value == mode) return name;
   }
   return "unknown";
 }

@@ -62,6 +62,7 @@ std::string_view field_name(Option option) noexcept {
     case Option::max_pixels: return "limits.max_pixels";
     case Option::max_scans: return "limits.max_scans";
     case Option::max_decoder_bytes: return "limits.max_decoder_bytes";
+    case Option::max_canvas_bytes: return "limits.max_canvas_bytes";
     case Option::load_truncated: return "limits.load_truncated";
     case Option::allow_empty: return "ScanOptions::allow_empty";
   }
@@ -76,6 +77,7 @@ std::string Error::advice(OptionNames names) const {
     case Option::max_pixels:
     case Option::max_scans:
     case Option::max_decoder_bytes:
+    case Option::max_canvas_bytes:
       return detail + "; raise " + name + " to accept it, or remove the file";
     case Option::load_truncated:
       return detail + "; fetch the file again, or set " + name + " to accept it";

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "augment/check.h"
+#include "augment/geometry.h"
 
 namespace ringfeed {
 namespace {
@@ -12,6 +13,36 @@ namespace {
 void require(bool condition, const std::string& what) {
   if (!condition) throw std::invalid_argument("TransformPlan: " + what);
 }
+
+bool is_side(int pixels) { return pixels >= 1 && pixels <= TransformPlan::max_side; }
+
+const std::string range = " must be in [1, " + std::to_string(TransformPlan::max_side) + "]";
+
+struct CheckGeometry {
+  void operator()(const RandomResizedCrop& crop) const {
+    check_output(crop);
+    require(crop.scale_min > 0 && crop.scale_min <= crop.scale_max && std::isfinite(crop.scale_max),
+            "0 < scale_min <= scale_max < infinity must hold");
+    require(crop.ratio_min > 0 && crop.ratio_min <= crop.ratio_max && std::isfinite(crop.ratio_max),
+            "0 < ratio_min <= ratio_max < infinity must hold");
+  }
+  void operator()(const WholeImage&) const {}
+  void operator()(const auto& crop) const {
+    check_output(crop);
+    const bool exact = crop.resize_height != 0 || crop.resize_width != 0;
+    require(crop.resize == 0 || is_side(crop.resize),
+            "resize" + range + ", or 0 for resize_height and resize_width");
+    require(crop.max_size == 0 || (crop.resize > 0 && crop.max_size > crop.resize),
+            "max_size must be above resize, or 0");
+    require(!exact || crop.resize == 0,
+            "resize must be 0 where resize_height and resize_width are given");
+    require(!exact || (is_side(crop.resize_height) && is_side(crop.resize_width)),
+            "resize_height and resize_width" + range + ", or both be 0");
+  }
+  static void check_output(const auto& crop) {
+    require(is_side(crop.height) && is_side(crop.width), "output height and width" + range);
+  }
+};
 
 }  // namespace
 
@@ -43,11 +74,11 @@ std::string_view to_string(Interpolation interpolation) noexcept {
 }
 
 int TransformPlan::out_height() const noexcept {
-  return std::visit([](const auto& g) { return g.height; }, geometry);
+  return size_after(augmentation, augment::head_size(*this)).height;
 }
 
 int TransformPlan::out_width() const noexcept {
-  return std::visit([](const auto& g) { return g.width; }, geometry);
+  return size_after(augmentation, augment::head_size(*this)).width;
 }
 
 std::size_t TransformPlan::sample_bytes() const noexcept {
@@ -56,30 +87,15 @@ std::size_t TransformPlan::sample_bytes() const noexcept {
 }
 
 void TransformPlan::validate() const {
-  const auto is_side = [](int pixels) { return pixels >= 1 && pixels <= max_side; };
-  const std::string range = " must be in [1, " + std::to_string(max_side) + "]";
-  require(is_side(out_height()) && is_side(out_width()), "output height and width" + range);
   require(hflip_probability >= 0 && hflip_probability <= 1, "hflip_probability must be in [0, 1]");
-  if (const auto* crop = std::get_if<RandomResizedCrop>(&geometry)) {
-    require(
-        crop->scale_min > 0 && crop->scale_min <= crop->scale_max && std::isfinite(crop->scale_max),
-        "0 < scale_min <= scale_max < infinity must hold");
-    require(
-        crop->ratio_min > 0 && crop->ratio_min <= crop->ratio_max && std::isfinite(crop->ratio_max),
-        "0 < ratio_min <= ratio_max < infinity must hold");
-  } else {
-    const auto& center = std::get<ResizeCenterCrop>(geometry);
-    const bool exact = center.resize_height != 0 || center.resize_width != 0;
-    require(center.resize == 0 || is_side(center.resize),
-            "resize" + range + ", or 0 for resize_height and resize_width");
-    require(center.max_size == 0 || (center.resize > 0 && center.max_size > center.resize),
-            "max_size must be above resize, or 0");
-    require(!exact || center.resize == 0,
-            "resize must be 0 where resize_height and resize_width are given");
-    require(!exact || (is_side(center.resize_height) && is_side(center.resize_width)),
-            "resize_height and resize_width" + range + ", or both be 0");
-  }
+  std::visit(CheckGeometry{}, geometry);
+  require(hflip_probability == 0 || !std::holds_alternative<WholeImage>(geometry),
+          "hflip_probability must be 0 with WholeImage; its augmentation can flip");
   augment::check(augmentation);
+  require(out_height() > 0,
+          "the size of the images differs from sample to sample; end the augmentation with a crop "
+          "or a resize to one size");
+  require(is_side(out_height()) && is_side(out_width()), "output height and width" + range);
   if (erasing) {
     const RandomErasing& e = *erasing;
     require(dtype != DType::uint8, "erasing needs a float dtype");

@@ -11,6 +11,7 @@
 
 #include "ringfeed/interpolation.h"
 #include "ringfeed/operation.h"
+#include "ringfeed/shape.h"
 #include "ringfeed/timm.h"
 
 namespace ringfeed {
@@ -86,7 +87,8 @@ struct AugMix {
 };
 
 /// A step of an augmentation, a tree of plain data: what happens to the 8-bit image between the
-/// resize and the normalisation. torchvision.transforms.RandomApply where `probability` is below 1.
+/// plan's geometry and the normalisation. torchvision.transforms.RandomApply where `probability` is
+/// below 1.
 ///
 /// @code
 /// using ringfeed::OperationKind;
@@ -101,12 +103,16 @@ struct AugMix {
 struct Augmentation {
   double probability = 1;
   std::variant<InOrder, Shuffled, OneOf, Operation, RandomAdjustment, RandomRotation, RandomAffine,
-               RandomPerspective, SomeOf, TimmOperation, AugMix>
+               RandomPerspective, SomeOf, TimmOperation, AugMix, RandomResizedCrop, Resize,
+               ResizeKeepRatio, Pad, CenterCrop, RandomCrop, RandomCropOrPad>
       step{};
 };
 
 /// The most operations that one sample can get.
 std::size_t max_operations(std::span<const Augmentation> augmentation) noexcept;
+
+/// What an image of `size` becomes; not known where that differs from draw to draw.
+Size size_after(std::span<const Augmentation> augmentation, Size size) noexcept;
 
 /// The tree in one line: equal texts give equal samples.
 std::string to_string(const Augmentation& augmentation);

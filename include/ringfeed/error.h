@@ -29,6 +29,7 @@ enum class Option : std::uint8_t {
   max_pixels,
   max_scans,
   max_decoder_bytes,
+  max_canvas_bytes,
   load_truncated,
   allow_empty,
 };

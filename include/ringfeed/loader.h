@@ -34,6 +34,7 @@ inline constexpr std::uint64_t max_pixels = std::uint64_t{1} << 62;
 inline constexpr int max_scans = std::numeric_limits<int>::max();
 inline constexpr std::size_t max_decoder_bytes = std::size_t{1} << 40;
 inline constexpr std::size_t views = 256;
+inline constexpr std::size_t max_canvas_bytes = std::size_t{1} << 40;
 }  // namespace largest
 
 struct LoaderOptions {
@@ -69,13 +70,15 @@ struct LoaderOptions {
 /// LOCAL_WORLD_SIZE processes of a launcher such as torchrun; at least 1.
 int usable_cores();
 
-/// The random choices for one sample. A RandomResizedCrop cuts this box from the image; for
-/// ResizeCenterCrop it is the whole image.
+/// The random choices for one sample. A RandomResizedCrop cuts this box from the image, mirrored
+/// before where the plan says so; ResizeRandomCrop cuts it from the resized image; for the other
+/// geometries it is the whole image.
 struct Draw {
   std::uint64_t position = 0;                    ///< place in the epoch's global order
   std::uint32_t index = 0;                       ///< entry of the dataset
   int top = 0, left = 0, height = 0, width = 0;  ///< pixels
   bool hflip = false;
+  Interpolation interpolation = Interpolation::bilinear;  ///< of the plan's geometry
   std::vector<Operation> operations{};  ///< of the plan's augmentation, in the order of their turn
   std::vector<Box> erased{};            ///< by the plan's erasing, in this order
   std::uint64_t noise_key = 0;          ///< of the noise in them: see erasing_noise()
@@ -207,7 +210,7 @@ class Loader {
   /// The random choices of this rank's samples in `epoch`, in the order of delivery (in_order): a
   /// Draw for each view of a sample, in the order of the plans, then the next sample's. Reads the
   /// beginning of every file concerned, several at once; any thread. Throws LoadError for the first
-  /// file whose size cannot be told.
+  /// file whose size cannot be told, or that a plan cannot be carried out on.
   std::vector<Draw> draws(std::uint64_t epoch) const;
   /// The same for an order made elsewhere: sample k of this rank is entry `order[k]`.
   std::vector<Draw> draws(std::uint64_t epoch, std::span<const std::uint32_t> order) const;

@@ -7,13 +7,13 @@
 #include <utility>
 
 #include "ringfeed/interpolation.h"
+#include "ringfeed/shape.h"
 
 namespace ringfeed {
 
-/// What can be done to the 8-bit RGB image once it has the output's size. Each gives Pillow's bits,
-/// which are those of torchvision's function of that name on a PIL image, where it has one:
-/// gaussian_blur is ImageFilter.GaussianBlur, and torchvision's another. What `values` holds stands
-/// beside.
+/// What can be done to the 8-bit RGB image. Each gives Pillow's bits, which are those of
+/// torchvision's function of that name on a PIL image, where it has one: gaussian_blur is
+/// ImageFilter.GaussianBlur, and torchvision's another. What `values` holds stands beside.
 enum class OperationKind : std::uint8_t {
   hflip,          ///< nothing
   vflip,          ///< nothing
@@ -38,6 +38,10 @@ enum class OperationKind : std::uint8_t {
   mix_add,    ///< a weight: mix += weight * image, in float32; the image is the original again
   mix_blend,  ///< a factor: mix = Image.blend(mix, image, factor); the image is the original again
   mix_end,    ///< a factor: Image.blend(original, mix, factor), the mix clipped and truncated
+  resize,     ///< the new height and width
+  /// Top, left, height and width of a window that may reach beyond the image, then the number of
+  /// the PaddingMode.
+  crop,
 };
 /// Each with its name.
 inline constexpr std::pair<std::string_view, OperationKind> operation_kinds[] = {
@@ -61,7 +65,9 @@ inline constexpr std::pair<std::string_view, OperationKind> operation_kinds[] = 
     {"mix_begin", OperationKind::mix_begin},
     {"mix_add", OperationKind::mix_add},
     {"mix_blend", OperationKind::mix_blend},
-    {"mix_end", OperationKind::mix_end}};
+    {"mix_end", OperationKind::mix_end},
+    {"resize", OperationKind::resize},
+    {"crop", OperationKind::crop}};
 
 std::string_view to_string(OperationKind kind) noexcept;
 
@@ -76,9 +82,9 @@ struct Operation {
   static constexpr std::size_t max_values = 8;
 
   OperationKind kind = OperationKind::hflip;
-  /// Of an affine or perspective operation: nearest, bilinear or bicubic.
+  /// Of a resize any; of an affine or perspective operation nearest, bilinear or bicubic.
   Interpolation interpolation = Interpolation::nearest;
-  std::array<std::uint8_t, 3> fill{};  ///< RGB where these two look outside the image
+  std::array<std::uint8_t, 3> fill{};  ///< RGB where an operation looks outside the image
   std::array<double, max_values> values{};
 
   bool operator==(const Operation&) const = default;

@@ -26,15 +26,6 @@ enum class PillowRule : std::uint8_t { before_13, from_13 };
 std::size_t item_size(DType dtype) noexcept;
 std::string_view to_string(DType dtype) noexcept;
 
-/// torchvision.transforms.RandomResizedCrop: ten tries of area and log-uniform ratio, then the
-/// central fallback.
-struct RandomResizedCrop {
-  int height = 224;
-  int width = 224;
-  double scale_min = 0.08, scale_max = 1.0;
-  double ratio_min = 3.0 / 4.0, ratio_max = 4.0 / 3.0;
-};
-
 /// torchvision.transforms.Resize, then CenterCrop(height, width);
 /// an image smaller than the crop is padded with zeros as torchvision does.
 struct ResizeCenterCrop {
@@ -47,6 +38,19 @@ struct ResizeCenterCrop {
   /// resize.
   int max_size = 0;  ///< 0: as long as it likes
 };
+
+/// The same resize, then torchvision.transforms.RandomCrop(height, width); an image smaller than
+/// the crop is an error.
+struct ResizeRandomCrop {
+  int resize = 256;
+  int height = 224;
+  int width = 224;
+  int resize_height = 0, resize_width = 0;
+  int max_size = 0;
+};
+
+/// The image as it is, decoded whole: the plan's augmentation gives it the output's size.
+struct WholeImage {};
 
 /// How 8-bit pixels become numbers.
 struct Normalize {
@@ -79,13 +83,6 @@ struct RandomErasing {
   int min_count = 1, max_count = 1;  ///< boxes; timm's
 };
 
-/// A rectangle of an image, in pixels.
-struct Box {
-  int top = 0, left = 0, height = 0, width = 0;
-
-  bool operator==(const Box&) const = default;
-};
-
 /// All the core knows of a transform: plain data, no callbacks.
 ///
 /// @code
@@ -98,10 +95,12 @@ struct Box {
 struct TransformPlan {
   static constexpr int max_side = 8192;  ///< pixels of a resized or cropped image's sides
 
-  std::variant<RandomResizedCrop, ResizeCenterCrop> geometry = RandomResizedCrop{};
+  std::variant<RandomResizedCrop, ResizeCenterCrop, ResizeRandomCrop, WholeImage> geometry =
+      RandomResizedCrop{};
   Interpolation interpolation = Interpolation::bilinear;  ///< of the resize
-  double hflip_probability = 0.5;                         ///< 0 disables; drawn after the crop
-  /// Then these, one after the other, on the 8-bit image of the output's size.
+  double hflip_probability = 0.5;                         ///< 0 disables; 0 with WholeImage
+  bool hflip_first = false;  ///< the image is mirrored before the geometry, and not after it
+  /// Then these, one after the other, on the 8-bit image, which must end up with one size.
   std::vector<Augmentation> augmentation{};
   Normalize normalize{};
   std::optional<RandomErasing> erasing{};  ///< of a float dtype
@@ -109,6 +108,7 @@ struct TransformPlan {
   Layout layout = Layout::nchw;
   PillowRule pillow = PillowRule::from_13;
 
+  /// Of the image behind the geometry and the augmentation; 0 where it has no one size.
   int out_height() const noexcept;
   int out_width() const noexcept;
   /// Bytes of one sample's [3, H, W] tensor.
@@ -125,7 +125,10 @@ struct TransformPlan {
 struct DecodeLimits {
   std::uint64_t max_pixels = 178'956'970;                  ///< Pillow's decompression bomb error
   std::size_t max_decoder_bytes = std::size_t{128} << 20;  ///< libjpeg's own memory, per worker
-  int max_scans = 500;                                     ///< scans of a progressive JPEG
+  /// Of an image that is whole in memory on its way, at 3 bytes a pixel; where a plan resizes such
+  /// images or begins with the whole image, a worker may hold this some 6 times.
+  std::size_t max_canvas_bytes = std::size_t{128} << 20;
+  int max_scans = 500;          ///< scans of a progressive JPEG
   bool load_truncated = false;  ///< Pillow's ImageFile.LOAD_TRUNCATED_IMAGES
 };
 

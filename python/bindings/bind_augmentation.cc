@@ -1,6 +1,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -89,6 +91,67 @@ Augmentation aug_mix(const Steps& steps, double alpha, int width, int depth, boo
   return {.step = AugMix{steps, alpha, width, depth, blended}};
 }
 
+using Sides = std::array<int, 2>;
+
+Padding outside(const std::string& mode, const Fill& fill) {
+  return {choose("padding_mode", mode, padding_modes), fill};
+}
+
+Augmentation resized_crop(const RandomResizedCrop& crop) { return {.step = crop}; }
+
+Augmentation resize(nb::handle size, int max_size, const std::string& interpolation) {
+  Resize step{.shorter = 0,
+              .max_size = max_size,
+              .interpolation = choose("interpolation", interpolation, interpolations)};
+  if (nb::isinstance<nb::tuple>(size)) {
+    std::tie(step.height, step.width) = nb::cast<std::pair<int, int>>(size);
+  } else {
+    step.shorter = nb::cast<int>(size);
+  }
+  return {.step = step};
+}
+
+Augmentation resize_keep_ratio(Sides size, double longest, const std::vector<std::string>& filters,
+                               double scale_probability, Pair scale, bool scale_is_area,
+                               double aspect_probability, Pair aspect) {
+  return {.step = ResizeKeepRatio{.height = size[0],
+                                  .width = size[1],
+                                  .longest = longest,
+                                  .interpolations = chosen_interpolations(filters),
+                                  .scale_probability = scale_probability,
+                                  .scale_min = scale[0],
+                                  .scale_max = scale[1],
+                                  .scale_is_area = scale_is_area,
+                                  .aspect_probability = aspect_probability,
+                                  .aspect_min = aspect[0],
+                                  .aspect_max = aspect[1]}};
+}
+
+Augmentation pad(std::array<int, 4> sides, const std::string& mode, const Fill& fill) {
+  return {.step = Pad{sides[0], sides[1], sides[2], sides[3], outside(mode, fill)}};
+}
+
+Augmentation center_crop(Sides size, const std::string& mode, const Fill& fill) {
+  return {.step = CenterCrop{size[0], size[1], outside(mode, fill)}};
+}
+
+Augmentation random_crop(Sides size, std::array<int, 4> padding, bool pad_if_needed,
+                         const std::string& mode, const Fill& fill) {
+  return {.step = RandomCrop{size[0], size[1], padding[0], padding[1], padding[2], padding[3],
+                             pad_if_needed, outside(mode, fill)}};
+}
+
+Augmentation random_crop_or_pad(Sides size, const std::string& mode, const Fill& fill) {
+  return {.step = RandomCropOrPad{size[0], size[1], outside(mode, fill)}};
+}
+
+std::optional<Sides> bound_size_after(const Augmentation& step, std::optional<Sides> size) {
+  const Size before = size ? Size{(*size)[0], (*size)[1]} : Size{};
+  const Size after = size_after({&step, 1}, before);
+  if (after == Size{}) return std::nullopt;
+  return Sides{after.height, after.width};
+}
+
 Augmentation from_policy(const std::string& name, double magnitude, int height, int width,
                          const std::string& interpolation, const Fill& fill) {
   return policy_operation(name, magnitude,
@@ -115,10 +178,11 @@ void bind_augmentation(nb::module_& module) {
       .def("check",
            [](const Augmentation& self) {
              TransformPlan plan;
-             plan.augmentation = {self};
+             plan.augmentation = {self, {.step = CenterCrop{}}};  // to one size, whatever it was
              plan.validate();
            })
       .def("__str__", [](const Augmentation& self) { return to_string(self); })
+      .def("size_after", bound_size_after, nb::arg("size").none())
       .def_prop_ro("max_operations",
                    [](const Augmentation& self) { return max_operations({&self, 1}); });
   module.def("applied", applied, nb::arg("step"), nb::arg("probability"));
@@ -140,6 +204,17 @@ void bind_augmentation(nb::module_& module) {
              nb::arg("interpolations"), nb::arg("fill"));
   module.def("aug_mix", aug_mix, nb::arg("steps"), nb::arg("alpha"), nb::arg("width"),
              nb::arg("depth"), nb::arg("blended"));
+  module.def("resized_crop", resized_crop, nb::arg("crop"));
+  module.def("resize", resize, nb::arg("size"), nb::arg("max_size"), nb::arg("interpolation"));
+  module.def("resize_keep_ratio", resize_keep_ratio, nb::arg("size"), nb::arg("longest"),
+             nb::arg("interpolations"), nb::arg("scale_probability"), nb::arg("scale"),
+             nb::arg("scale_is_area"), nb::arg("aspect_probability"), nb::arg("aspect"));
+  module.def("pad", pad, nb::arg("sides"), nb::arg("padding_mode"), nb::arg("fill"));
+  module.def("center_crop", center_crop, nb::arg("size"), nb::arg("padding_mode"), nb::arg("fill"));
+  module.def("random_crop", random_crop, nb::arg("size"), nb::arg("padding"),
+             nb::arg("pad_if_needed"), nb::arg("padding_mode"), nb::arg("fill"));
+  module.def("random_crop_or_pad", random_crop_or_pad, nb::arg("size"), nb::arg("padding_mode"),
+             nb::arg("fill"));
   module.def("policy_scales", scales, nb::arg("height"), nb::arg("width"),
              nb::arg("num_magnitude_bins"), nb::arg("wide"), nb::arg("v2"));
   module.def("policy_operation", from_policy, nb::arg("name"), nb::arg("magnitude"),

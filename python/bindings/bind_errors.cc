@@ -68,6 +68,7 @@ std::string_view argument_name(Option option) noexcept {
     case Option::max_pixels: return "limits=ringfeed.DecodeLimits(max_pixels=...)";
     case Option::max_scans: return "limits=ringfeed.DecodeLimits(max_scans=...)";
     case Option::max_decoder_bytes: return "limits=ringfeed.DecodeLimits(max_decoder_bytes=...)";
+    case Option::max_canvas_bytes: return "limits=ringfeed.DecodeLimits(max_canvas_bytes=...)";
     case Option::load_truncated: return "PIL.ImageFile.LOAD_TRUNCATED_IMAGES";
     case Option::allow_empty: return "ringfeed.ImageFolder(allow_empty=True)";
   }

@@ -48,7 +48,8 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset,
                  const std::optional<Array<std::uint32_t>>& indices, const std::string& reader,
                  std::size_t memory_limit, double timeout, std::size_t read_ahead_bytes, int depth,
                  std::size_t max_file_bytes, std::uint64_t max_pixels, int max_scans,
-                 std::size_t max_decoder_bytes, bool load_truncated, nb::handle pinned) {
+                 std::size_t max_decoder_bytes, std::size_t max_canvas_bytes, bool load_truncated,
+                 nb::handle pinned) {
   LoaderOptions options;
   options.batch_size = batch_size;
   options.num_workers = num_workers;
@@ -68,6 +69,7 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset,
   options.max_file_bytes = max_file_bytes;
   options.limits = {.max_pixels = max_pixels,
                     .max_decoder_bytes = max_decoder_bytes,
+                    .max_canvas_bytes = max_canvas_bytes,
                     .max_scans = max_scans,
                     .load_truncated = load_truncated};
   new (self) BoundLoader{LoaderHandle::make(dataset, plans, std::move(options),
@@ -171,6 +173,7 @@ void bind_loader(nb::module_& module) {
   limits["max_file_bytes"] = LoaderOptions{}.max_file_bytes;
   limits["max_scans"] = DecodeLimits{}.max_scans;
   limits["max_decoder_bytes"] = DecodeLimits{}.max_decoder_bytes;
+  limits["max_canvas_bytes"] = DecodeLimits{}.max_canvas_bytes;
   module.attr("default_limits") = limits;
   nb::dict most;
   most["num_workers"] = largest::num_workers;
@@ -181,6 +184,7 @@ void bind_loader(nb::module_& module) {
   most["max_file_bytes"] = largest::max_file_bytes;
   most["max_scans"] = largest::max_scans;
   most["max_decoder_bytes"] = largest::max_decoder_bytes;
+  most["max_canvas_bytes"] = largest::max_canvas_bytes;
   most["side"] = TransformPlan::max_side;
   most["boxes"] = RandomErasing::max_boxes;
   most["views"] = largest::views;
@@ -196,6 +200,7 @@ void bind_loader(nb::module_& module) {
            nb::arg("max_pixels") = DecodeLimits{}.max_pixels,
            nb::arg("max_scans") = DecodeLimits{}.max_scans,
            nb::arg("max_decoder_bytes") = DecodeLimits{}.max_decoder_bytes,
+           nb::arg("max_canvas_bytes") = DecodeLimits{}.max_canvas_bytes,
            nb::arg("load_truncated") = false, nb::arg("pinned") = nb::none())
       .def("epoch", begin_epoch, nb::arg("epoch"), nb::arg("positions") = 0,
            nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none())

@@ -40,16 +40,17 @@ void set_channels(std::array<float, 3>& channels, const std::vector<double>& val
 }
 
 void init_plan(TransformPlan* self, const decltype(TransformPlan::geometry)& geometry,
-               const std::string& interpolation, double hflip, const std::string& normalize,
-               const std::vector<double>& mean, const std::vector<double>& std,
-               const std::string& dtype, bool channels_last, bool pillow13,
-               const std::vector<Augmentation>& augmentation,
+               const std::string& interpolation, double hflip, bool hflip_first,
+               const std::string& normalize, const std::vector<double>& mean,
+               const std::vector<double>& std, const std::string& dtype, bool channels_last,
+               bool pillow13, const std::vector<Augmentation>& augmentation,
                const std::optional<RandomErasing>& erasing) {
   using Flavour = Normalize::Flavour;
   TransformPlan plan;
   plan.geometry = geometry;
   plan.interpolation = choose("interpolation", interpolation, interpolations);
   plan.hflip_probability = hflip;
+  plan.hflip_first = hflip_first;
   plan.normalize.flavour = choose<Flavour>("normalize", normalize,
                                            {{"none", Flavour::none},
                                             {"to_tensor", Flavour::to_tensor},
@@ -69,18 +70,26 @@ void init_plan(TransformPlan* self, const decltype(TransformPlan::geometry)& geo
   new (self) TransformPlan(plan);
 }
 
-void init_crop(RandomResizedCrop* self, int height, int width, Range scale, Range ratio) {
-  new (self) RandomResizedCrop{height, width, scale.first, scale.second, ratio.first, ratio.second};
+void init_crop(RandomResizedCrop* self, int height, int width, Range scale, Range ratio,
+               const std::vector<std::string>& filters) {
+  new (self) RandomResizedCrop{height,
+                               width,
+                               scale.first,
+                               scale.second,
+                               ratio.first,
+                               ratio.second,
+                               chosen_interpolations(filters)};
 }
 
-void init_resize(ResizeCenterCrop* self, nb::handle resize, int height, int width, int max_size) {
-  ResizeCenterCrop geometry{.resize = 0, .height = height, .width = width, .max_size = max_size};
+template <class Geometry>
+void init_resize(Geometry* self, nb::handle resize, int height, int width, int max_size) {
+  Geometry geometry{.resize = 0, .height = height, .width = width, .max_size = max_size};
   if (nb::isinstance<nb::tuple>(resize)) {
     std::tie(geometry.resize_height, geometry.resize_width) = nb::cast<std::pair<int, int>>(resize);
   } else if (!resize.is_none()) {
     geometry.resize = nb::cast<int>(resize);
   }
-  new (self) ResizeCenterCrop(geometry);
+  new (self) Geometry(geometry);
 }
 
 void init_erasing(RandomErasing* self, double probability, Range scale, Range ratio,
@@ -129,20 +138,24 @@ nb::object erased(const TransformPlan& self, std::uint64_t seed, std::uint64_t e
 void bind_plan(nb::module_& module) {
   nb::class_<RandomResizedCrop>(module, "RandomResizedCrop", nb::is_final())
       .def("__init__", init_crop, nb::arg("height"), nb::arg("width"), nb::arg("scale"),
-           nb::arg("ratio"));
+           nb::arg("ratio"), nb::arg("interpolations") = std::vector<std::string>());
   nb::class_<ResizeCenterCrop>(module, "ResizeCenterCrop", nb::is_final())
-      .def("__init__", init_resize, nb::arg("resize").none(), nb::arg("height"), nb::arg("width"),
-           nb::arg("max_size") = 0);
+      .def("__init__", init_resize<ResizeCenterCrop>, nb::arg("resize").none(), nb::arg("height"),
+           nb::arg("width"), nb::arg("max_size") = 0);
+  nb::class_<ResizeRandomCrop>(module, "ResizeRandomCrop", nb::is_final())
+      .def("__init__", init_resize<ResizeRandomCrop>, nb::arg("resize").none(), nb::arg("height"),
+           nb::arg("width"), nb::arg("max_size") = 0);
+  nb::class_<WholeImage>(module, "WholeImage", nb::is_final()).def(nb::init<>());
   nb::class_<RandomErasing>(module, "RandomErasing", nb::is_final())
       .def("__init__", init_erasing, nb::arg("probability"), nb::arg("scale"), nb::arg("ratio"),
            nb::arg("value"), nb::arg("fill"), nb::arg("count"));
   module.def("erasing_noise", noise_bytes, nb::arg("noise_key"), nb::arg("box"), nb::arg("count"));
   nb::class_<TransformPlan>(module, "Plan", nb::is_final())
       .def("__init__", init_plan, nb::arg("geometry"), nb::kw_only(),
-           nb::arg("interpolation") = "bilinear", nb::arg("hflip"), nb::arg("normalize"),
-           nb::arg("mean"), nb::arg("std"), nb::arg("dtype"), nb::arg("channels_last"),
-           nb::arg("pillow13"), nb::arg("augmentation") = std::vector<Augmentation>(),
-           nb::arg("erasing") = nb::none())
+           nb::arg("interpolation") = "bilinear", nb::arg("hflip"), nb::arg("hflip_first") = false,
+           nb::arg("normalize"), nb::arg("mean"), nb::arg("std"), nb::arg("dtype"),
+           nb::arg("channels_last"), nb::arg("pillow13"),
+           nb::arg("augmentation") = std::vector<Augmentation>(), nb::arg("erasing") = nb::none())
       .def("unfinished", pack::before_packing)
       .def("value_table", value_table)
       .def("erased", erased, nb::arg("seed"), nb::arg("epoch"), nb::arg("positions").noconvert())

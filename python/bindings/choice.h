@@ -6,6 +6,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include "ringfeed/interpolation.h"
 
 namespace ringfeed::python {
 
@@ -21,6 +24,14 @@ T choose(const char* what, std::string_view name,
   throw nanobind::value_error(
       (std::string(what) + " must be one of " + names + ", not '" + std::string(name) + "'")
           .c_str());
+}
+
+inline std::vector<Interpolation> chosen_interpolations(const std::vector<std::string>& names) {
+  std::vector<Interpolation> chosen;
+  for (const std::string& name : names) {
+    chosen.push_back(choose("interpolation", name, interpolations));
+  }
+  return chosen;
 }
 
 }  // namespace ringfeed::python

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "convert.h"
 
@@ -67,8 +68,10 @@ OperationRow operation_row(const Operation& operation) {
 
 nb::object draw_array(const std::vector<Draw>& draws, const std::vector<TransformPlan>& plans) {
   std::size_t operations = 0, boxes = 0;
-  bool noise = false;
+  bool noise = false, draws_filter = false;
   for (const TransformPlan& plan : plans) {
+    const auto* crop = std::get_if<RandomResizedCrop>(&plan.geometry);
+    draws_filter |= crop != nullptr && crop->interpolations.size() > 1;
     operations = std::max(operations, max_operations(plan.augmentation));
     if (!plan.erasing) continue;
     boxes = std::max(boxes, static_cast<std::size_t>(plan.erasing->max_count));
@@ -84,6 +87,7 @@ nb::object draw_array(const std::vector<Draw>& draws, const std::vector<Transfor
                                      {"hflip", "?"}}) {
     fields.append(nb::make_tuple(name, format));
   }
+  if (draws_filter) fields.append(nb::make_tuple("interpolation", "u1"));
   if (operations > 0) fields.append(operations_field(operations));
   if (boxes > 0) fields.append(nb::make_tuple("erased", "i4", nb::make_tuple(boxes, 4)));
   if (noise) fields.append(nb::make_tuple("noise_key", "u8"));
@@ -94,6 +98,7 @@ nb::object draw_array(const std::vector<Draw>& draws, const std::vector<Transfor
                       draw.height,   draw.width, draw.hflip};
     std::memcpy(at, &row, sizeof row);
     at += sizeof row;
+    if (draws_filter) *at++ = std::byte{pillow_number(draw.interpolation)};
     for (std::size_t i = 0; i < operations; ++i, at += sizeof(OperationRow)) {
       const bool has = i < draw.operations.size();
       const OperationRow operation = has ? operation_row(draw.operations[i]) : OperationRow{};

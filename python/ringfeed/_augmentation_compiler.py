@@ -10,33 +10,40 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _ringfeed
+from ._geometry_compiler import GEOMETRY, node_of
+from ._geometry_compiler import probability_of as _probability
 from ._timm_compiler import TIMM_HANDLERS
-from ._transform_steps import ELSEWHERE, Step, interpolation_of
+from ._transform_steps import ELSEWHERE, Step, fill_of, interpolation_of
 from .errors import UnsupportedTransform
 
 _Node = _ringfeed.Augmentation
 _Drawing = Literal["nearest", "bilinear", "bicubic"]
 
 
-class Augmentations:
-    """The nodes so far, for an image of `size`."""
+_Size = tuple[int, int] | None  # None: the images' sizes differ
 
-    def __init__(self) -> None:
+
+class Augmentations:
+    """The nodes so far, and the size that an image of `size` has behind them."""
+
+    def __init__(self, size: _Size) -> None:
+        self.size = size
         self.nodes: list[_Node] = []
         self._names: list[str] = []
 
     def __bool__(self) -> bool:
         return bool(self.nodes)
 
-    def add(self, step: Step, size: tuple[int, int]) -> None:
+    def add(self, step: Step) -> None:
         try:
-            node = _node(step, size)
+            node = _node(step, self.size)
             _ringfeed.in_order([*self.nodes, node]).check()
         except UnsupportedTransform:
             raise
         except (TypeError, ValueError) as error:
             step.refuse(str(error).removeprefix("TransformPlan: augmentation, "))
         self.nodes.append(node)
+        self.size = node.size_after(self.size)
         self._names.append(str(step.kind))
 
     def __str__(self) -> str:
@@ -45,36 +52,37 @@ class Augmentations:
         return f"augment({', '.join(self._names)}; {digest[:16]})"
 
 
-def _node(step: Step, size: tuple[int, int]) -> _Node:
+def _node(step: Step, size: _Size) -> _Node:
     if step.kind not in HANDLERS:
         step.refuse(f"ringfeed cannot do this here. {ELSEWHERE}")
     return HANDLERS[step.kind](step, size)
 
 
-def _all(step: Step, size: tuple[int, int]) -> list[_Node]:
+def _all(step: Step, size: _Size) -> list[_Node]:
+    """Its children, each for an image of `size`."""
     return [_node(child, size) for child in step.children]
 
 
-def _probability(step: Step) -> float:
-    p = float(step.transform.p)
-    if not 0 <= p <= 1:
-        step.refuse("p must be in [0, 1]")
-    return p
+def _in_order(step: Step, size: _Size) -> _Node:
+    nodes = []
+    for child in step.children:
+        nodes.append(_node(child, size))
+        size = nodes[-1].size_after(size)
+    return _ringfeed.in_order(nodes)
 
 
-def _in_order(step: Step, size: tuple[int, int]) -> _Node:
-    return _ringfeed.in_order(_all(step, size))
-
-
-def _random_apply(step: Step, size: tuple[int, int]) -> _Node:
+def _random_apply(step: Step, size: _Size) -> _Node:
     return _ringfeed.applied(_in_order(step, size), _probability(step))
 
 
-def _random_order(step: Step, size: tuple[int, int]) -> _Node:
-    return _ringfeed.shuffled(_all(step, size))
+def _random_order(step: Step, size: _Size) -> _Node:
+    nodes = _all(step, size)
+    if any(node.size_after(size) != size for node in nodes):
+        nodes = _all(step, None)  # which size each finds depends on the order
+    return _ringfeed.shuffled(nodes)
 
 
-def _random_choice(step: Step, size: tuple[int, int]) -> _Node:
+def _random_choice(step: Step, size: _Size) -> _Node:
     weights = step.transform.p
     if not step.children:
         step.refuse("there is no transform to choose")
@@ -85,7 +93,7 @@ def _random_choice(step: Step, size: tuple[int, int]) -> _Node:
     return _ringfeed.one_of(_all(step, size), [float(w) for w in weights or ()])
 
 
-def _color_jitter(step: Step, size: tuple[int, int]) -> _Node:
+def _color_jitter(step: Step, size: _Size) -> _Node:
     nodes = []
     for kind in ("brightness", "contrast", "saturation", "hue"):
         if (drawn := getattr(step.transform, kind)) is None:
@@ -98,27 +106,27 @@ def _color_jitter(step: Step, size: tuple[int, int]) -> _Node:
     return _ringfeed.shuffled(nodes)
 
 
-def _grayscale(step: Step, size: tuple[int, int]) -> _Node:
+def _grayscale(step: Step, size: _Size) -> _Node:
     if step.transform.num_output_channels != 3:
         step.refuse("it leaves one channel, and ringfeed's images have three: Grayscale(3)")
     return _ringfeed.operation("grayscale")
 
 
-def _posterize(step: Step, size: tuple[int, int]) -> _Node:
+def _posterize(step: Step, size: _Size) -> _Node:
     bits = step.transform.bits
     if not isinstance(bits, int) or not 1 <= bits <= 8:
         step.refuse("bits must be a whole number in [1, 8]")
     return _applied_operation(step, "posterize", bits)
 
 
-def _solarize(step: Step, size: tuple[int, int]) -> _Node:
+def _solarize(step: Step, size: _Size) -> _Node:
     threshold = float(step.transform.threshold)
     if not math.isfinite(threshold):
         step.refuse("threshold must be a finite number")
     return _applied_operation(step, "solarize", threshold)
 
 
-def _sharpness(step: Step, size: tuple[int, int]) -> _Node:
+def _sharpness(step: Step, size: _Size) -> _Node:
     factor = float(step.transform.sharpness_factor)
     if not 0 <= factor < math.inf:
         step.refuse("sharpness_factor must be 0 or more")
@@ -129,7 +137,7 @@ def _applied_operation(step: Step, kind: str, value: float = 0) -> _Node:
     return _ringfeed.applied(_ringfeed.operation(kind, value), _probability(step))
 
 
-def _plain(kind: str) -> Callable[[Step, tuple[int, int]], _Node]:
+def _plain(kind: str) -> Callable[[Step, _Size], _Node]:
     """A class that has nothing but its probability."""
     return lambda step, size: _applied_operation(step, kind)
 
@@ -139,23 +147,6 @@ def _drawing(step: Step) -> _Drawing:
     if name not in ("nearest", "bilinear", "bicubic"):
         step.refuse(f"Pillow cannot draw with {name}: use NEAREST, BILINEAR or BICUBIC")
     return name
-
-
-def _fill(step: Step) -> tuple[int, int, int]:
-    """What torchvision gives Pillow as fillcolor."""
-    fill: Any = step.transform._fill if step.v2 else step.transform.fill
-    if isinstance(fill, dict):
-        from PIL import Image
-
-        fill = fill[Image.Image] if Image.Image in fill else fill.get("others")
-    if fill is None:
-        fill = 0
-    if not isinstance(fill, (int, float, list, tuple)):
-        step.refuse(f"fill must be a number or three, not {fill!r}")
-    values = [int(v) for v in (fill if isinstance(fill, (list, tuple)) else [fill])]
-    if len(values) not in (1, 3) or not 0 <= min(values) <= max(values) <= 255:
-        step.refuse("fill must be a number in [0, 255], or one for each of R, G and B")
-    return values[0], values[len(values) // 2], values[-1]
 
 
 def _center(step: Step) -> tuple[float, float] | None:
@@ -170,14 +161,14 @@ def _range(step: Step, name: str, values: Iterable[float]) -> tuple[float, float
     return low, high
 
 
-def _random_rotation(step: Step, size: tuple[int, int]) -> _Node:
+def _random_rotation(step: Step, size: _Size) -> _Node:
     if step.transform.expand:
         step.refuse("expand=True makes images of different shapes, which make no batch")
     degrees = _range(step, "degrees", step.transform.degrees)
-    return _ringfeed.random_rotation(degrees, _drawing(step), _fill(step), _center(step))
+    return _ringfeed.random_rotation(degrees, _drawing(step), fill_of(step), _center(step))
 
 
-def _random_affine(step: Step, size: tuple[int, int]) -> _Node:
+def _random_affine(step: Step, size: _Size) -> _Node:
     transform = step.transform
     shear = list(transform.shear or (0, 0))
     translate = transform.translate or (0, 0)
@@ -188,27 +179,32 @@ def _random_affine(step: Step, size: tuple[int, int]) -> _Node:
         _range(step, "shear", shear[:2]),
         _range(step, "shear", shear[2:] or (0, 0)),
         _drawing(step),
-        _fill(step),
+        fill_of(step),
         _center(step),
     )
 
 
-def _random_perspective(step: Step, size: tuple[int, int]) -> _Node:
+def _random_perspective(step: Step, size: _Size) -> _Node:
     scale = float(step.transform.distortion_scale)
     if not 0 <= scale <= 1:
         step.refuse("distortion_scale must be in [0, 1]")
-    if min(size) < 2:
+    if size is not None and min(size) < 2:
         step.refuse("an image with a side of one pixel has no four corners: leave it out")
-    node = _ringfeed.random_perspective(scale, _drawing(step), _fill(step))
+    node = _ringfeed.random_perspective(scale, _drawing(step), fill_of(step))
     return _ringfeed.applied(node, _probability(step))
 
 
 class _Policy:
     """The tables of an AutoAugment, RandAugment or TrivialAugmentWide, as the object has them."""
 
-    def __init__(self, step: Step, size: tuple[int, int], bins: int) -> None:
+    def __init__(self, step: Step, size: _Size, bins: int) -> None:
+        if size is None:
+            step.refuse(
+                "its magnitudes depend on the size of the image, and the images have different "
+                "sizes where it stands: move it behind a crop, or a resize to height and width"
+            )
         self.step, self.size = step, size
-        self.drawing, self.fill = _drawing(step), _fill(step)
+        self.drawing, self.fill = _drawing(step), fill_of(step)
         wide = step.kind == "TrivialAugmentWide"
         if step.v2:
             space = {
@@ -252,7 +248,7 @@ class _Policy:
         return _ringfeed.policy_operation(name, magnitude, *self.size, self.drawing, self.fill)
 
 
-def _auto_augment(step: Step, size: tuple[int, int]) -> _Node:
+def _auto_augment(step: Step, size: _Size) -> _Node:
     policy = _Policy(step, size, 10)
     tables = step.transform._policies if step.v2 else step.transform.policies
     return _ringfeed.one_of(
@@ -263,7 +259,7 @@ def _auto_augment(step: Step, size: tuple[int, int]) -> _Node:
     )
 
 
-def _rand_augment(step: Step, size: tuple[int, int]) -> _Node:
+def _rand_augment(step: Step, size: _Size) -> _Node:
     transform = step.transform
     bins = transform.num_magnitude_bins
     if not 0 <= transform.magnitude < bins:
@@ -273,7 +269,7 @@ def _rand_augment(step: Step, size: tuple[int, int]) -> _Node:
     return _ringfeed.in_order([choice] * transform.num_ops)
 
 
-def _trivial_augment(step: Step, size: tuple[int, int]) -> _Node:
+def _trivial_augment(step: Step, size: _Size) -> _Node:
     policy = _Policy(step, size, step.transform.num_magnitude_bins)
     return _ringfeed.one_of(
         [
@@ -283,14 +279,18 @@ def _trivial_augment(step: Step, size: tuple[int, int]) -> _Node:
     )
 
 
-def _on_tensors(step: Step, size: tuple[int, int]) -> _Node:
+def _geometry(step: Step, size: _Size) -> _Node:
+    return node_of(step)
+
+
+def _on_tensors(step: Step, size: _Size) -> _Node:
     step.refuse(
         "torchvision computes it on tensors even for PIL images, and the bits depend on torch's "
         f"kernels for this CPU. {ELSEWHERE}"
     )
 
 
-def _gaussian_blur(step: Step, size: tuple[int, int]) -> _Node:
+def _gaussian_blur(step: Step, size: _Size) -> _Node:
     step.refuse(
         "torchvision computes it on tensors even for PIL images, and the bits depend on torch's "
         "kernels for this CPU. ringfeed.transforms.PILGaussianBlur is Pillow's own blur, to be had "
@@ -298,12 +298,12 @@ def _gaussian_blur(step: Step, size: tuple[int, int]) -> _Node:
     )
 
 
-def _pil_gaussian_blur(step: Step, size: tuple[int, int]) -> _Node:
+def _pil_gaussian_blur(step: Step, size: _Size) -> _Node:
     node = _ringfeed.random_adjustment("gaussian_blur", step.transform.radius)
     return _ringfeed.applied(node, _probability(step))
 
 
-HANDLERS: dict[str, Callable[[Step, tuple[int, int]], _Node]] = {
+HANDLERS: dict[str, Callable[[Step, _Size], _Node]] = {
     "Compose": _in_order,
     "Sequential": _in_order,
     "RandomApply": _random_apply,
@@ -328,6 +328,7 @@ HANDLERS: dict[str, Callable[[Step, tuple[int, int]], _Node]] = {
     "TrivialAugmentWide": _trivial_augment,
     "PILGaussianBlur": _pil_gaussian_blur,
     **TIMM_HANDLERS,
+    **dict.fromkeys(GEOMETRY, _geometry),
     "AugMix": _on_tensors,
     "GaussianBlur": _gaussian_blur,
     "ElasticTransform": _on_tensors,

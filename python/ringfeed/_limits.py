@@ -24,6 +24,8 @@ class DecodeLimits:
     - `max_file_bytes`: of an encoded file; the loader keeps this much memory for one large file.
     - `max_scans`: of a progressive JPEG.
     - `max_decoder_bytes`: what decoding one image may take, which is memory of each worker.
+    - `max_canvas_bytes`: an image in memory as a whole, at 3 bytes a pixel, where the transform
+      does something to it before its first crop; some 6 times that is memory of each worker then.
 
     Raises ValueError or TypeError naming the argument.
     """
@@ -32,6 +34,7 @@ class DecodeLimits:
     max_file_bytes: int = _DEFAULT["max_file_bytes"]
     max_scans: int = _DEFAULT["max_scans"]
     max_decoder_bytes: int = _DEFAULT["max_decoder_bytes"]
+    max_canvas_bytes: int = _DEFAULT["max_canvas_bytes"]
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -11,9 +11,10 @@ import torch
 from . import _ringfeed
 from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._erasing import Erasing, erasing_of, timm_erasing_of
+from ._geometry_compiler import head_of, interpolations_of
 from ._replay_mix import ChainMix
 from ._transform_compiler import Compiler
-from ._transform_steps import TIMM_ERASING, Step, interpolation_of, steps
+from ._transform_steps import TIMM_ERASING, Step, steps
 from ._views_reader import views_of, without_wrappers
 
 __all__ = ["replay"]
@@ -46,33 +47,42 @@ def replay(row: np.void, image: Any, transform: Any) -> Any:
             "the transform gives several views, and replay() makes one: pass a view's row, such as "
             "draws(0)[0, 1], and that view's transform"
         )
-    augmented = flipped = False
-    for step in steps(transform, Compiler.HANDLERS):
-        if step.kind == "RandomResizedCrop":
-            image = _resized_crop(row, image, step)
-        elif step.kind == "RandomHorizontalFlip" and not (flipped or augmented):
-            flipped = step.transform.p > 0  # the loader's flip is the first that can be
-            image = _apply("hflip", 0.0, image) if flipped and row["hflip"] else image
-        elif step.kind in AUGMENTATIONS:
-            if not augmented:  # all that the row holds, of this step and those behind it
-                image = _operations(row, image)
-            augmented = True
+    all_steps = list(steps(transform, Compiler.HANDLERS))
+    on_images = [step for step in all_steps if step.kind in AUGMENTATIONS]
+    head = head_of(on_images)
+    for step in all_steps:
+        if any(step is one for one in head.steps):
+            image = _head_step(row, image, step)
+        elif head.rest and step is head.rest[0]:  # all that the row holds, of it and those behind
+            image = _operations(row, image)
         elif step.kind == "RandomErasing":
             image = _erased(row, image, erasing_of(step))
         elif step.kind == TIMM_ERASING:
             image = _erased(row, image, timm_erasing_of(step))
-        else:
+        elif step.kind not in AUGMENTATIONS:
             image = step.transform(image)
     return image
 
 
-def _resized_crop(row: np.void, image: Any, step: Step) -> Any:
+def _head_step(row: np.void, image: Any, step: Step) -> Any:
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as f
 
     box = (int(row[name]) for name in ("top", "left", "height", "width"))
-    mode = InterpolationMode(interpolation_of(step))
-    return f.resized_crop(image, *box, list(step.pair()), mode, antialias=True)
+    match step.kind:
+        case "RandomHorizontalFlip":
+            return f.hflip(image) if row["hflip"] else image
+        case "RandomCrop":
+            return f.crop(image, *box)
+        case "RandomResizedCrop" | "RandomResizedCropAndInterpolation":
+            image = f.crop(image, *box)
+            several = "interpolation" in (row.dtype.names or ())
+            if several:
+                return _resized(image, step.pair(), int(row["interpolation"]))
+            mode = InterpolationMode(interpolations_of(step)[0])
+            return f.resize(image, list(step.pair()), mode, antialias=True)
+        case _:
+            return step.transform(image)
 
 
 def _operations(row: np.void, image: Any) -> Any:
@@ -86,6 +96,11 @@ def _operations(row: np.void, image: Any) -> Any:
         elif kind.startswith("mix_"):
             assert mix is not None
             image = mix.take(kind, float(operation["values"][0]), image)
+        elif kind == "resize":
+            height, width = operation["values"][:2].astype(int).tolist()
+            image = _resized(image, (height, width), int(operation["interpolation"]))
+        elif kind == "crop":
+            image = _cropped(operation, image)
         elif kind:
             image = _apply(kind, float(operation["values"][0]), image)
     return image
@@ -145,3 +160,25 @@ def _transformed(operation: np.void, image: Any) -> Any:
         Image.Resampling(int(operation["interpolation"])),
         fillcolor=tuple(operation["fill"].tolist()),
     )
+
+
+def _resized(image: Any, size: tuple[int, int], filter_number: int) -> Any:
+    from PIL import Image
+
+    return image.resize((size[1], size[0]), Image.Resampling(filter_number))
+
+
+def _cropped(operation: np.void, image: Any) -> Any:
+    from torchvision.transforms import functional as f
+
+    top, left, height, width, mode = operation["values"][:5].astype(int).tolist()
+    padding = [
+        max(0, -left),
+        max(0, -top),
+        max(0, left + width - image.width),
+        max(0, top + height - image.height),
+    ]
+    if any(padding):
+        name = ("constant", "edge", "reflect", "symmetric")[mode]
+        image = f.pad(image, padding, tuple(operation["fill"].tolist()), name)
+    return f.crop(image, top + padding[1], left + padding[0], height, width)

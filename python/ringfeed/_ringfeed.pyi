@@ -57,17 +57,36 @@ class Dataset:
     def labels(self) -> NDArray[np.int64]:
         """Of every entry: shape [n]."""
 
+_Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+_PaddingMode = Literal["constant", "edge", "reflect", "symmetric"]
+
 @final
 class RandomResizedCrop:
     def __init__(
-        self, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
-    ) -> None: ...
+        self,
+        height: int,
+        width: int,
+        scale: tuple[float, float],
+        ratio: tuple[float, float],
+        interpolations: Sequence[_Filter] = (),
+    ) -> None:
+        """`interpolations`: one is drawn; none: the plan's."""
 
 @final
 class ResizeCenterCrop:
     def __init__(
         self, resize: int | tuple[int, int] | None, height: int, width: int, max_size: int = 0
     ) -> None: ...
+
+@final
+class ResizeRandomCrop:
+    def __init__(
+        self, resize: int | tuple[int, int] | None, height: int, width: int, max_size: int = 0
+    ) -> None: ...
+
+@final
+class WholeImage:
+    """The augmentation gives it its size."""
 
 @final
 class RandomErasing:
@@ -96,6 +115,8 @@ class Augmentation:
         """The most that one sample can get of it."""
     def check(self) -> None:
         """Raises ValueError naming what makes no sense."""
+    def size_after(self, size: tuple[int, int] | None) -> tuple[int, int] | None:
+        """What an image of height and width becomes; None: not known."""
 
 def applied(step: Augmentation, probability: float) -> Augmentation:
     """`step`, or nothing."""
@@ -145,6 +166,38 @@ def aug_mix(
 ) -> Augmentation:
     """timm's AugMixAugment; a depth of 0 is drawn."""
 
+def resized_crop(crop: RandomResizedCrop) -> Augmentation: ...
+def resize(size: int | tuple[int, int], max_size: int, interpolation: _Filter) -> Augmentation: ...
+def resize_keep_ratio(
+    size: tuple[int, int],
+    longest: float,
+    interpolations: Sequence[_Filter],
+    scale_probability: float,
+    scale: tuple[float, float],
+    scale_is_area: bool,
+    aspect_probability: float,
+    aspect: tuple[float, float],
+) -> Augmentation: ...
+def pad(
+    sides: tuple[int, int, int, int], padding_mode: _PaddingMode, fill: tuple[int, int, int]
+) -> Augmentation:
+    """`sides`: left, top, right, bottom."""
+
+def center_crop(
+    size: tuple[int, int], padding_mode: _PaddingMode, fill: tuple[int, int, int]
+) -> Augmentation: ...
+def random_crop(
+    size: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    pad_if_needed: bool,
+    padding_mode: _PaddingMode,
+    fill: tuple[int, int, int],
+) -> Augmentation:
+    """`padding`: left, top, right, bottom."""
+
+def random_crop_or_pad(
+    size: tuple[int, int], padding_mode: _PaddingMode, fill: tuple[int, int, int]
+) -> Augmentation: ...
 def policy_scales(
     height: int, width: int, num_magnitude_bins: int, wide: bool, v2: bool
 ) -> list[tuple[str, list[float], bool]]:
@@ -166,12 +219,11 @@ class Plan:
 
     def __init__(
         self,
-        geometry: RandomResizedCrop | ResizeCenterCrop,
+        geometry: RandomResizedCrop | ResizeCenterCrop | ResizeRandomCrop | WholeImage,
         *,
-        interpolation: Literal[
-            "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"
-        ] = "bilinear",
+        interpolation: _Filter = "bilinear",
         hflip: float,
+        hflip_first: bool = False,
         normalize: Literal["none", "to_tensor", "to_dtype"],
         mean: Sequence[float],
         std: Sequence[float],
@@ -236,6 +288,7 @@ class Loader:
         max_pixels: int = ...,
         max_scans: int = ...,
         max_decoder_bytes: int = ...,
+        max_canvas_bytes: int = ...,
         load_truncated: bool = False,
         pinned: Callable[[int], tuple[Any, int]] | None = None,
     ) -> None:

@@ -128,11 +128,11 @@ class _Operations:
         return found
 
 
-def _augment_op(step: Step, size: tuple[int, int]) -> _Node:
+def _augment_op(step: Step, size: tuple[int, int] | None) -> _Node:
     return _Operations(step).node(step.transform)
 
 
-def _auto_augment(step: Step, size: tuple[int, int]) -> _Node:
+def _auto_augment(step: Step, size: tuple[int, int] | None) -> _Node:
     operations = _Operations(step)
     policy = step.transform.policy
     if not policy:
@@ -142,7 +142,7 @@ def _auto_augment(step: Step, size: tuple[int, int]) -> _Node:
     )
 
 
-def _rand_augment(step: Step, size: tuple[int, int]) -> _Node:
+def _rand_augment(step: Step, size: tuple[int, int] | None) -> _Node:
     nodes = _Operations(step).nodes(step.transform.ops)
     weights, count = step.transform.choice_weights, int(step.transform.num_layers)
     if weights is None:
@@ -156,14 +156,14 @@ def _rand_augment(step: Step, size: tuple[int, int]) -> _Node:
     return _ringfeed.some_of(nodes, count, weights)
 
 
-def _aug_mix(step: Step, size: tuple[int, int]) -> _Node:
+def _aug_mix(step: Step, size: tuple[int, int] | None) -> _Node:
     transform = step.transform
     nodes = _Operations(step).nodes(transform.ops)
     alpha, width, depth = float(transform.alpha), int(transform.width), int(transform.depth)
     return _ringfeed.aug_mix(nodes, alpha, width, max(depth, 0), bool(transform.blended))
 
 
-TIMM_HANDLERS: dict[str, Callable[[Step, tuple[int, int]], _Node]] = {
+TIMM_HANDLERS: dict[str, Callable[[Step, tuple[int, int] | None], _Node]] = {
     TIMM_POLICIES["AugmentOp"]: _augment_op,
     TIMM_POLICIES["AutoAugment"]: _auto_augment,
     TIMM_POLICIES["RandAugment"]: _rand_augment,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,7 +12,8 @@ from . import _ringfeed
 from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._augmentation_compiler import Augmentations
 from ._erasing import Erasing, erasing_of, timm_erasing_of
-from ._transform_steps import ELSEWHERE, TIMM_ERASING, Interpolation, Step, interpolation_of
+from ._geometry_compiler import head_of
+from ._transform_steps import ELSEWHERE, TIMM_ERASING, Step
 from ._views import Views
 from .errors import UnsupportedTransform
 
@@ -27,54 +27,11 @@ _DTYPES: dict[torch.dtype, Literal["float32", "float16", "bfloat16", "uint8"]] =
 _HALVES = (torch.float16, torch.bfloat16)
 
 
-@dataclass
-class _Crop:
-    """RandomResizedCrop."""
-
-    size: tuple[int, int]
-    scale: tuple[float, float]
-    ratio: tuple[float, float]
-
-    def __str__(self) -> str:
-        return (
-            f"random_resized_crop({self.size[0]}x{self.size[1]}, "
-            f"scale={self.scale[0]!r}..{self.scale[1]!r}, "
-            f"ratio={self.ratio[0]!r}..{self.ratio[1]!r})"
-        )
-
-
-@dataclass
-class _Resize:
-    """Resize, CenterCrop, or one after the other."""
-
-    resize: int | tuple[int, int] | None = None
-    max_size: int = 0
-    crop: tuple[int, int] | None = None
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        return self.resize if self.crop is None and isinstance(self.resize, tuple) else self.crop
-
-    def __str__(self) -> str:
-        parts = []
-        if isinstance(self.resize, tuple):
-            parts.append(f"resize({self.resize[0]}x{self.resize[1]})")
-        elif self.resize is not None:
-            limit = f", max_size={self.max_size}" if self.max_size else ""
-            parts.append(f"resize({self.resize}{limit})")
-        if self.crop is not None:
-            parts.append(f"center_crop({self.crop[0]}x{self.crop[1]})")
-        return " ".join(parts)
-
-
 class Compiler:
     """Takes the steps in their order and keeps what an image has become so far."""
 
     def __init__(self) -> None:
-        self.geometry: _Crop | _Resize | None = None
-        self.interpolation: Interpolation = "bilinear"
-        self.flip: float = 0.0
-        self.augmentations = Augmentations()
+        self.on_images: list[Step] = []  # the steps that change the PIL image
         self.tensor: str | None = None  # the step that made a tensor of the PIL image
         self.tv_tensor = False  # that tensor is a tv_tensors.Image
         self.dtype = torch.uint8
@@ -95,75 +52,21 @@ class Compiler:
     def _to_pure_tensor(self, step: Step) -> None:
         self.tv_tensor = False
 
-    def _before_geometry(self, step: Step) -> None:
-        if self.tensor is not None:
-            step.refuse(
-                f"it comes after {self.tensor}, and torchvision resizes a tensor otherwise than a "
-                f"PIL image: move it before {self.tensor}"
-            )
-        if self.flip:
-            step.refuse("it comes after RandomHorizontalFlip: move it before")
-        if self.augmentations:
-            step.refuse("it comes after a step that changes the pixels: move it before")
-
-    def _random_resized_crop(self, step: Step) -> None:
-        self._before_geometry(step)
-        self.interpolation = interpolation_of(step)
-        if self.geometry is not None:
-            step.refuse(f"it comes after {self.geometry}: keep one of the two")
-        least, most = step.transform.scale
-        scale, ratio = (float(least), float(most)), step.ratio()
-        for name, (low, high) in (("scale", scale), ("ratio", ratio)):
-            if not 0 < low <= high < float("inf"):
-                step.refuse(f"{name} must be a range (min, max) with 0 < min <= max")
-        self.geometry = _Crop(step.pair(), scale, ratio)
-
-    def _resize(self, step: Step) -> None:
-        self._before_geometry(step)
-        self.interpolation = interpolation_of(step)
-        if self.geometry is not None:
-            step.refuse(f"it comes after {self.geometry}: ringfeed resizes once, then crops")
-        max_size = step.transform.max_size
-        if step.transform.size is None:
-            step.refuse("ringfeed needs a size beside max_size: the shorter side's")
-        size = step.sizes()
-        if max_size is None:
-            self.geometry = _Resize(size[0] if len(size) == 1 else (size[0], size[1]))
-        elif len(size) == 1 and isinstance(max_size, int) and max_size > size[0]:
-            self.geometry = _Resize(size[0], min(max_size, 2**31 - 1))  # the core's int
-        else:
-            step.refuse("max_size must be a whole number above size, and size one number")
-
-    def _center_crop(self, step: Step) -> None:
-        self._before_geometry(step)
-        if self.geometry is None:
-            self.geometry = _Resize()
-        if isinstance(self.geometry, _Crop) or self.geometry.crop is not None:
-            step.refuse(f"it comes after {self.geometry}: ringfeed crops once")
-        self.geometry.crop = step.pair()
-
-    def _random_horizontal_flip(self, step: Step) -> None:
-        if self.tensor is not None:
+    def _on_image(self, step: Step) -> None:
+        if self.tensor is not None and step.kind == "RandomHorizontalFlip":
             step.refuse(f"it comes after {self.tensor}: move it before, the values are the same")
-        if self.flip or self.augmentations:
-            return self._augment(step)
-        self.flip = float(step.transform.p)
-        if not 0 <= self.flip <= 1:
-            step.refuse("p must be in [0, 1]")
-
-    def _augment(self, step: Step) -> None:
         if self.tensor is not None:
             step.refuse(
                 f"it comes after {self.tensor}, and torchvision computes otherwise on a tensor "
                 f"than on a PIL image: move it before {self.tensor}"
             )
-        size = None if self.geometry is None else self.geometry.size
-        if size is None:
-            step.refuse(
-                "the images have different sizes where it stands: move it behind "
-                "RandomResizedCrop, or behind Resize and CenterCrop"
-            )
-        self.augmentations.add(step, size)
+        self.on_images.append(step)
+
+    def _several_crops(self, step: Step) -> None:
+        step.refuse(
+            "it makes several images of one, and ringfeed yields one for each file: use "
+            f"CenterCrop or RandomCrop. {ELSEWHERE}"
+        )
 
     def _make_tensor(self, step: Step) -> None:
         if self.tensor is not None:
@@ -255,11 +158,9 @@ class Compiler:
         self.erasing = (timm_erasing_of if step.kind == TIMM_ERASING else erasing_of)(step)
 
     HANDLERS: ClassVar[dict[str, Callable[[Compiler, Step], None]]] = {
-        **dict.fromkeys(AUGMENTATIONS, _augment),
-        "RandomResizedCrop": _random_resized_crop,
-        "Resize": _resize,
-        "CenterCrop": _center_crop,
-        "RandomHorizontalFlip": _random_horizontal_flip,
+        **dict.fromkeys(AUGMENTATIONS, _on_image),
+        "FiveCrop": _several_crops,
+        "TenCrop": _several_crops,
         "ToTensor": _to_tensor,
         "PILToTensor": _pil_to_tensor,
         "ToImage": _to_image,
@@ -277,7 +178,11 @@ class Compiler:
         self, dtype: torch.dtype | None, channels_last: bool, pillow13: bool
     ) -> tuple[_ringfeed.Plan, torch.dtype, str]:
         """The plan, the dtype it yields, and all of it in one line."""
-        if self.geometry is None or self.geometry.size is None:
+        head = head_of(self.on_images)
+        augmentations = Augmentations(head.size)
+        for step in head.rest:
+            augmentations.add(step)
+        if augmentations.size is None:
             raise UnsupportedTransform(
                 "the transform leaves images of different shapes, which make no batch: add "
                 "RandomResizedCrop(224), or Resize(256) and CenterCrop(224). Where all files have "
@@ -290,29 +195,23 @@ class Compiler:
             )
         dtype = self._output_dtype(dtype)
         mean, std = self.mean_std or ([0.0] * 3, [1.0] * 3)
-        geometry, (height, width) = self.geometry, self.geometry.size
         plan = _ringfeed.Plan(
-            _ringfeed.RandomResizedCrop(height, width, geometry.scale, geometry.ratio)
-            if isinstance(geometry, _Crop)
-            else _ringfeed.ResizeCenterCrop(geometry.resize, height, width, geometry.max_size),
-            interpolation=self.interpolation,
-            hflip=self.flip,
+            head.geometry.native(),
+            interpolation=head.interpolation,
+            hflip=head.flip,
+            hflip_first=head.flip_first,
             normalize=self.flavour,
             mean=mean,
             std=std,
             dtype=_DTYPES[dtype],
             channels_last=channels_last,
             pillow13=pillow13,
-            augmentation=self.augmentations.nodes,
+            augmentation=augmentations.nodes,
             erasing=None if self.erasing is None else self.erasing.native(),
         )
-        text = [str(geometry)]
-        if self.interpolation != "bilinear":  # which no state of 0.1 names
-            text.append(self.interpolation)
-        if self.flip:
-            text.append(f"hflip({self.flip!r})")
-        if self.augmentations:
-            text.append(str(self.augmentations))
+        text = [str(head)]
+        if augmentations:
+            text.append(str(augmentations))
         text.append(self.flavour)
         if self.mean_std is not None:
             text.append(f"normalize(mean={_short(mean)}, std={_short(std)})")

@@ -16,8 +16,8 @@ from ._pil_gaussian_blur import PILGaussianBlur
 from .errors import UnsupportedTransform
 
 _ACCEPTED = (
-    "ringfeed does RandomResizedCrop, or Resize and CenterCrop; then flips, changes of colour, "
-    "rotations, AutoAugment and its kin; then ToTensor, or PILToTensor / ToImage with ToDtype / "
+    "ringfeed does resizes, crops and padding to one size, flips, changes of colour, rotations, "
+    "AutoAugment and its kin, in any order; then ToTensor, or PILToTensor / ToImage with ToDtype / "
     "ConvertImageDtype; then Normalize"
 )
 # What to do about a step that ringfeed cannot carry out.
@@ -71,12 +71,20 @@ _BEHAVIOUR = (
 )
 
 TIMM_ERASING = "timm's RandomErasing"
+TIMM_SHAPES = (
+    "RandomResizedCropAndInterpolation",
+    "ResizeKeepRatio",
+    "CenterCropOrPad",
+    "RandomCropOrPad",
+    "TrimBorder",
+)
 # Each policy's class of timm's, and under which name it is known.
 TIMM_POLICIES = {
     name: f"timm's {name}" for name in ("AugmentOp", "AutoAugment", "RandAugment", "AugMixAugment")
 }
 # Modules and classes of timm's that are known, and under which name.
 _TIMM = {("timm.data.random_erasing", "RandomErasing"): TIMM_ERASING}
+_TIMM |= {("timm.data.transforms", name): name for name in TIMM_SHAPES}
 _TIMM |= {("timm.data.auto_augment", name): kind for name, kind in TIMM_POLICIES.items()}
 
 
@@ -132,14 +140,32 @@ class Step:
         return values * (3 // len(values))
 
 
-def interpolation_of(step: Step) -> Interpolation:
-    """The filter it names: an InterpolationMode, its name, or Pillow's number. antialias= does not
-    matter: Pillow always antialiases, as torchvision's documentation says."""
-    interpolation = step.transform.interpolation
+def interpolation_of(step: Step, named: Any = None) -> Interpolation:
+    """The filter that it, or else `named`, names: an InterpolationMode, its name, or Pillow's
+    number. antialias= does not matter: Pillow always antialiases, as torchvision's documentation
+    says."""
+    interpolation = step.transform.interpolation if named is None else named
     known = _INTERPOLATIONS.get(getattr(interpolation, "value", interpolation))
     if known is None:
         step.refuse("its interpolation is none of Pillow's: use an InterpolationMode")
     return known
+
+
+def fill_of(step: Step) -> tuple[int, int, int]:
+    """The colour that torchvision gives Pillow for its `fill`."""
+    fill: Any = step.transform._fill if step.v2 else step.transform.fill
+    if isinstance(fill, dict):
+        from PIL import Image
+
+        fill = fill[Image.Image] if Image.Image in fill else fill.get("others")
+    if fill is None:
+        fill = 0
+    if not isinstance(fill, (int, float, list, tuple)):
+        step.refuse(f"fill must be a number or three, not {fill!r}")
+    values = [int(v) for v in (fill if isinstance(fill, (list, tuple)) else [fill])]
+    if len(values) not in (1, 3) or not 0 <= min(values) <= max(values) <= 255:
+        step.refuse("fill must be a number in [0, 255], or one for each of R, G and B")
+    return values[0], values[len(values) // 2], values[-1]
 
 
 def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:

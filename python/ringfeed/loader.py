@@ -488,6 +488,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             f"epoch={epoch}",
             f"reader={self.reader!r}",
         ]
+        if self._resolved().recipe.decodes_whole:
+            parts.append("decodes whole images")
         return f"ringfeed.DataLoader({', '.join(parts)})"
 
     def __getstate__(self) -> dict[str, Any]:

@@ -49,10 +49,16 @@ class Recipe:
     channels_last: bool
     text: str
     """All of it in one line, with the Pillow rule: equal texts give equal tensors."""
+
     core_plan: _ringfeed.Plan
     """`plan`, or what is left of it where batches are finished on the device."""
     finish: Finish | None = None
     """What is done there."""
+
+    @property
+    def decodes_whole(self) -> bool:
+        """A step before the first crop needs all of the image."""
+        return self.text.startswith("whole_image")
 
     @property
     def views(self) -> tuple[Recipe, ...]:
@@ -66,6 +72,10 @@ class ViewsRecipe:
     views: tuple[Recipe, ...]
     finish: None = None
     """All is done on the CPU."""
+
+    @property
+    def decodes_whole(self) -> bool:
+        return any(view.decodes_whole for view in self.views)
 
     @property
     def text(self) -> str:

@@ -6,10 +6,15 @@
 #include <variant>
 
 #include "augment/affine.h"
+#include "augment/canvas_limits.h"
+#include "augment/change_size.h"
 #include "augment/color.h"
 #include "augment/draw_operations.h"
 #include "augment/gaussian_blur.h"
+#include "augment/geometry.h"
 #include "augment/sharpness.h"
+#include "augment/sizes.h"
+#include "base/scratch.h"
 
 namespace ringfeed::augment {
 namespace {
@@ -30,7 +35,14 @@ struct NodeBytes {
     constexpr std::size_t rounding = 32;
     return node.interpolations.size() * sizeof(Interpolation) + rounding;
   }
+  std::size_t operator()(const RandomResizedCrop& node) const { return of(node.interpolations); }
+  std::size_t operator()(const ResizeKeepRatio& node) const { return of(node.interpolations); }
   std::size_t operator()(const auto&) const { return 0; }
+
+  static std::size_t of(const std::vector<Interpolation>& all) {
+    constexpr std::size_t rounding = 32;
+    return all.size() * sizeof(Interpolation) + rounding;
+  }
 };
 
 bool has_mix(std::span<const Augmentation> steps) noexcept {
@@ -62,50 +74,93 @@ std::size_t tree_bytes(std::span<const Augmentation> steps) noexcept {
 
 }  // namespace
 
-Augmenter::Augmenter(const TransformPlan& plan)
-    : augmentation_(plan.augmentation),
-      canvases_{Canvas(plan.out_height(), plan.out_width()),
-                Canvas(plan.out_height(), plan.out_width())},
-      scratch_(scratch_bytes(plan.out_height(), plan.out_width())) {
+Augmenter::Augmenter(const TransformPlan& plan, std::size_t max_canvas_bytes,
+                     resize::Resampler& resampler)
+    : augmentation_(plan.augmentation), max_canvas_bytes_(max_canvas_bytes), resampler_(resampler) {
   operations_.reserve(max_operations(augmentation_));
-  if (has_mix(augmentation_)) mix_.emplace(image().height(), image().width());
+  const Size head = head_size(plan);
+  if (head.height == 0) return;  // the images decide
+  for (Canvas& canvas : canvases_) canvas.reshape(head.height, head.width);
+  make_room(scratch_, scratch_bytes(head.height, head.width));
+  if (has_mix(augmentation_)) make_mix();
 }
 
-void Augmenter::augment(data::Key key, std::uint64_t position) {
-  const Canvas& canvas = image();
-  draw_operations(augmentation_, canvas.height(), canvas.width(), key, position, operations_);
+void Augmenter::make_mix() {
+  const Size size{image().height(), image().width()};
+  if (mix_size_ == size) return;
+  mix_.reset();  // never two of them
+  mix_.emplace(size.height, size.width);
+  mix_size_ = size;
+}
+
+tl::expected<void, decode::Failure> Augmenter::begin(int height, int width, data::Key key,
+                                                     std::uint64_t position) {
+  auto drawn =
+      draw_operations(augmentation_, height, width, key, position, max_canvas_bytes_, operations_);
+  if (drawn) image().reshape(height, width);
+  return drawn;
+}
+
+void Augmenter::augment() {
   for (const Operation& operation : operations_) apply(operation);
+}
+
+Canvas& Augmenter::other() {
+  Canvas& canvas = canvases_[1 - current_];
+  canvas.reshape(image().height(), image().width());
+  return canvas;
 }
 
 void Augmenter::apply(const Operation& operation) {
   switch (operation.kind) {
     case OperationKind::affine:
     case OperationKind::perspective:
+      make_room(scratch_, affine_scratch(image().height(), image().width()));
       affine(operation, image(), other(), scratch_.data());
-      current_ = 1 - current_;
-      return;
+      return swap();
     case OperationKind::sharpness:
       sharpness(static_cast<float>(operation.values[0]), image(), other());
-      current_ = 1 - current_;
-      return;
+      return swap();
     case OperationKind::gaussian_blur:
+      make_room(scratch_, blur_scratch(image().height(), image().width()));
       return gaussian_blur(static_cast<float>(operation.values[0]), image(), scratch_.data());
-    case OperationKind::mix_begin: return mix_->begin(image(), operation.values[0] != 0);
+    case OperationKind::mix_begin:
+      make_mix();
+      return mix_->begin(image(), operation.values[0] != 0);
     case OperationKind::mix_add: return mix_->add(static_cast<float>(operation.values[0]), image());
     case OperationKind::mix_blend:
       return mix_->blend(static_cast<float>(operation.values[0]), image());
     case OperationKind::mix_end: return mix_->end(static_cast<float>(operation.values[0]), image());
+    case OperationKind::crop: crop(operation, image(), canvases_[1 - current_]); return swap();
+    case OperationKind::resize:
+      resize_canvas(operation, image(), canvases_[1 - current_], resampler_, scratch_);
+      return swap();
     default: return color(operation, image());
   }
 }
 
-std::size_t Augmenter::memory_bound(const TransformPlan& plan) noexcept {
-  const int height = plan.out_height(), width = plan.out_width();
+std::size_t Augmenter::memory_bound(const TransformPlan& plan,
+                                    std::size_t max_canvas_bytes) noexcept {
+  const Size head = head_size(plan);
+  const bool mixes = has_mix(plan.augmentation);
+  std::size_t canvas = 0, scratch = 0, mix = 0;
+  if (head.height > 0) {
+    canvas = Canvas::memory_bound(head.height, head.width);
+    scratch = scratch_bytes(head.height, head.width);
+    if (mixes) mix = ChainMix::memory_bound(head.height, head.width);
+  }
+  if (head.height == 0 || changes_size(plan.augmentation)) {
+    canvas = std::max(canvas, max_canvas_bytes + Canvas::rounding);
+    // A pixel's 3 bytes become 4; a canvas one row high comes with borders above and below.
+    scratch = std::max(scratch, max_canvas_bytes / 3 * 4 + scratch_bytes(1, max_canvas_side) +
+                                    scratch_bytes(max_canvas_side, 1));
+    if (mixes) mix = std::max(mix, 5 * canvas);  // a copy, and a float for each byte
+  }
+  const std::size_t resampler =
+      resizes(plan.augmentation) ? resize::Resampler::memory_bound(max_canvas_bytes) : 0;
   constexpr std::size_t rounding = 4096 + 128;  // the heap's, of the scratch memory
-  return 2 * Canvas::memory_bound(height, width) + scratch_bytes(height, width) + rounding +
-         (has_mix(plan.augmentation) ? ChainMix::memory_bound(height, width) : 0) +
-         tree_bytes(plan.augmentation) + max_operations(plan.augmentation) * sizeof(Operation) +
-         sizeof(Augmenter);
+  return 2 * canvas + scratch + rounding + mix + resampler + tree_bytes(plan.augmentation) +
+         max_operations(plan.augmentation) * sizeof(Operation) + sizeof(Augmenter);
 }
 
 }  // namespace ringfeed::augment

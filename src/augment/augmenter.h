@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <tl/expected.hpp>
 #include <vector>
 
 #include "augment/canvas.h"
 #include "augment/chain_mix.h"
 #include "base/aligned_vector.h"
 #include "data/random.h"
+#include "decode/failure.h"
+#include "resize/resampler.h"
 #include "ringfeed/transform.h"
 
 namespace ringfeed::augment {
@@ -17,31 +20,42 @@ namespace ringfeed::augment {
 /// Carries out a plan's augmentation on one image after the other. One thread's own.
 class Augmenter {
  public:
-  /// `plan` stays where it is.
-  explicit Augmenter(const TransformPlan& plan);
-  explicit Augmenter(TransformPlan&&) = delete;
+  /// `plan` and `resampler` stay where they are; the latter is used within augment() alone.
+  Augmenter(const TransformPlan& plan, std::size_t max_canvas_bytes, resize::Resampler& resampler);
   Augmenter(const Augmenter&) = delete;
   Augmenter& operator=(const Augmenter&) = delete;
 
-  /// Where the next sample's rows go, and where augment() leaves them; another object after it.
+  /// Draws for the sample at `position`, of which image() gets height x width. Fails as
+  /// draw_operations().
+  tl::expected<void, decode::Failure> begin(int height, int width, data::Key key,
+                                            std::uint64_t position);
+
+  /// Where the sample's rows go, and where augment() leaves them; another object after it.
   Canvas& image() { return canvases_[current_]; }
 
-  /// Draws for the sample at `position` and changes image() accordingly.
-  void augment(data::Key key, std::uint64_t position);
+  /// Carries out what was drawn.
+  void augment();
 
   /// The most bytes that one for `plan` holds, with a copy of the plan's tree.
-  static std::size_t memory_bound(const TransformPlan& plan) noexcept;
+  static std::size_t memory_bound(const TransformPlan& plan, std::size_t max_canvas_bytes) noexcept;
 
  private:
   void apply(const Operation& operation);
-  Canvas& other() { return canvases_[1 - current_]; }
+  /// Makes mix_ one for images of image()'s size.
+  void make_mix();
+  /// The canvas that is not image(), in its size.
+  Canvas& other();
+  void swap() { current_ = 1 - current_; }
 
   const std::vector<Augmentation>& augmentation_;
+  std::size_t max_canvas_bytes_;
+  resize::Resampler& resampler_;
   std::array<Canvas, 2> canvases_;  // most operations that move pixels read one, write the other
   std::size_t current_ = 0;
   AlignedVector<std::uint8_t> scratch_;
   std::vector<Operation> operations_;
   std::optional<ChainMix> mix_;  // where the plan has an AugMix
+  Size mix_size_;
 };
 
 }  // namespace ringfeed::augment

@@ -6,21 +6,27 @@
 
 #include "base/aligned_vector.h"
 #include "base/planar.h"
+#include "base/scratch.h"
 
 namespace ringfeed::augment {
 
-/// The whole output window as planar 8-bit RGB, between the resize and the packer: where operations
-/// that need more of the image than a row find it. The rows lie one after another as the resize
+/// A whole image as planar 8-bit RGB, between the resize and the packer: where operations that need
+/// more of it than a row find it. The rows lie one after another as the resize
 /// emits them, so that the packer takes them from here unchanged: those of one plane are
 /// 3 * plane_stride(width) apart. Rows touch: a kernel that writes its slack behind a row writes
 /// into the next, and has to go from the top down.
 class Canvas {
  public:
-  Canvas(int height, int width)
-      : height_(height),
-        width_(width),
-        row_bytes_(3 * plane_stride(width)),
-        bytes_(bytes(height, width)) {}
+  Canvas() = default;
+  Canvas(int height, int width) { reshape(height, width); }
+
+  /// Makes it an image of that size, of any content. See make_room().
+  void reshape(int height, int width) {
+    height_ = height;
+    width_ = width;
+    row_bytes_ = 3 * plane_stride(width);
+    make_room(bytes_, bytes(height, width));
+  }
 
   int height() const noexcept { return height_; }
   int width() const noexcept { return width_; }
@@ -39,17 +45,18 @@ class Canvas {
   static std::size_t memory_bound(int height, int width) noexcept {
     return bytes(height, width) + rounding;
   }
-
- private:
-  // The heap's: to the alignment, and of a large one to pages.
-  static constexpr std::size_t rounding = 4096 + 128;
+  /// The memory of such an image.
   static std::size_t bytes(int height, int width) noexcept {
     return static_cast<std::size_t>(height) * 3 * plane_stride(width) + kernel_slack;
   }
+  // The heap's: to the alignment, and of a large one to pages.
+  static constexpr std::size_t rounding = 4096 + 128;
+
+ private:
   std::size_t offset(int y) const { return static_cast<std::size_t>(y) * row_bytes_; }
 
-  int height_, width_;
-  std::size_t row_bytes_;
+  int height_ = 0, width_ = 0;
+  std::size_t row_bytes_ = 0;
   AlignedVector<std::uint8_t> bytes_;
 };
 

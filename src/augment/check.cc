@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
@@ -11,6 +12,8 @@
 
 #include "augment/gaussian_blur.h"
 #include "augment/mixing.h"
+#include "augment/sizes.h"
+#include "ringfeed/transform.h"
 
 namespace ringfeed::augment {
 namespace {
@@ -41,6 +44,21 @@ void check_drawing(std::string_view what, Interpolation interpolation) {
 void check_center(std::string_view what, const std::optional<std::array<double, 2>>& center) {
   require(!center || (std::isfinite((*center)[0]) && std::isfinite((*center)[1])), what,
           "center must be two finite numbers");
+}
+
+void check_side(std::string_view what, int pixels, const std::string& name) {
+  require(pixels >= 1 && pixels <= TransformPlan::max_side, what,
+          name + " must be in [1, " + std::to_string(TransformPlan::max_side) + "]");
+}
+
+void check_sides(std::string_view what, int height, int width) {
+  check_side(what, height, "height");
+  check_side(what, width, "width");
+}
+
+void check_ends(std::string_view what, double low, double high, const std::string& name) {
+  require(is_range(low, high) && low > 0, what,
+          "0 < " + name + "_min <= " + name + "_max must hold");
 }
 
 void check_value(OperationKind kind, double value) {
@@ -101,6 +119,7 @@ struct Check {
   void operator()(const AugMix& node) const {
     require(!within_mix, "aug_mix", "there can be none within another");
     require(!node.steps.empty(), "aug_mix", "there must be a step to choose");
+    require(!changes_size(node.steps), "aug_mix", "no step within it may change the size");
     // A draw of Beta wants this range.
     require(node.alpha >= 1e-100 && node.alpha <= 1e300, "aug_mix", "alpha must be above 0");
     require(node.width >= 1 && node.width <= static_cast<int>(max_chains) && node.depth >= 0,
@@ -117,6 +136,9 @@ struct Check {
       default: break;
     }
     check_value(node.kind, node.values[0]);
+    if (node.kind == OperationKind::resize || node.kind == OperationKind::crop) {
+      return check_numbers(to_string(node.kind), node);
+    }
     if (node.kind != OperationKind::affine && node.kind != OperationKind::perspective) return;
     const std::string_view name = to_string(node.kind);
     check_drawing(name, node.interpolation);
@@ -160,6 +182,51 @@ struct Check {
     require(node.distortion_scale >= 0 && node.distortion_scale <= 1, "perspective",
             "distortion_scale must be in [0, 1]");
   }
+  void operator()(const RandomResizedCrop& node) const {
+    check_sides("random resized crop", node.height, node.width);
+    check_ends("random resized crop", node.scale_min, node.scale_max, "scale");
+    check_ends("random resized crop", node.ratio_min, node.ratio_max, "ratio");
+  }
+  void operator()(const Resize& node) const {
+    if (node.shorter == 0) {
+      require(node.max_size == 0, "resize", "max_size needs the shorter side's length");
+      return check_sides("resize", node.height, node.width);
+    }
+    check_side("resize", node.shorter, "shorter");
+    require(node.max_size == 0 || node.max_size > node.shorter, "resize",
+            "max_size must be above shorter, or 0");
+  }
+  void operator()(const ResizeKeepRatio& node) const {
+    const std::string_view name = "resize keep ratio";
+    check_sides(name, node.height, node.width);
+    for (const double share : {node.longest, node.scale_probability, node.aspect_probability}) {
+      require(share >= 0 && share <= 1, name, "longest and probabilities must be in [0, 1]");
+    }
+    require(!node.interpolations.empty(), name, "there must be an interpolation");
+    check_ends(name, node.scale_min, node.scale_max, "scale");
+    check_ends(name, node.aspect_min, node.aspect_max, "aspect");
+  }
+  void operator()(const Pad& node) const {
+    for (const int side : {node.left, node.top, node.right, node.bottom}) {
+      require(std::abs(side) <= TransformPlan::max_side, "pad",
+              "padding must be at most " + std::to_string(TransformPlan::max_side));
+      require(side >= 0 || node.outside.mode == PaddingMode::constant, "pad",
+              "padding below 0 goes with constant padding alone");
+    }
+  }
+  void operator()(const CenterCrop& node) const {
+    check_sides("center crop", node.height, node.width);
+  }
+  void operator()(const RandomCrop& node) const {
+    check_sides("random crop", node.height, node.width);
+    for (const int side : {node.left, node.top, node.right, node.bottom}) {
+      require(side >= 0 && side <= TransformPlan::max_side, "random crop",
+              "padding must be in [0, " + std::to_string(TransformPlan::max_side) + "]");
+    }
+  }
+  void operator()(const RandomCropOrPad& node) const {
+    check_sides("random crop or pad", node.height, node.width);
+  }
   void choice(std::string_view what, std::span<const Augmentation> steps,
               std::span<const double> weights) const {
     require(!steps.empty(), what, "there must be a step to choose");
@@ -176,6 +243,19 @@ struct Check {
       require(step.probability >= 0 && step.probability <= 1, "probability", "must be in [0, 1]");
       std::visit(*this, step.step);
     }
+  }
+  /// Of a resize or a crop.
+  static void check_numbers(std::string_view what, const Operation& node) {
+    const bool crops = node.kind == OperationKind::crop;
+    for (const double v : std::span(node.values).first(crops ? 5 : 2)) {
+      require(v == std::nearbyint(v) && std::abs(v) <= 1 << 20, what,
+              "the numbers must be whole, and at most a million");
+    }
+    if (crops) {
+      require(node.values[4] >= 0 && node.values[4] <= 3, what, "there is no such padding mode");
+    }
+    const std::size_t at = crops ? 2 : 0;
+    check_sides(what, static_cast<int>(node.values[at]), static_cast<int>(node.values[at + 1]));
   }
   /// What trigonometry here takes.
   static void check_angles(std::string_view what, const std::string& name, double low,

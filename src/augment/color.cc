@@ -152,9 +152,11 @@ void color(const Operation& operation, Canvas& image) {
                  static_cast<std::uint8_t>(static_cast<int>(value * 255)));
     case OperationKind::sharpness:
     case OperationKind::affine:
-    case OperationKind::perspective: break;  // need a second canvas
-    case OperationKind::gaussian_blur:       // needs scratch memory
-    case OperationKind::mix_begin:           // need what was before
+    case OperationKind::perspective:
+    case OperationKind::resize:
+    case OperationKind::crop: break;    // need a second canvas
+    case OperationKind::gaussian_blur:  // needs scratch memory
+    case OperationKind::mix_begin:      // need what was before
     case OperationKind::mix_add:
     case OperationKind::mix_blend:
     case OperationKind::mix_end: break;

@@ -5,11 +5,15 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
+#include <optional>
+#include <utility>
 #include <variant>
 
+#include "augment/canvas_limits.h"
 #include "augment/check.h"
 #include "augment/matrices.h"
 #include "augment/mixing.h"
+#include "augment/shapes.h"
 #include "augment/timm_operation.h"
 
 namespace ringfeed::augment {
@@ -18,12 +22,20 @@ namespace {
 /// Walks the tree, and draws on its way. What has no alternative draws nothing.
 class Walk {
  public:
-  Walk(int height, int width, data::RandomStream draws, std::vector<Operation>& operations)
-      : height_(height), width_(width), draws_(draws), operations_(operations) {}
+  Walk(int height, int width, data::RandomStream draws, std::size_t max_canvas_bytes,
+       std::vector<Operation>& operations)
+      : height_(height),
+        width_(width),
+        draws_(draws),
+        max_canvas_bytes_(max_canvas_bytes),
+        operations_(operations) {}
 
   void all(std::span<const Augmentation> steps) {
     for (const Augmentation& step : steps) one(step);
   }
+
+  /// Nothing is drawn after it.
+  std::optional<decode::Failure> failure;
 
   void operator()(const InOrder& node) { all(node.steps); }
 
@@ -42,7 +54,43 @@ class Walk {
     one(node.steps[choose(node.weights)]);
   }
 
-  void operator()(const Operation& operation) { operations_.push_back(operation); }
+  void operator()(const Operation& operation) {
+    if (operation.kind == OperationKind::crop) {
+      return become(operation,
+                    {static_cast<int>(operation.values[2]), static_cast<int>(operation.values[3])});
+    }
+    if (operation.kind == OperationKind::resize) {
+      return become(operation,
+                    {static_cast<int>(operation.values[0]), static_cast<int>(operation.values[1])});
+    }
+    operations_.push_back(operation);
+  }
+
+  void operator()(const RandomResizedCrop& node) {
+    crop(draw_resized_crop(node, size(), draws_), {});
+    resize({node.height, node.width},
+           draw_one(node.interpolations, Interpolation::bilinear, draws_));
+  }
+  void operator()(const Resize& node) { resize(resized(node, size()), node.interpolation); }
+  void operator()(const ResizeKeepRatio& node) {
+    const Size drawn = draw_keep_ratio(node, size(), draws_);
+    resize(drawn, draw_one(node.interpolations, Interpolation::bilinear, draws_));
+  }
+  void operator()(const Pad& node) { crop(pad_window(node, size()), node.outside); }
+  void operator()(const CenterCrop& node) {
+    crop(center_window(size(), node.height, node.width), node.outside);
+  }
+  void operator()(const RandomCrop& node) {
+    const Box window = draw_random_crop(node, size(), draws_);
+    if (window.height == 0) {
+      failure = too_small(size(), node.height, node.width, "RandomCrop");
+      return;
+    }
+    crop(window, node.outside);
+  }
+  void operator()(const RandomCropOrPad& node) {
+    crop(draw_crop_or_pad(node, size(), draws_), node.outside);
+  }
 
   void operator()(const RandomAdjustment& node) {
     operations_.push_back({.kind = node.kind, .values = {uniform(node.low, node.high)}});
@@ -67,7 +115,10 @@ class Walk {
   }
 
   void operator()(const RandomPerspective& node) {
-    if (width_ < 2 || height_ < 2) return;
+    if (width_ < 2 || height_ < 2) {
+      failure = too_small(size(), 2, 2, "RandomPerspective");
+      return;
+    }
     const auto most = [&](int side) {
       return static_cast<int>(node.distortion_scale * static_cast<double>(side / 2));
     };
@@ -149,7 +200,34 @@ class Walk {
     return last;  // rounding may leave a rest behind the last
   }
 
+  Size size() const { return {height_, width_}; }
+
+  void crop(Box window, const Padding& outside) {
+    become({.kind = OperationKind::crop,
+            .fill = outside.fill,
+            .values = {static_cast<double>(window.top), static_cast<double>(window.left),
+                       static_cast<double>(window.height), static_cast<double>(window.width),
+                       static_cast<double>(outside.mode)}},
+           {window.height, window.width});
+  }
+  void resize(Size to, Interpolation interpolation) {
+    // What Pillow keeps between its two passes counts too.
+    failure = check_canvas({height_, to.width}, max_canvas_bytes_);
+    if (failure) return;
+    become({.kind = OperationKind::resize,
+            .interpolation = interpolation,
+            .values = {static_cast<double>(to.height), static_cast<double>(to.width)}},
+           to);
+  }
+  void become(const Operation& operation, Size to) {
+    failure = check_canvas(to, max_canvas_bytes_);
+    height_ = to.height;
+    width_ = to.width;
+    operations_.push_back(operation);
+  }
+
   void one(const Augmentation& node) {
+    if (failure) return;
     if (node.probability < 1 && draws_.uniform() >= node.probability) return;
     std::visit(*this, node.step);
   }
@@ -168,16 +246,23 @@ class Walk {
 
   int height_, width_;
   data::RandomStream draws_;
+  std::size_t max_canvas_bytes_;
   std::vector<Operation>& operations_;
 };
 
 }  // namespace
 
-void draw_operations(std::span<const Augmentation> augmentation, int height, int width,
-                     data::Key key, std::uint64_t position, std::vector<Operation>& operations) {
+tl::expected<void, decode::Failure> draw_operations(std::span<const Augmentation> augmentation,
+                                                    int height, int width, data::Key key,
+                                                    std::uint64_t position,
+                                                    std::size_t max_canvas_bytes,
+                                                    std::vector<Operation>& operations) {
   operations.clear();
   data::RandomStream draws(key, position, data::Purpose::augment);
-  Walk(height, width, draws, operations).all(augmentation);
+  Walk walk(height, width, draws, max_canvas_bytes, operations);
+  walk.all(augmentation);
+  if (walk.failure) return tl::unexpected(std::move(*walk.failure));
+  return {};
 }
 
 }  // namespace ringfeed::augment

@@ -1,93 +1,74 @@
 #include "augment/geometry.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <variant>
 
-#include "augment/fixed_math.h"
+#include "augment/shapes.h"
 
 namespace ringfeed::augment {
 namespace {
 
-/// Python's int(round(x)): half to even, in the default rounding mode.
-int round_half_even(double x) noexcept { return static_cast<int>(std::nearbyint(x)); }
-
-void set_crop(Geometry& g, int top, int left, int height, int width) noexcept {
-  g.top = top;
-  g.left = left;
-  g.height = height;
-  g.width = width;
+/// Without a resize the image stays as it is.
+Size resized_by(const auto& plan, Size image) noexcept {
+  if (plan.resize == 0 && plan.resize_height == 0) return image;
+  return resized(Resize{plan.resize, plan.resize_height, plan.resize_width, plan.max_size}, image);
 }
 
-/// torchvision's last resort: the largest central crop whose ratio is in range.
-void central_crop(Geometry& g, const RandomResizedCrop& plan, int height, int width) noexcept {
-  const double ratio = static_cast<double>(width) / height;
-  int h = height, w = width;
-  // torchvision rounds a side to 0 here for ratios beyond 2:1 on a line one pixel thick, and then
-  // fails to resize nothing; one pixel is kept instead.
-  if (ratio < plan.ratio_min) h = std::max(1, round_half_even(width / plan.ratio_min));
-  if (ratio > plan.ratio_max) w = std::max(1, round_half_even(height * plan.ratio_max));
-  set_crop(g, (height - h) / 2, (width - w) / 2, h, w);
+RandomCrop crop_of(const ResizeRandomCrop& plan) noexcept {
+  return {.height = plan.height, .width = plan.width};
 }
 
-void random_crop(Geometry& g, const RandomResizedCrop& plan, int height, int width,
-                 data::RandomStream& draws) noexcept {
-  const double area = static_cast<double>(height) * width;
-  const double log_min = log_fixed(plan.ratio_min), log_max = log_fixed(plan.ratio_max);
-  for (int attempt = 0; attempt < 10; ++attempt) {
-    const double target =
-        area * (plan.scale_min + draws.uniform() * (plan.scale_max - plan.scale_min));
-    const double ratio = exp_fixed(log_min + draws.uniform() * (log_max - log_min));
-    // Compared before the conversion: an extreme ratio gives sides no int holds.
-    const double w = std::nearbyint(std::sqrt(target * ratio));
-    const double h = std::nearbyint(std::sqrt(target / ratio));
-    if (0 < w && w <= width && 0 < h && h <= height) {
-      const int crop_height = static_cast<int>(h), crop_width = static_cast<int>(w);
-      const auto offset = [&](int room) {
-        return static_cast<int>(draws.bounded(static_cast<std::uint64_t>(room) + 1));
-      };
-      const int top = offset(height - crop_height);
-      const int left = offset(width - crop_width);
-      return set_crop(g, top, left, crop_height, crop_width);
-    }
+/// Draws where the window of the resized image lies, and what of the image becomes that.
+class Head {
+ public:
+  Head(Geometry& geometry, const TransformPlan& plan, Size image, data::RandomStream& draws)
+      : g_(geometry), plan_(plan), image_(image), draws_(draws) {}
+
+  void operator()(const RandomResizedCrop& step) {
+    set(draw_resized_crop(step, image_, draws_), {step.height, step.width},
+        {0, 0, step.height, step.width});
   }
-  central_crop(g, plan, height, width);
-}
-
-/// `side` where one of length `from` becomes `size`: int(size * side / from), exact in integers.
-/// What no int holds saturates; no memory holds such an image either, and the decoder refuses it.
-int resized_side(int side, int from, int size) noexcept {
-  const std::int64_t resized = std::int64_t{size} * side / from;
-  return static_cast<int>(
-      std::min<std::int64_t>(resized, std::numeric_limits<std::int32_t>::max()));
-}
-
-void set_resized(Geometry& g, const ResizeCenterCrop& plan, int height, int width) noexcept {
-  g.resized_height = height;
-  g.resized_width = width;
-  if (plan.resize > 0) {
-    const int shorter = std::min(height, width);
-    g.resized_height = resized_side(height, shorter, plan.resize);
-    g.resized_width = resized_side(width, shorter, plan.resize);
-    const int longer = std::max(g.resized_height, g.resized_width);
-    if (plan.max_size > 0 && longer > plan.max_size) {
-      // torchvision rounds a thin image's side to 0 here, and then fails to resize to nothing.
-      g.resized_height = std::max(1, resized_side(g.resized_height, longer, plan.max_size));
-      g.resized_width = std::max(1, resized_side(g.resized_width, longer, plan.max_size));
-    }
-  } else if (plan.resize_height > 0) {
-    g.resized_height = plan.resize_height;
-    g.resized_width = plan.resize_width;
+  void operator()(const ResizeCenterCrop& step) {
+    const Size size = resized_by(step, image_);
+    set(whole(image_), size, center_window(size, step.height, step.width));
   }
-}
+  void operator()(const ResizeRandomCrop& step) {
+    const Size size = resized_by(step, image_);
+    set(whole(image_), size, draw_random_crop(crop_of(step), size, draws_));
+  }
+  void operator()(const WholeImage&) { set(whole(image_), image_, whole(image_)); }
 
-/// Where CenterCrop's window begins. A side shorter than the window is padded first, the odd pixel
-/// at its end, and is then exactly as long as the window.
-int window_start(int side, int window) noexcept {
-  if (side < window) return -((window - side) / 2);
-  return round_half_even((side - window) / 2.0);
-}
+  void flip() {
+    const bool flips = draws_.uniform() < plan_.hflip_probability;
+    g_.hflip = flips && !plan_.hflip_first;
+    g_.mirrored_source = flips && plan_.hflip_first;
+    if (g_.mirrored_source) g_.left = image_.width - g_.left - g_.width;
+  }
+
+ private:
+  void set(Box crop, Size size, Box window) {
+    g_.top = crop.top;
+    g_.left = crop.left;
+    g_.height = crop.height;
+    g_.width = crop.width;
+    g_.resized_height = size.height;
+    g_.resized_width = size.width;
+    g_.window_top = window.top;
+    g_.window_left = window.left;
+    g_.out_height = window.height;
+    g_.out_width = window.width;
+  }
+
+  Geometry& g_;
+  const TransformPlan& plan_;
+  Size image_;
+  data::RandomStream& draws_;
+};
+
+struct HeadSize {
+  Size operator()(const WholeImage&) const { return {}; }
+  Size operator()(const auto& step) const { return {step.height, step.width}; }
+};
 
 }  // namespace
 
@@ -95,21 +76,38 @@ Geometry draw_geometry(const TransformPlan& plan, int image_height, int image_wi
                        std::uint64_t position) noexcept {
   data::RandomStream draws(key, position, data::Purpose::crop);
   Geometry g;
-  g.out_height = plan.out_height();
-  g.out_width = plan.out_width();
+  Head head(g, plan, {image_height, image_width}, draws);
+  std::visit(head, plan.geometry);
+  head.flip();
   g.interpolation = plan.interpolation;
   if (const auto* crop = std::get_if<RandomResizedCrop>(&plan.geometry)) {
-    random_crop(g, *crop, image_height, image_width, draws);
-    g.resized_height = g.out_height;
-    g.resized_width = g.out_width;
-  } else {
-    set_crop(g, 0, 0, image_height, image_width);
-    set_resized(g, std::get<ResizeCenterCrop>(plan.geometry), image_height, image_width);
-    g.window_top = window_start(g.resized_height, g.out_height);
-    g.window_left = window_start(g.resized_width, g.out_width);
+    g.interpolation = draw_one(crop->interpolations, plan.interpolation, draws);
   }
-  g.hflip = draws.uniform() < plan.hflip_probability;
   return g;
+}
+
+Box drawn_box(const TransformPlan& plan, const Geometry& g, int image_width) noexcept {
+  if (std::holds_alternative<ResizeRandomCrop>(plan.geometry)) {
+    return {g.window_top, g.window_left, g.out_height, g.out_width};
+  }
+  return {g.top, g.mirrored_source ? image_width - g.left - g.width : g.left, g.height, g.width};
+}
+
+Size head_size(const TransformPlan& plan) noexcept { return std::visit(HeadSize{}, plan.geometry); }
+
+std::optional<decode::Failure> check_image(const TransformPlan& plan, int image_height,
+                                           int image_width, std::size_t max_canvas_bytes) {
+  const Size image{image_height, image_width};
+  if (std::holds_alternative<WholeImage>(plan.geometry)) {
+    return check_canvas(image, max_canvas_bytes);
+  }
+  if (const auto* step = std::get_if<ResizeRandomCrop>(&plan.geometry)) {
+    const Size size = resized_by(*step, image);
+    if (size.height < step->height || size.width < step->width) {
+      return too_small(size, step->height, step->width, "RandomCrop");
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace ringfeed::augment

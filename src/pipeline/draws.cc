@@ -116,25 +116,36 @@ void draw(const ImageFolder& dataset, const std::vector<TransformPlan>& plans,
     const std::size_t view = i % plans.size();
     const TransformPlan& plan = plans[view];
     const data::Key key = data::of_view(epochs_key, view);
+    const Size out{plan.out_height(), plan.out_width()};
     Draw& sample = draws[i];
     const decode::ImageSize size = sizes[place[sample.index]];
+    const auto check = [&](std::optional<decode::Failure> failure) {
+      if (!failure) return;
+      throw LoadError({Stage::decode, 0, dataset.path(sample.index), std::move(failure->detail),
+                       failure->option});
+    };
+    const std::size_t max_canvas_bytes = settings.limits.max_canvas_bytes;
+    check(augment::check_image(plan, size.height, size.width, max_canvas_bytes));
     const augment::Geometry g =
         augment::draw_geometry(plan, size.height, size.width, key, sample.position);
-    sample.top = g.top;
-    sample.left = g.left;
-    sample.height = g.height;
-    sample.width = g.width;
-    sample.hflip = g.hflip;
+    const Box box = augment::drawn_box(plan, g, size.width);
+    sample.top = box.top;
+    sample.left = box.left;
+    sample.height = box.height;
+    sample.width = box.width;
+    sample.hflip = g.hflip || g.mirrored_source;
+    sample.interpolation = g.interpolation;
     if (plan.erasing) {
-      augment::draw_erasing(*plan.erasing, plan.out_height(), plan.out_width(), key,
-                            sample.position, sample.erased);
+      augment::draw_erasing(*plan.erasing, out.height, out.width, key, sample.position,
+                            sample.erased);
       if (plan.erasing->fill != RandomErasing::Fill::value) {
         sample.noise_key = augment::draw_noise_key(key, sample.position);
       }
     }
     if (plan.augmentation.empty()) continue;
-    augment::draw_operations(plan.augmentation, plan.out_height(), plan.out_width(), key,
-                             sample.position, sample.operations);
+    auto drawn = augment::draw_operations(plan.augmentation, g.out_height, g.out_width, key,
+                                          sample.position, max_canvas_bytes, sample.operations);
+    if (!drawn) check(std::move(drawn.error()));
   }
 }
 

@@ -57,6 +57,8 @@ void validate(const LoaderOptions& options, const ImageFolder& dataset) {
   require_range(Option::max_scans, limits.max_scans, 1, largest::max_scans);
   require_range<std::size_t>(Option::max_decoder_bytes, limits.max_decoder_bytes, 1,
                              largest::max_decoder_bytes);
+  require_range<std::size_t>(Option::max_canvas_bytes, limits.max_canvas_bytes, 1,
+                             largest::max_canvas_bytes);
   if (options.indices) require_indices(*options.indices, dataset.size());
 }
 

@@ -114,7 +114,12 @@ void fill(const AxisRequest& request, AxisWeights& axis, std::size_t stride,
     const int index = request.begin + (request.mirrored ? request.count - 1 - i : i);
     if (index < 0 || index >= request.resized) continue;
     const auto at = static_cast<std::size_t>(i);
-    const Taps taps = weights_of(index, axis.weights.data() + at * stride);
+    std::int32_t* const weights = axis.weights.data() + at * stride;
+    Taps taps = weights_of(index, weights);
+    if (request.mirrored_source) {
+      std::reverse(weights, weights + taps.count);
+      taps.first = request.in - taps.first - taps.count;
+    }
     axis.first[at] = taps.first;
     axis.taps[at] = taps.count;
     axis.max_taps = std::max(axis.max_taps, taps.count);

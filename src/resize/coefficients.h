@@ -16,7 +16,8 @@ struct AxisRequest {
   int resized = 0;
   int begin = 0;
   int count = 0;
-  bool mirrored = false;
+  bool mirrored = false;         ///< the window
+  bool mirrored_source = false;  ///< before the resize
   Interpolation filter = Interpolation::bilinear;
 
   bool operator==(const AxisRequest&) const = default;

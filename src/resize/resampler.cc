@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "augment/canvas_limits.h"
+#include "augment/geometry.h"
 #include "base/aligned_vector.h"
 #include "base/planar.h"
 #include "decode/max_side.h"
@@ -123,13 +125,13 @@ Resampler::~Resampler() = default;
 
 decode::Region Resampler::begin(const augment::Geometry& g) {
   Impl& s = *impl_;
-  s.columns = &s.column_cache.get(
-      {g.width, g.resized_width, g.window_left, g.out_width, g.hflip, g.interpolation},
-      [&](const AxisWeights& axis, HorizontalTable& table) {
-        build_horizontal(axis, s.kernels.lanes, table);
-      });
+  s.columns = &s.column_cache.get({g.width, g.resized_width, g.window_left, g.out_width, g.hflip,
+                                   g.mirrored_source, g.interpolation},
+                                  [&](const AxisWeights& axis, HorizontalTable& table) {
+                                    build_horizontal(axis, s.kernels.lanes, table);
+                                  });
   s.rows = &s.row_cache.get(
-      {g.height, g.resized_height, g.window_top, g.out_height, false, g.interpolation},
+      {g.height, g.resized_height, g.window_top, g.out_height, false, false, g.interpolation},
       [](const AxisWeights& axis, VerticalTable& table) { build_vertical(axis, table); });
   s.vertical_first = runs_vertical_first(g, s.rule);
   s.copies_rows = g.height == g.resized_height;
@@ -175,24 +177,36 @@ const std::uint8_t* Resampler::next_row() {
 }
 
 std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept {
-  const auto out_height = static_cast<std::size_t>(plan.out_height());
-  const auto out_width = static_cast<std::size_t>(plan.out_width());
+  const Size out = augment::head_size(plan);
+  if (out.height == 0) return sizeof(Impl);
+  const auto out_height = static_cast<std::size_t>(out.height);
+  const auto out_width = static_cast<std::size_t>(out.width);
   // What the longest side is resized to, at the least: Resize may make it shorter than the crop,
   // and without one it stays.
   std::size_t least_height = out_height, least_width = out_width;
-  if (const auto* val = std::get_if<ResizeCenterCrop>(&plan.geometry)) {
+  Interpolation widest = plan.interpolation;
+  const auto resize = [&](const auto& step) {
     const auto least = [&](int exact) {
-      return val->resize > 0 ? static_cast<std::size_t>(val->resize)
+      return step.resize > 0 ? static_cast<std::size_t>(step.resize)
              : exact > 0     ? static_cast<std::size_t>(exact)
                              : decode::max_side;
     };
-    least_height = least(val->resize_height);
-    least_width = least(val->resize_width);
+    least_height = least(step.resize_height);
+    least_width = least(step.resize_width);
+  };
+  if (const auto* crop = std::get_if<RandomResizedCrop>(&plan.geometry)) {
+    for (const Interpolation one : crop->interpolations) {
+      if (support(one) > support(widest)) widest = one;
+    }
+  } else if (const auto* center = std::get_if<ResizeCenterCrop>(&plan.geometry)) {
+    resize(*center);
+  } else if (const auto* random = std::get_if<ResizeRandomCrop>(&plan.geometry)) {
+    resize(*random);
   }
   // Four tables an axis. Of a tap pair, 32 bytes in the kernel's order and 8 of weights, whose
   // vector may have room for twice as many; while a table is made anew, one of its vectors is there
   // twice: 4 * 48 + 32 is less than 4 * 64. The 8 pairs more stand for what a pixel takes besides.
-  const auto reach = static_cast<std::size_t>(std::ceil(support(plan.interpolation)));
+  const auto reach = static_cast<std::size_t>(std::ceil(support(widest)));
   const auto tables = [reach](std::size_t out, std::size_t least) {
     return 4 * 64 * (out + 64) * (reach * decode::max_side / least + 8);
   };
@@ -208,6 +222,16 @@ std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max
       std::min(decode::max_side, 2 * reach * decode::max_side / least_height + 4) * sizeof(void*);
   return tables(out_height, least_height) + tables(out_width, least_width) + ring + rows +
          sizeof(Impl) + 1024;
+}
+
+std::size_t Resampler::memory_bound(std::size_t max_canvas_bytes) noexcept {
+  constexpr std::size_t side = augment::max_canvas_side;
+  const auto reach = static_cast<std::size_t>(std::ceil(support(Interpolation::lanczos)));
+  // As above, of pixels whose taps are at most twice the reach of a source pixel, and two.
+  const std::size_t tables = 4 * 64 * (reach * side + (8 + reach) * (side + 64));
+  // The ring has at most twice the rows of the source.
+  const std::size_t ring = 2 * max_canvas_bytes + 2 * side * kernel_slack;
+  return 2 * tables + ring + 6 * side + 2 * side * sizeof(void*) + sizeof(Impl) + 1024;
 }
 
 }  // namespace ringfeed::resize

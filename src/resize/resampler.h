@@ -33,8 +33,12 @@ class Resampler {
   /// called until it gives null: a row left waiting would lose its source rows to the next push.
   const std::uint8_t* next_row();
 
-  /// The most bytes that one for `plan` holds, whatever images of at most `max_pixels` come.
+  /// The most bytes that one for the geometry of `plan` holds, whatever images of at most
+  /// `max_pixels` come.
   static std::size_t memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept;
+  /// The same for resizes of whole images, where they, what they become and what lies between the
+  /// passes take at most so many bytes, and have sides of at most augment::max_canvas_side.
+  static std::size_t memory_bound(std::size_t max_canvas_bytes) noexcept;
 
  private:
   struct Impl;

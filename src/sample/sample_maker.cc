@@ -69,7 +69,7 @@ struct SampleMaker::Flush {
 SampleMaker::SampleMaker(const std::vector<TransformPlan>& plans, const DecodeLimits& limits)
     : decoder_(limits) {
   views_.reserve(plans.size());
-  for (const TransformPlan& plan : plans) views_.push_back({std::make_unique<View>(plan)});
+  for (const TransformPlan& plan : plans) views_.push_back({std::make_unique<View>(plan, limits)});
 }
 
 tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte> encoded,
@@ -78,8 +78,8 @@ tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte>
   const Flush flush{views_};
   Sink sink(*this, key, position, to);
   auto done = decoder_.decode(decode::to_bytes(encoded), sink);
-  if (done) {
-    for (const Branch& branch : views_) branch.view->complete();
+  for (const Branch& branch : views_) {
+    if (done) done = branch.view->complete();
   }
   return done;
 }
@@ -89,7 +89,7 @@ std::size_t SampleMaker::memory_bound(const std::vector<TransformPlan>& plans,
   constexpr std::size_t rounding = 64;  // the heap's, of a view
   std::size_t bytes = decode::ImageDecoder::memory_bound(limits) + sizeof(SampleMaker);
   for (const TransformPlan& plan : plans) {
-    bytes += View::memory_bound(plan, limits.max_pixels) + sizeof(Branch) + rounding;
+    bytes += View::memory_bound(plan, limits) + sizeof(Branch) + rounding;
   }
   return bytes;
 }

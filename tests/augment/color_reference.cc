@@ -201,6 +201,8 @@ Picture plain(const Operation& operation, const Picture& image) {
       break;
     case OperationKind::hue: for_each_pixel([&](Pixel p) { return shift_hue(p, value); }); break;
     case OperationKind::affine:
+    case OperationKind::resize:
+    case OperationKind::crop:
     case OperationKind::perspective:
     case OperationKind::gaussian_blur:
     case OperationKind::mix_begin:

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int count = 100'000;
 constexpr std::uint64_t seed = 77;
+constexpr std::size_t limit = DecodeLimits{}.max_canvas_bytes;
 
 Augmentation plain(OperationKind kind) { return {.step = Operation{.kind = kind}}; }
 
@@ -27,7 +28,7 @@ std::map<std::string, int> drawn(const std::vector<Augmentation>& tree) {
   std::vector<Operation> operations;
   for (int position = 0; position < count; ++position) {
     draw_operations(tree, 10, 20, data::make_key(seed, 0), static_cast<std::uint64_t>(position),
-                    operations);
+                    limit, operations);
     REQUIRE(operations.size() <= max_operations(tree));
     std::string names;
     for (const Operation& operation : operations) {
@@ -80,8 +81,8 @@ TEST_CASE("what is drawn is a function of key and position alone") {
   std::vector<Operation> first, again;
   std::set<std::vector<OperationKind>> seen;
   for (std::uint64_t position = 0; position < 200; ++position) {
-    draw_operations(tree, 224, 224, data::make_key(1, 2), position, first);
-    draw_operations(tree, 224, 224, data::make_key(1, 2), position, again);
+    draw_operations(tree, 224, 224, data::make_key(1, 2), position, limit, first);
+    draw_operations(tree, 224, 224, data::make_key(1, 2), position, limit, again);
     CHECK(first == again);
     std::vector<OperationKind> kinds;
     for (const Operation& operation : first) kinds.push_back(operation.kind);
@@ -95,7 +96,7 @@ TEST_CASE("an adjustment is a float32 number between its two") {
   std::vector<Operation> operations;
   double low = 1, high = -1;
   for (std::uint64_t position = 0; position < 10'000; ++position) {
-    draw_operations(tree, 1, 1, data::make_key(seed, 1), position, operations);
+    draw_operations(tree, 1, 1, data::make_key(seed, 1), position, limit, operations);
     const double value = operations.at(0).values[0];
     REQUIRE(value == static_cast<float>(value));
     low = std::min(low, value);
@@ -112,7 +113,7 @@ TEST_CASE("a rotation turns about the middle or the centre given") {
   CHECK(rotation(0, {7, 3}) == Matrix{1, 0, 0, 0, 1, 0});
   std::vector<Operation> operations;
   draw_operations(std::vector<Augmentation>{{.step = RandomRotation{.low = 90, .high = 90}}}, 10,
-                  20, data::make_key(0, 0), 0, operations);
+                  20, data::make_key(0, 0), 0, limit, operations);
   for (std::size_t i = 0; i < 6; ++i) CHECK(operations.at(0).values[i] == quarter[i]);
 }
 
@@ -233,7 +234,7 @@ TEST_CASE("a perspective's numbers bring each corner to the image's own") {
     for (const auto& [height, width] : {std::array{224, 224}, {61, 75}, {3, 2}, {65535, 65535}}) {
       const std::vector<Augmentation> tree{{.step = RandomPerspective{.distortion_scale = scale}}};
       for (std::uint64_t position = 0; position < 200; ++position) {
-        draw_operations(tree, height, width, data::make_key(seed, 0), position, operations);
+        draw_operations(tree, height, width, data::make_key(seed, 0), position, limit, operations);
         REQUIRE(operations.size() == 1);
         for (const double value : operations[0].values) {
           REQUIRE(std::isfinite(value));
@@ -258,7 +259,7 @@ TEST_CASE("corners on one line have no perspective") {
   CHECK(!perspective_coefficients({{{1, 1}, {1, 1}, {9, 9}, {0, 9}}}, 10, 10));
   std::vector<Operation> operations;
   draw_operations(std::vector<Augmentation>{{.step = RandomPerspective{}}}, 1, 9,
-                  data::make_key(seed, 0), 0, operations);
+                  data::make_key(seed, 0), 0, limit, operations);
   CHECK(operations.empty());
 }
 

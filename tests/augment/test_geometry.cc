@@ -100,7 +100,8 @@ std::uint64_t hash_of_draws() {
     for (const double value : {log_ratio, exp_fixed(log_ratio), normal, beta}) {
       hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3u;
     }
-    draw_operations(augmentation, height, width, make_key(3, 4), position, operations);
+    draw_operations(augmentation, height, width, make_key(3, 4), position,
+                    ringfeed::DecodeLimits{}.max_canvas_bytes, operations);
     for (const Operation& operation : operations) {
       for (const double value : operation.values) {
         hash = (hash ^ std::bit_cast<std::uint64_t>(value)) * 0x100000001b3u;

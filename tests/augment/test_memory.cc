@@ -9,6 +9,8 @@
 namespace ringfeed {
 namespace {
 
+constexpr std::size_t limit = DecodeLimits{}.max_canvas_bytes;
+
 TEST_CASE("a canvas takes what it states") {
   for (const auto& [height, width] : {std::array{1, 1}, {224, 224}, {17, 8191}}) {
     const std::size_t bytes = testing::peak_of([h = height, w = width] { augment::Canvas(h, w); });
@@ -23,13 +25,17 @@ TEST_CASE("an augmenter takes what it states, its plan's tree included") {
     OneOf choice{std::vector<Augmentation>(static_cast<std::size_t>(steps)),
                  std::vector<double>(static_cast<std::size_t>(steps), 1.0)};
     plan.augmentation = {{.step = choice}, {.step = Shuffled{{{.step = choice}}}}};
+    resize::Resampler resampler(plan.pillow);
     const std::size_t bytes = testing::peak_of([&] {
       const TransformPlan copy = plan;
-      augment::Augmenter augmenter(copy);
-      for (std::uint64_t i = 0; i < 100; ++i) augmenter.augment(data::make_key(1, 0), i);
+      augment::Augmenter augmenter(copy, limit, resampler);
+      for (std::uint64_t i = 0; i < 100; ++i) {
+        REQUIRE(augmenter.begin(224, 224, data::make_key(1, 0), i));
+        augmenter.augment();
+      }
     });
-    CHECK(bytes <= augment::Augmenter::memory_bound(plan));
-    CHECK(2 * bytes > augment::Augmenter::memory_bound(plan));
+    CHECK(bytes <= augment::Augmenter::memory_bound(plan, limit));
+    CHECK(2 * bytes > augment::Augmenter::memory_bound(plan, limit));
   }
 }
 
@@ -37,13 +43,17 @@ TEST_CASE("an augmenter that mixes chains takes what it states") {
   TransformPlan plan;
   const std::vector<Augmentation> links(13, {.step = TimmOperation{}});
   plan.augmentation = {{.step = OneOf{{{.step = AugMix{.steps = links, .depth = 2}}, {}}}}};
+  resize::Resampler resampler(plan.pillow);
   const std::size_t bytes = testing::peak_of([&] {
     const TransformPlan copy = plan;
-    augment::Augmenter augmenter(copy);
-    for (std::uint64_t i = 0; i < 20; ++i) augmenter.augment(data::make_key(1, 0), i);
+    augment::Augmenter augmenter(copy, limit, resampler);
+    for (std::uint64_t i = 0; i < 20; ++i) {
+      REQUIRE(augmenter.begin(224, 224, data::make_key(1, 0), i));
+      augmenter.augment();
+    }
   });
-  CHECK(bytes <= augment::Augmenter::memory_bound(plan));
-  CHECK(bytes + 65536 > augment::Augmenter::memory_bound(plan));
+  CHECK(bytes <= augment::Augmenter::memory_bound(plan, limit));
+  CHECK(bytes + 65536 > augment::Augmenter::memory_bound(plan, limit));
 }
 
 }  // namespace

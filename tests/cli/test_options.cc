@@ -47,11 +47,13 @@ struct LoaderCommand {
   LoaderOptions options() const { return loader.options(reader, limits); }
 };
 
+/// But the one that concerns no plan of a command.
 std::vector<Option> all_options() {
   std::vector<Option> all;
   for (int i = 1; !field_name(static_cast<Option>(i)).empty(); ++i) {
     all.push_back(static_cast<Option>(i));
   }
+  std::erase(all, Option::max_canvas_bytes);
   return all;
 }
 

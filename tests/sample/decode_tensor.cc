@@ -57,8 +57,10 @@ struct Options {
     }
     std::visit(
         [&](auto& geometry) {
-          geometry.height = size[0];
-          geometry.width = size[1];
+          if constexpr (requires { geometry.height; }) {
+            geometry.height = size[0];
+            geometry.width = size[1];
+          }
         },
         plan.geometry);
     if (v2) plan.normalize.flavour = Normalize::Flavour::to_dtype;

@@ -101,7 +101,7 @@ TEST_CASE("a sample maker stays within the sum of its parts' bounds, augmented o
     if (c.steps > 0) {
       plan.erasing = RandomErasing{.probability = 1,
                                    .fill = RandomErasing::Fill::noise,
-                                   .max_count = 25 * static_cast<int>(c.steps)};
+                                   .max_count = RandomErasing::max_boxes};
     }
     const std::vector plans(c.views, plan);
     const auto views = batch::lay_out(plans, 1);
@@ -119,6 +119,45 @@ TEST_CASE("a sample maker stays within the sum of its parts' bounds, augmented o
     CHECK(most > decode::JpegDecoder::memory_bound(limits));
     CHECK(most <= sample::SampleMaker::memory_bound(plans, limits));
   }
+}
+
+TEST_CASE(
+    "a sample maker of whole images stays within its bound, and gives back a giant's memory") {
+  testing::JpegForm form;
+  form.width = 6000;
+  form.height = 4000;
+  const Octets giant = testing::encode_jpeg(form);
+  form.width = 300;
+  form.height = 40;
+  const Octets small = testing::encode_jpeg(form);
+  TransformPlan plan = TransformPlan::imagenet_val();
+  plan.geometry = WholeImage{};
+  plan.augmentation = {
+      {.step = RandomRotation{.low = 10, .high = 10}},
+      {.step =
+           Resize{
+               .shorter = 0, .height = 30, .width = 300, .interpolation = Interpolation::lanczos}},
+      {.step = RandomResizedCrop{}}};
+  const auto views = batch::lay_out({plan}, 1);
+  std::vector<std::byte> out(plan.sample_bytes());
+  DecodeLimits limits;
+  limits.max_canvas_bytes = std::size_t{73} << 20;
+  limits.max_decoder_bytes = 8 << 20;
+  const std::size_t bound = sample::SampleMaker::memory_bound({plan}, limits);
+  sample::SampleMaker maker({plan}, limits);
+  const Use use = make(maker, plan, giant);
+  CHECK(use.most < bound);
+  CHECK(use.most > 3 * limits.max_canvas_bytes);
+  make(maker, plan, small);
+  make(maker, plan, small);
+  CHECK(make(maker, plan, small).kept == 0);
+  limits.max_canvas_bytes /= 2;
+  CHECK(sample::SampleMaker::memory_bound({plan}, limits) < bound - 4 * limits.max_canvas_bytes);
+  sample::SampleMaker stricter({plan}, limits);
+  const auto done =
+      stricter.make(std::as_bytes(std::span(giant)), data::make_key(1, 0), 0, {out.data(), views});
+  REQUIRE_FALSE(done);
+  CHECK(done.error().option == Option::max_canvas_bytes);
 }
 
 TEST_CASE("what a decode pool takes beside its makers stays within what its bound adds to theirs") {

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <span>
+
+#include "ringfeed/augmentation.h"
+
+namespace ringfeed::augment {
+
+/// Whether any step can change the size of an image.
+bool changes_size(std::span<const Augmentation> augmentation) noexcept;
+
+/// Whether any step can resize.
+bool resizes(std::span<const Augmentation> augmentation) noexcept;
+
+}  // namespace ringfeed::augment

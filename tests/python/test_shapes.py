@@ -1,0 +1,270 @@
+"""Steps that change an image's size, in any order, against the installed torchvision, Pillow and
+timm: every sample of a loader against ringfeed.replay(). Run it in an environment of each
+Pillow."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+from PIL import Image
+from torchvision import transforms as v1
+from torchvision.transforms import InterpolationMode, v2
+
+import odd_images
+import ringfeed
+from ringfeed import UnsupportedTransform, _replay
+from ringfeed.transforms import compile_transform
+from torchvision_reference import differing, finish, load
+
+SEED = 37
+MODES = ["constant", "edge", "reflect", "symmetric"]
+FILL = (124, 117, 104)
+BICUBIC = InterpolationMode.BICUBIC
+
+
+@pytest.fixture(scope="session")
+def images(sample, tmp_path_factory):
+    """Photos, odd files, and images smaller than a crop."""
+    files = json.loads((Path(sample) / "manifest.json").read_text())["files"]
+    train = [file["path"] for file in files if file["path"].startswith("train/")]
+    paths = [str(Path(sample) / path) for path in train[:12]]
+    folder = tmp_path_factory.mktemp("odd")
+    paths += odd_images.make(folder)[::6]
+    rng = np.random.default_rng(SEED)
+    for height, width in [(1, 1), (1, 40), (33, 2), (32, 32), (31, 33), (20, 90), (64, 64)]:
+        paths.append(str(folder / f"{height}x{width}.png"))
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(paths[-1])
+    return paths
+
+
+def assert_replayed(paths, *steps, version=v1, epochs=1, **options):
+    """Compares every sample of the epochs with its replay; gives their rows of draws."""
+    transform = version.Compose([*steps, v1.PILToTensor()])
+    dataset = ringfeed.ImageList(paths, [0] * len(paths), transform)
+    replayed = []
+    with ringfeed.DataLoader(
+        dataset, batch_size=8, shuffle=True, num_workers=2, seed=SEED, **options
+    ) as loader:
+        for epoch in range(epochs):
+            replayed.append(loader.draws(epoch))
+            rows = iter(replayed[-1])
+            loader.set_epoch(epoch)
+            for images, _ in loader:
+                for got in images:
+                    row = next(rows)
+                    path = dataset.samples[row["index"]][0]
+                    wanted = ringfeed.replay(row, load(path), transform)
+                    wrong = differing(got, finish(wanted, [], None))
+                    assert not wrong, f"seed {SEED}, epoch {epoch}: {wrong} values of {path}, {row}"
+            assert next(rows, None) is None
+    return np.concatenate(replayed)
+
+
+JITTER = v1.ColorJitter(0.4, 0.4, 0.4, 0.1)
+FLIP = v1.RandomHorizontalFlip()
+STEPS = {
+    "flip before a crop": [FLIP, v1.RandomResizedCrop((61, 75))],
+    "flip before a bicubic crop": [FLIP, v2.RandomResizedCrop(48, interpolation=BICUBIC)],
+    "flip before Resize and CenterCrop": [FLIP, v1.Resize(70), v1.CenterCrop((61, 55))],
+    "flip before a stretch": [FLIP, v1.Resize((33, 90), InterpolationMode.BOX)],
+    "flip between Resize and CenterCrop": [v1.Resize(71), FLIP, v1.CenterCrop((60, 55))],
+    "Resize, then RandomCrop": [v1.Resize(64), v1.RandomCrop((60, 51)), FLIP],
+    "flip, Resize, RandomCrop": [FLIP, v1.Resize(64), v2.RandomCrop(60)],
+    "CenterCrop alone": [v1.CenterCrop((61, 75))],
+    "colour before the crop": [JITTER, v1.RandomResizedCrop(64)],
+    "several sizes": [v1.Resize(90), v1.Pad(3), v1.RandomResizedCrop(64), v1.Resize((40, 90))],
+    "a crop of a crop": [v1.RandomResizedCrop(64, scale=(0.3, 1)), v1.RandomCrop(50), JITTER],
+    "rotation before the crop": [
+        v1.RandomRotation(30, InterpolationMode.BILINEAR, fill=FILL),
+        v1.RandomAffine(0, (0.1, 0.1), (0.8, 1.2)),
+        v1.RandomAdjustSharpness(2, 0.7),
+        v1.CenterCrop(64),
+    ],
+    "turned after a change of size": [
+        v1.RandomResizedCrop(40),
+        v1.Pad(12, FILL),
+        v1.RandomRotation(30, BICUBIC),
+    ],
+    "one of several crops": [
+        v1.RandomChoice([v1.RandomResizedCrop(48), v1.CenterCrop(48), v1.Resize((48, 48))])
+    ],
+    "steps within steps": [
+        v1.RandomApply([v1.Compose([v1.Pad(5, padding_mode="edge"), v1.RandomResizedCrop(50)])]),
+        v1.RandomApply([v1.Resize(99)]),
+        v1.RandomOrder([v1.CenterCrop(50), FLIP, JITTER]),
+        v1.CenterCrop(50),
+    ],
+    "a long side with a limit": [JITTER, v1.Resize(40, max_size=60), v1.CenterCrop(50)],
+}
+
+
+@pytest.mark.parametrize("pillow", [None, "12"])
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_steps_in_any_order_are_torchvisions(images, steps, pillow):
+    if pillow is not None and int(Image.__version__.split(".")[0]) != int(pillow):
+        pytest.skip("that Pillow is not installed")
+    assert_replayed(images, *steps, epochs=2, pillow=pillow)
+
+
+@pytest.mark.parametrize("filter", list(InterpolationMode), ids=lambda mode: mode.value)
+def test_every_filter_resizes_whole_images_as_pillow_does(images, filter):
+    assert_replayed(images, v1.Grayscale(3), v1.Resize((37, 53), filter))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("version", [v1, v2], ids=["v1", "v2"])
+def test_padded_crops_are_torchvisions(images, version, mode):
+    crop = version.RandomCrop(32, padding=4, pad_if_needed=True, fill=FILL, padding_mode=mode)
+    rows = assert_replayed(images, crop, FLIP, version=version, epochs=2)
+    assert (rows["operations"]["kind"] == "crop").any()
+    sides = version.RandomCrop((90, 70), (1, 9, 30, 0), True, FILL, mode)
+    assert_replayed(images, sides, version=version)
+    needed = version.RandomCrop(100, pad_if_needed=True, padding_mode=mode, fill=7)
+    assert_replayed(images, needed, version=version)
+    pad = version.Pad([3, 50], FILL, mode)
+    assert_replayed(images, pad, version.CenterCrop(80), version=version)
+    assert_replayed(images, version.Resize((30, 20)), version.Pad((1, 2, 3, 40), FILL, mode))
+
+
+def test_a_pad_below_zero_cuts(images):
+    big = [path for path in images if min(load(path).size) > 20]
+    assert_replayed(big, v1.Pad((-3, 4, 9, -5), FILL), v1.CenterCrop(60))
+
+
+@pytest.mark.parametrize("version", [v1, v2], ids=["v1", "v2"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_random_crop_cuts_what_torchvision_cuts_at_that_place(monkeypatch, version, mode):
+    """The whole way of torchvision's RandomCrop, its padding included, for the offsets drawn."""
+    rng = np.random.default_rng(SEED)
+    for height, width in [(5, 7), (1, 1), (1, 9), (30, 4), (40, 41)]:
+        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+        crop = version.RandomCrop((20, 18), (2, 1, 3, 4), True, FILL, mode)
+        dataset = ringfeed.ImageList(["x"], [0], version.Compose([crop, v1.PILToTensor()]))
+        plan = compile_transform(dataset.transform, dtype=None, channels_last=False, pillow=None)
+        assert plan.plan.height == 20
+        drawn = []
+
+        def randint(low, high, size, drawn=drawn, **_):
+            drawn.append(int(rng.integers(low, high)))
+            return torch.tensor(drawn[-1]).reshape(size)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "randint", randint)
+            wanted = crop(image)
+        # What the core's row would say, from the rule in the documentation of RandomCrop.
+        before = []
+        for side, size, pad in ((height, 20, (1, 4)), (width, 18, (2, 3))):
+            room = side + sum(pad) - size
+            before.append(pad[0] + max(0, -room))
+        rooms = [
+            abs(height + 5 - 20),
+            abs(width + 5 - 18),
+        ]
+        offsets = iter(drawn)
+        place = [next(offsets) if room > 0 else 0 for room in rooms]
+        values = [place[0] - before[0], place[1] - before[1], 20, 18, MODES.index(mode)]
+        if version is v1 and mode in ("reflect", "symmetric"):
+            first = [-1, -2, height + 5, width + 5, MODES.index(mode)]
+            values[0] += 1
+            values[1] += 2
+            image = _replay._cropped(row(first), image)
+        assert _replay._cropped(row(values), image).tobytes() == wanted.tobytes()
+
+
+def row(values):
+    fields = [("fill", "u1", (3,)), ("values", "f8", (8,))]
+    return np.array([(FILL, values + [0.0] * (8 - len(values)))], fields)[0]
+
+
+def test_offsets_of_a_random_crop_are_uniform(tmp_path):
+    path = str(tmp_path / "a.png")
+    Image.new("RGB", (9, 8)).save(path)
+    transform = v1.Compose([v1.RandomCrop(6, padding=1), v1.PILToTensor()])
+    dataset = ringfeed.ImageList([path] * 25_000, [0] * 25_000, transform)
+    with ringfeed.DataLoader(dataset, batch_size=8, num_workers=1, seed=SEED) as loader:
+        rows = np.concatenate([loader.draws(epoch) for epoch in range(4)])
+    places = rows["operations"]["values"][:, 0, :2].astype(int) + 1
+    counts = np.zeros((5, 6))
+    np.add.at(counts, tuple(places.T), 1)
+    expected = len(rows) / 30
+    assert (abs(counts - expected) < 6 * np.sqrt(expected)).all(), f"seed {SEED}: {counts}"
+
+
+def test_the_place_of_a_crop_while_decoding_is_in_the_row(images):
+    big = [path for path in images if min(load(path).size) >= 30]
+    rows = assert_replayed(big, v1.RandomCrop((30, 20)))
+    assert set(rows["height"]) == {30} and set(rows["width"]) == {20}
+    assert "operations" not in rows.dtype.names
+    assert len(set(rows["left"])) > 3
+
+
+def test_an_image_smaller_than_the_crop_fails_by_name(images):
+    small = [path for path in images if path.endswith("/20x90.png")]
+    assert len(small) == 1
+    for steps in ([v1.RandomCrop(32)], [JITTER, v1.RandomCrop(32)]):
+        dataset = ringfeed.ImageList(small, [0], v1.Compose([*steps, v1.PILToTensor()]))
+        with (
+            ringfeed.DataLoader(dataset, batch_size=1, num_workers=1) as loader,
+            pytest.raises(ringfeed.LoadError, match=r"20x90.*20 x 90.*RandomCrop of 32 x 32"),
+        ):
+            next(iter(loader))
+        with (
+            ringfeed.DataLoader(dataset, batch_size=1, num_workers=1) as loader,
+            pytest.raises(ringfeed.LoadError, match=r"20x90.*20 x 90.*RandomCrop of 32 x 32"),
+        ):
+            loader.draws(0)
+
+
+def test_a_giant_image_fails_by_the_limits_name(images):
+    big = [path for path in images if path.endswith("/64x64.png")]
+    assert len(big) == 1
+    transform = v1.Compose([JITTER, v1.RandomResizedCrop(32), v1.PILToTensor()])
+    dataset = ringfeed.ImageList(big, [0], transform)
+    limits = ringfeed.DecodeLimits(max_canvas_bytes=64 * 64 * 3)  # and no slack
+    with (
+        ringfeed.DataLoader(dataset, batch_size=1, num_workers=1, limits=limits) as loader,
+        pytest.raises(ringfeed.LoadError, match=r"64x64.*max_canvas_bytes=\.\.\."),
+    ):
+        next(iter(loader))
+    enough = ringfeed.DecodeLimits(max_canvas_bytes=64 * 64 * 3 + 64)
+    with ringfeed.DataLoader(dataset, batch_size=1, num_workers=1, limits=enough) as loader:
+        next(iter(loader))
+
+
+class OwnCrop(v1.RandomResizedCrop):
+    @staticmethod
+    def get_params(img, scale, ratio):
+        return 0, 0, 10, 10
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([v1.Resize(40)], "different shapes"),
+        ([v1.RandomApply([v1.CenterCrop(40)])], "different shapes"),
+        ([v1.RandAugment(), v1.CenterCrop(40)], "RandAugment.*size of the image"),
+        ([v1.FiveCrop(40)], "FiveCrop.*several images"),
+        ([v2.TenCrop(40)], "TenCrop.*several images"),
+        ([OwnCrop(40)], "its own get_params"),
+        ([v1.RandomCrop(40, padding=-3)], "RandomCrop.*0 or more"),
+        ([v1.Pad(-3, padding_mode="edge"), v1.CenterCrop(40)], "padding below 0"),
+        ([v1.PILToTensor(), v1.CenterCrop(40)], "after PILToTensor"),
+        ([v1.Pad(9, fill=300), v1.CenterCrop(40)], r"fill must be a number in \[0, 255\]"),
+    ],
+)
+def test_what_cannot_be_exact_is_refused_by_name(steps, message):
+    transform = v1.Compose([*steps, v1.PILToTensor()])
+    with pytest.raises(UnsupportedTransform, match=message):
+        compile_transform(transform, dtype=None, channels_last=False, pillow=None)
+
+
+def test_a_loader_says_that_it_decodes_whole_images(images):
+    for steps, whole in (([JITTER, v1.CenterCrop(9)], True), ([v1.CenterCrop(9), JITTER], False)):
+        dataset = ringfeed.ImageList(images[:1], [0], v1.Compose([*steps, v1.PILToTensor()]))
+        with ringfeed.DataLoader(dataset, batch_size=1, num_workers=1) as loader:
+            assert ("decodes whole images" in repr(loader)) == whole
