@@ -20,8 +20,8 @@ struct Geometry {
   int window_top = 0, window_left = 0;  ///< in resized pixels; negative where padded
   int out_height = 0, out_width = 0;
   bool hflip = false;
-  bool mirrored_source = false;
   Interpolation interpolation = Interpolation::bilinear;
+  bool mirrored_source = false;
 
   bool operator==(const Geometry&) const = default;
 };

@@ -22,7 +22,7 @@ using testing::Image;
 struct Case {
   const char* name;
   int height, width;  // of the image
-  std::variant<RandomResizedCrop, ResizeCenterCrop> geometry;
+  decltype(TransformPlan::geometry) geometry;
 };
 
 const Case cases[] = {
