@@ -24,8 +24,8 @@ namespace {
 
 using ringfeed::Interpolation;
 using ringfeed::TransformPlan;
-using ringfeed::augment::Geometry;
 using ringfeed::decode::row_slack;
+using ringfeed::resize::Geometry;
 
 struct Stages {
   explicit Stages(const TransformPlan& plan) : resampler(plan.pillow), packer(plan) {}

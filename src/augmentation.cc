@@ -206,13 +206,6 @@ std::string_view to_string(OperationKind kind) noexcept {
   return "unknown";
 }
 
-std::string_view to_string(PaddingMode mode) noexcept {
-  for (const auto& [name, value] : padding_modes) {
-    if (value == mode) return name;
-  }
-  return "unknown";
-}
-
 std::size_t max_operations(std::span<const Augmentation> augmentation) noexcept {
   std::size_t sum = 0;
   for (const Augmentation& node : augmentation) sum += std::visit(Most{}, node.step);

@@ -5,7 +5,8 @@
 #include <string>
 
 #include "augment/check.h"
-#include "augment/geometry.h"
+#include "augment/sizes.h"
+#include "resize/geometry.h"
 
 namespace ringfeed {
 namespace {
@@ -74,11 +75,11 @@ std::string_view to_string(Interpolation interpolation) noexcept {
 }
 
 int TransformPlan::out_height() const noexcept {
-  return size_after(augmentation, augment::head_size(*this)).height;
+  return augment::size_after(augmentation, resize::head_size(*this)).height;
 }
 
 int TransformPlan::out_width() const noexcept {
-  return size_after(augmentation, augment::head_size(*this)).width;
+  return augment::size_after(augmentation, resize::head_size(*this)).width;
 }
 
 std::size_t TransformPlan::sample_bytes() const noexcept {

@@ -47,7 +47,7 @@ struct RandomAffine {
 
 /// torchvision.transforms.RandomPerspective: each corner of the image moves inwards by whole
 /// pixels, at most the part `distortion_scale` of half a side. Corners on one line, which large
-/// scales make possible, are drawn anew; an image with a side of one pixel stays as it is.
+/// scales make possible, are drawn anew; an image with a side of one pixel is an error.
 struct RandomPerspective {
   double distortion_scale = 0.5;  ///< 0 to 1
   Interpolation interpolation = Interpolation::bilinear;
@@ -110,9 +110,6 @@ struct Augmentation {
 
 /// The most operations that one sample can get.
 std::size_t max_operations(std::span<const Augmentation> augmentation) noexcept;
-
-/// What an image of `size` becomes; not known where that differs from draw to draw.
-Size size_after(std::span<const Augmentation> augmentation, Size size) noexcept;
 
 /// The tree in one line: equal texts give equal samples.
 std::string to_string(const Augmentation& augmentation);

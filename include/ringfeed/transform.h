@@ -126,7 +126,7 @@ struct DecodeLimits {
   std::uint64_t max_pixels = 178'956'970;                  ///< Pillow's decompression bomb error
   std::size_t max_decoder_bytes = std::size_t{128} << 20;  ///< libjpeg's own memory, per worker
   /// Of an image that is whole in memory on its way, at 3 bytes a pixel; where a plan resizes such
-  /// images or begins with the whole image, a worker may hold this some 6 times.
+  /// images or begins with the whole image, a worker may hold this some 6 times for each view.
   std::size_t max_canvas_bytes = std::size_t{128} << 20;
   int max_scans = 500;          ///< scans of a progressive JPEG
   bool load_truncated = false;  ///< Pillow's ImageFile.LOAD_TRUNCATED_IMAGES

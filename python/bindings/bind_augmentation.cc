@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "augment/sizes.h"
 #include "bindings.h"
 #include "choice.h"
 #include "ringfeed/augmentation.h"
@@ -147,7 +148,7 @@ Augmentation random_crop_or_pad(Sides size, const std::string& mode, const Fill&
 
 std::optional<Sides> bound_size_after(const Augmentation& step, std::optional<Sides> size) {
   const Size before = size ? Size{(*size)[0], (*size)[1]} : Size{};
-  const Size after = size_after({&step, 1}, before);
+  const Size after = augment::size_after({&step, 1}, before);
   if (after == Size{}) return std::nullopt;
   return Sides{after.height, after.width};
 }

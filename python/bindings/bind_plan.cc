@@ -122,9 +122,9 @@ nb::object erased(const TransformPlan& self, std::uint64_t seed, std::uint64_t e
   std::vector<std::int32_t> rows;
   std::vector<Box> boxes;
   const data::Key key = data::make_key(seed, epoch);
+  const int height = self.out_height(), width = self.out_width();
   for (std::size_t i = 0; self.erasing && i < positions.size(); ++i) {
-    augment::draw_erasing(*self.erasing, self.out_height(), self.out_width(), key,
-                          positions.data()[i], boxes);
+    augment::draw_erasing(*self.erasing, height, width, key, positions.data()[i], boxes);
     for (const Box& box : boxes) {
       rows.insert(rows.end(),
                   {static_cast<std::int32_t>(i), box.top, box.left, box.height, box.width});

@@ -52,7 +52,8 @@ struct AffineJob {
 
   // Of the filters, bilinear or not. All want the RGBX copy.
 
-  /// Whether places inside the image fit fixed point: beyond any use if not.
+  /// Whether places inside the image fit fixed point. Those of a huge image do not: it is rotated
+  /// before any crop, and takes exact_row().
   bool fits_fixed_point() const;
   /// Sets what in `row` is the same for every row: places are in fixed point, of the image with its
   /// borders.

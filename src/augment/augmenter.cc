@@ -11,10 +11,10 @@
 #include "augment/color.h"
 #include "augment/draw_operations.h"
 #include "augment/gaussian_blur.h"
-#include "augment/geometry.h"
 #include "augment/sharpness.h"
 #include "augment/sizes.h"
 #include "base/scratch.h"
+#include "resize/geometry.h"
 
 namespace ringfeed::augment {
 namespace {
@@ -78,7 +78,7 @@ Augmenter::Augmenter(const TransformPlan& plan, std::size_t max_canvas_bytes,
                      resize::Resampler& resampler)
     : augmentation_(plan.augmentation), max_canvas_bytes_(max_canvas_bytes), resampler_(resampler) {
   operations_.reserve(max_operations(augmentation_));
-  const Size head = head_size(plan);
+  const Size head = resize::head_size(plan);
   if (head.height == 0) return;  // the images decide
   for (Canvas& canvas : canvases_) canvas.reshape(head.height, head.width);
   make_room(scratch_, scratch_bytes(head.height, head.width));
@@ -97,6 +97,7 @@ tl::expected<void, decode::Failure> Augmenter::begin(int height, int width, data
                                                      std::uint64_t position) {
   auto drawn =
       draw_operations(augmentation_, height, width, key, position, max_canvas_bytes_, operations_);
+  current_ = 0;  // so that not both canvases grow to the largest of the images
   if (drawn) image().reshape(height, width);
   return drawn;
 }
@@ -139,9 +140,13 @@ void Augmenter::apply(const Operation& operation) {
   }
 }
 
+bool Augmenter::has_canvases_of_any_size(const TransformPlan& plan) noexcept {
+  return resize::head_size(plan).height == 0 || changes_size(plan.augmentation);
+}
+
 std::size_t Augmenter::memory_bound(const TransformPlan& plan,
                                     std::size_t max_canvas_bytes) noexcept {
-  const Size head = head_size(plan);
+  const Size head = resize::head_size(plan);
   const bool mixes = has_mix(plan.augmentation);
   std::size_t canvas = 0, scratch = 0, mix = 0;
   if (head.height > 0) {
@@ -149,15 +154,17 @@ std::size_t Augmenter::memory_bound(const TransformPlan& plan,
     scratch = scratch_bytes(head.height, head.width);
     if (mixes) mix = ChainMix::memory_bound(head.height, head.width);
   }
-  if (head.height == 0 || changes_size(plan.augmentation)) {
+  if (has_canvases_of_any_size(plan)) {
+    max_canvas_bytes = std::min(max_canvas_bytes, Canvas::bytes(max_canvas_side, max_canvas_side));
     canvas = std::max(canvas, max_canvas_bytes + Canvas::rounding);
     // A pixel's 3 bytes become 4; a canvas one row high comes with borders above and below.
     scratch = std::max(scratch, max_canvas_bytes / 3 * 4 + scratch_bytes(1, max_canvas_side) +
                                     scratch_bytes(max_canvas_side, 1));
     if (mixes) mix = std::max(mix, 5 * canvas);  // a copy, and a float for each byte
   }
-  const std::size_t resampler =
-      resizes(plan.augmentation) ? resize::Resampler::memory_bound(max_canvas_bytes) : 0;
+  const std::size_t resampler = resizes(plan.augmentation) ? resize::Resampler::memory_bound(
+                                                                 max_canvas_bytes, max_canvas_side)
+                                                           : 0;
   constexpr std::size_t rounding = 4096 + 128;  // the heap's, of the scratch memory
   return 2 * canvas + scratch + rounding + mix + resampler + tree_bytes(plan.augmentation) +
          max_operations(plan.augmentation) * sizeof(Operation) + sizeof(Augmenter);

@@ -36,6 +36,8 @@ class Augmenter {
   /// Carries out what was drawn.
   void augment();
 
+  /// Whether DecodeLimits::max_canvas_bytes bounds memory of one for `plan`.
+  static bool has_canvases_of_any_size(const TransformPlan& plan) noexcept;
   /// The most bytes that one for `plan` holds, with a copy of the plan's tree.
   static std::size_t memory_bound(const TransformPlan& plan, std::size_t max_canvas_bytes) noexcept;
 

@@ -14,29 +14,32 @@ std::string to_text(int height, int width) {
 
 }  // namespace
 
-std::optional<decode::Failure> check_canvas(Size size, std::size_t max_canvas_bytes) {
-  const std::string image = "image of " + to_text(size.height, size.width) + " pixels";
+std::optional<decode::Failure> check_canvas(Size size, std::size_t max_canvas_bytes,
+                                            std::string_view where, std::string_view step) {
+  const auto image = [&] {
+    return "image of " + to_text(size.height, size.width) + " pixels " + std::string(where) +
+           (step.empty() ? "" : " ") + std::string(step);
+  };
   if (std::min(size.height, size.width) < 1) {
-    return decode::Failure{false, "a step of the transform leaves nothing of the image (" +
-                                      to_text(size.height, size.width) +
-                                      " pixels); remove the file or change the step"};
+    return decode::Failure{
+        false, image() + ": nothing is left of it; remove the file, or change the transform"};
   }
   if (std::max(size.height, size.width) > max_canvas_side) {
-    return decode::Failure{false, image + " on its way through the transform, whose sides may be " +
+    return decode::Failure{false, image() + ", where a side may have " +
                                       std::to_string(max_canvas_side) +
                                       "; resize or remove the file, or begin with a crop"};
   }
   if (Canvas::bytes(size.height, size.width) > max_canvas_bytes) {
     return decode::over_limit(
-        image + " whole in memory, more than " + std::to_string(max_canvas_bytes) + " bytes",
+        image() + " takes more than " + std::to_string(max_canvas_bytes) + " bytes",
         Option::max_canvas_bytes);
   }
   return std::nullopt;
 }
 
-decode::Failure too_small(Size image, int height, int width, const char* step) {
+decode::Failure too_small(Size image, int height, int width, std::string_view step) {
   return {false, "image of " + to_text(image.height, image.width) + " pixels is smaller than " +
-                     step + " of " + to_text(height, width) +
+                     std::string(step) + " of " + to_text(height, width) +
                      "; remove the file, or resize or pad before that step"};
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string_view>
 
 #include "decode/failure.h"
 #include "ringfeed/shape.h"
@@ -13,10 +14,11 @@ namespace ringfeed::augment {
 /// that on.
 inline constexpr int max_canvas_side = 16384;
 
-/// Why no canvas may have that size, if so.
-std::optional<decode::Failure> check_canvas(Size size, std::size_t max_canvas_bytes);
+/// Why no canvas may have that size, if so. `where` the image has it: "behind", and the `step`.
+std::optional<decode::Failure> check_canvas(Size size, std::size_t max_canvas_bytes,
+                                            std::string_view where, std::string_view step = {});
 
 /// The failure of an image that is too small for `step`.
-decode::Failure too_small(Size image, int height, int width, const char* step);
+decode::Failure too_small(Size image, int height, int width, std::string_view step);
 
 }  // namespace ringfeed::augment

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstring>
 
-#include "augment/geometry.h"
 #include "augment/interleave.h"
 #include "base/planar.h"
 #include "base/scratch.h"

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <numeric>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -55,30 +56,32 @@ class Walk {
   }
 
   void operator()(const Operation& operation) {
+    const auto number = [&](std::size_t i) { return static_cast<int>(operation.values[i]); };
     if (operation.kind == OperationKind::crop) {
-      return become(operation,
-                    {static_cast<int>(operation.values[2]), static_cast<int>(operation.values[3])});
+      return become(operation, {number(2), number(3)}, "crop");
     }
     if (operation.kind == OperationKind::resize) {
-      return become(operation,
-                    {static_cast<int>(operation.values[0]), static_cast<int>(operation.values[1])});
+      return resize({number(0), number(1)}, operation.interpolation, "resize");
     }
     operations_.push_back(operation);
   }
 
   void operator()(const RandomResizedCrop& node) {
-    crop(draw_resized_crop(node, size(), draws_), {});
-    resize({node.height, node.width},
-           draw_one(node.interpolations, Interpolation::bilinear, draws_));
+    crop(draw_resized_crop(node, size(), draws_), {}, "RandomResizedCrop");
+    const auto filter = draw_one(node.interpolations, Interpolation::bilinear, draws_);
+    resize({node.height, node.width}, filter, "RandomResizedCrop");
   }
-  void operator()(const Resize& node) { resize(resized(node, size()), node.interpolation); }
+  void operator()(const Resize& node) {
+    resize(resized(node, size()), node.interpolation, "Resize");
+  }
   void operator()(const ResizeKeepRatio& node) {
     const Size drawn = draw_keep_ratio(node, size(), draws_);
-    resize(drawn, draw_one(node.interpolations, Interpolation::bilinear, draws_));
+    resize(drawn, draw_one(node.interpolations, Interpolation::bilinear, draws_),
+           "ResizeKeepRatio");
   }
-  void operator()(const Pad& node) { crop(pad_window(node, size()), node.outside); }
+  void operator()(const Pad& node) { crop(pad_window(node, size()), node.outside, "Pad"); }
   void operator()(const CenterCrop& node) {
-    crop(center_window(size(), node.height, node.width), node.outside);
+    crop(center_window(size(), node.height, node.width), node.outside, "CenterCrop");
   }
   void operator()(const RandomCrop& node) {
     const Box window = draw_random_crop(node, size(), draws_);
@@ -86,10 +89,10 @@ class Walk {
       failure = too_small(size(), node.height, node.width, "RandomCrop");
       return;
     }
-    crop(window, node.outside);
+    crop(window, node.outside, "RandomCrop");
   }
   void operator()(const RandomCropOrPad& node) {
-    crop(draw_crop_or_pad(node, size(), draws_), node.outside);
+    crop(draw_crop_or_pad(node, size(), draws_), node.outside, "RandomCropOrPad");
   }
 
   void operator()(const RandomAdjustment& node) {
@@ -202,25 +205,28 @@ class Walk {
 
   Size size() const { return {height_, width_}; }
 
-  void crop(Box window, const Padding& outside) {
+  // `step` is the node's name, for failures.
+
+  void crop(Box window, const Padding& outside, std::string_view step) {
     become({.kind = OperationKind::crop,
             .fill = outside.fill,
             .values = {static_cast<double>(window.top), static_cast<double>(window.left),
                        static_cast<double>(window.height), static_cast<double>(window.width),
                        static_cast<double>(outside.mode)}},
-           {window.height, window.width});
+           {window.height, window.width}, step);
   }
-  void resize(Size to, Interpolation interpolation) {
-    // What Pillow keeps between its two passes counts too.
-    failure = check_canvas({height_, to.width}, max_canvas_bytes_);
+  void resize(Size to, Interpolation interpolation, std::string_view step) {
+    if (failure) return;
+    // What is between the two passes counts too.
+    failure = check_canvas({height_, to.width}, max_canvas_bytes_, "within", step);
     if (failure) return;
     become({.kind = OperationKind::resize,
             .interpolation = interpolation,
             .values = {static_cast<double>(to.height), static_cast<double>(to.width)}},
-           to);
+           to, step);
   }
-  void become(const Operation& operation, Size to) {
-    failure = check_canvas(to, max_canvas_bytes_);
+  void become(const Operation& operation, Size to, std::string_view step) {
+    failure = check_canvas(to, max_canvas_bytes_, "behind", step);
     height_ = to.height;
     width_ = to.width;
     operations_.push_back(operation);

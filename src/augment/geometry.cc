@@ -65,11 +65,6 @@ class Head {
   data::RandomStream& draws_;
 };
 
-struct HeadSize {
-  Size operator()(const WholeImage&) const { return {}; }
-  Size operator()(const auto& step) const { return {step.height, step.width}; }
-};
-
 }  // namespace
 
 Geometry draw_geometry(const TransformPlan& plan, int image_height, int image_width, data::Key key,
@@ -93,13 +88,11 @@ Box drawn_box(const TransformPlan& plan, const Geometry& g, int image_width) noe
   return {g.top, g.mirrored_source ? image_width - g.left - g.width : g.left, g.height, g.width};
 }
 
-Size head_size(const TransformPlan& plan) noexcept { return std::visit(HeadSize{}, plan.geometry); }
-
 std::optional<decode::Failure> check_image(const TransformPlan& plan, int image_height,
                                            int image_width, std::size_t max_canvas_bytes) {
   const Size image{image_height, image_width};
   if (std::holds_alternative<WholeImage>(plan.geometry)) {
-    return check_canvas(image, max_canvas_bytes);
+    return check_canvas(image, max_canvas_bytes, "whole in memory");
   }
   if (const auto* step = std::get_if<ResizeRandomCrop>(&plan.geometry)) {
     const Size size = resized_by(*step, image);

@@ -17,7 +17,7 @@ constexpr Box whole(Size image) { return {0, 0, image.height, image.width}; }
 /// What no int holds saturates.
 Size resized(const Resize& step, Size image) noexcept;
 
-/// Without its random factors.
+/// Whether anything but the filter is drawn.
 bool is_random(const ResizeKeepRatio& step) noexcept;
 Size draw_keep_ratio(const ResizeKeepRatio& step, Size image, data::RandomStream& draws) noexcept;
 

@@ -9,7 +9,7 @@
 #include "data/random.h"
 #include "ringfeed/augmentation.h"
 
-namespace ringfeed {
+namespace ringfeed::augment {
 namespace {
 
 bool is_known(Size size) { return size.height > 0 && size.width > 0; }
@@ -20,11 +20,8 @@ struct After {
   Size size;
 
   Size operator()(const InOrder& node) const { return size_after(node.steps, size); }
-  Size operator()(const Shuffled& node) const {
-    // In any order: none may change it.
-    const auto keeps = [&](const Augmentation& step) { return after(step, size) == size; };
-    return std::ranges::all_of(node.steps, keeps) ? size : Size{};
-  }
+  Size operator()(const Shuffled& node) const { return kept(node.steps); }
+  Size operator()(const SomeOf& node) const { return kept(node.steps); }
   Size operator()(const OneOf& node) const {
     const Size first = node.steps.empty() ? size : after(node.steps[0], size);
     const auto agrees = [&](const Augmentation& step) { return after(step, size) == first; };
@@ -38,16 +35,16 @@ struct After {
     }
   }
   Size operator()(const Resize& node) const {
-    return is_known(size) || node.shorter == 0 ? augment::resized(node, size) : Size{};
+    return is_known(size) || node.shorter == 0 ? resized(node, size) : Size{};
   }
   Size operator()(const ResizeKeepRatio& node) const {
-    if (!is_known(size) || augment::is_random(node)) return {};
+    if (!is_known(size) || is_random(node)) return {};
     data::RandomStream none({}, 0, data::Purpose::augment);
-    return augment::draw_keep_ratio(node, size, none);
+    return draw_keep_ratio(node, size, none);
   }
   Size operator()(const Pad& node) const {
     if (!is_known(size)) return {};
-    const Box window = augment::pad_window(node, size);
+    const Box window = pad_window(node, size);
     return {std::max(0, window.height), std::max(0, window.width)};
   }
   Size operator()(const RandomResizedCrop& node) const { return {node.height, node.width}; }
@@ -56,6 +53,11 @@ struct After {
   Size operator()(const RandomCropOrPad& node) const { return {node.height, node.width}; }
   Size operator()(const auto&) const { return size; }
 
+  /// Of steps in any order, or of any of them: none may change it.
+  Size kept(const std::vector<Augmentation>& steps) const {
+    const auto keeps = [&](const Augmentation& step) { return after(step, size) == size; };
+    return std::ranges::all_of(steps, keeps) ? size : Size{};
+  }
   static Size at(double height, double width) {
     return {static_cast<int>(height), static_cast<int>(width)};
   }
@@ -86,7 +88,10 @@ bool has(std::span<const Augmentation> augmentation, std::initializer_list<Opera
 
 }  // namespace
 
-namespace augment {
+Size size_after(std::span<const Augmentation> augmentation, Size size) noexcept {
+  for (const Augmentation& node : augmentation) size = after(node, size);
+  return size;
+}
 
 bool changes_size(std::span<const Augmentation> augmentation) noexcept {
   return resizes(augmentation) ||
@@ -97,11 +102,4 @@ bool resizes(std::span<const Augmentation> augmentation) noexcept {
   return has<RandomResizedCrop, Resize, ResizeKeepRatio>(augmentation, {OperationKind::resize});
 }
 
-}  // namespace augment
-
-Size size_after(std::span<const Augmentation> augmentation, Size size) noexcept {
-  for (const Augmentation& node : augmentation) size = after(node, size);
-  return size;
-}
-
-}  // namespace ringfeed
+}  // namespace ringfeed::augment

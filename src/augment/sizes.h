@@ -6,6 +6,9 @@
 
 namespace ringfeed::augment {
 
+/// What an image of `size` becomes; not known where that differs from draw to draw.
+Size size_after(std::span<const Augmentation> augmentation, Size size) noexcept;
+
 /// Whether any step can change the size of an image.
 bool changes_size(std::span<const Augmentation> augmentation) noexcept;
 

@@ -15,7 +15,7 @@ inline constexpr std::size_t modest_scratch = std::size_t{32} << 20;
 inline void make_room(AlignedVector<std::uint8_t>& scratch, std::size_t size) {
   const bool is_giant = scratch.size() > modest_scratch && size <= modest_scratch;
   if (scratch.size() >= size && !is_giant) return;
-  scratch = {};
+  scratch = AlignedVector<std::uint8_t>();  // `= {}` would keep the memory
   scratch.resize(size);
 }
 

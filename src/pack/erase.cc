@@ -63,36 +63,40 @@ class Noise {
   std::span<const T> left_;
 };
 
+/// Of a sample's tensor.
+struct Form {
+  Layout layout;
+  std::size_t height, width;
+};
+
 /// Calls `run` with the first element of each of the box's rows, channel by channel, and with the
 /// distance between a row's elements.
 template <class T, class Run>
-void for_each_row(const TransformPlan& plan, const Box& box, T* out, Run run) {
-  const auto height = static_cast<std::size_t>(plan.out_height());
-  const auto width = static_cast<std::size_t>(plan.out_width());
+void for_each_row(const Form& form, const Box& box, T* out, Run run) {
   const auto left = static_cast<std::size_t>(box.left);
   for (std::size_t c = 0; c < 3; ++c) {
     for (int y = box.top; y < box.top + box.height; ++y) {
       const auto row = static_cast<std::size_t>(y);
-      if (plan.layout == Layout::nchw) {
-        run(c, out + (c * height + row) * width + left, std::size_t{1});
+      if (form.layout == Layout::nchw) {
+        run(c, out + (c * form.height + row) * form.width + left, std::size_t{1});
       } else {
-        run(c, out + 3 * (row * width + left) + c, std::size_t{3});
+        run(c, out + 3 * (row * form.width + left) + c, std::size_t{3});
       }
     }
   }
 }
 
 template <class T>
-void fill(const TransformPlan& plan, const Box& box, const std::array<T, 3>& value, T* out) {
+void fill(const Form& form, const Box& box, const std::array<T, 3>& value, T* out) {
   const auto count = static_cast<std::size_t>(box.width);
-  for_each_row(plan, box, out, [&](std::size_t c, T* row, std::size_t step) {
+  for_each_row(form, box, out, [&](std::size_t c, T* row, std::size_t step) {
     for (std::size_t x = 0; x < count; ++x) row[x * step] = value[c];
   });
 }
 
 template <class Out>
-void fill(const TransformPlan& plan, const Box& box, Noise<Out>& noise, typename Out::T* out) {
-  for_each_row(plan, box, out, [&](std::size_t, typename Out::T* row, std::size_t step) {
+void fill(const Form& form, const Box& box, Noise<Out>& noise, typename Out::T* out) {
+  for_each_row(form, box, out, [&](std::size_t, typename Out::T* row, std::size_t step) {
     for (auto left = static_cast<std::size_t>(box.width); left > 0;) {
       const auto values = noise.next(left);
       for (std::size_t i = 0; i < values.size(); ++i) row[i * step] = values[i];
@@ -107,6 +111,8 @@ void erase_as(const TransformPlan& plan, std::span<const Box> boxes, std::uint64
               std::byte* out) {
   using T = typename Out::T;
   const RandomErasing& erasing = *plan.erasing;
+  const Form form{plan.layout, static_cast<std::size_t>(plan.out_height()),
+                  static_cast<std::size_t>(plan.out_width())};
   T* const to = reinterpret_cast<T*>(out);
   std::uint32_t number = 0;
   for (const Box& box : boxes) {
@@ -114,13 +120,13 @@ void erase_as(const TransformPlan& plan, std::span<const Box> boxes, std::uint64
     switch (erasing.fill) {
       case RandomErasing::Fill::value: {
         const auto& value = erasing.value;
-        fill<T>(plan, box, {Out::round(value[0]), Out::round(value[1]), Out::round(value[2])}, to);
+        fill<T>(form, box, {Out::round(value[0]), Out::round(value[1]), Out::round(value[2])}, to);
         break;
       }
-      case RandomErasing::Fill::noise: fill(plan, box, noise, to); break;
+      case RandomErasing::Fill::noise: fill(form, box, noise, to); break;
       case RandomErasing::Fill::channel_noise: {
         const auto first = noise.next(3);
-        fill<T>(plan, box, {first[0], first[1], first[2]}, to);
+        fill<T>(form, box, {first[0], first[1], first[2]}, to);
         break;
       }
     }

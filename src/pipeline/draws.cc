@@ -111,12 +111,13 @@ void draw(const ImageFolder& dataset, const std::vector<TransformPlan>& plans,
     files.push_back(sample.index);
   }
   const auto sizes = read_sizes(dataset, settings, files);
+  std::vector<Size> outs;  // of each view
+  for (const TransformPlan& plan : plans) outs.push_back({plan.out_height(), plan.out_width()});
   const data::Key epochs_key = data::make_key(settings.seed, epoch);
   for (std::size_t i = 0; i < draws.size(); ++i) {
     const std::size_t view = i % plans.size();
     const TransformPlan& plan = plans[view];
     const data::Key key = data::of_view(epochs_key, view);
-    const Size out{plan.out_height(), plan.out_width()};
     Draw& sample = draws[i];
     const decode::ImageSize size = sizes[place[sample.index]];
     const auto check = [&](std::optional<decode::Failure> failure) {
@@ -136,8 +137,8 @@ void draw(const ImageFolder& dataset, const std::vector<TransformPlan>& plans,
     sample.hflip = g.hflip || g.mirrored_source;
     sample.interpolation = g.interpolation;
     if (plan.erasing) {
-      augment::draw_erasing(*plan.erasing, out.height, out.width, key, sample.position,
-                            sample.erased);
+      augment::draw_erasing(*plan.erasing, outs[view].height, outs[view].width, key,
+                            sample.position, sample.erased);
       if (plan.erasing->fill != RandomErasing::Fill::value) {
         sample.noise_key = augment::draw_noise_key(key, sample.position);
       }

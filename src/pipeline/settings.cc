@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "augment/augmenter.h"
 #include "base/system_limits.h"
 #include "batch/lay_out.h"
 #include "io/reader.h"
@@ -90,23 +91,26 @@ std::size_t fixed_bytes(const Settings& settings, const std::vector<TransformPla
          dataset.memory_bytes() + order + settings.depth * bookkeeping_per_file;
 }
 
-void refuse_memory_limit(std::size_t limit, std::size_t needed, std::size_t views,
-                         bool read_ahead_asked) {
+void refuse_memory_limit(std::size_t limit, std::size_t needed,
+                         const std::vector<TransformPlan>& plans, bool read_ahead_asked) {
+  const std::size_t views = plans.size();
   std::vector<Option> options{Option::memory_limit,   Option::num_workers,
                               Option::batch_size,     Option::prefetch_factor,
                               Option::max_file_bytes, Option::max_decoder_bytes};
+  const bool any_size = std::ranges::any_of(plans, augment::Augmenter::has_canvases_of_any_size);
+  if (any_size) options.insert(options.begin() + 1, Option::max_canvas_bytes);
   if (read_ahead_asked) options.insert(options.begin() + 1, Option::read_ahead_bytes);
-  throw OptionError("{} = " + std::to_string(limit) +
-                        " is too small: these options need at least " + std::to_string(needed) +
-                        " bytes" +
-                        (views > 1 ? " for " + std::to_string(views) + " views of an image" : "") +
-                        "; lower " + (read_ahead_asked ? "{}, " : "") + "{}, {}, {}, {} or {}",
-                    std::move(options));
+  throw OptionError(
+      "{} = " + std::to_string(limit) + " is too small: these options need at least " +
+          std::to_string(needed) + " bytes" +
+          (views > 1 ? " for " + std::to_string(views) + " views of an image" : "") + "; lower " +
+          (read_ahead_asked ? "{}, " : "") + (any_size ? "{}, " : "") + "{}, {}, {}, {} or {}",
+      std::move(options));
 }
 
 /// Chooses read_ahead_bytes where `asked` is 0, and sets the memory bound.
 void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std::size_t fixed,
-                   std::size_t views) {
+                   const std::vector<TransformPlan>& plans) {
   // One guess at a time is slow but moves; half of read_ahead_bytes is the largest guess.
   constexpr std::size_t least = 2 * bytes_per_file;
   if (asked != 0) {
@@ -122,7 +126,7 @@ void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std
   }
   settings.memory_bound = fixed + settings.read_ahead_bytes;
   if (limit != 0 && limit < settings.memory_bound) {
-    refuse_memory_limit(limit, settings.memory_bound, views, asked != 0);
+    refuse_memory_limit(limit, settings.memory_bound, plans, asked != 0);
   }
 }
 
@@ -159,7 +163,7 @@ Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
                        : make_huge_page_allocator(prefetch_factor + callers_batches),
   };
   divide_memory(settings, options.read_ahead_bytes, options.memory_limit,
-                fixed_bytes(settings, plans, dataset), plans.size());
+                fixed_bytes(settings, plans, dataset), plans);
   return settings;
 }
 

@@ -7,8 +7,6 @@
 #include <variant>
 #include <vector>
 
-#include "augment/canvas_limits.h"
-#include "augment/geometry.h"
 #include "base/aligned_vector.h"
 #include "base/planar.h"
 #include "decode/max_side.h"
@@ -22,7 +20,7 @@ namespace {
 /// The order of Pillow's two passes. From 13 on Resample.c compares what each pass saves. Before,
 /// it was always horizontal first, but Image.resize of 12.2 and 12.3 turns it round for images more
 /// than 100 times as tall as wide, which `before_13` follows.
-bool runs_vertical_first(const augment::Geometry& g, PillowRule rule) {
+bool runs_vertical_first(const Geometry& g, PillowRule rule) {
   const int shrink_rows = g.height - g.resized_height;
   const int shrink_columns = g.width - g.resized_width;
   if (shrink_rows <= 0) return false;
@@ -123,7 +121,7 @@ struct Resampler::Impl {
 Resampler::Resampler(PillowRule rule) : impl_(std::make_unique<Impl>(rule)) {}
 Resampler::~Resampler() = default;
 
-decode::Region Resampler::begin(const augment::Geometry& g) {
+decode::Region Resampler::begin(const Geometry& g) {
   Impl& s = *impl_;
   s.columns = &s.column_cache.get({g.width, g.resized_width, g.window_left, g.out_width, g.hflip,
                                    g.mirrored_source, g.interpolation},
@@ -177,7 +175,7 @@ const std::uint8_t* Resampler::next_row() {
 }
 
 std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept {
-  const Size out = augment::head_size(plan);
+  const Size out = head_size(plan);
   if (out.height == 0) return sizeof(Impl);
   const auto out_height = static_cast<std::size_t>(out.height);
   const auto out_width = static_cast<std::size_t>(out.width);
@@ -224,14 +222,13 @@ std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max
          sizeof(Impl) + 1024;
 }
 
-std::size_t Resampler::memory_bound(std::size_t max_canvas_bytes) noexcept {
-  constexpr std::size_t side = augment::max_canvas_side;
+std::size_t Resampler::memory_bound(std::size_t max_bytes, std::size_t max_side) noexcept {
   const auto reach = static_cast<std::size_t>(std::ceil(support(Interpolation::lanczos)));
   // As above, of pixels whose taps are at most twice the reach of a source pixel, and two.
-  const std::size_t tables = 4 * 64 * (reach * side + (8 + reach) * (side + 64));
+  const std::size_t tables = 4 * 64 * (reach * max_side + (8 + reach) * (max_side + 64));
   // The ring has at most twice the rows of the source.
-  const std::size_t ring = 2 * max_canvas_bytes + 2 * side * kernel_slack;
-  return 2 * tables + ring + 6 * side + 2 * side * sizeof(void*) + sizeof(Impl) + 1024;
+  const std::size_t ring = 2 * max_bytes + 2 * max_side * kernel_slack;
+  return 2 * tables + ring + 6 * max_side + 2 * max_side * sizeof(void*) + sizeof(Impl) + 1024;
 }
 
 }  // namespace ringfeed::resize

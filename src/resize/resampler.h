@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "augment/geometry.h"
 #include "decode/row_sink.h"
+#include "resize/geometry.h"
 #include "ringfeed/transform.h"
 
 namespace ringfeed::resize {
@@ -22,7 +22,7 @@ class Resampler {
 
   /// Starts one image. Returns the part of the source that `geometry` reads, empty where the whole
   /// output window is padding: what rows to push.
-  decode::Region begin(const augment::Geometry& geometry);
+  decode::Region begin(const Geometry& geometry);
 
   /// The next row of the region, top to bottom: region.width RGB triples, then decode::row_slack
   /// readable bytes. `rgb` may be reused as soon as this returns.
@@ -37,8 +37,8 @@ class Resampler {
   /// `max_pixels` come.
   static std::size_t memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept;
   /// The same for resizes of whole images, where they, what they become and what lies between the
-  /// passes take at most so many bytes, and have sides of at most augment::max_canvas_side.
-  static std::size_t memory_bound(std::size_t max_canvas_bytes) noexcept;
+  /// passes take at most so many bytes, and have sides of at most `max_side`.
+  static std::size_t memory_bound(std::size_t max_bytes, std::size_t max_side) noexcept;
 
  private:
   struct Impl;

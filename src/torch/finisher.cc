@@ -102,10 +102,10 @@ at::Tensor Finisher::finish(const at::Tensor& images, const std::vector<std::uin
   at::Tensor finished = uses_arithmetic_ ? compute(images) : look_up(images);
   if (!plan_.erasing) return finished;
   const data::Key key = data::make_key(seed, epoch);
+  const int height = plan_.out_height(), width = plan_.out_width();
   std::vector<Box> boxes;
   for (std::size_t i = 0; i < positions.size(); ++i) {
-    augment::draw_erasing(*plan_.erasing, plan_.out_height(), plan_.out_width(), key, positions[i],
-                          boxes);
+    augment::draw_erasing(*plan_.erasing, height, width, key, positions[i], boxes);
     for (const Box& box : boxes) {
       finished.select(0, static_cast<std::int64_t>(i))
           .narrow(1, box.top, box.height)

@@ -258,9 +258,12 @@ TEST_CASE("corners on one line have no perspective") {
   CHECK(!perspective_coefficients({{{2, 2}, {4, 4}, {3, 3}, {0, 9}}}, 10, 10));
   CHECK(!perspective_coefficients({{{1, 1}, {1, 1}, {9, 9}, {0, 9}}}, 10, 10));
   std::vector<Operation> operations;
-  draw_operations(std::vector<Augmentation>{{.step = RandomPerspective{}}}, 1, 9,
-                  data::make_key(seed, 0), 0, limit, operations);
-  CHECK(operations.empty());
+  const auto drawn = draw_operations(std::vector<Augmentation>{{.step = RandomPerspective{}}}, 1, 9,
+                                     data::make_key(seed, 0), 0, limit, operations);
+  REQUIRE_FALSE(drawn);
+  CHECK(drawn.error().detail ==
+        "image of 1 x 9 pixels is smaller than RandomPerspective of 2 x 2; remove the file, or "
+        "resize or pad before that step");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "augment/augmenter.h"
 #include "augment/canvas.h"
+#include "base/scratch.h"
 #include "support/counted_heap.h"
 
 namespace ringfeed {
@@ -17,6 +18,20 @@ TEST_CASE("a canvas takes what it states") {
     CHECK(bytes <= augment::Canvas::memory_bound(height, width));
     CHECK(bytes + 4096 + 128 >= augment::Canvas::memory_bound(height, width));
   }
+}
+
+TEST_CASE("a canvas of one image after the other keeps modest memory, and never two pieces") {
+  augment::Canvas canvas;
+  canvas.reshape(100, 100);
+  const std::uint8_t* const first = canvas.row(0);
+  canvas.reshape(20, 300);
+  CHECK(canvas.row(0) == first);
+  const std::size_t modest = testing::heap_live;
+  canvas.reshape(4000, 4000);
+  CHECK(testing::heap_live > modest + modest_scratch);
+  CHECK(testing::peak_of([&] { canvas.reshape(4000, 4100); }) < modest_scratch);
+  canvas.reshape(100, 100);
+  CHECK(testing::heap_live <= modest);
 }
 
 TEST_CASE("an augmenter takes what it states, its plan's tree included") {

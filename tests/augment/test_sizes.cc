@@ -8,6 +8,7 @@
 #include "augment/draw_operations.h"
 #include "augment/geometry.h"
 #include "augment/shapes.h"
+#include "augment/sizes.h"
 #include "ringfeed/transform.h"
 
 namespace ringfeed::augment {
@@ -47,6 +48,9 @@ TEST_CASE("the size behind a tree is known where no draw can change it") {
               big) == small);
   CHECK(after({{.step = OneOf{{crop, {}}}}}, big) == unknown);
   CHECK(after({{.step = Shuffled{{crop, {}}}}}, small) == small);
+  CHECK(after({{.step = Shuffled{{crop, {}}}}}, big) == unknown);
+  CHECK(after({{.step = SomeOf{{crop, {}}, {1, 1}, 1}}}, small) == small);
+  CHECK(after({{.step = SomeOf{{crop, {}}, {1, 1}, 1}}}, big) == unknown);
   CHECK(after({{.step = Resize{.shorter = 100}}}, big) == Size{100, 150});
   CHECK(after({{.step = Resize{.shorter = 100}}}, unknown) == unknown);
   CHECK(after({{.step = Pad{1, 2, 3, 4}}}, big) == Size{206, 304});
@@ -102,14 +106,19 @@ TEST_CASE(
   CHECK(failure_of({{.step = RandomCrop{.height = 30, .width = 30}}}, {29, 99}) ==
         "image of 29 x 99 pixels is smaller than RandomCrop of 30 x 30; remove the file, or "
         "resize or pad before that step");
-  CHECK(failure_of({{.step = Pad{-5, -5, -5, -5}}}, {10, 99}).find("nothing of the image") !=
-        std::string::npos);
+  CHECK(failure_of({{.step = Pad{-5, -5, -5, -5}}}, {10, 99}) ==
+        "image of 0 x 89 pixels behind Pad: nothing is left of it; remove the file, or change the "
+        "transform");
+  // Between the passes stands a third image.
+  const Operation resize{.kind = OperationKind::resize, .values = {1, 8192}};
+  CHECK(failure_of({{.step = resize}}, {16'384, 2700}) ==
+        "image of 16384 x 8192 pixels within resize takes more than 134217728 bytes");
   CHECK(failure_of({{.step = Resize{.shorter = 300}}, crop}, {1, 60}).find("16384") !=
         std::string::npos);
   const std::size_t most = 3 * 64 * 64 + 64;
   CHECK(failure_of({{.step = Pad{0, 0, 0, 1}}, crop}, {63, 64}, most).empty());
   CHECK(failure_of({{.step = Pad{0, 0, 0, 2}}, crop}, {63, 64}, most) ==
-        "image of 65 x 64 pixels whole in memory, more than 12352 bytes");
+        "image of 65 x 64 pixels behind Pad takes more than 12352 bytes");
 }
 
 TEST_CASE("a plan's size is that of its last image") {
