@@ -93,19 +93,23 @@ std::size_t fixed_bytes(const Settings& settings, const std::vector<TransformPla
 
 void refuse_memory_limit(std::size_t limit, std::size_t needed,
                          const std::vector<TransformPlan>& plans, bool read_ahead_asked) {
-  const std::size_t views = plans.size();
-  std::vector<Option> options{Option::memory_limit,   Option::num_workers,
-                              Option::batch_size,     Option::prefetch_factor,
-                              Option::max_file_bytes, Option::max_decoder_bytes};
-  const bool any_size = std::ranges::any_of(plans, augment::Augmenter::has_canvases_of_any_size);
-  if (any_size) options.insert(options.begin() + 1, Option::max_canvas_bytes);
-  if (read_ahead_asked) options.insert(options.begin() + 1, Option::read_ahead_bytes);
-  throw OptionError(
-      "{} = " + std::to_string(limit) + " is too small: these options need at least " +
-          std::to_string(needed) + " bytes" +
-          (views > 1 ? " for " + std::to_string(views) + " views of an image" : "") + "; lower " +
-          (read_ahead_asked ? "{}, " : "") + (any_size ? "{}, " : "") + "{}, {}, {}, {} or {}",
-      std::move(options));
+  std::vector<Option> lower;
+  if (read_ahead_asked) lower.push_back(Option::read_ahead_bytes);
+  if (std::ranges::any_of(plans, augment::Augmenter::has_canvases_of_any_size)) {
+    lower.push_back(Option::max_canvas_bytes);
+  }
+  if (plans.size() > 1) lower.push_back(Option::max_pixels);  // of which each has its tables
+  lower.insert(lower.end(), {Option::num_workers, Option::batch_size, Option::prefetch_factor,
+                             Option::max_file_bytes, Option::max_decoder_bytes});
+  std::string names = "{}";
+  for (std::size_t i = 1; i < lower.size(); ++i) names += i + 1 < lower.size() ? ", {}" : " or {}";
+  const std::string views =
+      plans.size() > 1 ? " for " + std::to_string(plans.size()) + " views of an image" : "";
+  lower.insert(lower.begin(), Option::memory_limit);
+  throw OptionError("{} = " + std::to_string(limit) +
+                        " is too small: these options need at least " + std::to_string(needed) +
+                        " bytes" + views + "; lower " + names,
+                    std::move(lower));
 }
 
 /// Chooses read_ahead_bytes where `asked` is 0, and sets the memory bound.

@@ -145,15 +145,27 @@ TEST_CASE("the memory bound counts every view of a batch and of a maker") {
   CHECK(bound(more) - bound(plans()) == batches(more) - batches(plans()) + makers);
 }
 
-TEST_CASE("a memory limit that is too small says for how many views") {
+TEST_CASE("a memory limit that is too small says what there is to lower") {
   LoaderOptions options = small_options();
   options.memory_limit = 1 << 20;
-  try {
-    Loader(open(folder().root()), plans(), options);
-    FAIL("no error");
-  } catch (const OptionError& error) {
-    CHECK(std::string(error.what()).find(" for 3 views of an image; lower ") != std::string::npos);
-  }
+  const auto message = [&](const std::vector<TransformPlan>& of) -> std::string {
+    try {
+      Loader(open(folder().root()), of, options);
+      return "";
+    } catch (const OptionError& error) {
+      return error.what();
+    }
+  };
+  const std::string of_views = message(plans());
+  CAPTURE(of_views);
+  CHECK(of_views.find(" for 3 views of an image; lower limits.max_pixels, num_workers, ") !=
+        std::string::npos);
+  TransformPlan whole = TransformPlan::imagenet_val();
+  whole.geometry = WholeImage{};
+  whole.augmentation = {{.step = CenterCrop{}}};
+  const std::string of_whole = message({whole});
+  CAPTURE(of_whole);
+  CHECK(of_whole.find(" bytes; lower limits.max_canvas_bytes, num_workers, ") != std::string::npos);
 }
 
 TEST_CASE("a batch shows nothing of a view that it does not have") {
