@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "augment/check.h"
 #include "augment/sizes.h"
 #include "bindings.h"
 #include "choice.h"
@@ -176,12 +177,7 @@ nb::list scales(int height, int width, int bins, bool wide, bool v2) {
 
 void bind_augmentation(nb::module_& module) {
   nb::class_<Augmentation>(module, "Augmentation", nb::is_final())
-      .def("check",
-           [](const Augmentation& self) {
-             TransformPlan plan;
-             plan.augmentation = {self, {.step = CenterCrop{}}};  // to one size, whatever it was
-             plan.validate();
-           })
+      .def("check", [](const Augmentation& self) { augment::check({&self, 1}); })
       .def("__str__", [](const Augmentation& self) { return to_string(self); })
       .def("size_after", bound_size_after, nb::arg("size").none())
       .def_prop_ro("max_operations",

@@ -220,11 +220,11 @@ def _is_row(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
-def _mode(step: Step) -> _ringfeed._PaddingMode:
+def _mode(step: Step) -> _ringfeed.PaddingMode:
     mode = step.transform.padding_mode
     if mode not in ("constant", "edge", "reflect", "symmetric"):
         step.refuse('padding_mode must be "constant", "edge", "reflect" or "symmetric"')
-    known: _ringfeed._PaddingMode = mode
+    known: _ringfeed.PaddingMode = mode
     return known
 
 

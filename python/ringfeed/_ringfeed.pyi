@@ -58,7 +58,7 @@ class Dataset:
         """Of every entry: shape [n]."""
 
 _Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-_PaddingMode = Literal["constant", "edge", "reflect", "symmetric"]
+PaddingMode = Literal["constant", "edge", "reflect", "symmetric"]
 
 @final
 class RandomResizedCrop:
@@ -179,24 +179,24 @@ def resize_keep_ratio(
     aspect: tuple[float, float],
 ) -> Augmentation: ...
 def pad(
-    sides: tuple[int, int, int, int], padding_mode: _PaddingMode, fill: tuple[int, int, int]
+    sides: tuple[int, int, int, int], padding_mode: PaddingMode, fill: tuple[int, int, int]
 ) -> Augmentation:
     """`sides`: left, top, right, bottom."""
 
 def center_crop(
-    size: tuple[int, int], padding_mode: _PaddingMode, fill: tuple[int, int, int]
+    size: tuple[int, int], padding_mode: PaddingMode, fill: tuple[int, int, int]
 ) -> Augmentation: ...
 def random_crop(
     size: tuple[int, int],
     padding: tuple[int, int, int, int],
     pad_if_needed: bool,
-    padding_mode: _PaddingMode,
+    padding_mode: PaddingMode,
     fill: tuple[int, int, int],
 ) -> Augmentation:
     """`padding`: left, top, right, bottom."""
 
 def random_crop_or_pad(
-    size: tuple[int, int], padding_mode: _PaddingMode, fill: tuple[int, int, int]
+    size: tuple[int, int], padding_mode: PaddingMode, fill: tuple[int, int, int]
 ) -> Augmentation: ...
 def policy_scales(
     height: int, width: int, num_magnitude_bins: int, wide: bool, v2: bool

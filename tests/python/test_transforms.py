@@ -604,7 +604,7 @@ def test_what_cannot_be_reproduced_is_refused_by_name(steps, message):
     [
         (None, "the dataset has no transform"),
         (v1.FiveCrop(8), r"the transform, FiveCrop"),
-        (v1.RandomPerspective(), r"the transform, RandomPerspective"),
+        (v1.RandomPerspective(), "different shapes"),
         (v1.ToTensor(), "different shapes"),
         (len, r"the transform, <built-in function len>"),
     ],
@@ -612,6 +612,15 @@ def test_what_cannot_be_reproduced_is_refused_by_name(steps, message):
 def test_a_transform_that_is_no_compose_is_refused_as_such(transform, message):
     with pytest.raises(UnsupportedTransform, match=message):
         compiled(transform)
+
+
+def test_a_sample_may_get_64_operations():
+    def transform(count):
+        return v1.Compose([v1.RandomResizedCrop(8), v1.RandAugment(count), v1.ToTensor()])
+
+    compiled(transform(64))
+    with pytest.raises(UnsupportedTransform, match="65 operations, and at most 64"):
+        compiled(transform(65))
 
 
 def test_to_tensor_is_refused_under_another_default_dtype():
