@@ -25,7 +25,8 @@ class DecodeLimits:
     - `max_scans`: of a progressive JPEG.
     - `max_decoder_bytes`: what decoding one image may take, which is memory of each worker.
     - `max_canvas_bytes`: an image in memory as a whole, at 3 bytes a pixel, where the transform
-      does something to it before its first crop; some 6 times that is memory of each worker and view then.
+      does something to it before its first crop; some 6 times that is then memory of each worker
+      and view.
 
     Raises ValueError or TypeError naming the argument.
     """
