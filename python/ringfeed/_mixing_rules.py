@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
-
-import numpy as np
 
 from . import _ringfeed
 from ._numbers import check_number, check_share, whole
@@ -136,43 +132,12 @@ class TorchvisionRule:
     def draw(
         self, stream: _ringfeed.MixingStream, position: int, size: int, height: int, width: int
     ) -> BatchMix:
-        choice = self._choose(stream)
-        mix = Mix()
-        if choice.kind == "mixup":
-            mix = Mix("mixup", stream.beta(choice.alpha))
-        elif choice.kind == "cutmix":
-            box = _box_around(stream, stream.beta(choice.alpha), height, width)
-            mix = Mix("cutmix", 1.0 - _area(box) / (width * height), box)
-        return BatchMix(position, "before", (mix,), choice.num_classes, choice.label_smoothing)
-
-    def _choose(self, stream: _ringfeed.MixingStream) -> Choice:
-        if len(self.choices) == 1:
-            return self.choices[0]
-        drawn, total = stream.uniform(), 0.0
-        for weight, choice in zip(self.weights, self.choices):
-            total += weight
-            if drawn < total:
-                return choice
-        # The sum fell short of 1 by a rounding.
-        return next(c for w, c in zip(reversed(self.weights), reversed(self.choices)) if w > 0)
-
-
-def _box_around(stream: _ringfeed.MixingStream, lam: float, height: int, width: int) -> Box:
-    """torchvision's: drawn around a pixel, half its size to each side, clipped to the image."""
-    x, y = stream.bounded(width), stream.bounded(height)
-    half = 0.5 * math.sqrt(1.0 - lam)
-    across, down = int(half * width), int(half * height)
-    return (
-        max(x - across, 0),
-        max(y - down, 0),
-        min(x + across, width),
-        min(y + down, height),
-    )
-
-
-def _area(box: Box) -> int:
-    left, top, right, bottom = box
-    return (right - left) * (bottom - top)
+        weighed = [(c.kind, c.alpha, weight) for c, weight in zip(self.choices, self.weights)]
+        chosen, mix = _ringfeed.choose_mix(stream, weighed, height, width)
+        choice = self.choices[chosen]
+        return BatchMix(
+            position, "before", (Mix(*mix),), choice.num_classes, choice.label_smoothing
+        )
 
 
 @dataclass(frozen=True)
@@ -205,75 +170,28 @@ class TimmRule:
         return not self.collates and (self.mixup_alpha > 0 or self.mode != "batch")
 
     def check_size(self, height: int, width: int) -> None:
-        if self.cutmix_minmax is None:
-            return
-        for side in (height, width):
-            low, high = self._cuts(side)
-            if not 0 <= low < high <= side + 1:
-                raise ValueError(
-                    f"cutmix_minmax={self.cutmix_minmax} of timm's Mixup leaves no box to draw in "
-                    f"images of {width} x {height}: widen it"
-                )
+        minmax = self.cutmix_minmax
+        if minmax is not None and not _ringfeed.has_cutmix_box(minmax, height, width):
+            raise ValueError(
+                f"cutmix_minmax={minmax} of timm's Mixup leaves no box to draw in images of "
+                f"{width} x {height}: widen it"
+            )
 
     def draw(
         self, stream: _ringfeed.MixingStream, position: int, size: int, height: int, width: int
     ) -> BatchMix:
-        mixes: Sequence[Mix]
-        if self.mode == "batch":
-            mixes = [self._draw(stream, height, width)]
-        else:
-            # timm keeps the shares of single samples as float32; NumPy 2 computes in it too.
-            count = size // 2 if self.mode == "pair" else size
-            mixes = [self._draw(stream, height, width, np.float32) for _ in range(count)]
-            if self.mode == "pair":
-                mixes = [*mixes, *reversed(mixes)]
-        return BatchMix(position, "mirrored", tuple(mixes), self.num_classes, self.label_smoothing)
-
-    def _draw(
-        self, stream: _ringfeed.MixingStream, height: int, width: int, number: Any = float
-    ) -> Mix:
-        if not self.mixup_enabled or stream.uniform() >= self.mix_prob:
-            return Mix()
-        both = self.mixup_alpha > 0 and self.cutmix_alpha > 0
-        cut = stream.uniform() < self.switch_prob if both else self.cutmix_alpha > 0
-        lam = number(stream.beta(self.cutmix_alpha if cut else self.mixup_alpha))
-        if lam == 1:
-            return Mix()
-        if not cut:
-            return Mix("mixup", float(lam))
-        if self.cutmix_minmax is None:
-            box = _box_of_share(stream, lam, height, width, number)
-        else:
-            box = self._box_between(stream, height, width)
-        if self.correct_lam or self.cutmix_minmax is not None:
-            lam = number(1.0 - _area(box) / float(height * width))
-        return Mix("cutmix", float(lam), box)
-
-    def _cuts(self, side: int) -> tuple[int, int]:
-        """The least length of a box's side, and the first that is too long."""
-        assert self.cutmix_minmax is not None
-        low, high = self.cutmix_minmax
-        return int(side * low), int(side * high)
-
-    def _box_between(self, stream: _ringfeed.MixingStream, height: int, width: int) -> Box:
-        (low, high), (narrow, wide) = self._cuts(height), self._cuts(width)
-        down = low + stream.bounded(high - low)
-        across = narrow + stream.bounded(wide - narrow)
-        top, left = stream.bounded(height - down + 1), stream.bounded(width - across + 1)
-        return left, top, left + across, top + down
-
-
-def _box_of_share(
-    stream: _ringfeed.MixingStream, lam: Any, height: int, width: int, number: Any
-) -> Box:
-    """timm's: of an odd side the larger half lies right or below. `number`: float or np.float32, in
-    which its sides are computed."""
-    ratio = np.sqrt(number(1) - number(lam))
-    down, across = int(number(height) * ratio), int(number(width) * ratio)
-    y, x = stream.bounded(height), stream.bounded(width)
-    return (
-        max(x - across // 2, 0),
-        max(y - down // 2, 0),
-        min(x + (across + 1) // 2, width),
-        min(y + (down + 1) // 2, height),
-    )
+        mixes = _ringfeed.draw_timm_mix(
+            stream,
+            size=size,
+            height=height,
+            width=width,
+            mixup_alpha=self.mixup_alpha,
+            cutmix_alpha=self.cutmix_alpha,
+            cutmix_minmax=self.cutmix_minmax,
+            prob=self.mix_prob if self.mixup_enabled else 0.0,
+            switch_prob=self.switch_prob,
+            mode=self.mode,
+            correct_lam=self.correct_lam,
+        )
+        drawn = tuple(Mix(*mix) for mix in mixes)
+        return BatchMix(position, "mirrored", drawn, self.num_classes, self.label_smoothing)

@@ -260,6 +260,39 @@ class MixingStream:
     def beta(self, alpha: float) -> float:
         """Beta(alpha, alpha) as torch's: a float32's value within (0, 1)."""
 
+_Mix = tuple[Literal["none", "mixup", "cutmix"], float, tuple[int, int, int, int] | None]
+"""How a batch or a sample is mixed: by what; its own share; the box's left, top, right and
+bottom."""
+
+def choose_mix(
+    stream: MixingStream,
+    choices: Sequence[tuple[str, float, float]],
+    height: int,
+    width: int,
+) -> tuple[int, _Mix]:
+    """By torchvision's rules: the index of one of the `choices` (kind, alpha, probability), and
+    what that draws for images of height x width."""
+
+def draw_timm_mix(
+    stream: MixingStream,
+    *,
+    size: int,
+    height: int,
+    width: int,
+    mixup_alpha: float,
+    cutmix_alpha: float,
+    cutmix_minmax: tuple[float, float] | None,
+    prob: float,
+    switch_prob: float,
+    mode: str,
+    correct_lam: bool,
+) -> list[_Mix]:
+    """By timm's: one for a batch of `size` images, or with the modes "pair" and "elem" one for
+    each."""
+
+def has_cutmix_box(minmax: tuple[float, float], height: int, width: int) -> bool:
+    """Whether timm's cutmix_minmax leaves a box to draw in such images."""
+
 @final
 class Loader:
     """The core's Loader. Raises ValueError for options that make no sense."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import random
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -16,7 +15,6 @@ from torchvision.transforms import v2
 from ringfeed import DataLoader, UnsupportedTransform, _ringfeed
 from ringfeed._mixing_apply import Mixer, mix_images, mix_on_device, mix_targets, targets_of
 from ringfeed._mixing_compiler import compile_mixing
-from ringfeed._mixing_rules import _box_of_share
 from ringfeed.transforms import MixUp
 from small_images import make
 
@@ -38,31 +36,37 @@ def images(tmp_path_factory):
     return make(tmp_path_factory.mktemp("images"), CLASSES)
 
 
-class Recorded:
-    """A stream whose numbers are kept, a list for each sample that draws."""
+def numbers_of(rule, stream, size, height, width):
+    """The numbers that `rule` draws, a dict for each sample that draws."""
+    both = rule.mixup_alpha > 0 and rule.cutmix_alpha > 0
+    count = {"batch": 1, "pair": size // 2, "elem": size}[rule.mode]
+    samples = []
+    for _ in range(count):
+        sample = {"mixed": stream.uniform()}
+        samples.append(sample)
+        if sample["mixed"] >= rule.mix_prob:
+            sample.update(switched=0.0, lam=0.5)
+            continue
+        sample["switched"] = stream.uniform() if both else None
+        cut = sample["switched"] < rule.switch_prob if both else rule.cutmix_alpha > 0
+        sample["lam"] = stream.beta(rule.cutmix_alpha if cut else rule.mixup_alpha)
+        if cut:
+            sample["bounded"] = box_numbers(rule.cutmix_minmax, stream, height, width)
+    return samples
 
-    def __init__(self, stream, rule):
-        self._stream, self._mix_prob = stream, rule.mix_prob
-        self._both = rule.mixup_alpha > 0 and rule.cutmix_alpha > 0
-        self.samples = []
 
-    def uniform(self):
-        value = self._stream.uniform()
-        if self.samples and self._both and list(self.samples[-1]) == ["mixed"]:
-            self.samples[-1]["switched"] = value
-        else:
-            self.samples.append({"mixed": value})
-            if value >= self._mix_prob:
-                self.samples[-1].update(switched=0.0, lam=0.5)
-        return value
-
-    def beta(self, alpha):
-        self.samples[-1]["lam"] = self._stream.beta(alpha)
-        return self.samples[-1]["lam"]
-
-    def bounded(self, n):
-        self.samples[-1].setdefault("bounded", []).append(self._stream.bounded(n))
-        return self.samples[-1]["bounded"][-1]
+def box_numbers(minmax, stream, height, width):
+    if minmax is None:
+        return [stream.bounded(height), stream.bounded(width)]
+    least = [int(side * minmax[0]) for side in (height, width)]
+    more = [
+        stream.bounded(int(side * minmax[1]) - low) for side, low in zip((height, width), least)
+    ]
+    places = [
+        stream.bounded(side - low - number + 1)
+        for side, low, number in zip((height, width), least, more)
+    ]
+    return more + places
 
 
 def mixed_by_timm(transform, samples, *batch):
@@ -110,14 +114,15 @@ def test_values_are_timm_s_for_its_draws(mode, options, dtype):
         )
         images = torch.randn(2 * size, 3, height, width, generator=generator).to(dtype)
         labels = torch.randint(CLASSES, (2 * size,), generator=generator)
-        stream = Recorded(_ringfeed.MixingStream(seed, 0, position), rule)
-        draw = rule.draw(stream, position, 2 * size, height, width)
+        shape = 2 * size, height, width
+        numbers = numbers_of(rule, _ringfeed.MixingStream(seed, 0, position), *shape)
+        draw = Mixer(rule, seed, 0).draw(position, *shape)
         kinds |= {mix.kind for mix in draw.mixes}
         mixed = mix_images(images, draw, torch.empty_like)
         targets = mix_targets(targets_of(labels, draw), draw, dtype)
         again = Mixer(rule, seed, 0)(images, labels, position)
         assert torch.equal(again[0], mixed) and torch.equal(again[1], targets)
-        theirs = mixed_by_timm(transform, stream.samples, images.clone(), labels)
+        theirs = mixed_by_timm(transform, numbers, images.clone(), labels)
         for a, b in zip((mixed, targets), theirs):
             assert a.dtype == b.dtype and torch.equal(a, b)
     wanted = {"mixup"} if options.get("mixup_alpha") else set()
@@ -138,29 +143,32 @@ def test_bytes_are_fast_collate_mixup_s_for_its_draws(mode, options, collated):
         size, height, width = (2 * int(generator.integers(1, 5)), *generator.integers(5, 40, 2))
         images = generator.integers(0, 256, (size, 3, height, width), np.uint8)
         labels = generator.integers(0, CLASSES, size)
-        stream = Recorded(_ringfeed.MixingStream(seed, 0, position), rule)
-        draw = rule.draw(stream, position, size, height, width)
+        shape = size, int(height), int(width)
+        numbers = numbers_of(rule, _ringfeed.MixingStream(seed, 0, position), *shape)
+        draw = Mixer(rule, seed, 0).draw(position, *shape)
         mixed = mix_images(torch.from_numpy(images), draw, torch.empty_like)
         targets = mix_targets(targets_of(torch.from_numpy(labels), draw), draw, torch.uint8)
         batch = [(collated(image.copy()), int(label)) for image, label in zip(images, labels)]
-        theirs = mixed_by_timm(transform, stream.samples, batch)
+        theirs = mixed_by_timm(transform, numbers, batch)
         for a, b in zip((mixed, targets), theirs):
             assert a.dtype == b.dtype and torch.equal(a, b)
         on_device = mix_on_device(torch.from_numpy(images).clone(), draw)
         assert torch.equal(on_device, mixed)
 
 
-@pytest.mark.parametrize("number", [float, np.float32])
-def test_boxes_are_timm_s_where_a_side_is_almost_whole(number):
+@pytest.mark.parametrize(("mode", "number"), [("batch", float), ("elem", np.float32)])
+def test_boxes_are_timm_s_where_a_side_is_almost_whole(mode, number):
     """Of single samples timm computes them in float32, which now and then makes a pixel."""
     generator = np.random.default_rng(4)
-    middle = SimpleNamespace(bounded=lambda n: n // 2)
-    with mock.patch("numpy.random.randint", lambda low, high, size: high // 2):
-        for lam in generator.random(10_000, np.float32):
-            height, width = generator.integers(20_000, 40_000, 2).tolist()
-            left, top, right, bottom = _box_of_share(middle, number(lam), height, width, number)
-            theirs = timm.rand_bbox((3, height, width), number(lam))
-            assert (top, bottom, left, right) == theirs
+    rule = compile_mixing(timm.Mixup(0, 1.0, mode=mode, num_classes=CLASSES))
+    for position in range(10_000):
+        height, width = generator.integers(20_000, 40_000, 2).tolist()
+        stream = _ringfeed.MixingStream(4, 0, position)
+        sample = numbers_of(rule, stream, 2, height, width)[0]
+        with mock.patch("numpy.random.randint", side_effect=sample["bounded"]):
+            theirs = timm.rand_bbox((3, height, width), number(sample["lam"]))
+        left, top, right, bottom = Mixer(rule, 4, 0).draw(position, 2, height, width).mixes[0].box
+        assert (top, bottom, left, right) == theirs
 
 
 @pytest.mark.parametrize("mode", ["batch", "pair", "elem"])
