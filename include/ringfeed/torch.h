@@ -13,10 +13,28 @@
 #include <vector>
 
 #include "ringfeed/loader.h"
+#include "ringfeed/mixing.h"
 
 namespace ringfeed {
 
 class Finisher;
+class Mixer;
+
+/// What a DataLoader does with the batches of its core.
+struct TorchOptions {
+  /// Batches in page-locked memory where CUDA is there, so that `.to(device,
+  /// /*non_blocking=*/true)` copies while the GPU computes; torch's own allocator keeps such memory
+  /// until the copy is done. Otherwise, and without CUDA, huge pages that are used again.
+  /// LoaderOptions::allocator, where given, decides instead.
+  bool pin_memory = true;
+  /// Batches travel to this device as 8-bit images, a quarter of float32, and are normalised,
+  /// converted, erased and mixed there, on the stream that is current at next(); every bit is the
+  /// CPU's. memory_bound() counts the 8-bit batches. Such a plan may not erase with noise.
+  std::optional<at::Device> finish_on{};
+  /// Batches are mixed in place inside next(), and get float targets: for equal seeds those of
+  /// Python's loader, bit for bit. nullopt: labels.
+  std::optional<Mixing> mixing{};
+};
 
 /// A Loader whose batches are tensors. Made with ringfeed_torch (pkg-config: ringfeed-torch) and
 /// the torch it was built against. Threads as with Loader: epoch() and next() belong to one
@@ -24,9 +42,10 @@ class Finisher;
 /// called from any.
 class DataLoader {
  public:
-  /// data: [B, 3, H, W] in the plan's dtype, strides as its layout says; target: int64 [B]. Both on
-  /// the CPU, or on `finish_on`. Keep them as long as you like, on any thread, longer than the
-  /// loader: the memory is theirs. The last batch of an epoch may be smaller.
+  /// data: [B, 3, H, W] in the plan's dtype, strides as its layout says; target: int64 [B], of
+  /// mixed batches float32 [B, classes]. Both on the CPU, or on TorchOptions::finish_on. Keep them
+  /// as long as you like, on any thread, longer than the loader: the memory is theirs. The last
+  /// batch of an epoch may be smaller.
   using Example = ::torch::data::Example<>;
   /// data: such a tensor for each view, over one block of memory that lives as long as any of them.
   using ViewsExample = ::torch::data::Example<std::vector<at::Tensor>>;
@@ -35,7 +54,9 @@ class DataLoader {
   class Epoch {
    public:
     /// The next batch, or nothing at the end. Throws what ringfeed::Epoch::next() does: LoadError
-    /// for the first failed sample of a batch, after which next() may go on; TimeoutError.
+    /// for the first failed sample of a batch, after which next() may go on; TimeoutError. And
+    /// std::invalid_argument for a batch of a BatchSource that cannot be mixed, because timm's rule
+    /// needs an even one or a label has no column: it counts as taken too.
     std::optional<Example> next();
     /// The same with every view of a loader of several plans; next() gives the first view alone.
     std::optional<ViewsExample> next_views();
@@ -53,30 +74,30 @@ class DataLoader {
 
    private:
     friend class DataLoader;
-    Epoch(ringfeed::Epoch batches, std::shared_ptr<const Finisher> finisher, std::uint64_t seed,
-          std::uint64_t epoch)
-        : batches_(std::move(batches)),
-          finisher_(std::move(finisher)),
-          seed_(seed),
-          epoch_(epoch) {}
+    Epoch(ringfeed::Epoch batches, const DataLoader& loader, std::uint64_t epoch);
     ringfeed::Epoch batches_;
     std::shared_ptr<const Finisher> finisher_;
+    std::shared_ptr<const Mixer> mixer_;
     std::uint64_t seed_, epoch_;
     std::optional<Example> current_;
   };
 
-  /// `pin_memory`: batches in page-locked memory where CUDA is there, so that
-  /// `.to(device, /*non_blocking=*/true)` copies while the GPU computes; torch's own allocator
-  /// keeps such memory until the copy is done. Otherwise, and without CUDA, huge pages that are
-  /// used again. options.allocator, where given, decides instead.
-  /// `finish_on`: batches travel to this device as 8-bit images, a quarter of float32, and are
-  /// normalised, converted and erased there, on the stream that is current at next(); every bit is
-  /// the CPU's. memory_bound() counts the 8-bit batches. Such a plan may not erase with noise.
   /// Throws OptionError for options that make no sense, std::invalid_argument for such a plan,
   /// c10::Error for a device that cannot be used.
+  ///
+  /// @code
+  /// ringfeed::DataLoader loader(
+  ///     ringfeed::ImageFolder::open("imagenet/train"), ringfeed::TransformPlan::imagenet_train(),
+  ///     {.batch_size = 64},
+  ///     {.mixing = ringfeed::Mixing{.mixup_alpha = 0.2, .cutmix_alpha = 1}});
+  /// for (const auto& batch : loader.epoch(0)) {
+  ///   std::cout << batch.data.sizes() << " " << batch.target.sizes() << "\n";  // [64, classes]
+  /// }
+  /// @endcode
   DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {},
-             bool pin_memory = true, std::optional<at::Device> finish_on = std::nullopt);
-  /// Several views of every image, one for each plan; see Loader. They are finished on the CPU.
+             TorchOptions torch_options = {});
+  /// Several views of every image, one for each plan; see Loader. They are neither mixed nor
+  /// finished on a device: OptionError.
   ///
   /// @code
   /// const std::vector plans(2, ringfeed::TransformPlan::imagenet_train());
@@ -87,7 +108,7 @@ class DataLoader {
   /// }
   /// @endcode
   DataLoader(ImageFolder dataset, std::vector<TransformPlan> plans, LoaderOptions options = {},
-             bool pin_memory = true);
+             TorchOptions torch_options = {});
 
   /// Begins epoch `epoch`, or goes on from `start`; see Loader::epoch(). Not of a temporary, which
   /// would be gone before the first batch.
@@ -106,13 +127,14 @@ class DataLoader {
   std::uint64_t seed_;
   Loader core_;
   std::shared_ptr<const Finisher> finisher_;
+  std::shared_ptr<const Mixer> mixer_;
 };
 
 struct ImageNetOptions {
   std::filesystem::path data_root{};  ///< holds train/ and val/, each a folder of class folders
   int batch_size = 256;               ///< per rank
   int num_workers = 8;                ///< decode threads of each loader; 0: usable_cores()
-  bool pin_memory = true;             ///< see DataLoader
+  bool pin_memory = true;             ///< see TorchOptions
   int prefetch_factor = 2;            ///< decoded batches ahead, in all
   bool drop_last = false;             ///< leave out the last, smaller training batch
   std::uint64_t seed = 0;             ///< of the training order, the crops and the flips
@@ -124,7 +146,8 @@ struct ImageNetOptions {
   std::size_t read_ahead_bytes = 0;  ///< encoded bytes ahead; see LoaderOptions
   TransformPlan train_plan = TransformPlan::imagenet_train();
   TransformPlan val_plan = TransformPlan::imagenet_val();
-  std::optional<at::Device> finish_on{};  ///< see DataLoader
+  std::optional<at::Device> finish_on{};  ///< see TorchOptions
+  std::optional<Mixing> mixing{};         ///< of training batches; validation's stay as they are
 };
 
 /// ImageNet, or any set of that layout: training shuffled, cropped at random and flipped, 224 x

@@ -92,7 +92,10 @@ DataLoader ImageNetDataModule::make_loader(const ImageFolder& dataset, const Tra
   options.max_file_bytes = options_.max_file_bytes;
   options.depth = options_.depth;
   options.read_ahead_bytes = options_.read_ahead_bytes;
-  return DataLoader(dataset, plan, std::move(options), options_.pin_memory, options_.finish_on);
+  return DataLoader(dataset, plan, std::move(options),
+                    {.pin_memory = options_.pin_memory,
+                     .finish_on = options_.finish_on,
+                     .mixing = training ? options_.mixing : std::nullopt});
 }
 
 }  // namespace ringfeed

@@ -59,6 +59,11 @@ bool is_torchs(const Batch& batch) noexcept {
   return std::get_deleter<TensorOwner>(batch.memory.owner) != nullptr;
 }
 
+bool is_page_locked(const Batch& batch) noexcept {
+  const auto* const images = std::get_deleter<TensorOwner>(batch.memory.owner);
+  return images != nullptr && images->tensor.is_pinned();
+}
+
 std::vector<at::Tensor> take_images(Batch& batch) {
   const BatchMemory memory = std::exchange(batch.memory, {});
   const auto* const from = std::get_deleter<TensorOwner>(memory.owner);
@@ -87,10 +92,8 @@ std::vector<at::Tensor> take_images(Batch& batch) {
 }
 
 at::Tensor copy_labels(const Batch& batch) {
-  const auto* const images = std::get_deleter<TensorOwner>(batch.memory.owner);
-  at::Tensor labels = at::empty(
-      {static_cast<std::int64_t>(batch.size())},
-      at::TensorOptions(at::kLong).pinned_memory(images != nullptr && images->tensor.is_pinned()));
+  at::Tensor labels = at::empty({static_cast<std::int64_t>(batch.size())},
+                                at::TensorOptions(at::kLong).pinned_memory(is_page_locked(batch)));
   std::copy(batch.labels.begin(), batch.labels.end(), labels.mutable_data_ptr<std::int64_t>());
   return labels;
 }

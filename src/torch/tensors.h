@@ -21,6 +21,9 @@ at::ScalarType scalar_type(DType dtype);
 /// done. Another allocator's may be used again as soon as its last tensor is dropped.
 bool is_torchs(const Batch& batch) noexcept;
 
+/// Whether that memory is page-locked too.
+bool is_page_locked(const Batch& batch) noexcept;
+
 /// The batch's pixels, not copied: [size, 3, height, width] of each view. Takes the memory.
 std::vector<at::Tensor> take_images(Batch& batch);
 

@@ -250,7 +250,8 @@ TEST_CASE("memory of torch's own stays torch's storage, slices included") {
 
 TEST_CASE("batches are page-locked where CUDA is there and it is wanted") {
   for (const bool pin_memory : {true, false}) {
-    DataLoader loader(open(folder().root()), small_plan(), small_options(), pin_memory);
+    DataLoader loader(open(folder().root()), small_plan(), small_options(),
+                      {.pin_memory = pin_memory});
     const Example example = *loader.epoch(0).next();
     CHECK(example.data.is_pinned() == (pin_memory && at::hasCUDA()));
     CHECK(example.target.is_pinned() == (pin_memory && at::hasCUDA()));
@@ -347,7 +348,7 @@ void for_each_plan(const Check& check) {
 TEST_CASE("batches that are finished on a device are the CPU's, and travel as bytes") {
   for_each_plan([](const TransformPlan& plan, at::Device device) {
     const std::vector<Example> expected = examples(plan, 2);
-    DataLoader loader(open(folder().root()), plan, small_options(), true, device);
+    DataLoader loader(open(folder().root()), plan, small_options(), {.finish_on = device});
     std::size_t at = 0;
     for (const Example& example : loader.epoch(2)) {
       REQUIRE(at < expected.size());
@@ -378,7 +379,7 @@ TEST_CASE("noise is not made on a device") {
   TransformPlan plan = small_plan();
   plan.erasing = RandomErasing{.fill = RandomErasing::Fill::noise};
   CHECK_THROWS_WITH_AS(
-      DataLoader(open(folder().root()), plan, small_options(), true, at::Device(at::kCPU)),
+      DataLoader(open(folder().root()), plan, small_options(), {.finish_on = at::Device(at::kCPU)}),
       doctest::Contains("finish_on: erasing fills with noise"), std::invalid_argument);
 }
 
