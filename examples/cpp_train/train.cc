@@ -1,7 +1,8 @@
 // Trains a small network on a folder with train/ and val/, in C++ alone.
 //
-//   cpp_train DATA_ROOT [EPOCHS [SEED]]
+//   cpp_train DATA_ROOT [EPOCHS [SEED [MIXUP_ALPHA]]]
 //
+// With a MIXUP_ALPHA above 0 training batches are mixed: by MixUp with it, or by CutMix.
 // Images are cut to 64 x 64, so that the ten classes of the sample set take seconds on two cores.
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>
@@ -43,13 +44,17 @@ nn::Sequential make_network(std::int64_t classes) {
   return network;
 }
 
-ringfeed::ImageNetDataModule make_data(const std::string& data_root, std::uint64_t seed) {
+ringfeed::ImageNetDataModule make_data(const std::string& data_root, std::uint64_t seed,
+                                       double mixup_alpha) {
   ringfeed::ImageNetOptions options{.data_root = data_root, .batch_size = 50, .num_workers = 0};
   options.seed = seed;
   options.train_plan.geometry =
       ringfeed::RandomResizedCrop{.height = side, .width = side, .scale_min = 0.25};
   options.val_plan.geometry =
       ringfeed::ResizeCenterCrop{.resize = 72, .height = side, .width = side};
+  if (mixup_alpha > 0) {
+    options.mixing = ringfeed::Mixing{.mixup_alpha = mixup_alpha, .cutmix_alpha = 1};
+  }
   return ringfeed::ImageNetDataModule(options);
 }
 
@@ -65,9 +70,10 @@ double accuracy(nn::Sequential& network, ringfeed::DataLoader& val, const torch:
   return static_cast<double>(right) / static_cast<double>(seen);
 }
 
-void train(const std::string& data_root, std::uint64_t epochs, std::uint64_t seed) {
+void train(const std::string& data_root, std::uint64_t epochs, std::uint64_t seed,
+           double mixup_alpha) {
   torch::manual_seed(seed);
-  ringfeed::ImageNetDataModule data = make_data(data_root, seed);
+  ringfeed::ImageNetDataModule data = make_data(data_root, seed, mixup_alpha);
   data.setup("fit");
   const std::size_t classes = data.train_dataset().classes().size();
   std::printf("%zu images to train on, %zu to validate on, %zu classes\n",
@@ -91,13 +97,14 @@ void train(const std::string& data_root, std::uint64_t epochs, std::uint64_t see
     std::int64_t seen = 0;
     for (const auto& batch : train.epoch(epoch)) {
       const torch::Tensor images = batch.data.to(device, /*non_blocking=*/true);
-      const torch::Tensor labels = batch.target.to(device, /*non_blocking=*/true);
-      const torch::Tensor loss = nn::functional::cross_entropy(network->forward(images), labels);
+      // Labels, or a probability for each class where batches are mixed: the loss takes both.
+      const torch::Tensor target = batch.target.to(device, /*non_blocking=*/true);
+      const torch::Tensor loss = nn::functional::cross_entropy(network->forward(images), target);
       optimizer.zero_grad();
       loss.backward();
       optimizer.step();
-      loss_sum += loss.detach() * labels.size(0);
-      seen += labels.size(0);
+      loss_sum += loss.detach() * target.size(0);
+      seen += target.size(0);
     }
     const double loss = loss_sum.item<double>() / static_cast<double>(seen);
     const double speed = static_cast<double>(seen) / seconds_since(start);
@@ -112,12 +119,13 @@ void train(const std::string& data_root, std::uint64_t epochs, std::uint64_t see
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc > 4) {
-    std::fprintf(stderr, "usage: %s DATA_ROOT [EPOCHS [SEED]]\n", argv[0]);
+  if (argc < 2 || argc > 5) {
+    std::fprintf(stderr, "usage: %s DATA_ROOT [EPOCHS [SEED [MIXUP_ALPHA]]]\n", argv[0]);
     return 2;
   }
   try {
-    train(argv[1], argc > 2 ? std::stoull(argv[2]) : 5, argc > 3 ? std::stoull(argv[3]) : 0);
+    train(argv[1], argc > 2 ? std::stoull(argv[2]) : 5, argc > 3 ? std::stoull(argv[3]) : 0,
+          argc > 4 ? std::stod(argv[4]) : 0);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

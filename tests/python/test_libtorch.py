@@ -267,6 +267,10 @@ def test_validation_tensors_equal_torchvisions(sample, reader):
         assert np.array_equal(image, theirs.numpy()), source
 
 
+def test_the_training_example_takes_mixed_batches(sample):
+    assert re.search(r"loss \d+\.\d+  images/s \d+", run("cpp_train", sample, 1, 0, 0.2).decode())
+
+
 def test_the_training_example_learns(sample):
     lines = run("cpp_train", sample, 3).decode()
     losses = [float(loss) for loss in re.findall(r"loss ([0-9.]+)  images/s \d+", lines)]
