@@ -93,7 +93,7 @@ void TransformPlan::validate() const {
   require(hflip_probability == 0 || !std::holds_alternative<WholeImage>(geometry),
           "hflip_probability must be 0 with WholeImage; its augmentation can flip");
   augment::check(augmentation);
-  require(out_height() > 0,
+  require(out_height() != 0,
           "the size of the images differs from sample to sample; end the augmentation with a crop "
           "or a resize to one size");
   require(is_side(out_height()) && is_side(out_width()), "output height and width" + range);

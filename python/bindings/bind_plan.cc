@@ -161,7 +161,10 @@ void bind_plan(nb::module_& module) {
       .def("erased", erased, nb::arg("seed"), nb::arg("epoch"), nb::arg("positions").noconvert())
       .def_prop_ro("height", &TransformPlan::out_height)
       .def_prop_ro("width", &TransformPlan::out_width)
-      .def_prop_ro("sample_bytes", &TransformPlan::sample_bytes);
+      .def_prop_ro("sample_bytes", &TransformPlan::sample_bytes)
+      .def_prop_ro("decodes_whole", [](const TransformPlan& self) {
+        return std::holds_alternative<WholeImage>(self.geometry);
+      });
 }
 
 }  // namespace ringfeed::python

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _ringfeed
-from ._geometry_compiler import GEOMETRY, node_of
-from ._geometry_compiler import probability_of as _probability
+from ._geometry_compiler import node_of
+from ._head import GEOMETRY
+from ._head import probability_of as _probability
 from ._timm_compiler import TIMM_HANDLERS
 from ._transform_steps import ELSEWHERE, Step, fill_of, interpolation_of
 from .errors import UnsupportedTransform
@@ -279,10 +280,6 @@ def _trivial_augment(step: Step, size: _Size) -> _Node:
     )
 
 
-def _geometry(step: Step, size: _Size) -> _Node:
-    return node_of(step)
-
-
 def _on_tensors(step: Step, size: _Size) -> _Node:
     step.refuse(
         "torchvision computes it on tensors even for PIL images, and the bits depend on torch's "
@@ -328,7 +325,7 @@ HANDLERS: dict[str, Callable[[Step, _Size], _Node]] = {
     "TrivialAugmentWide": _trivial_augment,
     "PILGaussianBlur": _pil_gaussian_blur,
     **TIMM_HANDLERS,
-    **dict.fromkeys(GEOMETRY, _geometry),
+    **dict.fromkeys(GEOMETRY, node_of),
     "AugMix": _on_tensors,
     "GaussianBlur": _gaussian_blur,
     "ElasticTransform": _on_tensors,

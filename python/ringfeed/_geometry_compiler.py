@@ -1,240 +1,40 @@
-"""The steps that change an image's size: those that the core carries out while it decodes, and the
-options of each."""
+"""The steps that change an image's size, behind the head, made into the core's tree."""
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 from . import _ringfeed
-from ._transform_steps import TIMM_SHAPES, Interpolation, Step, fill_of, interpolation_of
-
-GEOMETRY = ("RandomResizedCrop", "Resize", "CenterCrop", "RandomCrop", "Pad", *TIMM_SHAPES)
-_LONGEST_SIDE = _ringfeed.largest["side"]
-
-
-@dataclass
-class Crop:
-    """RandomResizedCrop, of torchvision or timm."""
-
-    size: tuple[int, int]
-    scale: tuple[float, float]
-    ratio: tuple[float, float]
-    interpolations: list[Interpolation]
-
-    def native(self) -> _ringfeed.RandomResizedCrop:
-        return _ringfeed.RandomResizedCrop(*self.size, self.scale, self.ratio, self.interpolations)
-
-    def __str__(self) -> str:
-        several = "|".join(self.interpolations) if len(self.interpolations) > 1 else ""
-        return (
-            f"random_resized_crop({self.size[0]}x{self.size[1]}, "
-            f"scale={self.scale[0]!r}..{self.scale[1]!r}, "
-            f"ratio={self.ratio[0]!r}..{self.ratio[1]!r}"
-            + (f", interpolation={several})" if several else ")")
-        )
-
-
-@dataclass
-class Resize:
-    """Resize, CenterCrop or RandomCrop, or the first before one of the others."""
-
-    resize: int | tuple[int, int] | None = None
-    max_size: int = 0
-    crop: tuple[int, int] | None = None
-    random: bool = False
-
-    def native(self) -> _ringfeed.ResizeCenterCrop | _ringfeed.ResizeRandomCrop:
-        size = self.resize if self.crop is None and isinstance(self.resize, tuple) else self.crop
-        assert size is not None
-        kind = _ringfeed.ResizeRandomCrop if self.random else _ringfeed.ResizeCenterCrop
-        return kind(self.resize, *size, self.max_size)
-
-    def __str__(self) -> str:
-        parts = []
-        if isinstance(self.resize, tuple):
-            parts.append(f"resize({self.resize[0]}x{self.resize[1]})")
-        elif self.resize is not None:
-            limit = f", max_size={self.max_size}" if self.max_size else ""
-            parts.append(f"resize({self.resize}{limit})")
-        if self.crop is not None:
-            name = "random_crop" if self.random else "center_crop"
-            parts.append(f"{name}({self.crop[0]}x{self.crop[1]})")
-        return " ".join(parts)
-
-
-class Whole:
-    """Nothing yet."""
-
-    def native(self) -> _ringfeed.WholeImage:
-        return _ringfeed.WholeImage()
-
-    def __str__(self) -> str:
-        return "whole_image"
-
-
-@dataclass
-class Head:
-    """What the core does while it decodes: the first of a transform's steps, or none of them."""
-
-    geometry: Crop | Resize | Whole = field(default_factory=Whole)
-    interpolation: Interpolation = "bilinear"
-    flip: float = 0.0
-    flip_first: bool = False
-    steps: list[Step] = field(default_factory=list)
-    """Those that it carries out."""
-    rest: list[Step] = field(default_factory=list)
-    """Those that come after it."""
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        match self.geometry:
-            case Crop(size):
-                return size
-            case Resize(crop=None, resize=(height, width)):
-                return height, width
-            case Resize(crop=crop):
-                return crop
-        return None
-
-    def __str__(self) -> str:
-        parts = [str(self.geometry)]
-        if self.interpolation != "bilinear":  # which no state of 0.1 names
-            parts.append(self.interpolation)
-        if self.flip:
-            parts.insert(0 if self.flip_first else len(parts), f"hflip({self.flip!r})")
-        return " ".join(parts)
-
-
-def head_of(all_steps: Sequence[Step]) -> Head:
-    """The part of these steps that is carried out while an image is decoded. The steps are those
-    that change a PIL image, in their order."""
-    steps = _without_idle_flips(all_steps)
-    head, left = Head(), list(steps)
-
-    def flip() -> None:
-        if head.flip == 0 and left and left[0].kind == "RandomHorizontalFlip":
-            head.flip = probability_of(left[0])
-            head.steps.append(left.pop(0))
-
-    flip()
-    head.flip_first = bool(head.flip)
-    if left and left[0].kind in ("RandomResizedCrop", "RandomResizedCropAndInterpolation"):
-        crop = crop_of(left[0])
-        head.geometry, head.interpolation = crop, "bilinear"
-        if len(crop.interpolations) == 1:
-            head.interpolation = crop.interpolations[0]
-            crop.interpolations = []
-        head.steps.append(left.pop(0))
-    else:
-        head.geometry = Resize()
-        if left and left[0].kind == "Resize":
-            head.geometry, head.interpolation = resize_of(left[0]), interpolation_of(left[0])
-            head.steps.append(left.pop(0))
-        is_random = bool(left) and left[0].kind == "RandomCrop" and not _pads(left[0])
-        if left and (is_random or left[0].kind == "CenterCrop"):
-            head.geometry.crop, head.geometry.random = left[0].pair(), is_random
-            head.steps.append(left.pop(0))
-        if head.size is None:
-            return Head(rest=steps)
-    flip()
-    head.rest = left
-    return head
-
-
-def _without_idle_flips(steps: Sequence[Step]) -> list[Step]:
-    """Without the flips that never happen, up to the first step that does what the core does after
-    the geometry."""
-    kept: list[Step] = []
-    begun = False
-    for step in steps:
-        flips = step.kind == "RandomHorizontalFlip"
-        if flips and not begun and probability_of(step) == 0:
-            continue
-        begun = begun or flips or step.kind not in GEOMETRY
-        kept.append(step)
-    return kept
-
-
-def probability_of(step: Step) -> float:
-    p = float(step.transform.p)
-    if not 0 <= p <= 1:
-        step.refuse("p must be in [0, 1]")
-    return p
-
-
-def crop_of(step: Step) -> Crop:
-    least, most = step.transform.scale
-    scale, ratio = (float(least), float(most)), step.ratio()
-    for name, (low, high) in (("scale", scale), ("ratio", ratio)):
-        if not 0 < low <= high < math.inf:
-            step.refuse(f"{name} must be a range (min, max) with 0 < min <= max")
-    return Crop(step.pair(), scale, ratio, interpolations_of(step))
-
-
-def interpolations_of(step: Step) -> list[Interpolation]:
-    """Of timm's steps a sequence is one to draw from."""
-    several = step.transform.interpolation
-    if step.kind in TIMM_SHAPES and isinstance(several, list | tuple):
-        return [interpolation_of(step, one) for one in several]
-    return [interpolation_of(step)]
-
-
-def resize_of(step: Step) -> Resize:
-    max_size = step.transform.max_size
-    if step.transform.size is None:
-        step.refuse("ringfeed needs a size beside max_size: the shorter side's")
-    size = step.sizes()
-    if max_size is None:
-        return Resize(size[0] if len(size) == 1 else (size[0], size[1]))
-    if len(size) == 1 and isinstance(max_size, int) and max_size > size[0]:
-        return Resize(size[0], min(max_size, 2**31 - 1))  # the core's int
-    step.refuse("max_size must be a whole number above size, and size one number")
-
-
-def _pads(step: Step) -> bool:
-    return bool(step.transform.pad_if_needed) or any(_padding(step))
-
-
-def _padding(step: Step) -> tuple[int, int, int, int]:
-    """Its `padding` as left, top, right and bottom."""
-    padding = step.transform.padding
-    try:
-        sides = [operator.index(n) for n in (padding if _is_row(padding) else [padding or 0])]
-    except TypeError:
-        step.refuse(f"padding must be whole numbers, not {padding!r}")
-    if step.v2 and step.kind == "RandomCrop" and len(sides) == 4:
-        sides[1], sides[2] = sides[2], sides[1]  # which keeps left, right, top, bottom
-    if len(sides) not in (1, 2, 4):
-        step.refuse("padding must be 1, 2 or 4 numbers")
-    if max(map(abs, sides)) > _LONGEST_SIDE:
-        step.refuse(f"padding must be at most {_LONGEST_SIDE}")
-    left, top, right, bottom = sides * (4 // len(sides))
-    return left, top, right, bottom
-
-
-def _is_row(value: Any) -> bool:
-    return isinstance(value, list | tuple)
-
-
-def _mode(step: Step) -> _ringfeed.PaddingMode:
-    mode = step.transform.padding_mode
-    if mode not in ("constant", "edge", "reflect", "symmetric"):
-        step.refuse('padding_mode must be "constant", "edge", "reflect" or "symmetric"')
-    known: _ringfeed.PaddingMode = mode
-    return known
-
+from ._head import crop_of, interpolations_of, padding_of, resize_of
+from ._transform_steps import LONGEST_SIDE, Step, fill_of, interpolation_of
 
 _Node = _ringfeed.Augmentation
 _BLACK = (0, 0, 0)
 
 
-def node_of(step: Step) -> _Node:
-    """Any of these steps behind the head."""
-    return _NODES[step.kind or ""](step)
+def _outside(step: Step) -> tuple[_ringfeed.PaddingMode, tuple[int, int, int]]:
+    """What is beyond the image's border: a mode, and the colour where that is constant."""
+    mode: _ringfeed.PaddingMode = step.transform.padding_mode
+    if mode not in ("constant", "edge", "reflect", "symmetric"):
+        step.refuse('padding_mode must be "constant", "edge", "reflect" or "symmetric"')
+    return mode, fill_of(step) if mode == "constant" else _BLACK
+
+
+def node_of(step: Step, size: tuple[int, int] | None) -> _Node:
+    """Any of these steps for images of `size`; None: their sizes differ."""
+    node = _NODES[step.kind or ""](step)
+    after = node.size_after(size)
+    if size is not None and after is not None and min(after) < 1:
+        step.refuse(f"it leaves nothing of images of {size[0]} x {size[1]} pixels")
+    if size is not None and step.kind == "RandomCrop" and not step.transform.pad_if_needed:
+        left, top, right, bottom = padding_of(step)
+        padded, crop = (size[0] + top + bottom, size[1] + left + right), step.pair()
+        if padded[0] < crop[0] or padded[1] < crop[1]:
+            step.refuse(
+                f"images have {padded[0]} x {padded[1]} pixels here, fewer than the crop: resize "
+                "or pad them before, or say pad_if_needed=True"
+            )
+    return node
 
 
 def _resized_crop(step: Step) -> _Node:
@@ -252,11 +52,11 @@ def _center_crop(step: Step) -> _Node:
 
 
 def _random_crop(step: Step) -> _Node:
-    size, padding = step.pair(), _padding(step)
+    size, padding = step.pair(), padding_of(step)
     if min(padding) < 0:
         step.refuse("padding must be 0 or more: crop before it instead")
-    mode, fill = _mode(step), fill_of(step)
     needed = bool(step.transform.pad_if_needed)
+    mode, fill = _outside(step) if needed or any(padding) else ("constant", _BLACK)
     # v1 pads what it has padded before, v2 once by the sum: mirrored, that is not the same.
     if needed and any(padding) and not step.v2 and mode in ("reflect", "symmetric"):
         none = (0, 0, 0, 0)
@@ -270,43 +70,48 @@ def _random_crop(step: Step) -> _Node:
 
 
 def _pad(step: Step) -> _Node:
-    sides, mode = _padding(step), _mode(step)
+    sides = padding_of(step)
+    mode, fill = _outside(step)
     if min(sides) < 0 and mode != "constant":
         step.refuse('padding below 0 goes with padding_mode="constant" alone: crop instead')
-    return _ringfeed.pad(sides, mode, fill_of(step))
+    return _ringfeed.pad(sides, mode, fill)
 
 
 def _keep_ratio(step: Step) -> _Node:
     transform = step.transform
-    scale, aspect = transform.random_scale_range, transform.random_aspect_range
+
+    def drawn(name: str) -> tuple[float, tuple[float, float]]:
+        """A factor's probability and range, which does not matter where it is never drawn."""
+        probability = float(getattr(transform, f"random_{name}_prob"))
+        low, high = getattr(transform, f"random_{name}_range") if probability else (1, 1)
+        return probability, (float(low), float(high))
+
     return _ringfeed.resize_keep_ratio(
         step.pair(),
         float(transform.longest),
         interpolations_of(step),
-        float(transform.random_scale_prob),
-        (float(scale[0]), float(scale[1])),
+        *drawn("scale"),
         bool(transform.random_scale_area),
-        float(transform.random_aspect_prob),
-        (float(aspect[0]), float(aspect[1])),
+        *drawn("aspect"),
     )
 
 
 def _center_crop_or_pad(step: Step) -> _Node:
-    return _ringfeed.center_crop(step.pair(), _mode(step), fill_of(step))
+    return _ringfeed.center_crop(step.pair(), *_outside(step))
 
 
 def _random_crop_or_pad(step: Step) -> _Node:
-    return _ringfeed.random_crop_or_pad(step.pair(), _mode(step), fill_of(step))
+    return _ringfeed.random_crop_or_pad(step.pair(), *_outside(step))
 
 
 def _trim_border(step: Step) -> _Node:
     border = step.transform.border_size
-    if not isinstance(border, int) or not 0 <= border <= _LONGEST_SIDE:
-        step.refuse(f"border_size must be in [0, {_LONGEST_SIDE}]")
+    if not isinstance(border, int) or not 0 <= border <= LONGEST_SIDE:
+        step.refuse(f"border_size must be in [0, {LONGEST_SIDE}]")
     return _ringfeed.pad((-border,) * 4, "constant", _BLACK)
 
 
-_NODES = {
+_NODES: dict[str, Callable[[Step], _Node]] = {
     "RandomResizedCrop": _resized_crop,
     "Resize": _resize,
     "CenterCrop": _center_crop,

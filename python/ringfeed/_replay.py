@@ -11,7 +11,7 @@ import torch
 from . import _ringfeed
 from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._erasing import Erasing, erasing_of, timm_erasing_of
-from ._geometry_compiler import head_of, interpolations_of
+from ._head import head_of, interpolations_of
 from ._replay_mix import ChainMix
 from ._transform_compiler import Compiler
 from ._transform_steps import TIMM_ERASING, Step, steps

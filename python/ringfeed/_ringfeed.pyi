@@ -116,7 +116,8 @@ class Augmentation:
     def check(self) -> None:
         """Raises ValueError naming what makes no sense."""
     def size_after(self, size: tuple[int, int] | None) -> tuple[int, int] | None:
-        """What an image of height and width becomes; None: not known."""
+        """What an image of height and width becomes, a side below 1 where nothing is left of it;
+        None: not known."""
 
 def applied(step: Augmentation, probability: float) -> Augmentation:
     """`step`, or nothing."""
@@ -246,6 +247,8 @@ class Plan:
     def width(self) -> int: ...
     @property
     def sample_bytes(self) -> int: ...
+    @property
+    def decodes_whole(self) -> bool: ...
 
 @final
 class MixingStream:

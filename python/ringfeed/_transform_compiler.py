@@ -12,8 +12,8 @@ from . import _ringfeed
 from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._augmentation_compiler import Augmentations
 from ._erasing import Erasing, erasing_of, timm_erasing_of
-from ._geometry_compiler import head_of
-from ._transform_steps import ELSEWHERE, TIMM_ERASING, Step
+from ._head import head_of
+from ._transform_steps import ELSEWHERE, LONGEST_SIDE, TIMM_ERASING, Step
 from ._views import Views
 from .errors import UnsupportedTransform
 
@@ -85,6 +85,14 @@ class Compiler:
 
     def _pil_to_tensor(self, step: Step) -> None:
         self._make_tensor(step)
+
+    def _maybe_to_tensor(self, step: Step) -> None:
+        if self.tensor is None:
+            self._to_tensor(step)
+
+    def _maybe_pil_to_tensor(self, step: Step) -> None:
+        if self.tensor is None:
+            self._pil_to_tensor(step)
 
     def _to_image(self, step: Step) -> None:
         if self.tensor is None:
@@ -163,6 +171,9 @@ class Compiler:
         "TenCrop": _several_crops,
         "ToTensor": _to_tensor,
         "PILToTensor": _pil_to_tensor,
+        "MaybeToTensor": _maybe_to_tensor,
+        "MaybePILToTensor": _maybe_pil_to_tensor,
+        "ToNumpy": _pil_to_tensor,
         "ToImage": _to_image,
         "ConvertImageDtype": _convert_image_dtype,
         "ToDtype": _to_dtype,
@@ -180,8 +191,16 @@ class Compiler:
         """The plan, the dtype it yields, and all of it in one line."""
         head = head_of(self.on_images)
         augmentations = Augmentations(head.size)
+        size = head.size
         for step in head.rest:
             augmentations.add(step)
+            if augmentations.size != size:
+                size, sized_by = augmentations.size, step
+        if size is not None and max(size) > LONGEST_SIDE:
+            sized_by.refuse(
+                f"images have {size[0]} x {size[1]} pixels behind it, and {LONGEST_SIDE} on a side "
+                "is the most"
+            )
         if augmentations.size is None:
             raise UnsupportedTransform(
                 "the transform leaves images of different shapes, which make no batch: add "

@@ -44,7 +44,7 @@ _INTERPOLATIONS: dict[str | int, Interpolation] = {
 }
 _CONTAINERS = ("Compose", "Sequential", "RandomApply", "RandomChoice", "RandomOrder")
 _IN_ORDER = ("Compose", "Sequential", "ImageClassification")
-_LONGEST_SIDE = _ringfeed.largest["side"]
+LONGEST_SIDE = _ringfeed.largest["side"]
 
 # What decides what a transform does to an image; a subclass may override anything else.
 _BEHAVIOUR = (
@@ -78,13 +78,15 @@ TIMM_SHAPES = (
     "RandomCropOrPad",
     "TrimBorder",
 )
+# Those that make a tensor, or an array of the same values, of a PIL image.
+TIMM_TENSORS = ("MaybeToTensor", "MaybePILToTensor", "ToNumpy")
 # Each policy's class of timm's, and under which name it is known.
 TIMM_POLICIES = {
     name: f"timm's {name}" for name in ("AugmentOp", "AutoAugment", "RandAugment", "AugMixAugment")
 }
 # Modules and classes of timm's that are known, and under which name.
 _TIMM = {("timm.data.random_erasing", "RandomErasing"): TIMM_ERASING}
-_TIMM |= {("timm.data.transforms", name): name for name in TIMM_SHAPES}
+_TIMM |= {("timm.data.transforms", name): name for name in (*TIMM_SHAPES, *TIMM_TENSORS)}
 _TIMM |= {("timm.data.auto_augment", name): kind for name, kind in TIMM_POLICIES.items()}
 
 
@@ -112,8 +114,8 @@ class Step:
             sizes = [operator.index(s) for s in (size if hasattr(size, "__len__") else [size])]
         except TypeError:
             self.refuse(f"size must be whole numbers, not {size!r}")
-        if not 1 <= min(sizes) <= max(sizes) <= _LONGEST_SIDE:
-            self.refuse(f"size must be in [1, {_LONGEST_SIDE}]")
+        if not 1 <= min(sizes) <= max(sizes) <= LONGEST_SIDE:
+            self.refuse(f"size must be in [1, {LONGEST_SIDE}]")
         return sizes
 
     def pair(self) -> tuple[int, int]:

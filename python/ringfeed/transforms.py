@@ -58,7 +58,7 @@ class Recipe:
     @property
     def decodes_whole(self) -> bool:
         """A step before the first crop needs all of the image."""
-        return self.text.startswith("whole_image")
+        return self.plan.decodes_whole
 
     @property
     def views(self) -> tuple[Recipe, ...]:

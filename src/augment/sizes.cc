@@ -12,6 +12,8 @@
 namespace ringfeed::augment {
 namespace {
 
+constexpr Size nothing{-1, -1};
+
 bool is_known(Size size) { return size.height > 0 && size.width > 0; }
 
 Size after(const Augmentation& node, Size size) noexcept;
@@ -45,7 +47,7 @@ struct After {
   Size operator()(const Pad& node) const {
     if (!is_known(size)) return {};
     const Box window = pad_window(node, size);
-    return {std::max(0, window.height), std::max(0, window.width)};
+    return std::min(window.height, window.width) < 1 ? nothing : Size{window.height, window.width};
   }
   Size operator()(const RandomResizedCrop& node) const { return {node.height, node.width}; }
   Size operator()(const CenterCrop& node) const { return {node.height, node.width}; }

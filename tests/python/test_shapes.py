@@ -131,9 +131,61 @@ def test_padded_crops_are_torchvisions(images, version, mode):
     assert_replayed(images, version.Resize((30, 20)), version.Pad((1, 2, 3, 40), FILL, mode))
 
 
-def test_a_pad_below_zero_cuts(images):
-    big = [path for path in images if min(load(path).size) > 20]
-    assert_replayed(big, v1.Pad((-3, 4, 9, -5), FILL), v1.CenterCrop(60))
+def fixed(version):
+    """Steps that draw nothing, behind one that makes the core decode the whole image."""
+    turn = version.Grayscale(3)
+    steps = {
+        f"Pad by {mode}": [version.Pad((1, 7, 3, 12), FILL, mode), version.Resize((30, 20))]
+        for mode in MODES
+    }
+    steps |= {
+        f"Resize by {filter.value}": [turn, version.Resize((37, 53), filter)]
+        for filter in InterpolationMode
+    }
+    steps["Pad of one number"] = [version.Pad(5, 77), version.CenterCrop((90, 80))]
+    steps["Pad below 0"] = [version.Pad((-3, 4, 9, -5), FILL), version.CenterCrop(60)]
+    steps["Pad by a mode that needs no colour"] = [
+        version.Pad(9, fill=300, padding_mode="edge"),
+        version.CenterCrop(40),
+    ]
+    steps["Resize of the shorter side"] = [
+        turn,
+        version.Resize(40, BICUBIC, max_size=60),
+        version.CenterCrop((90, 40)),
+    ]
+    steps["CenterCrop of more than the image"] = [turn, version.CenterCrop((70, 45))]
+    return [
+        pytest.param(each, version, id=f"{version.__name__[-2:]} {name}")
+        for name, each in steps.items()
+    ]
+
+
+@pytest.mark.parametrize("steps, version", [*fixed(v1), *fixed(v2)])
+def test_steps_without_a_draw_give_torchvisions_own_result(images, steps, version):
+    paths = [path for path in images if min(load(path).size) > 20]
+    transform = version.Compose([*steps, v1.PILToTensor()])
+    dataset = ringfeed.ImageList(paths, [0] * len(paths), transform)
+    with ringfeed.DataLoader(dataset, batch_size=8, num_workers=2) as loader:
+        made = torch.cat([images for images, _ in loader])
+    for path, got in zip(paths, made, strict=True):
+        assert not differing(got, transform(load(path))), path
+
+
+@pytest.mark.parametrize("version", [v1, v2], ids=["v1", "v2"])
+def test_the_window_of_a_padded_crop_reaches_as_far_as_its_padding(tmp_path, version):
+    path = str(tmp_path / "a.png")
+    Image.new("RGB", (30, 40)).save(path)
+    crop = version.RandomCrop((32, 28), (1, 9, 3, 5), fill=FILL, padding_mode="edge")
+    colour = version.RandomCrop((32, 28), (1, 9, 3, 5), fill=FILL)
+    for step, mode, fill in ((crop, "edge", (0, 0, 0)), (colour, "constant", FILL)):
+        transform = version.Compose([step, v1.PILToTensor()])
+        dataset = ringfeed.ImageList([path] * 2000, [0] * 2000, transform)
+        with ringfeed.DataLoader(dataset, batch_size=8, num_workers=1, seed=SEED) as loader:
+            rows = loader.draws(0)["operations"][:, 0]
+        top, left, height, width, modes = rows["values"][:, :5].astype(int).T
+        assert (top.min(), top.max(), left.min(), left.max()) == (-9, 13, -1, 5), f"seed {SEED}"
+        assert {*height, *width, *modes} == {32, 28, MODES.index(mode)}
+        assert (rows["fill"] == fill).all()
 
 
 @pytest.mark.parametrize("version", [v1, v2], ids=["v1", "v2"])
@@ -255,6 +307,13 @@ class OwnCrop(v1.RandomResizedCrop):
         ([v1.Pad(-3, padding_mode="edge"), v1.CenterCrop(40)], "padding below 0"),
         ([v1.PILToTensor(), v1.CenterCrop(40)], "after PILToTensor"),
         ([v1.Pad(9, fill=300), v1.CenterCrop(40)], r"fill must be a number in \[0, 255\]"),
+        ([v1.Resize((8192, 8192)), v1.Pad(1)], r"step 2, Pad.*8194 x 8194.*8192 on a side"),
+        ([v1.CenterCrop(10), v1.Pad(-5)], r"step 2, Pad.*leaves nothing of images of 10 x 10"),
+        ([v1.CenterCrop((4, 10)), v1.Pad((0, -2))], r"step 2, Pad.*nothing of images of 4 x 10"),
+        ([v1.CenterCrop(10), v1.Pad(-6), v1.CenterCrop(4)], r"step 2, Pad.*leaves nothing"),
+        ([v1.CenterCrop(9), v1.RandomApply([v1.Pad(-5)]), v1.CenterCrop(4)], r"step 2.1, Pad"),
+        ([v1.CenterCrop(30), v1.Pad(0), v1.RandomCrop(32)], r"step 3.*30 x 30.*pad_if_needed"),
+        ([v1.CenterCrop(30), v1.RandomCrop(32, (0, 1))], r"RandomCrop.*32 x 30 pixels here"),
     ],
 )
 def test_what_cannot_be_exact_is_refused_by_name(steps, message):

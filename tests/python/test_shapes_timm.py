@@ -55,6 +55,10 @@ FIXED = {
     "CenterCropOrPad": [timm.CenterCropOrPad((44, 51), FILL)],
     "CenterCropOrPad by mirroring": [timm.CenterCropOrPad(60, padding_mode="reflect")],
     "TrimBorder": [timm.TrimBorder(1), timm.CenterCropOrPad(40)],
+    "ResizeKeepRatio whose range is never drawn from": [
+        timm.ResizeKeepRatio(48, random_scale_range=(1.05, 0.85)),
+        timm.CenterCropOrPad(48),
+    ],
     **{
         f"ResizeKeepRatio, {longest}, {name}": [
             timm.ResizeKeepRatio((48, 60), longest, name),
