@@ -89,8 +89,11 @@ TEST_CASE("mixing on the CPU starts no threads of torch's") {
     return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
   };
   const int before = at::get_num_threads();
+  const auto work_in_threads = [] { at::empty({1 << 20}).fill_(1); };
   at::set_num_threads(4);
-  const auto none = threads();
+  work_in_threads();
+  const auto four = threads();
+  at::set_num_threads(2);  // which the next work in threads would bring about
   for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
     for (const auto dtype : {at::kFloat, at::kHalf, at::kByte}) {
       const at::Tensor images = at::empty({4, 3, 224, 224}, dtype, format);
@@ -101,8 +104,8 @@ TEST_CASE("mixing on the CPU starts no threads of torch's") {
       }
     }
   }
-  CHECK(threads() == none);
-  at::empty({1 << 20}).fill_(1);
-  CHECK(threads() > none);  // else the test shows nothing
+  CHECK(threads() == four);
+  work_in_threads();
+  CHECK(threads() != four);  // else the test shows nothing
   at::set_num_threads(before);
 }
