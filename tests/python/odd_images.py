@@ -24,3 +24,13 @@ def make(folder):
             shown = image if mode in ("RGBA", "LA") else image.convert("RGB")
             shown.convert(mode).save(paths[-1], **options)
     return paths
+
+
+def noise(folder, sizes, seed):
+    """Paths of PNG files of noise, of these heights and widths."""
+    rng = np.random.default_rng(seed)
+    paths = []
+    for height, width in sizes:
+        paths.append(str(folder / f"{height}x{width}.png"))
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(paths[-1])
+    return paths

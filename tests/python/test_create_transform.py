@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -17,6 +16,7 @@ from timm.data.transforms import MaybeToTensor, ToNumpy
 from timm.data.transforms import ToTensor as UnscaledToTensor
 from torchvision import transforms as v1
 
+import odd_images
 import ringfeed
 from ringfeed import UnsupportedTransform
 
@@ -26,13 +26,7 @@ SIZES = [(260, 300), (99, 140), (233, 233), (320, 191), (30, 200), (47, 501)]
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(SEED)
-    made = []
-    for height, width in SIZES:
-        made.append(str(folder / f"{height}x{width}.png"))
-        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(made[-1])
-    return made
+    return odd_images.noise(tmp_path_factory.mktemp("images"), SIZES, SEED)
 
 
 def made(**options):

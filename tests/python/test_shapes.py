@@ -16,10 +16,11 @@ from torchvision import transforms as v1
 from torchvision.transforms import InterpolationMode, v2
 
 import odd_images
+import replayed
 import ringfeed
 from ringfeed import UnsupportedTransform, _replay
 from ringfeed.transforms import compile_transform
-from torchvision_reference import differing, finish, load
+from torchvision_reference import differing, load
 
 SEED = 37
 MODES = ["constant", "edge", "reflect", "symmetric"]
@@ -35,34 +36,13 @@ def images(sample, tmp_path_factory):
     paths = [str(Path(sample) / path) for path in train[:12]]
     folder = tmp_path_factory.mktemp("odd")
     paths += odd_images.make(folder)[::6]
-    rng = np.random.default_rng(SEED)
-    for height, width in [(1, 1), (1, 40), (33, 2), (32, 32), (31, 33), (20, 90), (64, 64)]:
-        paths.append(str(folder / f"{height}x{width}.png"))
-        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(paths[-1])
-    return paths
+    sizes = [(1, 1), (1, 40), (33, 2), (32, 32), (31, 33), (20, 90), (64, 64)]
+    return paths + odd_images.noise(folder, sizes, SEED)
 
 
-def assert_replayed(paths, *steps, version=v1, epochs=1, **options):
-    """Compares every sample of the epochs with its replay; gives their rows of draws."""
+def assert_replayed(paths, *steps, version=v1, **options):
     transform = version.Compose([*steps, v1.PILToTensor()])
-    dataset = ringfeed.ImageList(paths, [0] * len(paths), transform)
-    replayed = []
-    with ringfeed.DataLoader(
-        dataset, batch_size=8, shuffle=True, num_workers=2, seed=SEED, **options
-    ) as loader:
-        for epoch in range(epochs):
-            replayed.append(loader.draws(epoch))
-            rows = iter(replayed[-1])
-            loader.set_epoch(epoch)
-            for images, _ in loader:
-                for got in images:
-                    row = next(rows)
-                    path = dataset.samples[row["index"]][0]
-                    wanted = ringfeed.replay(row, load(path), transform)
-                    wrong = differing(got, finish(wanted, [], None))
-                    assert not wrong, f"seed {SEED}, epoch {epoch}: {wrong} values of {path}, {row}"
-            assert next(rows, None) is None
-    return np.concatenate(replayed)
+    return replayed.assert_replayed(paths, transform, **options)
 
 
 JITTER = v1.ColorJitter(0.4, 0.4, 0.4, 0.1)

@@ -14,6 +14,7 @@ timm = pytest.importorskip("timm.data.transforms")
 from PIL import Image
 from torchvision import transforms as v1
 
+import odd_images
 import ringfeed
 from ringfeed import UnsupportedTransform, _replay
 from ringfeed.transforms import compile_transform
@@ -25,13 +26,7 @@ FILL = (1, 200, 30)
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(SEED)
-    made = []
-    for height, width in SIZES:
-        made.append(str(folder / f"{height}x{width}.png"))
-        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(made[-1])
-    return made
+    return odd_images.noise(tmp_path_factory.mktemp("images"), SIZES, SEED)
 
 
 def loaded(paths, *steps, epochs=1):
