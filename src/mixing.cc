@@ -9,7 +9,7 @@ namespace ringfeed {
 namespace {
 
 void require(bool condition, const std::string& what) {
-  if (!condition) throw OptionError("Mixing: " + what, {});  // no other face has these names
+  if (!condition) throw OptionError("Mixing: " + what, {});  // Python has names of its own
 }
 
 void require_in(double value, double least, double most, const char* name) {
@@ -29,6 +29,11 @@ void Mixing::validate() const {
   require_in(switch_prob, 0, 1, "switch_prob");
   require_in(label_smoothing, 0, 1, "label_smoothing");
   require(num_classes >= 0, "num_classes must not be negative; 0 takes the dataset's");
+  if (cutmix_minmax) {
+    const auto [least, most] = *cutmix_minmax;
+    require_in(least, 0, 1, "cutmix_minmax[0]");
+    require_in(most, least, 1, "cutmix_minmax[1]");
+  }
   if (rule == Rule::timm) {
     require(mixup_alpha != 0 || cutmix_alpha != 0 || cutmix_minmax,
             "Rule::timm needs mixup_alpha, cutmix_alpha or cutmix_minmax; for smoothing alone use "

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, makes a sample set, and shows ringfeed at work: from the command line, as Lightning's data
-# module, in a short training, and beside torch's DataLoader. About three minutes on two cores once
-# set up.
+# module, in a short training, and beside torch's DataLoader. Three to six minutes on two cores once
+# set up, which takes five to ten.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/setup.sh

@@ -333,7 +333,8 @@ def main():
         for name, figure in figures.items():
             bound, word = TARGETS[name]
             unit = "" if name.startswith("CPU") else " x"
-            print(f"{name + ':':40}{figure:.2f}{unit} (target: {word} {bound:.2g})")
+            target = "" if args.quick else f" (target: {word} {bound:.2g})"
+            print(f"{name + ':':40}{figure:.2f}{unit}{target}")
     missed = [
         name
         for name, figure in figures.items()

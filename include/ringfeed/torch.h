@@ -32,7 +32,8 @@ struct TorchOptions {
   /// CPU's. memory_bound() counts the 8-bit batches. Such a plan may not erase with noise.
   std::optional<at::Device> finish_on{};
   /// Batches are mixed in place inside next(), and get float targets: for equal seeds those of
-  /// Python's loader, bit for bit. nullopt: labels.
+  /// Python's loader, bit for bit. memory_bound() does not count the targets, 4 bytes a class and
+  /// sample. nullopt: labels.
   std::optional<Mixing> mixing{};
 };
 
@@ -94,8 +95,8 @@ class DataLoader {
   ///   std::cout << batch.data.sizes() << " " << batch.target.sizes() << "\n";  // [64, classes]
   /// }
   /// @endcode
-  DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options = {},
-             TorchOptions torch_options = {});
+  DataLoader(const ImageFolder& dataset, const TransformPlan& plan,
+             const LoaderOptions& options = {}, const TorchOptions& torch_options = {});
   /// Several views of every image, one for each plan; see Loader. They are neither mixed nor
   /// finished on a device: OptionError.
   ///
@@ -108,10 +109,11 @@ class DataLoader {
   /// }
   /// @endcode
   DataLoader(ImageFolder dataset, std::vector<TransformPlan> plans, LoaderOptions options = {},
-             TorchOptions torch_options = {});
+             const TorchOptions& torch_options = {});
 
   /// Begins epoch `epoch`, or goes on from `start`; see Loader::epoch(). Not of a temporary, which
-  /// would be gone before the first batch.
+  /// would be gone before the first batch. Throws OptionError where Mixing::Rule::timm would find
+  /// an odd batch.
   Epoch epoch(std::uint64_t epoch, const Progress& start = {}) &;
   Epoch epoch(std::uint64_t epoch, BatchSource source, const Progress& start = {}) &;
 

@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -54,17 +55,23 @@ MixValues values_of(const augment::Mix& mix) {
     const Box& box = mix.box;
     sides = Sides{box.left, box.top, box.left + box.width, box.top + box.height};
   }
-  return {std::string(kinds[static_cast<std::size_t>(mix.kind)].first), mix.lam, sides};
+  const auto named =
+      std::ranges::find(kinds, mix.kind, [](const auto& kind) { return kind.second; });
+  return {std::string(named->first), mix.lam, sides};
 }
 
 std::pair<std::size_t, MixValues> choose_mix(
     data::RandomStream& stream, const std::vector<std::tuple<std::string, double, double>>& given,
     int height, int width) {
   std::vector<augment::MixChoice> choices;
+  choices.reserve(given.size());
   for (const auto& [kind, alpha, weight] : given) {
     choices.push_back({choose("kind", kind, kinds), alpha, weight});
   }
-  if (choices.empty()) throw nb::value_error("choices must not be empty");
+  const auto possible = [](const augment::MixChoice& choice) { return choice.weight > 0; };
+  if (std::ranges::none_of(choices, possible)) {
+    throw nb::value_error("one of the choices must have a weight above 0");
+  }
   const augment::ChosenMix chosen = augment::choose_mix(choices, stream, height, width);
   return {chosen.choice, values_of(chosen.mix)};
 }
@@ -75,6 +82,9 @@ std::vector<MixValues> draw_timm(data::RandomStream& stream, std::size_t size, i
                                  double prob, double switch_prob, const std::string& mode,
                                  bool correct_lam) {
   using Mode = Mixing::Mode;
+  if (cutmix_minmax && !augment::has_box(*cutmix_minmax, height, width)) {
+    throw nb::value_error("cutmix_minmax leaves no box to draw");
+  }
   const Mixing mixing{
       .rule = Mixing::Rule::timm,
       .mixup_alpha = mixup_alpha,

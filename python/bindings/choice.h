@@ -28,6 +28,7 @@ T choose(const char* what, std::string_view name,
 
 inline std::vector<Interpolation> chosen_interpolations(const std::vector<std::string>& names) {
   std::vector<Interpolation> chosen;
+  chosen.reserve(names.size());
   for (const std::string& name : names) {
     chosen.push_back(choose("interpolation", name, interpolations));
   }

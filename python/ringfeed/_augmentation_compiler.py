@@ -54,6 +54,8 @@ class Augmentations:
 
 
 def _node(step: Step, size: _Size) -> _Node:
+    if step.kind is None:
+        step.refuse_unknown()
     if step.kind not in HANDLERS:
         step.refuse(f"ringfeed cannot do this here. {ELSEWHERE}")
     return HANDLERS[step.kind](step, size)
@@ -73,7 +75,10 @@ def _in_order(step: Step, size: _Size) -> _Node:
 
 
 def _random_apply(step: Step, size: _Size) -> _Node:
-    return _ringfeed.applied(_in_order(step, size), _probability(step))
+    probability = _probability(step)
+    # Of steps that never happen nobody asks whether they could.
+    node = _in_order(step, size) if probability > 0 else _ringfeed.in_order([])
+    return _ringfeed.applied(node, probability)
 
 
 def _random_order(step: Step, size: _Size) -> _Node:
@@ -91,7 +96,10 @@ def _random_choice(step: Step, size: _Size) -> _Node:
         len(weights) != len(step.children) or min(weights) < 0 or not 0 < sum(weights) < math.inf
     ):
         step.refuse("p must be a weight for each transform, 0 or more, and not all 0")
-    return _ringfeed.one_of(_all(step, size), [float(w) for w in weights or ()])
+    if weights is None:
+        return _ringfeed.one_of(_all(step, size))
+    possible = [(child, float(w)) for child, w in zip(step.children, weights, strict=True) if w > 0]
+    return _ringfeed.one_of([_node(child, size) for child, _ in possible], [w for _, w in possible])
 
 
 def _color_jitter(step: Step, size: _Size) -> _Node:

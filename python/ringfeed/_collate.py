@@ -21,7 +21,8 @@ def check_collate(collate_fn: Any, auto_collation: bool) -> None:
         raise ValueError(f"collate_fn={name} does not go with {fits}: leave it None")
     raise ValueError(
         f"collate_fn={name} cannot be called: the core writes samples straight into the batch. "
-        "Leave it None, and change the finished batch, for example in the training step"
+        "Leave it None. MixUp, CutMix and RandomChoice of them go into batch_transform=; for all "
+        "else change the finished batch, for example in the training step"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import _ringfeed
-from ._head import crop_of, interpolations_of, padding_of, resize_of
+from ._head import check_fits, crop_of, interpolations_of, padding_of, resize_of
 from ._transform_steps import LONGEST_SIDE, Step, fill_of, interpolation_of
 
 _Node = _ringfeed.Augmentation
@@ -26,14 +26,8 @@ def node_of(step: Step, size: tuple[int, int] | None) -> _Node:
     after = node.size_after(size)
     if size is not None and after is not None and min(after) < 1:
         step.refuse(f"it leaves nothing of images of {size[0]} x {size[1]} pixels")
-    if size is not None and step.kind == "RandomCrop" and not step.transform.pad_if_needed:
-        left, top, right, bottom = padding_of(step)
-        padded, crop = (size[0] + top + bottom, size[1] + left + right), step.pair()
-        if padded[0] < crop[0] or padded[1] < crop[1]:
-            step.refuse(
-                f"images have {padded[0]} x {padded[1]} pixels here, fewer than the crop: resize "
-                "or pad them before, or say pad_if_needed=True"
-            )
+    if size is not None and step.kind == "RandomCrop":
+        check_fits(step, size)
     return node
 
 

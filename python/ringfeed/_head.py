@@ -133,6 +133,8 @@ def head_of(all_steps: Sequence[Step]) -> Head:
             head.geometry, head.interpolation = resize_of(left[0]), interpolation_of(left[0])
             head.steps.append(left.pop(0))
         is_random = bool(left) and left[0].kind == "RandomCrop" and not _pads(left[0])
+        if is_random and isinstance(head.geometry.resize, tuple):
+            check_fits(left[0], head.geometry.resize)
         if left and (is_random or left[0].kind == "CenterCrop"):
             head.geometry.crop, head.geometry.random = left[0].pair(), is_random
             head.steps.append(left.pop(0))
@@ -191,6 +193,17 @@ def resize_of(step: Step) -> Resize:
     if len(size) == 1 and isinstance(max_size, int) and max_size > size[0]:
         return Resize(size[0], min(max_size, 2**31 - 1))  # the core's int
     step.refuse("max_size must be a whole number above size, and size one number")
+
+
+def check_fits(step: Step, size: tuple[int, int]) -> None:
+    """Refuses a RandomCrop that fits no image of `size`."""
+    left, top, right, bottom = padding_of(step)
+    padded, crop = (size[0] + top + bottom, size[1] + left + right), step.pair()
+    if not step.transform.pad_if_needed and (padded[0] < crop[0] or padded[1] < crop[1]):
+        step.refuse(
+            f"images have {padded[0]} x {padded[1]} pixels here, fewer than the crop: resize or "
+            "pad them before, or say pad_if_needed=True"
+        )
 
 
 def _pads(step: Step) -> bool:

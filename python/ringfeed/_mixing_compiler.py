@@ -131,6 +131,12 @@ def _choices(transform: Any) -> list[tuple[float, Choice]]:
             return [(1.0, _torchvision_choice(transform, kind))]
     if isinstance(transform, _timm_mixup()):
         _refuse(transform, "it can be no choice of others; its switch_prob chooses")
+    if isinstance(transform, list | tuple) or type(transform).__name__ == "Compose":
+        _refuse(
+            transform,
+            "one thing is done to a batch: RandomChoice([MixUp(...), CutMix(...)]), each with the "
+            "label_smoothing= of ringfeed.transforms, or LabelSmoothing alone",
+        )
     _refuse(transform, _TAKEN)
 
 

@@ -174,7 +174,7 @@ class TimmRule:
         if minmax is not None and not _ringfeed.has_cutmix_box(minmax, height, width):
             raise ValueError(
                 f"cutmix_minmax={minmax} of timm's Mixup leaves no box to draw in images of "
-                f"{width} x {height}: widen it"
+                f"{height} x {width}: widen it"
             )
 
     def draw(

@@ -40,10 +40,12 @@ class Compiler:
         self.erasing: Erasing | None = None
 
     def add(self, step: Step) -> None:
+        if self.tensor == "ToNumpy":
+            step.refuse("ToNumpy makes an array and comes last: use MaybePILToTensor in its place")
         if step.kind is None:
             if isinstance(step.transform, Views):
                 step.refuse("views come last: put the steps around it into each view's transform")
-            step.refuse(f"ringfeed cannot do this. {ELSEWHERE}")
+            step.refuse_unknown()
         self.HANDLERS[step.kind](self, step)
 
     def _nothing(self, step: Step) -> None:
@@ -64,8 +66,8 @@ class Compiler:
 
     def _several_crops(self, step: Step) -> None:
         step.refuse(
-            "it makes several images of one, and ringfeed yields one for each file: use "
-            f"CenterCrop or RandomCrop. {ELSEWHERE}"
+            "it makes several images of one in one step: use CenterCrop or RandomCrop, or "
+            f"ringfeed.transforms.Views with a transform for each image. {ELSEWHERE}"
         )
 
     def _make_tensor(self, step: Step) -> None:

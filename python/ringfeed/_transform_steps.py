@@ -104,8 +104,31 @@ class Step:
     def refuse(self, why: str) -> NoReturn:
         raise UnsupportedTransform(f"{self}: {why}")
 
+    def refuse_unknown(self) -> NoReturn:
+        """Of no class that is known here: says what there is in its place."""
+        name = type(self.transform).__name__
+        if isinstance(self.transform, list | tuple):
+            self.refuse(
+                "it is no transform but several: put them into a Compose (timm's "
+                "create_transform(separate=True) gives three, leave separate out)"
+            )
+        if name in ("MixUp", "CutMix", "Mixup", "RandomMixup", "RandomCutmix"):
+            self.refuse(
+                "it mixes the images of a batch, and a transform is given one: hand it over as "
+                "batch_transform="
+            )
+        hint = ""
+        if "blur" in name.lower():
+            hint = "ringfeed.transforms.PILGaussianBlur(radius, p) is Pillow's blur, done here. "
+        elif "solar" in name.lower():
+            hint = "torchvision's RandomSolarize(threshold, p) is done here. "
+        self.refuse(f"ringfeed cannot do this. {hint}{ELSEWHERE}")
+
     def __str__(self) -> str:
-        return f"{self.place}, {' '.join(repr(self.transform).split())}"
+        shown = " ".join(repr(self.transform).split())
+        if len(shown) > 300:
+            shown = f"{shown[:280]} ... {shown[-15:]}"
+        return f"{self.place}, {shown}"
 
     def sizes(self) -> list[int]:
         """Its `size`: one number or two."""

@@ -199,6 +199,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             limits=limits,
             read_ahead_bytes=read_ahead_bytes,
             depth=depth,
+            channels_last=channels_last,
         )
         _arguments.check_finish_on(finish_on, self._auto_collation)
         _arguments.refuse_two_shardings(rank, self._order.distributed)

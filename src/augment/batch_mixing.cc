@@ -62,10 +62,9 @@ Box box_between(data::RandomStream& stream, const std::array<double, 2>& minmax,
 template <class Number>
 Mix draw_one(const Mixing& mixing, data::RandomStream& stream, int height, int width) {
   if (stream.uniform() >= mixing.prob) return {};
-  const double cutmix_alpha = mixing.cutmix_minmax ? 1 : mixing.cutmix_alpha;  // as timm has it
-  const bool both = mixing.mixup_alpha > 0 && cutmix_alpha > 0;
-  const bool cut = both ? stream.uniform() < mixing.switch_prob : cutmix_alpha > 0;
-  const Number lam = draw_beta(stream, cut ? cutmix_alpha : mixing.mixup_alpha);
+  const bool both = mixing.mixup_alpha > 0 && mixing.cutmix_alpha > 0;
+  const bool cut = both ? stream.uniform() < mixing.switch_prob : mixing.cutmix_alpha > 0;
+  const Number lam = draw_beta(stream, cut ? mixing.cutmix_alpha : mixing.mixup_alpha);
   if (!cut) return {MixKind::mixup, lam};
   const Box box = mixing.cutmix_minmax ? box_between(stream, *mixing.cutmix_minmax, height, width)
                                        : box_of_share<Number>(stream, lam, height, width);

@@ -205,8 +205,8 @@ std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max
   // vector may have room for twice as many; while a table is made anew, one of its vectors is there
   // twice: 4 * 48 + 32 is less than 4 * 64. The 8 pairs more stand for what a pixel takes besides.
   const auto reach = static_cast<std::size_t>(std::ceil(support(widest)));
-  const auto tables = [reach](std::size_t out, std::size_t least) {
-    return 4 * 64 * (out + 64) * (reach * decode::max_side / least + 8);
+  const auto tables = [reach](std::size_t pixels, std::size_t least) {
+    return 4 * 64 * (pixels + 64) * (reach * decode::max_side / least + 8);
   };
   // A ring of at most twice the rows under one output pixel: resized rows, or source rows where the
   // vertical pass comes first.

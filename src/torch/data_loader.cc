@@ -36,14 +36,13 @@ void refuse_with_views(const TorchOptions& options) {
 
 }  // namespace
 
-DataLoader::DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions options,
-                       TorchOptions torch_options)
+DataLoader::DataLoader(const ImageFolder& dataset, const TransformPlan& plan,
+                       const LoaderOptions& options, const TorchOptions& torch_options)
     : seed_(options.seed),
       core_(dataset, torch_options.finish_on ? unfinished(plan) : plan,
             with_allocator(options, torch_options.pin_memory)) {
   if (torch_options.mixing) {
-    mixer_ = std::make_shared<const Mixer>(*torch_options.mixing, plan, dataset, options,
-                                           core_.samples_per_epoch());
+    mixer_ = std::make_shared<const Mixer>(*torch_options.mixing, plan, dataset, options);
   }
   if (torch_options.finish_on) {
     finisher_ = std::make_shared<const Finisher>(plan, *torch_options.finish_on);
@@ -51,7 +50,7 @@ DataLoader::DataLoader(ImageFolder dataset, TransformPlan plan, LoaderOptions op
 }
 
 DataLoader::DataLoader(ImageFolder dataset, std::vector<TransformPlan> plans, LoaderOptions options,
-                       TorchOptions torch_options)
+                       const TorchOptions& torch_options)
     : seed_(options.seed),
       core_(std::move(dataset), std::move(plans),
             with_allocator(std::move(options), torch_options.pin_memory)) {
@@ -66,6 +65,7 @@ DataLoader::Epoch::Epoch(ringfeed::Epoch batches, const DataLoader& loader, std:
       epoch_(epoch) {}
 
 DataLoader::Epoch DataLoader::epoch(std::uint64_t epoch, const Progress& start) & {
+  if (mixer_ != nullptr) mixer_->check_epoch(start);
   return Epoch(core_.epoch(epoch, start), *this, epoch);
 }
 

@@ -15,13 +15,18 @@
 namespace ringfeed {
 namespace {
 
-std::string size_of(int width, int height) {
-  return std::to_string(width) + " x " + std::to_string(height);
+/// Validated, and as timm's constructor leaves it.
+Mixing complete(Mixing mixing) {
+  mixing.validate();
+  if (mixing.cutmix_minmax) mixing.cutmix_alpha = 1;
+  return mixing;
 }
 
-void check_images(const Mixing& mixing, const TransformPlan& plan) {
+void check_images(const Mixing& mixing, std::span<const augment::MixChoice> choices,
+                  const TransformPlan& plan) {
   if (mixing.rule == Mixing::Rule::torchvision) {
-    if (plan.dtype == DType::uint8 && mixing.mixup_alpha > 0) {
+    const auto multiplies = [](const auto& one) { return one.kind == augment::MixKind::mixup; };
+    if (plan.dtype == DType::uint8 && std::ranges::any_of(choices, multiplies)) {
       throw OptionError(
           "Mixing: mixup_alpha multiplies pixels, and the plan's dtype is uint8: choose a float "
           "one, or Rule::timm",
@@ -30,22 +35,14 @@ void check_images(const Mixing& mixing, const TransformPlan& plan) {
   } else if (mixing.cutmix_minmax &&
              !augment::has_box(*mixing.cutmix_minmax, plan.out_height(), plan.out_width())) {
     throw OptionError("Mixing: cutmix_minmax leaves no box to draw in images of " +
-                          size_of(plan.out_width(), plan.out_height()) + ": widen it",
+                          std::to_string(plan.out_height()) + " x " +
+                          std::to_string(plan.out_width()) + ": widen it",
                       {});
   }
 }
 
-/// Each sample of timm's needs a partner of its own.
-void check_even(const LoaderOptions& options, std::size_t samples) {
-  const auto refuse = [](const std::string& found) {
-    throw OptionError("Mixing: Rule::timm needs even batches, and this loader has " + found +
-                          ": set an even {} and drop_last, or take Rule::torchvision",
-                      {Option::batch_size, Option::batch_size});
-  };
-  if (options.batch_size % 2 != 0) refuse("{} = " + std::to_string(options.batch_size));
-  const std::size_t last = samples % static_cast<std::size_t>(options.batch_size);
-  if (!options.drop_last && last % 2 != 0) refuse("a last batch of " + std::to_string(last));
-}
+constexpr const char* even_batches =
+    ": set an even batch_size and drop_last, or take Rule::torchvision";
 
 /// The targets' columns.
 std::int64_t count_classes(const Mixing& mixing, const ImageFolder& dataset,
@@ -85,17 +82,33 @@ float rounded(float value, DType dtype) {
 }  // namespace
 
 Mixer::Mixer(const Mixing& mixing, const TransformPlan& plan, const ImageFolder& dataset,
-             const LoaderOptions& options, std::size_t samples)
-    : mixing_(mixing),
-      choices_(augment::choices_of(mixing)),
+             const LoaderOptions& options)
+    : mixing_(complete(mixing)),
+      choices_(augment::choices_of(mixing_)),
       classes_(0),
       height_(plan.out_height()),
       width_(plan.out_width()),
-      dtype_(plan.dtype) {
-  mixing.validate();
-  check_images(mixing, plan);
-  if (mixing.rule == Mixing::Rule::timm) check_even(options, samples);
-  classes_ = count_classes(mixing, dataset, options);
+      dtype_(plan.dtype),
+      total_(options.indices ? options.indices->size() : dataset.size()),
+      batch_size_(static_cast<std::size_t>(options.batch_size)),
+      drop_last_(options.drop_last),
+      order_{.rank = options.rank, .world_size = options.world_size, .uneven = options.uneven} {
+  check_images(mixing_, choices_, plan);
+  classes_ = count_classes(mixing_, dataset, options);
+}
+
+void Mixer::check_epoch(const Progress& start) const {
+  if (mixing_.rule != Mixing::Rule::timm) return;
+  data::OrderOptions order = order_;
+  order.start = start.positions;
+  const std::size_t samples = data::EpochOrder::share(total_, order);
+  const auto refuse = [](const std::string& found) {
+    throw OptionError(
+        "Mixing: Rule::timm needs even batches, and this epoch has " + found + even_batches, {});
+  };
+  if (batch_size_ % 2 != 0) refuse("batch_size = " + std::to_string(batch_size_));
+  const std::size_t last = samples % batch_size_;
+  if (!drop_last_ && last % 2 != 0) refuse("a last batch of " + std::to_string(last));
 }
 
 MixDraw Mixer::draw(const Batch& batch, std::uint64_t seed, std::uint64_t epoch) const {
@@ -105,8 +118,8 @@ MixDraw Mixer::draw(const Batch& batch, std::uint64_t seed, std::uint64_t epoch)
     return {{augment::choose_mix(choices_, stream, height_, width_).mix}, false};
   }
   if (batch.size() % 2 != 0) {
-    throw std::invalid_argument("Mixing: Rule::timm needs an even batch, and this one has " +
-                                std::to_string(batch.size()) + " samples");
+    throw std::invalid_argument("Mixing: Rule::timm needs even batches, and this one is of " +
+                                std::to_string(batch.size()) + even_batches);
   }
   return {augment::draw_timm(mixing_, stream, batch.size(), height_, width_), true};
 }

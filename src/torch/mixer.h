@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "augment/batch_mixing.h"
+#include "data/epoch_order.h"
 #include "ringfeed/loader.h"
 #include "ringfeed/mixing.h"
 
@@ -22,10 +23,13 @@ struct MixDraw {
 /// Draws how a loader's batches are mixed, and makes their targets. Any thread.
 class Mixer {
  public:
-  /// `samples`: of an epoch of this rank. Throws OptionError where `mixing` makes no sense for a
-  /// loader of these.
+  /// Throws OptionError where `mixing` makes no sense for a loader of these.
   Mixer(const Mixing& mixing, const TransformPlan& plan, const ImageFolder& dataset,
-        const LoaderOptions& options, std::size_t samples);
+        const LoaderOptions& options);
+
+  /// Throws OptionError where a batch of the loader's own order, from `start` on, cannot be mixed:
+  /// with timm's rule each sample needs a partner of its own.
+  void check_epoch(const Progress& start) const;
 
   /// Throws std::invalid_argument for a batch that cannot be mixed.
   MixDraw draw(const Batch& batch, std::uint64_t seed, std::uint64_t epoch) const;
@@ -39,6 +43,9 @@ class Mixer {
   std::int64_t classes_;
   int height_, width_;
   DType dtype_;
+  std::size_t total_, batch_size_;
+  bool drop_last_;
+  data::OrderOptions order_;
 };
 
 /// Mixes images [n, 3, H, W] in place, wherever they are. Multiplies and adds in steps that round

@@ -1,3 +1,4 @@
+// What C++ alone has: tests/python compares the rest with torchvision and timm.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -13,7 +14,6 @@ using namespace ringfeed::augment;
 
 namespace {
 
-/// What tests/python compares with torchvision and timm; here is what only C++ has.
 data::RandomStream stream_at(std::uint64_t position) {
   return {data::make_key(3, 1), position, data::Purpose::mixing};
 }

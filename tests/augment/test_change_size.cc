@@ -90,8 +90,9 @@ TEST_CASE("rows become planes and triples again on every target") {
       Canvas canvas(3, width);
       for (int y = 0; y < 3; ++y) {
         // Exactly as many readable bytes as promised.
-        std::vector<std::uint8_t> rgb(bytes + kernel_slack);
-        std::memcpy(rgb.data(), &picture.at(y, 0), bytes);
+        const std::uint8_t* const pixels = picture.at(y, 0).data();
+        std::vector<std::uint8_t> rgb(pixels, pixels + bytes);
+        rgb.resize(bytes + kernel_slack);
         set_rgb_row(canvas, y, rgb.data());
       }
       CHECK(to_picture(canvas) == picture);

@@ -140,14 +140,19 @@ REFUSED = {
     "torchvision's blur": (
         made(input_size=64, is_training=True, gaussian_blur_prob=0.5), "GaussianBlur",
     ),
-    "three transforms": (made(input_size=64, is_training=True, separate=True), "the transform, "),
+    "three transforms": (
+        made(input_size=64, is_training=True, separate=True), r"separate=True\) gives three",
+    ),
     "patches": (
         made(input_size=64, is_training=True, naflex=True, patch_size=16, patchify=True),
         "RandomResizedCropToSequence",
     ),
     "a subclass": (v1.Compose([v1.CenterCrop(9), Own()]), "its own __call__"),
+    "a step behind an array": (
+        v1.Compose([v1.CenterCrop(9), ToNumpy(), MaybeToTensor()]), "ToNumpy makes an array",
+    ),
     "unscaled floats": (
-        v1.Compose([v1.CenterCrop(9), UnscaledToTensor()]), "ringfeed cannot do this",
+        v1.Compose([v1.CenterCrop(9), UnscaledToTensor()]), "ToTensor.*ringfeed cannot do this",
     ),
 }  # fmt: skip
 

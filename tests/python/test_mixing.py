@@ -382,6 +382,8 @@ def hooked():
         (hooked(), "forward hooks"),
         (v2.MixUp(num_classes=CLASSES, labels_getter=lambda x: x[1]), "labels_getter"),
         (v2.RandomChoice([EITHER, torch.nn.Identity()]), "Identity"),
+        (v2.Compose([EITHER]), r"Compose.*RandomChoice\(\[MixUp\(\.\.\.\), CutMix"),
+        ([EITHER], r"RandomChoice\(\[MixUp\(\.\.\.\), CutMix"),
         (v2.RandomApply([EITHER]), "RandomApply.*batch_transform takes MixUp"),
         (lambda images, labels: (images, labels), "lambda"),
         (MixUp, "class.*MixUp"),

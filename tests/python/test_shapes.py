@@ -294,12 +294,24 @@ class OwnCrop(v1.RandomResizedCrop):
         ([v1.CenterCrop(9), v1.RandomApply([v1.Pad(-5)]), v1.CenterCrop(4)], r"step 2.1, Pad"),
         ([v1.CenterCrop(30), v1.Pad(0), v1.RandomCrop(32)], r"step 3.*30 x 30.*pad_if_needed"),
         ([v1.CenterCrop(30), v1.RandomCrop(32, (0, 1))], r"RandomCrop.*32 x 30 pixels here"),
+        ([v1.Resize((20, 20)), v1.RandomCrop(32)], r"step 2, RandomCrop.*20 x 20 pixels here"),
     ],
 )
 def test_what_cannot_be_exact_is_refused_by_name(steps, message):
     transform = v1.Compose([*steps, v1.PILToTensor()])
     with pytest.raises(UnsupportedTransform, match=message):
         compile_transform(transform, dtype=None, channels_last=False, pillow=None)
+
+
+NEVER = {
+    "of no probability": v1.RandomApply([v1.RandomCrop(32), v1.Pad(-20)], p=0.0),
+    "of no weight": v1.RandomChoice([v1.RandomCrop(32), v1.RandomCrop(20)], p=[0, 1]),
+}
+
+
+@pytest.mark.parametrize("step", NEVER.values(), ids=NEVER)
+def test_what_never_happens_is_not_asked_whether_it_could(images, step):
+    assert_replayed(images, v1.CenterCrop(30), step)
 
 
 def test_a_loader_says_that_it_decodes_whole_images(images):

@@ -419,7 +419,21 @@ def changed_ratio(transform):
     return transform
 
 
+class GaussianBlur:
+    """As scripts define one."""
+
+
+class Solarization:
+    pass
+
+
 REFUSED = {
+    "a script's blur": (
+        [CROP, v1.RandomApply([GaussianBlur()]), END],
+        r"step 2\.1.*GaussianBlur.*PILGaussianBlur\(radius, p\) is Pillow's blur",
+    ),
+    "a script's solarization": ([CROP, Solarization(), END], r"step 2.*RandomSolarize\(thresh"),
+    "a mix of batches": ([CROP, END, v2.MixUp(num_classes=3)], r"step 3, MixUp.*batch_transform="),
     "AugMix": ([CROP, v1.AugMix(), END], r"step 2, AugMix.*on tensors even for PIL images.*Leave"),
     "GaussianBlur": ([CROP, v2.GaussianBlur(3), END], r"step 2, GaussianBlur.*on tensors even"),
     "RandomPerspective of a line": (
@@ -606,6 +620,7 @@ def test_what_cannot_be_reproduced_is_refused_by_name(steps, message):
         (v1.FiveCrop(8), r"the transform, FiveCrop"),
         (v1.RandomPerspective(), "different shapes"),
         (v1.ToTensor(), "different shapes"),
+        ((v1.Compose([CROP] * 50), END), r"^the transform, .{,320}: .*several: put.*a Compose"),
         (len, r"the transform, <built-in function len>"),
     ],
 )

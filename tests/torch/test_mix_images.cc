@@ -89,11 +89,8 @@ TEST_CASE("mixing on the CPU starts no threads of torch's") {
     return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
   };
   const int before = at::get_num_threads();
-  const auto work_in_threads = [] { at::empty({1 << 20}).fill_(1); };
-  at::set_num_threads(4);
-  work_in_threads();
-  const auto four = threads();
-  at::set_num_threads(2);  // which the next work in threads would bring about
+  at::set_num_threads(2 * before + 8);  // more than other tests can have started
+  const auto none = threads();
   for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
     for (const auto dtype : {at::kFloat, at::kHalf, at::kByte}) {
       const at::Tensor images = at::empty({4, 3, 224, 224}, dtype, format);
@@ -104,8 +101,8 @@ TEST_CASE("mixing on the CPU starts no threads of torch's") {
       }
     }
   }
-  CHECK(threads() == four);
-  work_in_threads();
-  CHECK(threads() != four);  // else the test shows nothing
+  CHECK(threads() <= none);  // some may have ended
+  at::empty({1 << 22}).fill_(1);
+  CHECK(threads() > none);  // else the test shows nothing
   at::set_num_threads(before);
 }
