@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "augment/canvas_limits.h"
 #include "bindings.h"
 #include "choice.h"
 #include "convert.h"
@@ -186,6 +187,7 @@ void bind_loader(nb::module_& module) {
   most["max_decoder_bytes"] = largest::max_decoder_bytes;
   most["max_canvas_bytes"] = largest::max_canvas_bytes;
   most["side"] = TransformPlan::max_side;
+  most["canvas_side"] = augment::max_canvas_side;
   most["boxes"] = RandomErasing::max_boxes;
   most["views"] = largest::views;
   module.attr("largest") = most;

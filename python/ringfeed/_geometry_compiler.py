@@ -10,6 +10,7 @@ from ._transform_steps import LONGEST_SIDE, Step, fill_of, interpolation_of
 
 _Node = _ringfeed.Augmentation
 _BLACK = (0, 0, 0)
+_LONGEST_ON_THE_WAY = _ringfeed.largest["canvas_side"]
 
 
 def _outside(step: Step) -> tuple[_ringfeed.PaddingMode, tuple[int, int, int]]:
@@ -24,8 +25,14 @@ def node_of(step: Step, size: tuple[int, int] | None) -> _Node:
     """Any of these steps for images of `size`; None: their sizes differ."""
     node = _NODES[step.kind or ""](step)
     after = node.size_after(size)
-    if size is not None and after is not None and min(after) < 1:
-        step.refuse(f"it leaves nothing of images of {size[0]} x {size[1]} pixels")
+    if size is not None and after is not None:
+        if min(after) < 1:
+            step.refuse(f"it leaves nothing of images of {size[0]} x {size[1]} pixels")
+        if max(after) > _LONGEST_ON_THE_WAY:
+            step.refuse(
+                f"images have {after[0]} x {after[1]} pixels behind it, and {_LONGEST_ON_THE_WAY} "
+                "on a side is the most"
+            )
     if size is not None and step.kind == "RandomCrop":
         check_fits(step, size)
     return node

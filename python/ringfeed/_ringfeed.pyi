@@ -17,7 +17,7 @@ default_limits: dict[str, int]
 """DecodeLimits's fields."""
 largest: dict[str, int]
 """What the core refuses more of: "num_workers", "prefetch_factor", "depth", DecodeLimits's fields,
-and "side", the pixels of a resized or cropped image's sides."""
+"side", the pixels of a finished image's sides, and "canvas_side", those of one on its way."""
 
 def usable_cores() -> int:
     """Cores this process may keep busy: affinity, cgroup quota, divided by LOCAL_WORLD_SIZE."""

@@ -295,6 +295,14 @@ class OwnCrop(v1.RandomResizedCrop):
         ([v1.CenterCrop(30), v1.Pad(0), v1.RandomCrop(32)], r"step 3.*30 x 30.*pad_if_needed"),
         ([v1.CenterCrop(30), v1.RandomCrop(32, (0, 1))], r"RandomCrop.*32 x 30 pixels here"),
         ([v1.Resize((20, 20)), v1.RandomCrop(32)], r"step 2, RandomCrop.*20 x 20 pixels here"),
+        (
+            [v1.Resize((9, 8192)), v1.Pad(4097), v1.CenterCrop(9)],
+            r"step 2, Pad.*8203 x 16386.*16384",
+        ),
+        (
+            [v1.CenterCrop((1, 9)), v1.Resize(8000), v1.CenterCrop(9)],
+            r"step 2, Resize.*8000 x 72000",
+        ),
     ],
 )
 def test_what_cannot_be_exact_is_refused_by_name(steps, message):
