@@ -40,6 +40,14 @@ def images(sample, tmp_path_factory):
     return paths + odd_images.noise(folder, sizes, SEED)
 
 
+def mirrored_alike(paths):
+    """Those whose mirrored padding is the same with every NumPy: before version 2 it repeats the
+    image otherwise where it pads both sides, one of them by three times as much as it has."""
+    if int(np.__version__.split(".")[0]) >= 2:
+        return paths
+    return [path for path in paths if min(load(path).size) >= 30]
+
+
 def assert_replayed(paths, *steps, version=v1, **options):
     transform = version.Compose([*steps, v1.PILToTensor()])
     return replayed.assert_replayed(paths, transform, **options)
@@ -99,6 +107,8 @@ def test_every_filter_resizes_whole_images_as_pillow_does(images, filter):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("version", [v1, v2], ids=["v1", "v2"])
 def test_padded_crops_are_torchvisions(images, version, mode):
+    if mode in ("reflect", "symmetric"):
+        images = mirrored_alike(images)
     crop = version.RandomCrop(32, padding=4, pad_if_needed=True, fill=FILL, padding_mode=mode)
     rows = assert_replayed(images, crop, FLIP, version=version, epochs=2)
     assert (rows["operations"]["kind"] == "crop").any()
