@@ -13,7 +13,7 @@ from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._augmentation_compiler import Augmentations
 from ._erasing import Erasing, erasing_of, timm_erasing_of
 from ._head import head_of
-from ._transform_steps import ELSEWHERE, LONGEST_SIDE, TIMM_ERASING, Step
+from ._transform_steps import ELSEWHERE, LONGEST_SIDE, TIMM_ERASING, TIMM_TO_TENSOR, Step
 from ._views import Views
 from .errors import UnsupportedTransform
 
@@ -87,6 +87,14 @@ class Compiler:
 
     def _pil_to_tensor(self, step: Step) -> None:
         self._make_tensor(step)
+
+    def _to_unscaled_tensor(self, step: Step) -> None:
+        self._make_tensor(step)
+        if step.transform.dtype != torch.uint8:
+            step.refuse(
+                f"it gives {step.transform.dtype} of 0 to 255, and ringfeed scales what it "
+                "converts: use torchvision's ToTensor, or torch.uint8 here"
+            )
 
     def _maybe_to_tensor(self, step: Step) -> None:
         if self.tensor is None:
@@ -176,6 +184,7 @@ class Compiler:
         "MaybeToTensor": _maybe_to_tensor,
         "MaybePILToTensor": _maybe_pil_to_tensor,
         "ToNumpy": _pil_to_tensor,
+        TIMM_TO_TENSOR: _to_unscaled_tensor,
         "ToImage": _to_image,
         "ConvertImageDtype": _convert_image_dtype,
         "ToDtype": _to_dtype,

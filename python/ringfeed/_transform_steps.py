@@ -80,12 +80,14 @@ TIMM_SHAPES = (
 )
 # Those that make a tensor, or an array of the same values, of a PIL image.
 TIMM_TENSORS = ("MaybeToTensor", "MaybePILToTensor", "ToNumpy")
+TIMM_TO_TENSOR = "timm's ToTensor"
 # Each policy's class of timm's, and under which name it is known.
 TIMM_POLICIES = {
     name: f"timm's {name}" for name in ("AugmentOp", "AutoAugment", "RandAugment", "AugMixAugment")
 }
 # Modules and classes of timm's that are known, and under which name.
 _TIMM = {("timm.data.random_erasing", "RandomErasing"): TIMM_ERASING}
+_TIMM |= {("timm.data.transforms", "ToTensor"): TIMM_TO_TENSOR}
 _TIMM |= {("timm.data.transforms", name): name for name in (*TIMM_SHAPES, *TIMM_TENSORS)}
 _TIMM |= {("timm.data.auto_augment", name): kind for name, kind in TIMM_POLICIES.items()}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
+import re
 import warnings
 
 import pytest
@@ -12,15 +15,18 @@ pytest.importorskip("timm", minversion="1.0.31")
 from PIL import Image
 from timm.data import create_transform
 from timm.data.loader import fast_collate
-from timm.data.transforms import MaybeToTensor, ToNumpy
+from timm.data.transforms import MaybePILToTensor, MaybeToTensor, ToNumpy
 from timm.data.transforms import ToTensor as UnscaledToTensor
 from torchvision import transforms as v1
+from torchvision.transforms import v2
 
 import odd_images
 import ringfeed
 from ringfeed import UnsupportedTransform
+from ringfeed.transforms import compile_transform
 
 SEED = 5
+FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 SIZES = [(260, 300), (99, 140), (233, 233), (320, 191), (30, 200), (47, 501)]
 
 
@@ -60,7 +66,7 @@ EVALUATION = {
             "input_size": size, "crop_mode": mode, "interpolation": interpolation,
         }
         for mode in ("center", "squash", "border")
-        for interpolation in ("bilinear", "bicubic", "lanczos")
+        for interpolation in FILTERS
         for size in (80, (3, 64, 96))
     },
 }  # fmt: skip
@@ -80,9 +86,12 @@ TRAINING = {
     "by default": {},
     "without jitter": {"color_jitter": None},
     "jitter of some": {"color_jitter": (0.2, 0.3, 0.4), "color_jitter_prob": 0.5},
+    "jitter of hues too": {"color_jitter": (0.2, 0.3, 0.4, 0.1)},
+    "no augmentation": {"no_aug": True, "interpolation": "random"},
     "both flips": {"vflip": 0.5, "hflip": 0.2},
     "no flip": {"hflip": 0.0},
     "one filter": {"interpolation": "bicubic"},
+    "filters drawn": {"interpolation": "random", "auto_augment": "rand-m9-mstd0.5-inc1"},
     "grayscale": {"grayscale_prob": 0.5},
     "scale and ratio": {"scale": (0.3, 0.9), "ratio": (0.5, 1.5)},
     "bytes": {"use_prefetcher": True, "auto_augment": "rand-m9-mstd0.5-inc1"},
@@ -116,11 +125,13 @@ def test_training_is_replayed_by_timms_own_steps(paths, options):
             assert torch.equal(got, wanted), f"seed {SEED}, {path}, {row}"
 
 
-def test_arrays_of_numpy_are_collated_as_timm_collates_them(paths):
+@pytest.mark.parametrize("end", [MaybePILToTensor(), ToNumpy(), UnscaledToTensor(torch.uint8)])
+def test_bytes_are_collated_as_timm_collates_them(paths, end):
     transform = made(input_size=64, use_prefetcher=True)
-    arrays = v1.Compose([*transform.transforms[:-1], ToNumpy()])
-    (images, labels), *_ = loader_of(paths, arrays, collate_fn=fast_collate)
-    wanted, targets = fast_collate([(arrays(opened(path)), 0) for path in paths[:3]])
+    transform = v1.Compose([*transform.transforms[:-1], end])
+    (images, labels), *_ = loader_of(paths, transform, collate_fn=fast_collate)
+    wanted, targets = fast_collate([(transform(opened(path)), 0) for path in paths[:3]])
+    assert images.dtype == wanted.dtype == torch.uint8
     assert torch.equal(images, wanted)
     assert torch.equal(labels, targets)
 
@@ -131,33 +142,138 @@ def test_a_step_that_may_make_a_tensor_leaves_a_tensor_as_it_is(paths):
     assert torch.equal(images[0], v1.Compose(steps)(opened(paths[0])))
 
 
+# Every option of create_transform(), with values other than its default.
+OPTIONS = {
+    "input_size": [(3, 64, 80)],
+    "is_training": [True],
+    "no_aug": [True],
+    "train_crop_mode": ["rrc", "rkrc", "rkrr"],
+    "scale": [(0.3, 0.9)],
+    "ratio": [(0.5, 1.5)],
+    "hflip": [0.0, 1.0],
+    "vflip": [0.5],
+    "color_jitter": [None, 0.0, (0.1, 0.2, 0.3), (0.1, 0.2, 0.3, 0.1)],
+    "color_jitter_prob": [0.5],
+    "grayscale_prob": [0.2],
+    "gaussian_blur_prob": [0.3],
+    "auto_augment": ["rand-m9-n9-mstd0.5", "original", "v0r-mstd0.5", "3a", "augmix-m5-b1-a2"],
+    "interpolation": [*FILTERS, "random"],
+    "mean": [(0.5, 0.4, 0.3)],
+    "std": [(0.2, 0.3, 0.5)],
+    "re_prob": [0.3],
+    "re_mode": ["rand", "pixel"],
+    "re_count": [3],
+    "re_num_splits": [2],
+    "crop_pct": [0.5, 1.0, 1.5],
+    "crop_mode": ["squash", "border"],
+    "crop_border_pixels": [4],
+    "tf_preprocessing": [True],
+    "use_prefetcher": [True],
+    "normalize": [False],
+    "separate": [True],
+    "naflex": [True],
+    "patch_size": [8],
+    "max_seq_len": [64],
+    "patchify": [True],
+    "patchify_channels_last": [False],
+    "patchify_flatten": [False],
+}
+
+
+UNTURNED = ("box", "hamming", "lanczos")  # with which Pillow itself turns no image
+
+
+def refused_step(options):
+    """The step of what these options make that ringfeed refuses; None: it takes them all."""
+    trains = options.get("is_training") and not options.get("no_aug")
+    erases = "re_prob" in options and options.keys().isdisjoint(("use_prefetcher", "normalize"))
+    if "separate" in options:
+        return r"the transform, \(Compose.*separate=True"
+    if "naflex" in options:
+        return "step [12], RandomResizedCropToSequence" if trains else "step [12], ResizeToSequence"
+    if trains and erases and "re_num_splits" in options:
+        return "RandomErasing.*num_splits"
+    if "patchify" in options and (trains or "is_training" not in options):
+        return "Patchify"
+    turns = options.get("auto_augment", "3a") != "3a"
+    if trains and turns and options.get("interpolation") in UNTURNED:
+        return "(Auto|Rand|AugMix)Augment.*BILINEAR or BICUBIC"
+    if trains and "gaussian_blur_prob" in options:
+        return "GaussianBlur.*PILGaussianBlur"
+    return None
+
+
+def all_of_two():
+    """Each value of each option with each of another, for evaluation and for training."""
+    values = [(name, value) for name, all_values in OPTIONS.items() for value in all_values]
+    for trains in ({}, {"is_training": True}):
+        for one, other in itertools.combinations_with_replacement(values, 2):
+            if one == other or one[0] != other[0]:
+                yield {"input_size": 64} | trains | dict([one, other])
+
+
+def test_every_option_is_taken_or_refused_by_its_step():
+    assert OPTIONS.keys() == inspect.signature(create_transform).parameters.keys()
+    count = 0
+    for options in all_of_two():
+        try:
+            transform = made(**options)
+        except (AssertionError, KeyError, ModuleNotFoundError):
+            continue  # timm's own refusals, and TensorFlow's absence
+        count += 1
+        try:
+            compile_transform(transform, dtype=None, channels_last=False, pillow=None)
+            refusal = None
+        except UnsupportedTransform as error:
+            refusal = str(error)
+        wanted = refused_step(options)
+        if refusal is None or wanted is None:
+            assert refusal is wanted, f"{options}: {refusal}, and not {wanted}"
+        else:
+            assert re.search(wanted, refusal), f"{options}: {refusal}"
+    assert count > 2000
+
+
+def test_a_policy_may_do_64_operations():
+    for layers, taken in ((64, True), (65, False)):
+        transform = made(input_size=64, is_training=True, auto_augment=f"rand-m9-n{layers}")
+        try:
+            compile_transform(transform, dtype=None, channels_last=False, pillow=None)
+        except UnsupportedTransform as error:
+            assert not taken and "65 operations, and at most 64" in str(error)
+        else:
+            assert taken
+
+
+def test_three_transforms_in_a_compose_are_the_one_that_they_are_parts_of():
+    options = {"input_size": 64, "is_training": True, "auto_augment": "3a", "re_prob": 0.5}
+    texts = [
+        compile_transform(each, dtype=None, channels_last=False, pillow=None).text
+        for each in (made(**options), v1.Compose(made(**options, separate=True)))
+    ]
+    assert texts[0] == texts[1]
+
+
 class Own(MaybeToTensor):
     def __call__(self, image):
         return super().__call__(image) * 2
 
 
-REFUSED = {
-    "torchvision's blur": (
-        made(input_size=64, is_training=True, gaussian_blur_prob=0.5), "GaussianBlur",
-    ),
-    "three transforms": (
-        made(input_size=64, is_training=True, separate=True), r"separate=True\) gives three",
-    ),
-    "patches": (
-        made(input_size=64, is_training=True, naflex=True, patch_size=16, patchify=True),
-        "RandomResizedCropToSequence",
-    ),
-    "a subclass": (v1.Compose([v1.CenterCrop(9), Own()]), "its own __call__"),
-    "a step behind an array": (
-        v1.Compose([v1.CenterCrop(9), ToNumpy(), MaybeToTensor()]), "ToNumpy makes an array",
-    ),
-    "unscaled floats": (
-        v1.Compose([v1.CenterCrop(9), UnscaledToTensor()]), "ToTensor.*ringfeed cannot do this",
-    ),
-}  # fmt: skip
+FLOAT32 = v2.ToDtype(torch.float32, scale=True)
 
 
-@pytest.mark.parametrize("transform, message", REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_exact_is_refused_by_name(paths, transform, message):
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([Own()], "step 2, .*its own __call__"),
+        ([UnscaledToTensor()], "step 2, .*ToTensor.*torch.float32 of 0 to 255"),
+        ([MaybePILToTensor(), UnscaledToTensor(torch.uint8)], "step 3, .*a tensor already"),
+        ([ToNumpy(), MaybeToTensor()], "step 3, MaybeToTensor.*ToNumpy makes an array"),
+        ([ToNumpy(), FLOAT32], "step 3, ToDtype.*ToNumpy makes an array"),
+        ([ToNumpy(), v1.RandomHorizontalFlip()], "step 3, .*Flip.*ToNumpy makes an array"),
+    ],
+)
+def test_what_cannot_be_exact_is_refused_by_name(steps, message):
+    transform = v1.Compose([v1.CenterCrop(9), *steps])
     with pytest.raises(UnsupportedTransform, match=message):
-        loader_of(paths, transform)
+        compile_transform(transform, dtype=None, channels_last=False, pillow=None)
