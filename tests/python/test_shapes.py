@@ -143,6 +143,11 @@ def fixed(version):
         version.Resize(40, BICUBIC, max_size=60),
         version.CenterCrop((90, 40)),
     ]
+    steps["RandomCrop of all, whose colour is not needed"] = [
+        turn,
+        version.Resize((30, 20)),
+        version.RandomCrop((30, 20), fill=300),
+    ]
     steps["CenterCrop of more than the image"] = [turn, version.CenterCrop((70, 45))]
     return [
         pytest.param(each, version, id=f"{'v1' if version is v1 else 'v2'} {name}")
