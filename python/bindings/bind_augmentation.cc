@@ -81,12 +81,9 @@ Augmentation some_of(const Steps& steps, int count, const std::vector<double>& w
 Augmentation timm_operation(const std::string& name, double magnitude, double magnitude_std,
                             double magnitude_max, double translate,
                             const std::vector<std::string>& names, const Fill& fill) {
-  std::vector<Interpolation> chosen;
-  for (const std::string& each : names) {
-    chosen.push_back(choose("interpolation", each, interpolations));
-  }
-  return {.step = TimmOperation{choose("name", name, timm_operation_kinds), magnitude,
-                                magnitude_std, magnitude_max, translate, chosen, fill}};
+  return {.step =
+              TimmOperation{choose("name", name, timm_operation_kinds), magnitude, magnitude_std,
+                            magnitude_max, translate, chosen_interpolations(names), fill}};
 }
 
 Augmentation aug_mix(const Steps& steps, double alpha, int width, int depth, bool blended) {

@@ -150,11 +150,11 @@ void color(const Operation& operation, Canvas& image) {
       // NumPy's astype(uint8) of a negative number wraps round.
       return hue(image.row(0), stride, image.height(),
                  static_cast<std::uint8_t>(static_cast<int>(value * 255)));
-    case OperationKind::sharpness:
+    case OperationKind::sharpness:  // need a second canvas
     case OperationKind::affine:
     case OperationKind::perspective:
     case OperationKind::resize:
-    case OperationKind::crop: break;    // need a second canvas
+    case OperationKind::crop:
     case OperationKind::gaussian_blur:  // needs scratch memory
     case OperationKind::mix_begin:      // need what was before
     case OperationKind::mix_add:

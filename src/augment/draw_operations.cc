@@ -123,7 +123,8 @@ class Walk {
       return;
     }
     const auto most = [&](int side) {
-      return static_cast<int>(node.distortion_scale * static_cast<double>(side / 2));
+      const int half = side / 2;
+      return static_cast<int>(node.distortion_scale * half);
     };
     const int most_x = most(width_), most_y = most(height_);
     const auto inwards = [&](int limit) {

@@ -112,6 +112,7 @@ void draw(const ImageFolder& dataset, const std::vector<TransformPlan>& plans,
   }
   const auto sizes = read_sizes(dataset, settings, files);
   std::vector<Size> outs;  // of each view
+  outs.reserve(plans.size());
   for (const TransformPlan& plan : plans) outs.push_back({plan.out_height(), plan.out_width()});
   const data::Key epochs_key = data::make_key(settings.seed, epoch);
   for (std::size_t i = 0; i < draws.size(); ++i) {
