@@ -6,7 +6,7 @@
 
 namespace ringfeed {
 
-/// MixUp, CutMix and label smoothing: plain data for the DataLoader of ringfeed/torch.h. Labels
+/// MixUp, CutMix and label smoothing: plain data for the DataLoader of LibTorch tensors. Labels
 /// become float targets of a column for each class, and each image and its target are mixed with
 /// another of its batch. Everything random follows from the seed, the epoch and the place of the
 /// batch's first sample in the epoch's global order.
