@@ -480,8 +480,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         epoch = self._session.epochs.progress().epoch
         seed = self._loaded_seed if self.seed is None else self.seed
         seed = self._drawn_seed if seed is None else seed
+        resolved = self._resolved()
         parts = [
-            f"{self._resolved().description}",
+            resolved.description,
             size,
             f"num_workers={self.num_workers}",
             str(self._order),
@@ -489,7 +490,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             f"epoch={epoch}",
             f"reader={self.reader!r}",
         ]
-        if self._resolved().recipe.decodes_whole:
+        if resolved.recipe.decodes_whole:
             parts.append("decodes whole images")
         return f"ringfeed.DataLoader({', '.join(parts)})"
 

@@ -35,7 +35,7 @@ class Walk {
     for (const Augmentation& step : steps) one(step);
   }
 
-  /// Nothing is drawn after it.
+  /// The walk takes no step after it.
   std::optional<decode::Failure> failure;
 
   void operator()(const InOrder& node) { all(node.steps); }
