@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "augment/augmenter.h"
@@ -98,7 +99,10 @@ void refuse_memory_limit(std::size_t limit, std::size_t needed,
   if (std::ranges::any_of(plans, augment::Augmenter::has_canvases_of_any_size)) {
     lower.push_back(Option::max_canvas_bytes);
   }
-  if (plans.size() > 1) lower.push_back(Option::max_pixels);  // of which each has its tables
+  const auto resizes = [](const TransformPlan& plan) {  // with tables for the largest image
+    return !std::holds_alternative<WholeImage>(plan.geometry);
+  };
+  if (std::ranges::any_of(plans, resizes)) lower.push_back(Option::max_pixels);
   lower.insert(lower.end(), {Option::num_workers, Option::batch_size, Option::prefetch_factor,
                              Option::max_file_bytes, Option::max_decoder_bytes});
   std::string names = "{}";

@@ -160,6 +160,8 @@ TEST_CASE("a memory limit that is too small says what there is to lower") {
   CAPTURE(of_views);
   CHECK(of_views.find(" for 3 views of an image; lower limits.max_pixels, num_workers, ") !=
         std::string::npos);
+  CHECK(message({TransformPlan::imagenet_train()})
+            .find(" bytes; lower limits.max_pixels, num_workers, ") != std::string::npos);
   TransformPlan whole = TransformPlan::imagenet_val();
   whole.geometry = WholeImage{};
   whole.augmentation = {{.step = CenterCrop{}}};

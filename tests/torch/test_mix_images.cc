@@ -3,10 +3,10 @@
 #include <doctest/doctest.h>
 #include <torch/types.h>
 
-#include <cstring>
 #include <filesystem>
 #include <iterator>
 
+#include "support/same_bits.h"
 #include "torch/mixer.h"
 
 // torch's headers put c10's in its place, which aborts the whole program.
@@ -15,16 +15,9 @@
 
 using namespace ringfeed;
 using augment::MixKind;
+using testing::same_bits;
 
-namespace {
-
-bool same_bits(const at::Tensor& a, const at::Tensor& b) {
-  if (a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes()) return false;
-  const at::Tensor x = a.cpu().contiguous(), y = b.cpu().contiguous();
-  return std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("images are mixed with those that each rule names, in steps that round each") {
   // Of more elements than one piece of work has.

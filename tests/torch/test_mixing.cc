@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +11,7 @@
 
 #include "ringfeed/torch.h"
 #include "support/image_folder.h"
+#include "support/same_bits.h"
 #include "torch/mixer.h"
 
 // torch's headers put c10's in its place, which aborts the whole program.
@@ -20,6 +20,7 @@
 
 using namespace ringfeed;
 using ringfeed::testing::SampleFolder;
+using testing::same_bits;
 
 namespace {
 
@@ -66,12 +67,6 @@ std::vector<Example> examples(const TorchOptions& torch_options, const LoaderOpt
   std::vector<Example> result;
   for (Example& example : loader.epoch(1, start)) result.push_back(std::move(example));
   return result;
-}
-
-bool same_bits(const at::Tensor& a, const at::Tensor& b) {
-  if (a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes()) return false;
-  const at::Tensor x = a.cpu().contiguous(), y = b.cpu().contiguous();
-  return std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
 }
 
 void check_same(const std::vector<Example>& ours, const std::vector<Example>& theirs) {
