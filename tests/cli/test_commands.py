@@ -47,7 +47,7 @@ def flags_in(text):
 
 
 LOWER = ["--memory-limit", "--workers", "--batch-size", "--prefetch-factor", "--max-file-bytes"]
-LOWER += ["--max-decoder-bytes"]
+LOWER += ["--max-decoder-bytes", "--max-pixels"]
 
 
 @pytest.mark.parametrize(

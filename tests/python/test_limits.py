@@ -77,7 +77,7 @@ def test_too_small_a_memory_limit_names_what_to_lower_and_the_least_that_works(p
     options = {"num_workers": 1, "read_ahead_bytes": ahead}
     with pytest.raises(ValueError, match="^memory_limit = 1000 is too small") as raised:
         DataLoader(dataset, 4, memory_limit=1000, **options)
-    limits = ["max_file_bytes", "max_decoder_bytes"]
+    limits = ["max_pixels", "max_file_bytes", "max_decoder_bytes"]
     plain = ["read_ahead_bytes"] * (ahead is not None)
     plain += ["num_workers", "batch_size", "prefetch_factor"]
     assert_names_arguments(str(raised.value), *limits, "memory_limit", *plain)

@@ -17,8 +17,6 @@ using namespace ringfeed;
 using augment::MixKind;
 using testing::same_bits;
 
-namespace {}  // namespace
-
 TEST_CASE("images are mixed with those that each rule names, in steps that round each") {
   // Of more elements than one piece of work has.
   const at::Tensor images = torch::randn({4, 3, 120, 100});
