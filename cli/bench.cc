@@ -75,10 +75,10 @@ struct Bench {
   }
 
   double decode(const Entries& entries) {
-    std::vector<std::vector<std::byte>> files;
+    std::vector<HeldFile> files;
     std::size_t kept = 0;
-    const FileSink keep = [&](std::span<const std::byte> file) {
-      files.emplace_back(file.begin(), file.end());
+    const FileSink keep = [&](std::uint32_t entry, std::span<const std::byte> file) {
+      files.push_back({entry, {file.begin(), file.end()}});
       kept += file.size();
       return kept < preload_bytes;
     };
@@ -86,7 +86,7 @@ struct Bench {
     const ReadBench r = bench_read(dataset, entries, settings, preload, interrupt, keep);
     errors.insert(errors.end(), r.errors.begin(), r.errors.end());
 
-    const DecodeBench d = bench_decode(files, plans, settings, flags.goal, interrupt);
+    const DecodeBench d = bench_decode(dataset, files, plans, settings, flags.goal, interrupt);
     if (d.failed > 0) errors.push_back(d.first_failure);
     const auto images = static_cast<double>(d.images);
     const double rate = per_second(images, d.seconds);

@@ -22,7 +22,7 @@ double thread_cpu_seconds() {
 
 }  // namespace
 
-DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
+DecodeBench bench_decode(const ImageFolder& dataset, const std::vector<HeldFile>& files,
                          const std::vector<TransformPlan>& plans,
                          const pipeline::Settings& settings, const StageGoal& goal,
                          Interrupt& interrupt) {
@@ -51,12 +51,13 @@ DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
     while (Clock::now() < deadline && !interrupt.requested()) {
       const std::uint64_t position = next.fetch_add(1, std::memory_order_relaxed);
       if (position >= end) break;
-      const auto result =
-          maker.make(files[position % files.size()], key, position, {out.data(), views});
+      const HeldFile& file = files[position % files.size()];
+      const auto result = maker.make(file.bytes, key, position, {out.data(), views});
       ++images;
       if (result) continue;
       if (failed++ == 0) {
-        failure = {Stage::decode, 0, "", result.error().detail, result.error().option};
+        failure = {Stage::decode, 0, dataset.path(file.entry), result.error().detail,
+                   result.error().option};
       }
     }
     const double cpu = thread_cpu_seconds() - cpu_start;

@@ -91,7 +91,7 @@ class ReadRun {
     auto file = co_await run.reader_.read(now, sequence, entry, buffer);
     run.sequences_.finish(sequence);
     if (file) {
-      run.take({buffer.data(), file->size});
+      run.take(entry, {buffer.data(), file->size});
     } else {
       run.fail(std::move(file.error()));
     }
@@ -112,10 +112,10 @@ class ReadRun {
     return options;
   }
 
-  void take(std::span<const std::byte> file) {
+  void take(std::uint32_t entry, std::span<const std::byte> file) {
     ++bench_.files;
     bench_.bytes += file.size();
-    if (sink_ && !sated_) sated_ = !sink_(file);
+    if (sink_ && !sated_) sated_ = !sink_(entry, file);
   }
 
   void fail(Error error) {

@@ -3,8 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "commands.h"
 #include "output.h"
@@ -145,6 +149,39 @@ void add_preview(CLI::App& app, Chosen& chosen) {
   });
 }
 
+/// How many characters must be added, removed or replaced to make `b` of `a`.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] != b[j] ? 1 : 0);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j + 1] + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+/// What is wrong with arguments that `command` does not know; nothing where all are values.
+std::optional<std::string> unknown_flag(const CLI::App& command) {
+  const std::vector<std::string> unknown = command.remaining();
+  const auto flag = std::ranges::find_if(
+      unknown, [](const std::string& argument) { return argument.starts_with('-'); });
+  if (flag == unknown.end()) return std::nullopt;
+  const std::string name = flag->substr(0, flag->find('='));
+  std::string closest;
+  std::size_t least = 3;  // more typing errors than that are another word
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& known : option->get_lnames()) {
+      const std::size_t distance = edit_distance(name, "--" + known);
+      if (distance < least) least = distance, closest = "--" + known;
+    }
+  }
+  return "there is no option " + name + (closest.empty() ? "" : "; did you mean " + closest + "?");
+}
+
 /// One line.
 std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
   const CLI::App* used = app;
@@ -153,7 +190,8 @@ std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
   for (auto* parent = used->get_parent(); parent != nullptr; parent = parent->get_parent()) {
     name.insert(0, parent->get_name() + " ");
   }
-  return "ringfeed: " + one_line(error.what()) + " (see " + name + " --help)\n";
+  const auto flag = unknown_flag(*used);
+  return "ringfeed: " + one_line(flag ? *flag : error.what()) + " (see " + name + " --help)\n";
 }
 
 }  // namespace

@@ -171,7 +171,9 @@ void add_seconds(CLI::App& command, const char* name, double& seconds, const cha
 }
 
 void add_workers(CLI::App& command, int& workers) {
-  command.add_option("--workers", workers, "Decode threads; 0: the cores this process may run on")
+  command
+      .add_option("--workers,--num-workers", workers,
+                  "Decode threads; 0: the cores this process may run on")
       ->type_name("N")
       ->check(CLI::Range(0, largest::num_workers))
       ->capture_default_str();

@@ -33,14 +33,19 @@ struct ReadBench {
   std::vector<Error> errors;                              ///< the first few
 };
 
-/// Gets every file read whole, on the calling thread; false: enough.
-using FileSink = std::function<bool(std::span<const std::byte>)>;
+/// Gets every file read whole, and its entry in the dataset, on the calling thread; false: enough.
+using FileSink = std::function<bool(std::uint32_t entry, std::span<const std::byte>)>;
 
 /// Reads `entries` in this order, with the reader and the bounds of a loader of these `settings`
 /// and nothing else to do.
 ReadBench bench_read(const ImageFolder& dataset, std::span<const std::uint32_t> entries,
                      const pipeline::Settings& settings, const StageGoal& goal,
                      Interrupt& interrupt, const FileSink& sink = {});
+
+struct HeldFile {
+  std::uint32_t entry;  ///< in the dataset
+  std::vector<std::byte> bytes;
+};
 
 struct DecodeBench {
   int workers = 0;
@@ -51,9 +56,9 @@ struct DecodeBench {
   Error first_failure;
 };
 
-/// Decodes `files` over and over on the decode threads of a loader of these `settings`, each time
-/// with other draws.
-DecodeBench bench_decode(const std::vector<std::vector<std::byte>>& files,
+/// Decodes `files` of `dataset` over and over on the decode threads of a loader of these
+/// `settings`, each time with other draws.
+DecodeBench bench_decode(const ImageFolder& dataset, const std::vector<HeldFile>& files,
                          const std::vector<TransformPlan>& plans,
                          const pipeline::Settings& settings, const StageGoal& goal,
                          Interrupt& interrupt);

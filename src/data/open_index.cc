@@ -5,6 +5,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +14,7 @@
 #include <cstring>
 #include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -171,6 +174,23 @@ void refuse_empty_classes(const Index& index) {
                         Option::allow_empty});
 }
 
+/// A warning where every class is named as a part of a dataset is.
+std::optional<std::string> mistaken_for_classes(const Index& index) {
+  constexpr std::array<std::string_view, 8> parts{"train",      "training",   "val",  "valid",
+                                                  "validation", "validating", "test", "testing"};
+  std::string names;
+  for (const std::string& name : index.classes()) {
+    if (std::ranges::find(parts, name) == parts.end()) return std::nullopt;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  const std::string& first = index.classes().front();
+  return index.root() + " has the folders " + names +
+         ", which are taken for classes; if they are the parts of a dataset, give one of them, "
+         "such "
+         "as " +
+         (std::filesystem::path(index.root()) / first).string();
+}
+
 }  // namespace
 
 std::filesystem::path cache_directory(const ScanOptions& options) {
@@ -205,6 +225,7 @@ std::shared_ptr<const Index> open_index(const std::filesystem::path& root,
   auto index = std::make_shared<Index>(opening.run(options));
   if (!options.allow_empty) refuse_empty_classes(*index);
   ScanReport report = opening.take_report();
+  if (auto warning = mistaken_for_classes(*index)) report.warnings.push_back(std::move(*warning));
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   index->set_report(std::move(report));
   return index;

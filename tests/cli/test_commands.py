@@ -42,6 +42,28 @@ def test_a_wrong_command_line_exits_2_with_one_line(cli, folder, args):
     assert len(done.err.splitlines()) == 1 and done.err.startswith("ringfeed: ")
 
 
+@pytest.mark.parametrize(
+    ("args", "closest"),
+    [
+        (["load", "--epoch", "3", "ROOT"], "--epochs"),
+        (["load", "ROOT", "--worker=3"], "--workers"),
+        (["bench", "load", "ROOT", "--sead", "1"], "--seed"),
+        (["load", "ROOT", "--learning-rate", "1"], None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value or []),
+)
+def test_an_unknown_option_is_named_with_the_closest_that_there_is(cli, folder, args, closest):
+    done = cli(*[folder if arg == "ROOT" else arg for arg in args])
+    unknown = next(arg for arg in args if arg.startswith("--")).partition("=")[0]
+    expected = f"ringfeed: there is no option {unknown}"
+    expected += f"; did you mean {closest}? (see" if closest else " (see"
+    assert done.code == 2 and done.err.startswith(expected)
+
+
+def test_workers_may_be_asked_for_by_torchs_name(cli, folder):
+    assert cli("load", folder, "--num-workers", 3, "--json").json["workers"] == 3
+
+
 def flags_in(text):
     return set(re.findall(r"--[a-z][a-z-]*", text))
 
@@ -171,6 +193,14 @@ def test_bench_decode_stops_at_the_images_asked_for(cli, folder):
     decode = done.json["decode"]
     assert decode["images"] == 10 and decode["failed"] == 0
     assert decode["cpu_us_per_image"] > 0
+
+
+def test_bench_decode_names_a_file_it_cannot_decode(cli, small_folder):
+    victim = small_folder / "class_0" / "1.jpg"
+    victim.write_bytes(victim.read_bytes()[:2000])
+    done = cli("bench", "decode", small_folder, "--json", "--images", 2)
+    assert done.code == 1
+    assert [error["path"] for error in done.json["errors"]] == [str(victim)]
 
 
 def test_bench_load_names_the_shorter_stage(cli, folder):

@@ -92,6 +92,20 @@ TEST_CASE("a root without class folders is an error") {
   CHECK(contains(scan_error(root.path()), "no class folder"));
 }
 
+TEST_CASE("a root whose classes are named as the parts of a dataset is warned of") {
+  const TempDir root;
+  const auto warnings = [&] {
+    return ImageFolder::open(root.path(), without_cache()).report().warnings;
+  };
+  make_file(root / "val/cat/1.jpg");
+  make_file(root / "train/cat/1.jpg");
+  REQUIRE(warnings().size() == 1);
+  CHECK(contains(warnings()[0], " has the folders train, val, which are taken for classes"));
+  CHECK(contains(warnings()[0], "such as " + root.path().string() + "/train"));
+  make_file(root / "cat/1.jpg");
+  CHECK(warnings().empty());
+}
+
 TEST_CASE("classes without images are errors by name unless allowed") {
   const TempDir root;
   make_file(root / "cat/1.jpg");
