@@ -8,7 +8,7 @@
 #include "ringfeed/loader.h"
 #include "ringfeed/transform.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own name
 class App;
 }
 
