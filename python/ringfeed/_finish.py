@@ -66,7 +66,7 @@ class _OnDevice:
 
     def __init__(self, rule: Finish, device: torch.device) -> None:
         self.erase_value = (
-            torch.tensor(rule.erase_value, dtype=torch.float32)
+            torch.tensor(rule.erase_value, dtype=torch.float32, device="cpu")
             .to(rule.dtype)
             .to(device)[:, None, None]
         )
@@ -75,10 +75,10 @@ class _OnDevice:
         # Tensors, because CUDA's division by a number multiplies by its reciprocal.
         # float32, whatever torch's default dtype is.
         scale = 1 / 255 if rule.flavour == "to_dtype" else 255.0
-        self._scale = torch.tensor(scale, dtype=torch.float32).to(device)
+        self._scale = torch.tensor(scale, dtype=torch.float32, device=device)
         mean, std = rule.mean_std or ([0.0] * 3, [1.0] * 3)
-        self._mean = torch.tensor(mean, dtype=torch.float32).reshape(1, 3, 1, 1).to(device)
-        self._std = torch.tensor(std, dtype=torch.float32).reshape(1, 3, 1, 1).to(device)
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=device).reshape(1, 3, 1, 1)
+        self._std = torch.tensor(std, dtype=torch.float32, device=device).reshape(1, 3, 1, 1)
         self._rule = rule
         self._table: torch.Tensor | None = None
         if rule.dtype != torch.uint8 and not np.array_equal(

@@ -182,7 +182,7 @@ def targets_of(labels: object, draw: BatchMix) -> torch.Tensor:
             f"{low if low < 0 else high}"
         )
     off = smoothing / classes
-    targets = torch.empty((len(labels), classes), dtype=torch.float32)
+    targets = torch.empty((len(labels), classes), dtype=torch.float32, device=labels.device)
     for row, label in zip(targets, labels.tolist()):
         row.fill_(off)[label] = 1.0 - smoothing + off
     return targets
@@ -193,7 +193,7 @@ def mix_targets(targets: torch.Tensor, draw: BatchMix, dtype: torch.dtype) -> to
     it mixes as it collates, they stay float32."""
     if all(mix.kind == "none" for mix in draw.mixes):
         return targets
-    shares = torch.tensor([mix.lam for mix in draw.mixes], dtype=torch.float64)
+    shares = torch.tensor([mix.lam for mix in draw.mixes], dtype=torch.float64, device="cpu")
     if len(draw.mixes) > 1:
         shares = shares.to(torch.float32 if dtype == torch.uint8 else dtype)
     lams, rests = shares.tolist(), (1.0 - shares).tolist()

@@ -156,14 +156,14 @@ def _all_choices(transform: Any) -> list[tuple[float, Choice]]:
 def _torchvision_choice(transform: Any, kind: str) -> Choice:
     from torchvision.transforms import v2
 
-    default = vars(v2.MixUp(num_classes=1))["_labels_getter"]
+    with torch.device("cpu"):  # whatever device is torch's default
+        default = vars(v2.MixUp(num_classes=1))["_labels_getter"]
     if vars(transform)["_labels_getter"] is not default:
         _refuse(transform, 'its labels_getter is called by nobody: leave it "default"')
     beta = transform._dist
-    alpha = torch.tensor(float(transform.alpha))
-    if type(beta) is not torch.distributions.Beta or not (
-        beta.concentration0 == beta.concentration1 == alpha
-    ):
+    concentrations = {beta.concentration0.item(), beta.concentration1.item()}
+    alpha = torch.tensor(float(transform.alpha), dtype=beta.concentration0.dtype, device="cpu")
+    if type(beta) is not torch.distributions.Beta or concentrations != {alpha.item()}:
         _refuse(transform, "its distribution is not that of its alpha: make it anew with alpha=")
     name = "mixup" if kind == "MixUp" else "cutmix"
     choice = Choice(name, float(transform.alpha), transform.num_classes)  # type: ignore[arg-type]

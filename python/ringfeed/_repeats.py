@@ -75,8 +75,8 @@ class RepeatedAugmentationSampler(DistributedSampler[Any]):
         images = len(self.dataset)  # type: ignore[arg-type]
         if self.shuffle:
             generator = torch.Generator().manual_seed((self.seed + self.epoch) % (1 << 64))
-            order = torch.randperm(images, generator=generator)
+            order = torch.randperm(images, generator=generator, device="cpu")
         else:
-            order = torch.arange(images)
-        places = torch.arange(self.rank, self.total_size, self.num_replicas)
+            order = torch.arange(images, device="cpu")
+        places = torch.arange(self.rank, self.total_size, self.num_replicas, device="cpu")
         return iter(order[places // self.repeats % max(1, images)].tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Subset
 
 from ._dataset_parts import DatasetParts, resolve
-from .transforms import Recipe, ViewsRecipe, compile_transform
+from .errors import UnsupportedTransform
+from .transforms import Recipe, ViewsRecipe, compile_transform, why_not_now
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,15 @@ class Resolved:
         """The entries of the whole dataset that these indices name; none may be negative."""
         chosen = self.parts.indices
         return indices.astype(np.uint32) if chosen is None else chosen[indices]
+
+    def check_default_dtype(self, iterating: bool) -> None:
+        """torch's default dtype counts while images are made: UnsupportedTransform then, and before
+        it a warning."""
+        why = why_not_now(self.recipe)
+        if why and iterating:
+            raise UnsupportedTransform(why)
+        if why:
+            warnings.warn(why, stacklevel=3)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -69,7 +80,8 @@ def resolve_dataset(
     names = ("transform", "target_transform", "samples")
     try:
         attributes = (vars(base).get(name) for name in names)
-        options = dtype, channels_last, pillow, finish_on
+        # The default dtype is in the tables that torchvision's policies compute.
+        options = dtype, channels_last, pillow, finish_on, torch.get_default_dtype()
         stamp = (dataset, len(dataset), *nested, *attributes, *options)
     except TypeError:  # no attributes or no length: for resolve() to refuse
         stamp = ()

@@ -18,7 +18,7 @@ from .transforms import Recipe, ViewsRecipe
 def page_locked(size: int) -> tuple[torch.Tensor, int]:
     """`size` bytes and their address. torch's caching allocator gives a block to the next batch
     only when the copies that were enqueued from it are done."""
-    memory = torch.empty(size, dtype=torch.uint8, pin_memory=True)
+    memory = torch.empty(size, dtype=torch.uint8, device="cpu", pin_memory=True)
     return memory, memory.data_ptr()
 
 
@@ -85,7 +85,10 @@ def batch(
     views = _images(found, recipe)
     images: Any = views if isinstance(recipe, ViewsRecipe) else views[0]
     labels: Any = torch.from_dlpack(found.labels())
-    if target_transform is not None:
+    if target_transform is None:
+        # On the default device, where torch makes them; images come from the PIL image, on the CPU.
+        labels = labels.to(torch.empty(0).device)
+    else:
         labels = default_collate([target_transform(label) for label in labels.tolist()])
     if mixing is not None:
         images, labels = mixing(found, images, labels)

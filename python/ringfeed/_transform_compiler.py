@@ -38,6 +38,7 @@ class Compiler:
         self.flavour: _Flavour = "none"
         self.mean_std: tuple[list[float], list[float]] | None = None
         self.erasing: Erasing | None = None
+        self.of_default_dtype = ""  # the step that gives torch's default dtype
 
     def add(self, step: Step) -> None:
         if self.tensor == "ToNumpy":
@@ -78,11 +79,7 @@ class Compiler:
 
     def _to_tensor(self, step: Step) -> None:
         self._make_tensor(step)
-        if torch.get_default_dtype() != torch.float32:
-            step.refuse(
-                f"it yields {torch.get_default_dtype()}, torch's default dtype at present: set it "
-                "back to torch.float32"
-            )
+        self.of_default_dtype = str(step)
         self.dtype, self.flavour = torch.float32, "to_tensor"
 
     def _pil_to_tensor(self, step: Step) -> None:

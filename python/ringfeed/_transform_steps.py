@@ -152,19 +152,29 @@ class Step:
         """Its `ratio`, of which v2 keeps the logarithm."""
         low, high = self.transform.ratio
         kept = getattr(self.transform, "_log_ratio", None)
-        if kept is not None and not torch.equal(kept, torch.log(torch.tensor([low, high]))):
-            self.refuse("ratio was changed after it was made, which torchvision does not see")
+        if kept is not None:
+            log = torch.log(torch.tensor([low, high], dtype=kept.dtype))  # the default of its time
+            if not torch.equal(self._on_cpu(kept), log):
+                self.refuse("ratio was changed after it was made, which torchvision does not see")
         return float(low), float(high)
 
     def channels(self, name: str) -> list[float]:
         """mean or std as torchvision takes it: a value a channel, or one for all."""
-        found = torch.as_tensor(getattr(self.transform, name), dtype=torch.float32)
+        given = self._on_cpu(getattr(self.transform, name))
+        found = torch.as_tensor(given, dtype=torch.float32)
         values = found.flatten().tolist()
         # Others of torchvision's shapes would be spread over rows or columns.
         by_channel = found.ndim < 2 or found.shape == (len(values), 1, 1)
         if len(values) not in (1, 3) or not by_channel or not np.isfinite(values).all():
             self.refuse(f"{name} must be one finite number for each of the channels R, G and B")
         return values * (3 // len(values))
+
+    def _on_cpu(self, numbers: Any) -> Any:
+        if not isinstance(numbers, torch.Tensor):
+            return numbers
+        if numbers.is_meta:
+            self.refuse("it was made on the meta device and holds no numbers: make it elsewhere")
+        return numbers.cpu()
 
 
 def interpolation_of(step: Step, named: Any = None) -> Interpolation:

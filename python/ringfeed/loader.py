@@ -207,6 +207,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             self._replace_sampler(bool(shuffle))
         self._session = Session(Epochs(self._order.samplers))
         resolved = self._resolved()
+        resolved.check_default_dtype(iterating=False)
         self._mixing_rule(resolved)
         sized = any(option is not None for option in (memory_limit, read_ahead_bytes, depth))
         if sized and self.batch_size is not None and resolved.length:
@@ -268,6 +269,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         from it: that one is not made.)
         """
         resolved, order = self._resolved(), self._order
+        resolved.check_default_dtype(iterating=True)
         start = self._up_to_date_epochs().next
         pinned = _tensors.should_pin(self.pin_memory, self.pin_memory_device)
         batches = epoch_batches(order, resolved, start, self.batch_size, self.drop_last)

@@ -54,6 +54,8 @@ class Recipe:
     """`plan`, or what is left of it where batches are finished on the device."""
     finish: Finish | None = None
     """What is done there."""
+    of_default_dtype: str = ""
+    """The step that yields torch's default dtype of the moment, as ToTensor does; empty: none."""
 
     @property
     def decodes_whole(self) -> bool:
@@ -111,12 +113,17 @@ def compile_transform(
     pillow13 = _is_pillow13(pillow)
 
     def compile_one(transform: Any) -> Recipe:
+        with torch.device("cpu"):  # whatever device is torch's default
+            return compile_on_cpu(transform)
+
+    def compile_on_cpu(transform: Any) -> Recipe:
         compiler = Compiler()
         for step in steps(transform, compiler.HANDLERS):
             compiler.add(step)
         plan, yielded, text = compiler.finish(dtype, channels_last, pillow13)
+        follows = compiler.of_default_dtype
         if finish_on == "cpu":
-            return Recipe(plan, yielded, channels_last, text, plan)
+            return Recipe(plan, yielded, channels_last, text, plan, of_default_dtype=follows)
         from ._finish import Finish
 
         if compiler.erasing is not None and compiler.erasing.fill != "value":
@@ -126,7 +133,7 @@ def compile_transform(
             )
         value = (0.0,) * 3 if compiler.erasing is None else compiler.erasing.value
         finish = Finish(plan, yielded, compiler.flavour, compiler.mean_std, value)
-        return Recipe(plan, yielded, channels_last, text, plan.unfinished(), finish)
+        return Recipe(plan, yielded, channels_last, text, plan.unfinished(), finish, follows)
 
     transform = without_wrappers(transform)
     transforms = views_of(transform)
@@ -147,6 +154,20 @@ def compile_transform(
         except UnsupportedTransform as error:
             raise UnsupportedTransform(f"view {number}: {error}") from None
     return ViewsRecipe(tuple(views))
+
+
+def why_not_now(recipe: Recipe | ViewsRecipe) -> str:
+    """Why no image can be made while torch's default dtype is what it is; empty where it can."""
+    found = torch.get_default_dtype()
+    if found == torch.float32:
+        return ""
+    for view in recipe.views:
+        if view.of_default_dtype:
+            return (
+                f"{view.of_default_dtype}: it yields {found}, torch's default dtype at present: "
+                "set it back to torch.float32 before you iterate"
+            )
+    return ""
 
 
 def _is_pillow13(pillow: str | None) -> bool:

@@ -638,15 +638,6 @@ def test_a_sample_may_get_64_operations():
         compiled(transform(65))
 
 
-def test_to_tensor_is_refused_under_another_default_dtype():
-    torch.set_default_dtype(torch.float64)
-    try:
-        with pytest.raises(UnsupportedTransform, match="ToTensor.*yields torch.float64"):
-            compiled(v1.Compose([CROP, END]))
-    finally:
-        torch.set_default_dtype(torch.float32)
-
-
 @pytest.mark.parametrize(
     "tail, dtype, message",
     [
