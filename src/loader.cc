@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "augment/noise.h"
+#include "base/launched_ranks.h"
 #include "base/system_limits.h"
 #include "data/batch_order.h"
 #include "pipeline/draws.h"
@@ -31,9 +32,10 @@ void check_start(const Progress& start) {
 
 }  // namespace
 
-int usable_cores() {
-  return std::max(
-      1, system_limits::usable_cores() / static_cast<int>(system_limits::local_world_size()));
+int usable_cores(int ranks) {
+  const std::uint32_t sharers =
+      ranks > 0 ? static_cast<std::uint32_t>(ranks) : ranks_on_this_host();
+  return system_limits::cores_for_rank(system_limits::cpus(), sharers);
 }
 
 Loader::Loader(ImageFolder dataset, TransformPlan plan, LoaderOptions options)

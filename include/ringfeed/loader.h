@@ -66,9 +66,10 @@ struct LoaderOptions {
       allocator{};  ///< null: make_huge_page_allocator(prefetch_factor + 2)
 };
 
-/// The cores this process may keep busy: affinity mask and cgroup quota, divided among the
-/// LOCAL_WORLD_SIZE processes of a launcher such as torchrun; at least 1.
-int usable_cores();
+/// The cores this process may keep busy: its affinity mask, and of what all `ranks` processes of
+/// its job on this machine have together (mask, cpuset, cgroup quota) no more than its part; at
+/// least 1. `ranks` 0: what the launcher says (torchrun, Lightning, accelerate, MPI, srun), else 1.
+int usable_cores(int ranks = 0);
 
 /// The random choices for one sample. A RandomResizedCrop cuts this box from the image, mirrored
 /// before where the plan says so; ResizeRandomCrop cuts it from the resized image; for the other

@@ -2,10 +2,12 @@
 // through DLPack, so that one build serves every version of torch.
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string_view.h>
 #include <pthread.h>
 
+#include "base/launched_ranks.h"
 #include "bindings.h"
 #include "dlpack.h"
 #include "gil.h"
@@ -28,7 +30,8 @@ void after_fork_in_child() {
 
 NB_MODULE(_ringfeed, module) {
   module.attr("__version__") = ringfeed::version();
-  module.def("usable_cores", ringfeed::usable_cores);
+  module.def("usable_cores", ringfeed::usable_cores, nb::arg("ranks") = 0);
+  module.def("launched_ranks", ringfeed::launched_ranks);
   module.def("held_bytes", [] {
     py::drop_retired();
     return py::held_images();

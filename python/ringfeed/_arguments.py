@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import torch
+import torch.distributed as dist
 from torch.utils.data import (
     DistributedSampler,
     IterableDataset,
@@ -22,7 +25,26 @@ def resolve_workers(num_workers: int | None) -> int:
     """Decode threads; None or 0: the cores this process may use. Torch refuses negative ones."""
     if num_workers and whole("num_workers", num_workers) > _MOST_WORKERS:
         raise ValueError(f"num_workers must be at most {_MOST_WORKERS}, not {num_workers}")
-    return num_workers or _ringfeed.usable_cores()
+    return num_workers or _ringfeed.usable_cores(ranks_on_this_host())
+
+
+def ranks_on_this_host() -> int:
+    """Processes of this job that share the cores: by the launcher's variables, else by the process
+    group, as after mp.spawn. That does not say who is where. All are here where they meet at an
+    address that no other machine reaches; else there is one for each GPU, or there are no GPUs."""
+    if launched := _ringfeed.launched_ranks():
+        return launched
+    if not (dist.is_available() and dist.is_initialized()):
+        return 1
+    ranks, devices = dist.get_world_size(), torch.cuda.device_count()
+    met_here = os.environ.get("MASTER_ADDR", "").startswith(("localhost", "127.", "::1"))
+    return ranks if met_here or not devices else min(ranks, devices)
+
+
+def settle_workers(requested: int | None, found: int, now: int) -> int:
+    """`now`, which is the attribute, unless it is what was `found` for 0: a process group may have
+    been made since, or another process."""
+    return now if requested or now != found else resolve_workers(requested)
 
 
 def refuse_multiprocessing(context: Any) -> None:

@@ -19,8 +19,12 @@ largest: dict[str, int]
 """What the core refuses more of: "num_workers", "prefetch_factor", "depth", DecodeLimits's fields,
 "side", the pixels of a finished image's sides, and "canvas_side", those of one on its way."""
 
-def usable_cores() -> int:
-    """Cores this process may keep busy: affinity, cgroup quota, divided by LOCAL_WORLD_SIZE."""
+def usable_cores(ranks: int = 0) -> int:
+    """Cores this process may keep busy: its affinity mask, and of what `ranks` processes on this
+    machine have together no more than its part. 0: as many as launched_ranks() says, else 1."""
+
+def launched_ranks() -> int | None:
+    """Processes of this job on this machine, by the launcher's environment variables."""
 
 def held_bytes() -> tuple[int, int]:
     """Batches handed out through DLPack and not yet returned: how many, and their bytes."""

@@ -69,8 +69,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
     Args:
         data_root: The folder that holds `train` and `val`.
         batch_size: Per process, as in torch's DataLoader.
-        num_workers: Decode threads of each loader (no processes); 0: the cores this process may
-            use, divided by $LOCAL_WORLD_SIZE where that is set.
+        num_workers: Decode threads of each loader (no processes); 0: this rank's part of the
+            cores.
         pin_memory: Build batches in page-locked memory; without CUDA it means nothing.
         persistent_workers: Keep threads and buffers from one epoch to the next.
         prefetch_factor: Batches ready ahead, in all (not per worker).

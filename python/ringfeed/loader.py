@@ -159,6 +159,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.batch_transform = batch_transform
         self.finish_on = finish_on
         self._requested_workers = num_workers
+        self._found_workers = _arguments.resolve_workers(num_workers)
         self._loaded_seed: int | None = None
         self._drawn_seed: int | None = None
         self._cached: Resolved | None = None
@@ -175,7 +176,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             shuffle,
             sampler,
             batch_sampler,
-            _arguments.resolve_workers(num_workers),
+            self._found_workers,
             collate_fn,
             pin_memory,
             drop_last,
@@ -297,11 +298,14 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         order = self._order
         rank, world_size = order.shares
         ahead = self.prefetch_factor or 2
+        workers = _arguments.settle_workers(
+            self._requested_workers, self._found_workers, self.num_workers
+        )
         if not self._auto_collation:
             # Samples then, not batches: as many as torch's workers would have ready.
-            ahead = min(_ringfeed.largest["prefetch_factor"], ahead * self.num_workers)
+            ahead = min(_ringfeed.largest["prefetch_factor"], ahead * workers)
         return dict(
-            num_workers=self.num_workers,
+            num_workers=workers,
             prefetch_factor=ahead,
             own_order=order.own,
             shuffle=order.shuffled,
@@ -506,7 +510,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             own = state["sampler"] = copy.copy(self.sampler)
             if self._own_order and self.batch_size is not None:
                 state["batch_sampler"] = BatchSampler(own, self.batch_size, self.drop_last)
-        if self.num_workers == _arguments.resolve_workers(self._requested_workers):
+        if self.num_workers == self._found_workers:
             state["num_workers"] = None  # each process knows its own cores
         return state
 
@@ -514,7 +518,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         vars(self).update(state, _cached=None, _iterator_ref=None)
         vars(self)["_session"] = Session(state["_session"])
         if state["num_workers"] is None:
-            self.num_workers = _arguments.resolve_workers(self._requested_workers)
+            self._found_workers = _arguments.resolve_workers(self._requested_workers)
+            self.num_workers = self._found_workers
 
 
 def _batch_size_of(batch_sampler: Any) -> int | None:

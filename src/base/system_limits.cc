@@ -2,27 +2,20 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string_view>
 #include <vector>
 
+#include "base/launched_ranks.h"
+#include "base/to_number.h"
+
 namespace ringfeed::system_limits {
 namespace {
-
-template <class Number>
-std::optional<Number> to_number(std::string_view text) {
-  Number value{};
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end) return std::nullopt;
-  return value;
-}
 
 /// The words of a file; none if it cannot be read.
 std::vector<std::string> words(const std::string& path) {
@@ -79,6 +72,41 @@ void keep_least(std::optional<Number>& least, Number value) {
   if (!least || value < *least) least = value;
 }
 
+/// How many CPUs a list such as "0-3,8" names; nothing where it is none.
+std::optional<int> count_cpus(std::string_view list) {
+  int count = 0;
+  while (!list.empty()) {
+    const std::string_view range = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(range.size() + 1, list.size()));
+    const std::size_t dash = std::min(range.find('-'), range.size());
+    const auto first = to_number<int>(range.substr(0, dash));
+    const auto last = dash == range.size() ? first : to_number<int>(range.substr(dash + 1));
+    if (!first || !last || *last < *first) return std::nullopt;
+    count += *last - *first + 1;
+  }
+  return count > 0 ? std::optional(count) : std::nullopt;
+}
+
+/// In the parent's affinity mask; nothing where it cannot be seen from this container.
+std::optional<int> parents_cpus(const std::string& root) {
+  std::ifstream file(root + "/proc/" + std::to_string(getppid()) + "/status");
+  constexpr std::string_view name = "Cpus_allowed_list:\t";
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(name)) return count_cpus(std::string_view(line).substr(name.size()));
+  }
+  return std::nullopt;
+}
+
+/// In the process's cgroup; nothing where it has no cpuset.
+std::optional<int> cpuset_cpus(const std::string& root) {
+  for (const std::string& directory : cgroup_directories(root, "cpuset")) {
+    for (const char* const name : {"/cpuset.cpus.effective", "/cpuset.effective_cpus"}) {
+      if (const auto list = words(directory + name); !list.empty()) return count_cpus(list.front());
+    }
+  }
+  return std::nullopt;
+}
+
 rlim_t soft_limit(__rlimit_resource resource) {
   rlimit limit{};
   return getrlimit(resource, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
@@ -116,22 +144,31 @@ std::optional<std::uint64_t> cgroup_free_pids(const std::string& root) {
   return least;
 }
 
-int usable_cores(const std::string& root) {
+Cpus cpus(const std::string& root) {
   // Large enough for any machine: with more CPUs than the set has bits the call fails.
   constexpr int most = 1 << 14;
   std::vector<cpu_set_t> mask(CPU_ALLOC_SIZE(most) / sizeof(cpu_set_t));
   const std::size_t bytes = mask.size() * sizeof(cpu_set_t);
-  int cores = 1;
-  if (sched_getaffinity(0, bytes, mask.data()) == 0) cores = CPU_COUNT_S(bytes, mask.data());
-  if (const auto quota = cgroup_cpu_quota(root)) {
-    cores = std::min(cores, static_cast<int>(std::min(std::ceil(*quota), 1e6)));
+  Cpus found;
+  if (sched_getaffinity(0, bytes, mask.data()) == 0) {
+    found.own = std::max(CPU_COUNT_S(bytes, mask.data()), 1);
   }
-  return std::max(cores, 1);
+  const auto parent = parents_cpus(root), allowed = cpuset_cpus(root);
+  found.common = parent    ? *parent
+                 : allowed ? *allowed
+                           : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  if (allowed) found.common = std::min(found.common, *allowed);
+  found.common = std::max(found.common, found.own);
+  found.quota = cgroup_cpu_quota(root);
+  return found;
 }
 
-std::uint32_t local_world_size() {
-  const char* const text = std::getenv("LOCAL_WORLD_SIZE");
-  return std::max(text == nullptr ? 1 : to_number<std::uint32_t>(text).value_or(1), 1u);
+int cores_for_rank(const Cpus& cpus, std::uint32_t ranks) {
+  int common = cpus.common;
+  if (cpus.quota)
+    common = std::min(common, static_cast<int>(std::min(std::ceil(*cpus.quota), 1e6)));
+  const auto part = static_cast<std::uint32_t>(std::max(common, 0)) / std::max(ranks, 1u);
+  return std::max(1, std::min(cpus.own, static_cast<int>(part)));
 }
 
 std::uint32_t depth_limit(std::uint32_t wanted, const std::string& root) {
@@ -140,8 +177,8 @@ std::uint32_t depth_limit(std::uint32_t wanted, const std::string& root) {
     if (limit != RLIM_INFINITY) depth = std::min<std::uint64_t>(depth, limit / 2 / sharers);
   };
   cap(soft_limit(RLIMIT_NOFILE), 1);  // descriptors are each process's own
-  cap(soft_limit(RLIMIT_NPROC), local_world_size());
-  if (const auto pids = cgroup_free_pids(root)) cap(*pids, local_world_size());
+  cap(soft_limit(RLIMIT_NPROC), ranks_on_this_host());
+  if (const auto pids = cgroup_free_pids(root)) cap(*pids, ranks_on_this_host());
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(depth, 1));
 }
 

@@ -16,13 +16,18 @@ std::optional<double> cgroup_cpu_quota(const std::string& root = "");
 /// How many more threads the process's cgroup and its ancestors allow; nothing if unlimited.
 std::optional<std::uint64_t> cgroup_free_pids(const std::string& root = "");
 
-/// The cores this process may keep busy: its affinity mask, no more than the cgroup's quota
-/// rounded up; at least 1. Shared by all its job's processes here: ringfeed::usable_cores()
-/// divides.
-int usable_cores(const std::string& root = "");
+struct Cpus {
+  int own = 1;                    ///< in this process's affinity mask
+  int common = 1;                 ///< that the processes of its job on this machine have together
+  std::optional<double> quota{};  ///< as cgroup_cpu_quota(): theirs together
+};
 
-/// Processes of this job on this machine, from LOCAL_WORLD_SIZE; 1 if unset or not a number.
-std::uint32_t local_world_size();
+/// `common` is what the parent may use, which has started them, within the cgroup's cpuset.
+Cpus cpus(const std::string& root = "");
+
+/// The cores for one of `ranks` processes: its part of what they have together, and no more than
+/// its own mask, which a launcher that binds has made its part already. At least 1.
+int cores_for_rank(const Cpus& cpus, std::uint32_t ranks);
 
 /// `wanted` files in flight, or fewer where descriptors or threads would run out: half of what
 /// each limit leaves, the limits on threads shared among the job's local processes. At least 1.

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -61,16 +62,54 @@ TEST_CASE("no cgroup files, or nonsense in them, mean no limit") {
   CHECK_FALSE(cgroup_free_pids(root.path()).has_value());
 }
 
-TEST_CASE("cores are the affinity mask's, no more than the quota rounded up, at least 1") {
+TEST_CASE("a rank that is bound keeps its cores; those that share a mask divide it") {
+  struct Case {
+    const char* what;
+    Cpus cpus;
+    std::uint32_t ranks;
+    int cores;
+  };
+  const Case cases[] = {
+      {"alone", {8, 8, {}}, 1, 8},
+      {"torchrun, nobody bound", {64, 64, {}}, 8, 8},
+      {"srun --cpus-per-task=8, bound to 8 each", {8, 64, {}}, 8, 8},
+      {"mpirun --bind-to core", {1, 64, {}}, 8, 1},
+      {"each bound to its socket, four on one", {32, 64, {}}, 8, 8},
+      {"the launcher itself was bound: taskset -c 0-7 torchrun", {8, 8, {}}, 4, 2},
+      {"more ranks than cores", {2, 2, {}}, 8, 1},
+      {"a quota rounded up", {8, 8, 1.1}, 1, 2},
+      {"less than a core", {8, 8, 0.2}, 1, 1},
+      {"the quota is the ranks' together", {64, 64, 16.0}, 4, 4},
+      {"a quota wider than the mask", {4, 4, 64.0}, 2, 2},
+      {"bound, under a quota", {8, 64, 16.0}, 8, 2},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(one.what);
+    CHECK(cores_for_rank(one.cpus, one.ranks) == one.cores);
+  }
+}
+
+TEST_CASE("what ranks have together is their parent's mask within the cgroup's cpuset") {
   const TempDir root;
   cpu_set_t mask;
   REQUIRE(::sched_getaffinity(0, sizeof mask, &mask) == 0);
-  CHECK(usable_cores(root.path()) == CPU_COUNT(&mask));
-  root.write("proc/self/cgroup", "0::/\n");
-  root.write("sys/fs/cgroup/cpu.max", "20000 100000\n");
-  CHECK(usable_cores(root.path()) == 1);
-  root.write("sys/fs/cgroup/cpu.max", "110000 100000\n");
-  CHECK(usable_cores(root.path()) == std::min(2, CPU_COUNT(&mask)));
+  const int own = CPU_COUNT(&mask);
+  const std::string parent = "proc/" + std::to_string(::getppid()) + "/status";
+  root.write("proc/self/cgroup", "0::/job/task\n");
+  const auto common = [&] { return cpus(root.path()).common; };
+  CHECK(cpus(root.path()).own == own);
+  CHECK(common() >= own);  // of the machine
+  root.write(parent, "Name:\tslurmstepd\nCpus_allowed_list:\t0-999,2000,3000-3001\n");
+  CHECK(common() == 1003);
+  root.write("sys/fs/cgroup/job/cpuset.cpus.effective", "0-899\n");
+  CHECK(common() == 900);
+  root.write(parent, "Cpus_allowed_list:\t0\n");  // narrower than our own: no bound for us
+  CHECK(common() == own);
+  root.write(parent, "Cpus_allowed_list:\tall of them\n");
+  CHECK(common() == 900);
+  root.write("proc/self/cgroup", "4:cpuset:/b\n");
+  root.write("sys/fs/cgroup/cpuset/b/cpuset.effective_cpus", "0-799\n");
+  CHECK(common() == 800);
 }
 
 TEST_CASE("the depth is halved from what the limits leave and shared among local ranks") {
