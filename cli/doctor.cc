@@ -80,7 +80,7 @@ int doctor(const std::string& path, bool json) {
     subject.resize(width + 2, ' ');
     print_text(severity + subject + one_line(finding.value) + "\n");
     if (!finding.advice.empty()) {
-      print_text(std::string(severity.size(), ' ') + "-> " + finding.advice + "\n");
+      print_text(std::string(severity.size(), ' ') + "-> " + one_line(finding.advice) + "\n");
     }
   }
   return exit_ok;

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdio>
 
+#include "base/printable.h"
+
 namespace ringfeed::cli {
 
 std::string fixed(double value, int digits) {
@@ -84,10 +86,8 @@ void Progress::show(std::string_view line) {
 
 std::string one_line(std::string_view text) {
   std::string line(text);
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = c == '\n' ? ' ' : '?';
-  }
-  return line;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return printable(line);
 }
 
 void complain(std::string_view text) {
@@ -129,7 +129,8 @@ Json setup_error(std::string_view message) {
 }
 
 void print_json(const Json& document) {
-  print_text(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  // All but ASCII as \u....: U+009B is a terminal's command too.
+  print_text(document.dump(2, ' ', true, Json::error_handler_t::replace) + "\n");
 }
 
 void print_text(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }

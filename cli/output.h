@@ -53,7 +53,7 @@ class Progress {
   std::chrono::steady_clock::time_point next_{};
 };
 
-/// `text` with line breaks and other control characters replaced: one line for a terminal.
+/// `text` on one line: line breaks become blanks, other control characters are written out.
 std::string one_line(std::string_view text);
 /// "ringfeed: <text>" as one line on stderr.
 void complain(std::string_view text);
@@ -65,7 +65,8 @@ Json to_json(const Error& error);
 /// The same of an error that no file or stage is at the root of.
 Json setup_error(std::string_view message);
 
-/// The one document of a `--json` run. File names that are not UTF-8 come out with U+FFFD.
+/// The one document of a `--json` run, in ASCII. File names that are not UTF-8 come out with
+/// U+FFFD.
 void print_json(const Json& document);
 void print_text(std::string_view text);
 /// False where stdout did not take everything (a full disk, a closed pipe).

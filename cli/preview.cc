@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/printable.h"
 #include "commands.h"
 #include "measure.h"
 #include "options.h"
@@ -120,7 +121,7 @@ int preview(const PreviewFlags& flags, bool json, Interrupt& interrupt) {
                 {"samples", std::move(samples)}});
     return exit_ok;
   }
-  print_text(flags.output + ": " + std::to_string(count) + " samples, " +
+  print_text(printable(flags.output) + ": " + std::to_string(count) + " samples, " +
              std::to_string(sheet.width) + " x " + std::to_string(sheet.height) + " pixels\n");
   return exit_ok;
 }

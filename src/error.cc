@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/printable.h"
+
 namespace ringfeed {
 
 std::string_view to_string(Stage stage) noexcept {
@@ -17,19 +19,6 @@ std::string_view to_string(Stage stage) noexcept {
 }
 
 namespace {
-
-/// A path may hold line ends; a message is one line.
-std::string on_one_line(const std::string& path) {
-  std::string line;
-  for (const char c : path) {
-    if (c == '\n') {
-      line += "\\n";
-    } else {
-      line += c;
-    }
-  }
-  return line;
-}
 
 /// `text` with a name in the place of each "{}".
 std::string filled_in(std::string_view text, const std::vector<Option>& options,
@@ -70,18 +59,18 @@ std::string_view field_name(Option option) noexcept {
 }
 
 std::string Error::advice(OptionNames names) const {
-  const std::string name(names(option));
+  const std::string name(names(option)), what = printable(detail);
   switch (option) {
-    case Option::depth: return detail + ", or lower " + name;
+    case Option::depth: return what + ", or lower " + name;
     case Option::max_file_bytes:
     case Option::max_pixels:
     case Option::max_scans:
     case Option::max_decoder_bytes:
     case Option::max_canvas_bytes:
-      return detail + "; raise " + name + " to accept it, or remove the file";
+      return what + "; raise " + name + " to accept it, or remove the file";
     case Option::load_truncated:
-      return detail + "; fetch the file again, or set " + name + " to accept it";
-    case Option::allow_empty: return detail + "; " + name + " accepts such classes";
+      return what + "; fetch the file again, or set " + name + " to accept it";
+    case Option::allow_empty: return what + "; " + name + " accepts such classes";
     case Option::none:
     case Option::batch_size:
     case Option::num_workers:
@@ -92,12 +81,12 @@ std::string Error::advice(OptionNames names) const {
     case Option::memory_limit:
     case Option::read_ahead_bytes: break;  // no file's fault: OptionError and the verdict name them
   }
-  return detail;
+  return what;
 }
 
 std::string Error::message(OptionNames names) const {
   std::string text(to_string(stage));
-  if (!path.empty()) text += ": " + on_one_line(path);
+  if (!path.empty()) text += ": " + printable(path);
   if (code != 0) text += std::string(": ") + std::strerror(code);
   if (!detail.empty()) text += ": " + advice(names);
   return text;

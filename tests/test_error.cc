@@ -70,6 +70,14 @@ TEST_CASE("another face's names take the place of C++'s, and nothing else names 
   CHECK(Error{Stage::read, 0, "x.jpg", "what is wrong"}.advice() == "what is wrong");
 }
 
+TEST_CASE("no control character of a name is in a message, and the path keeps it") {
+  const std::string name = "a\x1b[2J\n.jpg";
+  const Error error{Stage::scan, 0, name, "such as " + name, Option::allow_empty};
+  CHECK(error.message().starts_with("scan: a\\x1b[2J\\n.jpg: such as a\\x1b[2J\\n.jpg; "));
+  CHECK(LoadError(error).what() == error.message());
+  CHECK(LoadError(error).error().path == name);
+}
+
 TEST_CASE("an option error puts the names of a face where its text leaves room for them") {
   const OptionError error("{} must be in [0, {})", {Option::rank, Option::world_size});
   CHECK(error.what() == std::string("rank must be in [0, world_size)"));

@@ -57,7 +57,8 @@ struct Error {
   Option option = Option::none;  ///< that stood in the way
   bool unidentified = false;     ///< Pillow would not know the file as an image either
 
-  /// `detail`, and what to do with `option`.
+  /// `detail`, and what to do with `option`. Here and in message() control characters are written
+  /// out ("\x1b"), so that no file's name reaches a terminal as a command; `path` has them.
   std::string advice(OptionNames names = field_name) const;
   /// "decode: /data/train/n0/x.JPEG: truncated JPEG …": stage, path, errno and advice(); one line,
   /// no newline.

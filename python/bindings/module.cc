@@ -8,7 +8,9 @@
 #include <pthread.h>
 
 #include "base/launched_ranks.h"
+#include "base/printable.h"
 #include "bindings.h"
+#include "convert.h"
 #include "dlpack.h"
 #include "gil.h"
 #include "loader_handle.h"
@@ -36,6 +38,10 @@ NB_MODULE(_ringfeed, module) {
     py::drop_retired();
     return py::held_images();
   });
+  module.def(
+      "printable",
+      [](nb::handle text) { return py::decode_text(ringfeed::printable(py::fs_encode(text))); },
+      nb::arg("text"));
   py::bind_errors();
   py::bind_dataset(module);
   py::bind_augmentation(module);

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "base/file_descriptor.h"
+#include "base/printable.h"
 #include "data/manifest.h"
 #include "ringfeed/error.h"
 
@@ -67,7 +68,7 @@ class Opening {
  private:
   enum class Warn : std::uint8_t { no, yes };
 
-  void warn(std::string text) { report_.warnings.push_back(std::move(text)); }
+  void warn(const std::string& text) { report_.warnings.push_back(printable(text)); }
 
   /// The manifest's file, once its directory is there; nothing, and a warning, where it cannot be.
   std::optional<std::filesystem::path> usable(const std::filesystem::path& cache) {

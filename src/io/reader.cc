@@ -6,6 +6,7 @@
 #include <ranges>
 #include <utility>
 
+#include "base/printable.h"
 #include "io/judge_end.h"
 #include "io/read_errors.h"
 
@@ -289,7 +290,7 @@ std::vector<std::string> Reader::outstanding(Clock::time_point now) const {
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, " (%.1f s)",
                   std::chrono::duration<double>(now - attempt->started).count());
-    lines.push_back(attempt->path + seconds);
+    lines.push_back(printable(attempt->path) + seconds);
   }
   if (busy.size() > most_named) {
     lines.push_back("and " + std::to_string(busy.size() - most_named) + " more");

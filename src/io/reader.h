@@ -86,7 +86,7 @@ class Reader {
   /// Reads that have not ended, those included that wait for a slot.
   std::size_t unfinished() const noexcept { return in_flight_ + waiting_.size(); }
   /// Paths of the files being read, oldest first, with the seconds each has taken: ten of them, and
-  /// how many more there are.
+  /// how many more there are. Control characters of names are written out.
   std::vector<std::string> outstanding(Clock::time_point now) const;
 
  private:

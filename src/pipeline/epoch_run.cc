@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "base/printable.h"
 #include "batch/lay_out.h"
 
 namespace ringfeed::pipeline {
@@ -171,7 +172,7 @@ void EpochRun::time_out() {
   if (outstanding) {
     for (const auto& line : *outstanding) files += "\n  " + line;
   }
-  const std::string& root = parts_.dataset.root();
+  const std::string root = printable(parts_.dataset.root());
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%g",
                 std::chrono::duration<double>(*parts_.settings.timeout).count());

@@ -33,8 +33,8 @@ struct ReaderFixture {
     ReaderOptions options;
     options.max_file_bytes = max_file;
     options.root = "/data";
-    options.path_of = [](std::uint64_t file, std::string& out) {
-      out = "f" + std::to_string(file);
+    options.path_of = [this](std::uint64_t file, std::string& out) {
+      out = folder + "f" + std::to_string(file);
     };
     options.ends_cleanly = [](std::span<const std::byte> tail) {
       return tail.back() == std::byte{'.'};
@@ -54,7 +54,7 @@ struct ReaderFixture {
   coro::FramePool& frames() { return pool; }
 
   void add(std::uint64_t file, std::string content) {
-    engine.files["f" + std::to_string(file)] = std::move(content);
+    engine.files[folder + "f" + std::to_string(file)] = std::move(content);
   }
   /// Reads `file` with `buffer` bytes to begin with.
   void read(std::uint64_t sequence, std::uint64_t file, ReadResult& result,
@@ -65,6 +65,7 @@ struct ReaderFixture {
     reader->serve(now, oldest);
   }
 
+  std::string folder;  // before every name
   Reader::Clock::time_point now{};
   int reported = 0;
   Reader::Clock::duration latency{0};  // of the last reported

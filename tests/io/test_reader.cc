@@ -214,6 +214,16 @@ TEST_CASE("outstanding files are named oldest first") {
   f.serve();
 }
 
+TEST_CASE("the name of an outstanding file cannot command a terminal") {
+  ReaderFixture f;
+  f.folder = "\x1b[2J\n";
+  f.add(0, clean(10));
+  ReadResult result;
+  f.read(0, 0, result);
+  CHECK(f.reader->outstanding(f.now).front() == "\\x1b[2J\\nf0 (0.0 s)");
+  f.reader->complete(f.now, f.engine.answer(0));
+}
+
 TEST_CASE("of many outstanding files the ten oldest are named") {
   ReaderFixture f(64 * page, 13);
   std::vector<ReadResult> results(13);
