@@ -1,12 +1,11 @@
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/printable.h"
 #include "checksum.h"
 #include "commands.h"
-#include "data/index.h"
+#include "data/other_formats.h"
 #include "options.h"
 #include "output.h"
 
@@ -28,24 +27,12 @@ void print_report(const ImageFolder& dataset) {
 
 /// How many files torchvision would list and decode, and ringfeed lists and does not decode.
 std::optional<std::string> undecodable(const ImageFolder& dataset) {
-  std::map<std::string, std::size_t> counts;
+  const auto formats = data::other_formats(dataset.index());
+  if (formats.empty()) return std::nullopt;
   std::size_t all = 0;
-  std::string path;
-  for (std::size_t i = 0; i < dataset.size(); ++i) {
-    dataset.index().relative_path(i, path);
-    std::string extension = path.substr(path.rfind('.'));
-    for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (extension == ".jpg" || extension == ".jpeg" || extension == ".png") continue;
-    ++counts[extension];
-    ++all;
-  }
-  if (all == 0) return std::nullopt;
-  std::string each;
-  for (const auto& [extension, count] : counts) {
-    each += (each.empty() ? "" : ", ") + std::to_string(count) + " " + extension;
-  }
-  return std::to_string(all) + " listed files are named as no JPEG or PNG (" + each +
-         "); what is neither fails to decode: convert or remove it";
+  for (const auto& [ending, count] : formats) all += count;
+  return std::to_string(all) + " listed files are named as no JPEG or PNG (" +
+         data::to_text(formats) + "); what is neither fails to decode: convert or remove it";
 }
 
 Json report_json(const ImageFolder& dataset, const std::vector<std::string>& warnings) {
@@ -84,7 +71,7 @@ int scan(const ScanFlags& flags, bool json) {
   print_report(dataset);
   if (flags.samples) {
     for (std::size_t i = 0; i < dataset.size(); ++i) {
-      print_text(std::to_string(dataset.label(i)) + "\t" + dataset.path(i) + "\n");
+      print_text(std::to_string(dataset.label(i)) + "\t" + printable(dataset.path(i)) + "\n");
     }
   }
   return exit_ok;

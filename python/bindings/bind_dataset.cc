@@ -9,6 +9,7 @@
 
 #include "bindings.h"
 #include "convert.h"
+#include "data/other_formats.h"
 #include "gil.h"
 #include "ringfeed/dataset.h"
 #include "signals.h"
@@ -56,6 +57,21 @@ nb::list strings(std::span<const std::string> texts) {
   return list;
 }
 
+/// Nothing where every name is a JPEG's or PNG's.
+nb::str other_formats(const ImageFolder& dataset,
+                      const std::optional<Array<std::uint32_t>>& indices) {
+  std::vector<std::uint32_t> entries;
+  if (indices) entries = checked_entries(*indices, dataset.size(), "indices");
+  std::string text;
+  {
+    const WithoutGil without_gil;
+    std::optional<std::span<const std::uint32_t>> some;
+    if (indices) some = entries;
+    text = data::to_text(data::other_formats(dataset.index(), some));
+  }
+  return nb::str(text.data(), text.size());
+}
+
 nb::object labels_of(const ImageFolder& dataset) {
   std::vector<std::int64_t> labels(dataset.size());
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = dataset.label(i);
@@ -89,7 +105,8 @@ void bind_dataset(nb::module_& module) {
             return self.label(checked(self, index));
           },
           nb::arg("index"))
-      .def("labels", labels_of);
+      .def("labels", labels_of)
+      .def("other_formats", other_formats, nb::arg("indices").noconvert().none());
 }
 
 }  // namespace ringfeed::python

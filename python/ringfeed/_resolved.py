@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Subset
 
+from . import _ringfeed
 from ._dataset_parts import DatasetParts, resolve
+from .datasets import warn_user
 from .errors import UnsupportedTransform
 from .transforms import Recipe, ViewsRecipe, compile_transform, why_not_now
 
@@ -59,7 +61,8 @@ class Resolved:
     def description(self) -> str:
         index = self.parts.index
         part = "" if self.parts.indices is None else f"{self.length} of "
-        return f"{part}{len(index)} images in {index.root or 'a list'}"
+        place = _ringfeed.printable(index.root) or "a list"
+        return f"{part}{len(index)} images in {place}"
 
 
 def resolve_dataset(
@@ -88,6 +91,7 @@ def resolve_dataset(
     if before is not None and stamp and _same(before.stamp, stamp):
         return before
     parts = resolve(dataset)
+    _warn_of_other_formats(parts)
     recipe = compile_transform(
         parts.transform,
         dtype=dtype,
@@ -96,6 +100,17 @@ def resolve_dataset(
         finish_on=finish_on,
     )
     return Resolved(stamp, parts, recipe)
+
+
+def _warn_of_other_formats(parts: DatasetParts) -> None:
+    """Before the first epoch, and not where it stops at such a file."""
+    formats = parts.index.other_formats(parts.indices)
+    if formats:
+        warn_user(
+            f"by their names {formats} files are of formats that ringfeed does not decode: a file "
+            "that is neither a JPEG nor a PNG ends its batch with a LoadError. Convert these or "
+            "leave them out, or use torch.utils.data.DataLoader"
+        )
 
 
 def _same(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:

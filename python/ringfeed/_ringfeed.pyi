@@ -29,6 +29,9 @@ def launched_ranks() -> int | None:
 def held_bytes() -> tuple[int, int]:
     """Batches handed out through DLPack and not yet returned: how many, and their bytes."""
 
+def printable(text: str) -> str:
+    """A file's name as a message may show it: control characters are written out."""
+
 @final
 class Dataset:
     """An index of image files and labels. Immutable; cheap to copy; any thread."""
@@ -60,6 +63,9 @@ class Dataset:
     def label(self, index: int) -> int: ...
     def labels(self) -> NDArray[np.int64]:
         """Of every entry: shape [n]."""
+    def other_formats(self, indices: NDArray[np.uint32] | None) -> str:
+        """How many of these entries (None: all) are named as formats that are not decoded, such as
+        "3 .bmp, 10 .webp"; empty for none."""
 
 _Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 PaddingMode = Literal["constant", "edge", "reflect", "symmetric"]

@@ -23,7 +23,7 @@ Transform = Callable[[Any], Any]
 Path = Union[str, "os.PathLike[str]"]
 
 
-def _warn(text: str) -> None:
+def warn_user(text: str) -> None:
     """A RuntimeWarning at the line outside of ringfeed that led here: Lightning's data module, a
     subclass and pickle each put frames of their own between."""
     level, frame = 1, sys._getframe()
@@ -195,7 +195,7 @@ class ImageFolder(FileDataset):
             arguments = str(error), error.stage, None, error.filename, error.detail
             raise LoadError(*arguments, FileNotFoundError) from None
         for warning in index.warnings:
-            _warn(warning)
+            warn_user(warning)
         return index
 
     @property
@@ -213,7 +213,8 @@ class ImageFolder(FileDataset):
         vars(self).update(state)
         self._index = self._make_index()
         if self._index.fingerprint != state["_index"]:
-            raise RuntimeError(f"{self.root} has changed since the dataset was made; make it anew")
+            root = _ringfeed.printable(os.fspath(self.root))
+            raise RuntimeError(f"{root} has changed since the dataset was made; make it anew")
 
 
 class ImageList(FileDataset):
