@@ -36,12 +36,6 @@ def core_loader(
     )
 
 
-def load_truncated() -> bool:
-    """The switch of Pillow's that scripts set where a dataset has damaged files."""
-    image_file = sys.modules.get("PIL.ImageFile")
-    return image_file is not None and bool(image_file.LOAD_TRUNCATED_IMAGES)
-
-
 def stop_in_background(core: _ringfeed.Loader, process: int) -> None:
     """Stops a core loader of `process` that may be reading. Its end waits for reads in flight, so
     it is left to a thread that nobody waits for. In a forked child there is nothing to end."""

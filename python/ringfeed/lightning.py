@@ -138,7 +138,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         timeout: float = 0,
         memory_limit: int | None = None,
         reader: Literal["auto", "ring", "pool"] = "auto",
-        limits: DecodeLimits | dict[str, int] | None = None,
+        limits: DecodeLimits | dict[str, Any] | None = None,
         read_ahead_bytes: int | None = None,
         depth: int | None = None,
         dtype: Literal["float32", "float16", "bfloat16", "uint8"] | None = None,

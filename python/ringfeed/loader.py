@@ -7,7 +7,6 @@ import operator
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,9 +17,9 @@ from torch.utils.data import BatchSampler, Dataset, Sampler
 
 from . import _arguments, _ringfeed, _tensors
 from ._collate import check_collate, check_collated
-from ._core import core_loader, load_truncated
+from ._core import core_loader
 from ._iterator import LoaderIterator
-from ._limits import DecodeLimits
+from ._limits import DecodeLimits, decode_options
 from ._mixing_apply import Mixer
 from ._mixing_compiler import check_mixing, rule_of
 from ._mixing_rules import BatchMix, Rule
@@ -319,8 +318,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             timeout=self.timeout,
             read_ahead_bytes=self.read_ahead_bytes or 0,
             depth=self.depth or 0,
-            **asdict(self.limits or DecodeLimits()),
-            load_truncated=load_truncated(),
+            **decode_options(self.limits),
             pinned=_tensors.page_locked if pinned else None,
         )
 

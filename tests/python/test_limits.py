@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -129,8 +130,68 @@ def test_the_message_for_a_truncated_file_names_pillows_switch(photos, tmp_path,
     load(tmp_path)
 
 
+def accepted(photos, **options):
+    """Whether ringfeed loads the photo; and whether Pillow does, by its settings alone."""
+    try:
+        ours = load(photos, **options) is not None
+    except LoadError as error:
+        assert isinstance(error, Image.DecompressionBombError)
+        ours = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Image.open(photos / "c0" / "0.jpg")
+    except Image.DecompressionBombError:
+        return ours, False
+    return ours, True
+
+
+PIXELS = 64 * 48
+
+
+@pytest.mark.parametrize(
+    "most", [PIXELS // 2, PIXELS // 2 - 1, PIXELS / 2 - 0.25, 1, 1e30, float("inf"), None]
+)
+def test_pillows_limit_of_pixels_is_followed(photos, monkeypatch, most):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    for limits in None, DecodeLimits(), DecodeLimits(max_scans=400):
+        ours, pillows = accepted(photos, limits=limits)
+        assert ours == pillows == (most is None or most >= PIXELS / 2)
+
+
+@pytest.mark.parametrize("most", [1, None])
+def test_a_limit_of_pixels_that_is_given_wins(photos, monkeypatch, most):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    assert accepted(photos, limits=DecodeLimits(max_pixels=PIXELS))[0]
+    assert not accepted(photos, limits=DecodeLimits(max_pixels=PIXELS - 1))[0]
+
+
+def test_pillows_limit_counts_as_it_stands_when_an_epoch_begins(photos, monkeypatch):
+    dataset = ringfeed.ImageFolder(photos, RECIPE, use_cache=False)
+    with DataLoader(dataset, 1, num_workers=1, persistent_workers=True) as loader:
+        list(loader)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+        with pytest.raises(Image.DecompressionBombError):
+            list(loader)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+        list(loader)
+
+
+def test_a_filter_that_makes_pillows_warning_an_error_is_followed(photos, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", PIXELS - 1)
+    assert accepted(photos) == (True, True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with pytest.raises(Image.DecompressionBombWarning):
+            Image.open(photos / "c0" / "0.jpg")
+        with pytest.raises(LoadError, match="3072 pixels, more than 3071"):
+            load(photos)
+
+
 def test_the_defaults_are_the_cores(photos):
-    assert dataclasses.asdict(DecodeLimits()) == _ringfeed.default_limits
+    defaults = {**_ringfeed.default_limits, "max_pixels": None}
+    assert dataclasses.asdict(DecodeLimits()) == defaults
+    assert _ringfeed.default_limits["max_pixels"] == 2 * Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize(
