@@ -41,9 +41,10 @@ class BatchAllocator {
   virtual std::size_t footprint(std::size_t bytes) const noexcept { return bytes; }
 };
 
-/// The default: 2 MiB-aligned blocks advised MADV_HUGEPAGE and reused, so that page faults are paid
-/// once. A returned block is kept while no more than `keep` are alive, in use or idle; beyond that
-/// it goes back to the system.
+/// The default: blocks in huge pages (2 MiB-aligned, advised MADV_HUGEPAGE), of malloc below 2 MiB;
+/// reused, so that page faults are paid once, and no larger than what they hold, to a page. A
+/// returned block is kept while no more than `keep` are alive, in use or idle; beyond that it goes
+/// back to the system.
 std::shared_ptr<BatchAllocator> make_huge_page_allocator(std::size_t keep);
 
 /// What a batch holds of one view: images of shape [size, 3, height, width] in `layout` and

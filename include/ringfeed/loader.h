@@ -24,7 +24,7 @@ namespace ringfeed {
 
 /// The largest values that a Loader takes.
 namespace largest {
-inline constexpr int batch_size = 1 << 20;
+inline constexpr int batch_size = std::numeric_limits<int>::max();
 inline constexpr int num_workers = 1024;
 inline constexpr int prefetch_factor = 1024;
 inline constexpr int depth = 16384;
@@ -38,7 +38,7 @@ inline constexpr std::size_t max_canvas_bytes = std::size_t{1} << 40;
 }  // namespace largest
 
 struct LoaderOptions {
-  int batch_size = 256;
+  int batch_size = 256;     ///< memory is measured out for no more samples than there are
   int num_workers = 0;      ///< decode threads; 0: usable_cores()
   int prefetch_factor = 2;  ///< decoded batches ahead, in all
   bool shuffle = true;
@@ -205,7 +205,8 @@ class Loader {
   Epoch epoch(std::uint64_t epoch, const Progress& start = {});
   /// The same with an order made elsewhere. `source` begins with the batch that follows
   /// start.positions; it also gives those of start.beyond, which are not loaded again. A batch may
-  /// be of any size but 0; one above batch_size takes its memory beyond memory_bound().
+  /// be of any size but 0; one above batch_size, or above this rank's share of the dataset, takes
+  /// its memory beyond memory_bound().
   Epoch epoch(std::uint64_t epoch, BatchSource source, const Progress& start = {});
 
   /// The random choices of this rank's samples in `epoch`, in the order of delivery (in_order): a

@@ -71,18 +71,19 @@ def epoch_batches(
     if order.own:
         size = batch_size or 1
         share = share_of(resolved.length - start.positions, order.shares[1])
-        return EpochBatches(size, _undelivered(count_batches(share, size, drop_last), start))
+        room = _room(size, share_of(resolved.length, order.shares[1]))
+        return EpochBatches(room, _undelivered(count_batches(share, size, drop_last), start))
     batch_sampler: Any = order.batch_sampler
-    size_of_first = _batch_size(batch_sampler)
     # torch's own BatchSampler can be made anew over what is left of its sampler.
     sampler: Any = order.sampler
     if batch_sampler is not None and not order.custom_batches:
         sampler = batch_sampler.sampler
+    room = _room(_batch_size(batch_sampler), size_of(sampler))
     if not order.custom_batches and can_deal(sampler):
         left = dealt_from(sampler, start.positions)
         batches = SamplerBatches(slices_of(left, batch_sampler), resolved)
         count = _undelivered(_batches_in(len(left), batch_sampler), start)
-        return EpochBatches(size_of_first, count, batches)
+        return EpochBatches(room, count, batches)
     rank, world_size = order.shares
     consumed = start.positions // world_size
     total: int | None
@@ -101,7 +102,7 @@ def epoch_batches(
     if start.checksum is not None and start.rank == rank:
         _check_repeated(batches.checksum_after(consumed), start.checksum)
     count_left = None if total is None else _undelivered(total, start)
-    return EpochBatches(size_of_first, count_left, batches, checked=True)
+    return EpochBatches(room, count_left, batches, checked=True)
 
 
 def delivered_entries(
@@ -127,6 +128,13 @@ def _from_the_beginning(order: Order, sampler: Any) -> Iterator[Any]:
     if order.custom_batches:
         return iter(order.batch_sampler)
     return batches_of(itertools.chain.from_iterable([sampler]), order.batch_sampler)
+
+
+def _room(batch_size: int | None, samples: int | None) -> int | None:
+    """EpochBatches.size of batches of an epoch that has so many `samples`, if that is known."""
+    if batch_size is None or samples is None:
+        return None
+    return min(batch_size, max(1, samples))
 
 
 def _undelivered(batches: int, start: Progress) -> int:

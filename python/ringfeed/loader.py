@@ -212,7 +212,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         sized = any(option is not None for option in (memory_limit, read_ahead_bytes, depth))
         if sized and self.batch_size is not None and resolved.length:
             # Too small a number is refused here and not in the first next(). Starts nothing.
-            core_loader(resolved, self.batch_size, self._core_options(seed=0, pinned=False))
+            size = min(self.batch_size, resolved.length)
+            core_loader(resolved, size, self._core_options(seed=0, pinned=False))
 
     def _replace_sampler(self, shuffle: bool) -> None:
         """Puts a sampler that passes set_epoch() on in the place of the one that torch made.

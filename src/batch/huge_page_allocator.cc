@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <new>
 #include <vector>
@@ -14,13 +15,29 @@ namespace ringfeed {
 namespace {
 
 constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::size_t small_page = 4096;
+constexpr std::size_t alignment = 64;
 
 struct Block {
   std::byte* data;
   std::size_t bytes;
 };
 
-Block map_block(std::size_t bytes) {
+constexpr std::size_t round_up(std::size_t bytes, std::size_t to) {
+  return std::max((bytes + to - 1) / to, std::size_t{1}) * to;
+}
+
+/// What a request of `bytes` gets: a block that does not fill a huge page is malloc's.
+constexpr std::size_t block_bytes(std::size_t bytes) {
+  return round_up(bytes, bytes < huge_page ? alignment : small_page);
+}
+
+Block make_block(std::size_t bytes) {
+  if (bytes < huge_page) {
+    void* const plain = std::aligned_alloc(alignment, bytes);
+    if (plain == nullptr) throw std::bad_alloc();
+    return {static_cast<std::byte*>(plain), bytes};
+  }
   // One huge page more than needed, so that an aligned block lies in it; the rest goes back.
   void* const mapped = ::mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -30,12 +47,19 @@ Block map_block(std::size_t bytes) {
       (huge_page - reinterpret_cast<std::uintptr_t>(mapped) % huge_page) % huge_page;
   if (before > 0) ::munmap(first, before);
   ::munmap(first + before + bytes, huge_page - before);
-  // Refused where transparent huge pages are switched off: small pages do then.
-  ::madvise(first + before, bytes, MADV_HUGEPAGE);
+  // The rest of a huge page that is not filled would cost all of it. Refused where transparent huge
+  // pages are switched off: small pages do then.
+  ::madvise(first + before, bytes / huge_page * huge_page, MADV_HUGEPAGE);
   return {first + before, bytes};
 }
 
-void unmap(const Block& block) noexcept { ::munmap(block.data, block.bytes); }
+void free_block(const Block& block) noexcept {
+  if (block.bytes < huge_page) {
+    std::free(block.data);
+  } else {
+    ::munmap(block.data, block.bytes);
+  }
+}
 
 /// The blocks nobody uses. Lives as long as the allocator and every block it handed out.
 class IdleBlocks {
@@ -43,17 +67,20 @@ class IdleBlocks {
   explicit IdleBlocks(std::size_t keep) : keep_(keep) {
     blocks_.reserve(keep);  // give_back() must not allocate
   }
-  ~IdleBlocks() { std::for_each(blocks_.begin(), blocks_.end(), unmap); }
+  ~IdleBlocks() { std::for_each(blocks_.begin(), blocks_.end(), free_block); }
 
   Block take(std::size_t bytes) {
     // Another thread of the parent may have held the lock at the fork, for ever.
-    if (forked()) return map_block(bytes);
+    if (forked()) return make_block(bytes);
     const MutexLock lock(mutex_);
-    if (bytes != size_) drop();
-    size_ = bytes;
+    const bool odd = bytes < size_ / 2;  // an epoch's last batch: not worth dropping the others for
+    if (bytes != size_ && !odd) {
+      drop();
+      size_ = bytes;
+    }
     Block block;
-    if (blocks_.empty()) {
-      block = map_block(bytes);
+    if (odd || blocks_.empty()) {
+      block = make_block(bytes);
     } else {
       block = blocks_.back();
       blocks_.pop_back();
@@ -71,7 +98,7 @@ class IdleBlocks {
         return;
       }
     }
-    unmap(block);
+    free_block(block);
   }
 
   void close() noexcept {
@@ -85,7 +112,7 @@ class IdleBlocks {
   bool forked() const noexcept { return ::getpid() != owner_; }
 
   void drop() noexcept REQUIRES(mutex_) {
-    std::for_each(blocks_.begin(), blocks_.end(), unmap);
+    std::for_each(blocks_.begin(), blocks_.end(), free_block);
     blocks_.clear();
   }
 
@@ -94,7 +121,8 @@ class IdleBlocks {
   Mutex mutex_;
   std::vector<Block> blocks_ GUARDED_BY(mutex_);
   std::size_t in_use_ GUARDED_BY(mutex_) = 0;
-  /// Of the latest request; blocks of other sizes are not kept.
+  /// Of the latest request that was not a small part of the one before; blocks of other sizes are
+  /// not kept.
   std::size_t size_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
 };
@@ -106,7 +134,7 @@ class HugePageAllocator final : public BatchAllocator {
 
   BatchMemory allocate(std::size_t bytes) override {
     if (bytes > std::numeric_limits<std::size_t>::max() - 2 * huge_page) throw std::bad_alloc();
-    const Block block = idle_->take(footprint(bytes));
+    const Block block = idle_->take(block_bytes(bytes));
     // Should shared_ptr fail to allocate, it calls the deleter.
     std::shared_ptr<void> owner(block.data,
                                 [idle = idle_, block](void*) { idle->give_back(block); });
@@ -114,7 +142,9 @@ class HugePageAllocator final : public BatchAllocator {
   }
 
   std::size_t footprint(std::size_t bytes) const noexcept override {
-    return std::max((bytes + huge_page - 1) / huge_page, std::size_t{1}) * huge_page;
+    constexpr std::size_t of_malloc = 2 * alignment;  // its own words, and what aligning leaves
+    const std::size_t block = block_bytes(bytes);
+    return block < huge_page ? block + of_malloc : block;
   }
 
  private:

@@ -80,8 +80,10 @@ bool EpochRun::open() {
     batch.positions.push_back(sample.position);
     batch.indices.push_back(sample.entry);
   }
-  // A smaller batch too gets the full size: a block of another size could not be reused.
-  const std::size_t room = std::max(size, parts_.settings.batch_size);
+  // A batch that is a little smaller gets the full size too: a block of another size could not be
+  // reused. One of less than half would keep twice what it holds.
+  const std::size_t full = parts_.settings.batch_room;
+  const std::size_t room = size > full / 2 ? std::max(size, full) : size;
   batch.memory = parts_.settings.allocator->allocate(
       batch::bytes_of(batch::lay_out(parts_.plans, room), room));
   channel_.open(std::move(batch));

@@ -82,7 +82,7 @@ std::size_t choose_depth(int asked, int workers) {
 std::size_t fixed_bytes(const Settings& settings, const std::vector<TransformPlan>& plans,
                         const ImageFolder& dataset) {
   const std::size_t batch =
-      batch::bytes_of(batch::lay_out(plans, settings.batch_size), settings.batch_size);
+      batch::bytes_of(batch::lay_out(plans, settings.batch_room), settings.batch_room);
   const std::size_t order =
       (settings.indices ? 3 * settings.indices->size() : 2 * dataset.size()) *
       sizeof(std::uint32_t);  // of the epoch that ends and the one that begins
@@ -148,6 +148,7 @@ Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
   const auto prefetch_factor = static_cast<std::size_t>(options.prefetch_factor);
   Settings settings{
       .batch_size = static_cast<std::size_t>(options.batch_size),
+      .batch_room = 0,  // follows from the rest
       .num_workers = workers,
       .prefetch_factor = prefetch_factor,
       .shuffle = options.shuffle,
@@ -170,6 +171,9 @@ Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
                        ? std::move(options.allocator)
                        : make_huge_page_allocator(prefetch_factor + callers_batches),
   };
+  const std::size_t total = settings.indices ? settings.indices->size() : dataset.size();
+  const std::size_t share = data::EpochOrder::share(total, order_options(settings, 0));
+  settings.batch_room = std::min(settings.batch_size, std::max(share, std::size_t{1}));
   divide_memory(settings, options.read_ahead_bytes, options.memory_limit,
                 fixed_bytes(settings, plans, dataset), plans);
   return settings;

@@ -22,6 +22,7 @@ constexpr std::size_t bytes_per_file = std::size_t{128} << 10;
 /// LoaderOptions after validation, with every choice made: no value here means "choose".
 struct Settings {
   std::size_t batch_size;
+  std::size_t batch_room;  ///< samples that a batch has memory for: batch_size, or all there are
   int num_workers;
   std::size_t prefetch_factor;
   bool shuffle;

@@ -25,13 +25,16 @@ bool is_mapped(const std::byte* page) {
   return ::mincore(const_cast<std::byte*>(page), 1, &resident) == 0 || errno != ENOMEM;
 }
 
-TEST_CASE("blocks are aligned to huge pages, large enough and writable to the last byte") {
+TEST_CASE(
+    "blocks are aligned, those of a huge page and more to one, large enough and writable to the "
+    "last byte") {
   const auto allocator = make_huge_page_allocator(2);
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, huge_page, huge_page + 1,
                                   std::size_t{256} * 3 * 224 * 224 * 4}) {
     CAPTURE(bytes);
     const BatchMemory memory = allocator->allocate(bytes);
-    CHECK(reinterpret_cast<std::uintptr_t>(memory.data) % huge_page == 0);
+    CHECK(reinterpret_cast<std::uintptr_t>(memory.data) % (bytes < huge_page ? 64 : huge_page) ==
+          0);
     CHECK(memory.bytes >= bytes);
     REQUIRE(memory.bytes > 0);
     memory.data[0] = std::byte{1};
@@ -136,10 +139,35 @@ TEST_CASE("owners are dropped on other threads while new blocks are asked for") 
   }
 }
 
-TEST_CASE("the footprint of an allocation is the memory that comes") {
+TEST_CASE("the footprint of an allocation is the memory that comes, with what malloc adds") {
   const auto allocator = make_huge_page_allocator(1);
-  for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, huge_page, huge_page + 1}) {
-    CHECK(allocator->footprint(bytes) == allocator->allocate(bytes).bytes);
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{12 * 1024},
+                                  huge_page - 1, huge_page, huge_page + 1}) {
+    CAPTURE(bytes);
+    const std::size_t got = allocator->allocate(bytes).bytes;
+    CHECK(allocator->footprint(bytes) == got + (got < huge_page ? 128 : 0));
+  }
+}
+
+TEST_CASE("a block is no larger than what it holds, to a page") {
+  const auto allocator = make_huge_page_allocator(2);
+  CHECK(allocator->allocate(3 * 32 * 32 * 4).bytes == 3 * 32 * 32 * 4);
+  CHECK(allocator->allocate(huge_page - 1).bytes == huge_page);
+  CHECK(allocator->allocate(huge_page + 5000).bytes == huge_page + 8192);
+}
+
+TEST_CASE("a small last batch leaves the blocks of the others for the next epoch") {
+  const auto allocator = make_huge_page_allocator(3);
+  BatchMemory memory = allocator->allocate(8 * huge_page);
+  const std::byte* const block = memory.data;
+  memory = {};
+  for (const std::size_t bytes : {std::size_t{100}, huge_page}) {
+    memory = allocator->allocate(bytes);
+    CHECK(memory.bytes < 8 * huge_page);
+    memory = {};
+    memory = allocator->allocate(8 * huge_page);
+    CHECK(memory.data == block);
+    memory = {};
   }
 }
 

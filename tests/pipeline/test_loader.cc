@@ -177,7 +177,7 @@ TEST_CASE("options that make no sense are refused when the loader is made") {
     change(options);
     CHECK_THROWS_WITH_AS(Loader(dataset, small_plan(), options), message, OptionError);
   };
-  refuses([](auto& o) { o.batch_size = 0; }, "batch_size must be in [1, 1048576]");
+  refuses([](auto& o) { o.batch_size = 0; }, "batch_size must be in [1, 2147483647]");
   refuses([](auto& o) { o.num_workers = -1; },
           "num_workers must be in [0, 1024]; 0 takes the cores this process may use");
   refuses([](auto& o) { o.prefetch_factor = 0; }, "prefetch_factor must be in [1, 1024]");

@@ -234,16 +234,17 @@ TEST_CASE("a source slower than decoding loses nothing") {
   }
 }
 
-TEST_CASE("a source's batches take the full size, so that their memory can be used again") {
+TEST_CASE("a source's batches of half the full size and more take it, to be used again") {
   auto options = small_options();
   const auto allocator = std::make_shared<TestAllocator>();
   options.allocator = allocator;
   Loader loader = small_loader(options);
-  Epoch epoch = loader.epoch(0, in_sizes(Indices(20, 3), {2, 8, 10}));
+  Epoch epoch = loader.epoch(0, in_sizes(Indices(25, 3), {5, 8, 10, 2}));
   const std::size_t sample = small_plan().sample_bytes();
   CHECK(epoch.next()->memory.bytes == 8 * sample);
   CHECK(epoch.next()->memory.bytes == 8 * sample);
   CHECK(epoch.next()->memory.bytes == 10 * sample);
+  CHECK(epoch.next()->memory.bytes == 2 * sample);
 }
 
 TEST_CASE("next() goes on after the allocator has thrown, and no batch of a source is lost") {
@@ -361,9 +362,44 @@ TEST_CASE("the bound counts what the allocator really takes for a batch") {
   const std::size_t bound = small_loader(options).memory_bound();
   allocator->extra = 1000;
   CHECK(small_loader(options).memory_bound() == bound + 1000 * (2 + 2));
-  // The default: 8 small images a batch, and yet a huge page each.
-  allocator->extra = (std::size_t{2} << 20) - 8 * small_plan().sample_bytes();
+  // The default: what 8 small images take, and a little of malloc's.
+  allocator->extra = make_huge_page_allocator(1)->footprint(8 * small_plan().sample_bytes()) -
+                     8 * small_plan().sample_bytes();
+  CHECK(allocator->extra < 200);
   CHECK(small_loader(options).memory_bound() == small_loader().memory_bound());
+}
+
+TEST_CASE("a batch size beyond the dataset takes memory for what there is") {
+  const std::size_t images = open(folder().root()).size();
+  for (const int ranks : {1, 3}) {
+    auto options = small_options();
+    options.world_size = ranks;
+    options.batch_size = static_cast<int>((images + ranks - 1) / ranks);
+    const std::size_t bound = small_loader(options).memory_bound();
+    options.batch_size = largest::batch_size;
+    auto loader = small_loader(options);
+    CHECK(loader.memory_bound() == bound);
+    CHECK(loader.batches_per_epoch() == 1);
+    Epoch epoch = loader.epoch(0);
+    const auto batch = epoch.next();
+    REQUIRE(batch);
+    CHECK(batch->size() == loader.samples_per_epoch());
+    CHECK_FALSE(epoch.next());
+    options.drop_last = true;
+    CHECK(small_loader(options).batches_per_epoch() == 0);
+  }
+}
+
+TEST_CASE("a batch keeps memory for what it holds, in whatever sizes batches come") {
+  auto options = small_options();
+  options.batch_size = 64;
+  auto loader = small_loader(options);
+  Epoch epoch = loader.epoch(0, in_sizes(Indices(67, 3), {64, 1, 1, 1}));
+  while (const auto batch = epoch.next()) {
+    const std::size_t held = batch->size() * small_plan().sample_bytes();
+    CHECK(batch->memory.bytes >= held);
+    CHECK(batch->memory.bytes < 2 * held + 64);
+  }
 }
 
 TEST_CASE("the usable cores are divided among the processes of a launcher") {
