@@ -94,6 +94,8 @@ def main() -> None:
         num_workers=args.num_workers,
         pin_memory=device.type == "cuda",
         persistent_workers=True,
+        # One seed on all ranks: a state that rank 0 saves then says what every rank's crops are.
+        seed=0,
         # Mixes each batch as it is delivered; labels are then rows of probabilities.
         batch_transform=mixing(args.mixup_alpha, args.cutmix_alpha, len(dataset.classes)),
         # Batches travel as 8-bit images; the prefetcher normalises and mixes them on the GPU.

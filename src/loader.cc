@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -61,11 +62,13 @@ Loader::~Loader() {
     pipeline::Pipeline::quarantine(std::move(pipeline_));
 }
 
-Epoch Loader::epoch(std::uint64_t epoch, const Progress& start) {
+Epoch Loader::epoch(std::uint64_t epoch, const Progress& start,
+                    std::optional<std::uint64_t> order_of) {
   check_start(start);
   const pipeline::Settings& settings = pipeline_->settings;
-  data::EpochOrder order(pipeline_->dataset.size(), settings.indices,
-                         pipeline::order_options(settings, epoch, start.positions));
+  data::EpochOrder order(
+      pipeline_->dataset.size(), settings.indices,
+      pipeline::order_options(settings, order_of.value_or(epoch), start.positions));
   const std::size_t batches = batches_in(order.size(), settings);
   const auto taken = std::ranges::lower_bound(start.beyond, batches) - start.beyond.begin();
   return {pipeline_,
@@ -90,10 +93,10 @@ std::vector<float> erasing_noise(const Draw& draw, std::size_t box, std::size_t 
   return augment::noise_of_box(draw.noise_key, static_cast<std::uint32_t>(box), count);
 }
 
-std::vector<Draw> Loader::draws(std::uint64_t epoch) const {
+std::vector<Draw> Loader::draws(std::uint64_t epoch, std::optional<std::uint64_t> order_of) const {
   const pipeline::Settings& settings = pipeline_->settings;
   const data::EpochOrder order(pipeline_->dataset.size(), settings.indices,
-                               pipeline::order_options(settings, epoch));
+                               pipeline::order_options(settings, order_of.value_or(epoch)));
   const std::size_t views = pipeline_->plans.size();
   std::vector<Draw> draws(views *
                           std::min(order.size(), batches_per_epoch() * settings.batch_size));

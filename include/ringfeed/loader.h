@@ -201,8 +201,10 @@ class Loader {
   /// Begins epoch `epoch`, or goes on from `start`, with any world size. The order and every draw
   /// are a function of (dataset, seed, epoch, position) alone: sample k of this rank since `start`
   /// stands at start.positions + k * world_size + rank. Throws std::invalid_argument where
-  /// start.beyond is not ascending.
-  Epoch epoch(std::uint64_t epoch, const Progress& start = {});
+  /// start.beyond is not ascending. `order_of`: the epoch whose order is taken, with the crops and
+  /// all other draws of `epoch`; nothing: `epoch`.
+  Epoch epoch(std::uint64_t epoch, const Progress& start = {},
+              std::optional<std::uint64_t> order_of = std::nullopt);
   /// The same with an order made elsewhere. `source` begins with the batch that follows
   /// start.positions; it also gives those of start.beyond, which are not loaded again. A batch may
   /// be of any size but 0; one above batch_size, or above this rank's share of the dataset, takes
@@ -212,8 +214,10 @@ class Loader {
   /// The random choices of this rank's samples in `epoch`, in the order of delivery (in_order): a
   /// Draw for each view of a sample, in the order of the plans, then the next sample's. Reads the
   /// beginning of every file concerned, several at once; any thread. Throws LoadError for the first
-  /// file whose size cannot be told, or that a plan cannot be carried out on.
-  std::vector<Draw> draws(std::uint64_t epoch) const;
+  /// file whose size cannot be told, or that a plan cannot be carried out on. `order_of`: as in
+  /// epoch().
+  std::vector<Draw> draws(std::uint64_t epoch,
+                          std::optional<std::uint64_t> order_of = std::nullopt) const;
   /// The same for an order made elsewhere: sample k of this rank is entry `order[k]`.
   std::vector<Draw> draws(std::uint64_t epoch, std::span<const std::uint32_t> order) const;
 

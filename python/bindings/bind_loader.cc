@@ -119,21 +119,23 @@ nb::dict stats(const BoundLoader& self) {
 }
 
 EpochHandle begin_epoch(nb::handle_t<BoundLoader> self, std::uint64_t epoch,
-                        std::uint64_t positions, nb::handle beyond, nb::handle source) {
+                        std::uint64_t positions, nb::handle beyond, nb::handle source,
+                        std::optional<std::uint64_t> order_of) {
   Progress start;
   start.positions = positions;
   for (const std::int64_t batch : integers(beyond, "beyond")) {
     start.beyond.push_back(static_cast<std::uint64_t>(batch));
   }
-  return {nb::borrow(self), nb::cast<BoundLoader&>(self).handle, epoch, start, source};
+  return {nb::borrow(self), nb::cast<BoundLoader&>(self).handle, epoch, start, source, order_of};
 }
 
 nb::object draws(const BoundLoader& self, std::uint64_t epoch,
-                 const std::optional<Array<std::uint32_t>>& order) {
+                 const std::optional<Array<std::uint32_t>>& order,
+                 std::optional<std::uint64_t> order_of) {
   std::vector<Draw> drawn;
   if (!order) {
     const WithoutGil without_gil;
-    drawn = self.handle->core().draws(epoch);
+    drawn = self.handle->core().draws(epoch, order_of);
   } else {
     const std::vector<std::uint32_t> chosen =
         checked_entries(*order, self.handle->dataset_size(), "order");
@@ -205,8 +207,10 @@ void bind_loader(nb::module_& module) {
            nb::arg("max_canvas_bytes") = DecodeLimits{}.max_canvas_bytes,
            nb::arg("load_truncated") = false, nb::arg("pinned") = nb::none())
       .def("epoch", begin_epoch, nb::arg("epoch"), nb::arg("positions") = 0,
-           nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none())
-      .def("draws", draws, nb::arg("epoch"), nb::arg("order").noconvert() = nb::none())
+           nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none(),
+           nb::arg("order_of") = nb::none())
+      .def("draws", draws, nb::arg("epoch"), nb::arg("order").noconvert() = nb::none(),
+           nb::arg("order_of") = nb::none())
       .def_prop_ro("memory_bound", memory_bound)
       .def("stats", stats)
       .def("stop", [](const BoundLoader& self) { self.handle->stop(); });

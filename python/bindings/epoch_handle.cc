@@ -53,7 +53,8 @@ BatchSource wrap(std::shared_ptr<Source> source, std::shared_ptr<Signals> signal
 }  // namespace
 
 EpochHandle::EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader,
-                         std::uint64_t epoch, const Progress& start, nb::handle batch)
+                         std::uint64_t epoch, const Progress& start, nb::handle batch,
+                         std::optional<std::uint64_t> order_of)
     : owner_(std::move(owner)), loader_(std::move(loader)) {
   const LoaderHandle::Consumer consumer(*loader_);
   BatchSource source;
@@ -63,7 +64,7 @@ EpochHandle::EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader,
   }
   const WithoutGil without_gil;  // the order of a large dataset takes milliseconds
   epoch_.emplace(source ? loader_->core().epoch(epoch, std::move(source), start)
-                        : loader_->core().epoch(epoch, start));
+                        : loader_->core().epoch(epoch, start, order_of));
 }
 
 EpochHandle::~EpochHandle() {

@@ -23,9 +23,10 @@ struct Source {
 /// So a batch counts as taken only once the caller, who has stored it, says so.
 class EpochHandle {
  public:
-  /// `owner` is the Python object of `loader`. `batch`: Source's, or None.
+  /// `owner` is the Python object of `loader`. `batch`: Source's, or None. `order_of`: as in
+  /// Loader::epoch(), without a source.
   EpochHandle(nb::object owner, std::shared_ptr<LoaderHandle> loader, std::uint64_t epoch,
-              const Progress& start, nb::handle batch);
+              const Progress& start, nb::handle batch, std::optional<std::uint64_t> order_of);
   EpochHandle(EpochHandle&&) = default;
   ~EpochHandle();
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import (
 from . import _ringfeed
 from ._limits import DecodeLimits
 from ._numbers import whole
+from ._state import is_key
 
 # The core refuses more, but not before the first next().
 _MOST_WORKERS = _ringfeed.largest["num_workers"]
@@ -67,7 +69,7 @@ def refuse_iterable(dataset: Any) -> None:
 def check_own(
     *,
     prefetch_factor: int | None,
-    seed: int | None,
+    seed: int | Sequence[int] | None,
     rank: int | None,
     world_size: int | None,
     memory_limit: int | None,
@@ -83,7 +85,13 @@ def check_own(
             f"prefetch_factor must be at least 1, not {prefetch_factor}: it counts the batches "
             "that may be ready ahead"
         )
-    if seed is not None and not 0 <= whole("seed", seed) < 2**64:
+    if isinstance(seed, list | tuple):
+        if not is_key(seed):
+            raise ValueError(
+                "seed must be a whole number in [0, 2**64), or a state's key, which is two of "
+                f"them, not {seed!r}"
+            )
+    elif seed is not None and not 0 <= whole("seed", seed) < 2**64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     check_shares(rank, world_size)
     for name, size, most in (

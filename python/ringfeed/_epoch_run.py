@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 from . import _ringfeed, _tensors
 from ._core import stop_in_background
+from ._epochs import Progress
 from ._handover import Offer
 from ._mixing_apply import Mixer
 from ._request import EpochRequest
-from ._state import Progress
 from .errors import LoadError
 
 
@@ -44,25 +44,29 @@ class EpochRun:
     def __init__(self, request: EpochRequest, core: _ringfeed.Loader | None) -> None:
         """`core` None: there is nothing to load."""
         start, recipe = request.start, request.resolved.recipe
+        draws = request.key.draws
+        assert draws is not None
         target_transform = request.resolved.parts.target_transform
-        self.start = start
+        self.start = replace(start, key=request.key)
         self.given = Given(start.positions, start.beyond)
         self._sampler = request.batches.of_sampler
         self._count = request.batches.count
         self._checked = request.batches.checked
-        self._rank, self._world_size = request.rank, request.world_size
+        self._world_size = request.world_size
         self._keep_core = request.keep_core
         self._core = core
         self._epoch = (
             None
             if core is None
-            else core.epoch(start.epoch, start.positions, start.beyond, self._sampler)
+            else core.epoch(
+                draws, start.positions, start.beyond, self._sampler, order_of=request.key.order
+            )
         )
-        seed, rule = request.core_options["seed"], request.mixing
-        mixer = None if rule is None else Mixer(rule, seed, start.epoch)
+        rule = request.mixing
+        mixer = None if rule is None else Mixer(rule, 0, draws)
         make: Callable[..., Any] = _tensors.sample if request.one_by_one else _tensors.batch
         if recipe.finish is not None:
-            make = partial(_tensors.unfinished, seed=seed, epoch=start.epoch, mixer=mixer)
+            make = partial(_tensors.unfinished, seed=0, epoch=draws, mixer=mixer)
         elif mixer is not None:
             make = partial(_tensors.batch, mixing=_tensors.Mixing(mixer, request.pinned))
         self._make = partial(
@@ -71,7 +75,7 @@ class EpochRun:
         self._may_fail = target_transform is not None or request.mixing is not None
         self._ended = core is None
         self._stopped = False
-        self._last_progress = start
+        self._last_progress = self.start
         self._last_stats: dict[str, Any] = {}
         self._process = os.getpid()
 
@@ -116,7 +120,7 @@ class EpochRun:
         checksum = None
         if self._sampler is not None and self._checked:
             checksum = self._sampler.checksum_after(positions // self._world_size)
-        return Progress(self.start.epoch, positions, tuple(beyond), checksum, self._rank)
+        return replace(self.start, positions=positions, beyond=tuple(beyond), checksum=checksum)
 
     def stats(self) -> dict[str, Any]:
         """The core's figures, also when it has been let go. Any thread."""

@@ -57,28 +57,33 @@ def check_classes(train: Sequence[str], val: Sequence[str]) -> None:
         )
 
 
-def check_ranks(datasets: Mapping[str, ImageFolder], failure: Exception | None) -> None:
+def check_ranks(datasets: Mapping[str, ImageFolder], failure: Exception | None, seed: int) -> int:
     """Raises on every rank where ranks differ, and where another rank found no dataset.
 
-    `datasets`: this rank's, by split. `failure`: why this rank has none.
+    `datasets`: this rank's, by split. `failure`: why this rank has none. `seed`: what this rank
+    would take; gives that of rank 0.
     """
     mine = {
         split: (resolve(dataset).index.fingerprint, len(dataset))
         for split, dataset in datasets.items()
     }
     ranks: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(ranks, (mine, None if failure is None else str(failure)))
+    torch.distributed.all_gather_object(
+        ranks, (mine, None if failure is None else str(failure), seed)
+    )
+    agreed: int = ranks[0][2]
     if failure is not None:
-        return
-    for rank, (_, its_failure) in enumerate(ranks):
+        return agreed
+    for rank, (_, its_failure, _) in enumerate(ranks):
         if its_failure is not None:
             raise RuntimeError(f"rank {rank} has no dataset: {its_failure}")
     for split, dataset in datasets.items():
         fingerprint, count = ranks[0][0][split]
-        for rank, (found, _) in enumerate(ranks):
+        for rank, (found, _, _) in enumerate(ranks):
             if found[split] != (fingerprint, count):
                 raise RuntimeError(
                     f"the ranks do not see the same files in {dataset.root!r}: {count} images on"
                     f" rank 0, {found[split][1]} on rank {rank}"
                     + (" under other names" if found[split][1] == count else "")
                 )
+    return agreed

@@ -10,12 +10,13 @@ import torch
 
 from ._epoch_run import BatchOffer, EpochRun
 from ._handover import Handover
+from ._passes import PassStart
 from ._request import EpochRequest
 from ._session import Session
 
 
 class LoaderIterator(Handover[Any]):
-    """Yields [images, labels], or an UnfinishedBatch. Nothing is read, and no epoch begins, before
+    """Yields [images, labels], or an UnfinishedBatch. No file is read, and no epoch begins, before
     its first next().
 
     One thread at a time. After an error that names a file, or a timeout, next() may go on: with the
@@ -35,11 +36,14 @@ class LoaderIterator(Handover[Any]):
     def __init__(
         self,
         session: Session,
-        make_request: Callable[[], EpochRequest],
+        start: PassStart,
+        make_request: Callable[[PassStart], EpochRequest],
         length: Callable[[], int],
     ) -> None:
-        """`make_request`: what the next epoch reads; it keeps the loader alive."""
+        """`start`: what iter() has drawn. `make_request`: what the next epoch reads; it keeps the
+        loader alive."""
         self._session = session
+        self._start = start
         self._make_request = make_request
         self._length = length
         self._request: EpochRequest | None = None
@@ -78,21 +82,24 @@ class LoaderIterator(Handover[Any]):
         if run is None:
             request = self._request
             if request is None or request.start != session.epochs.next:
-                self._request = request = self._make_request()
+                self._request = request = self._make_request(self._start)
             try:
                 self._record = run = session.prepare(request)
             except Exception:
                 self._request = None
+                self._start.drop_items()
                 raise
             self._request = None
+        session.passes.began(self._start)
         session.begin(run)
         self._begun = True
         session.meter.begun(time.thread_time_ns() - started)
         return run
 
-    def reset(self) -> None:
+    def reset(self, start: PassStart) -> None:
         """The next next() begins an epoch: persistent_workers use one iterator again and again."""
         self._release()
+        self._start = start
         self._request = None
         self._record = None
         self._begun = False

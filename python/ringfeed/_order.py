@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ from torch.utils.data import BatchSampler, DistributedSampler, RandomSampler, Se
 
 from ._repeats import RepeatedAugmentationSampler
 from ._samplers import ShuffledOrder
+
+
+class NoSeed(ValueError):
+    """Several processes deal one shuffled order without a seed."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +69,49 @@ class Order:
         sampler = self.distributed
         if sampler is not None:
             return sampler.rank, sampler.num_replicas
-        if dist.is_available() and dist.is_initialized():
-            return dist.get_rank(), dist.get_world_size()
-        return 0, 1
+        return _rank_in_group()
 
     @property
-    def shared_seed(self) -> int | None:
-        """The seed that every process finds by itself; None for a single process."""
-        sampler = self.distributed
-        if sampler is not None:
-            return sampler.seed % (1 << 64)
-        several = (self.world_size or 1) > 1 or (dist.is_available() and dist.is_initialized())
-        return int(os.environ.get("PL_GLOBAL_SEED", 0)) if several else None
+    def process_rank(self) -> int:
+        """Of this process, also where each has an order of its own."""
+        alone = self.rank is None and self.own
+        return _rank_in_group()[0] if alone else self.shares[0]
+
+    def shared_seed(self, given: Any) -> Any:
+        """`given`, or what the processes that the core's order is dealt to find by themselves.
+        NoSeed where they need one and there is none."""
+        if given is not None or not self.own or (self.world_size or 1) == 1:
+            return given
+        found = os.environ.get("PL_GLOBAL_SEED")
+        if found:
+            if not found.isascii() or not found.isdecimal() or int(found) >= 2**64:
+                raise ValueError(
+                    f"$PL_GLOBAL_SEED must be a whole number in [0, 2**64), not {found!r}"
+                )
+            return int(found)
+        if self.shuffled:
+            raise NoSeed(
+                "rank= and world_size= deal one order to several processes, which need one seed "
+                "for it: pass seed=, or set $PL_GLOBAL_SEED as Lightning's seed_everything() does"
+            )
+        return None
+
+    def warn_if_unshared(self, stacklevel: int) -> bool:
+        """Warns where each of several processes shuffles all samples for itself; whether."""
+        if not self.shuffled or self.rank is not None or _rank_in_group()[1] == 1:
+            return False
+        warnings.warn(
+            "shuffle=True in a process group of several ranks gives every rank all samples, in an "
+            "order of its own if it is seeded differently, as torch does. To share them out pass "
+            "sampler=DistributedSampler(dataset), or rank= and world_size= with seed=",
+            stacklevel=stacklevel,
+        )
+        return True
+
+    @property
+    def read(self) -> tuple[Any, Any]:
+        """What an iterator of torch's would read."""
+        return self.sampler, self.batch_sampler
 
     @property
     def sampler_epoch(self) -> int | None:
@@ -85,9 +121,18 @@ class Order:
         return None if self.own or not known else known[-1]
 
     @property
+    def dealt_sampler(self) -> DistributedSampler | None:
+        """The DistributedSampler whose order is known without iterating it; None: another sampler.
+        Subclasses may have another order."""
+        if self.own or self.custom_batches:
+            return None
+        sampler = self.sampler if self.batch_sampler is None else self.batch_sampler.sampler
+        return sampler if type(sampler) is DistributedSampler else None
+
+    @property
     def can_reshard(self) -> bool:
         """Whether what is left of an epoch can be dealt to another number of ranks."""
-        return self.own or (not self.custom_batches and can_deal(self.distributed))
+        return self.own or self.dealt_sampler is not None
 
     def __str__(self) -> str:
         """For states and people."""
@@ -125,19 +170,22 @@ class Order:
         )
 
 
-def can_deal(sampler: object) -> bool:
-    """Whether dealt_from() knows its order: subclasses may have another."""
-    return type(sampler) is DistributedSampler
+def _rank_in_group() -> tuple[int, int]:
+    """Rank and world size in torch's process group; 0 and 1 without one."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
 
 
-def dealt_from(sampler: DistributedSampler, start: int) -> list[int]:
-    """What is left for this rank of the sampler's epoch after `start` positions.
+def dealt_from(sampler: DistributedSampler, start: int, epoch: int | None = None) -> list[int]:
+    """What is left for this rank of the sampler's epoch, or `epoch`, after `start` positions.
 
     Sample k stands at position start + k * num_replicas + rank of the whole order, whatever number
     of ranks consumed the positions before. From 0 on it is the sampler's own list.
     """
     whole = copy.copy(sampler)
     whole.num_replicas, whole.rank = 1, 0
+    whole.epoch = sampler.epoch if epoch is None else epoch
     whole.num_samples = whole.total_size = len(whole.dataset)  # type: ignore[arg-type]
     order = list(whole)
     left = max(0, len(order) - start)

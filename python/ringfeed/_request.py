@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler
 
+from ._epochs import Progress
+from ._handover import for_loop
 from ._mixing_rules import Rule
-from ._order import Order, can_deal, count_batches, dealt_from
+from ._order import Order, count_batches, dealt_from
+from ._passes import PassKey
 from ._resolved import Resolved
 from ._sampler_batches import SamplerBatches, batches_of, size_of, slices_of
 from ._samplers import share_of
-from ._state import Progress
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ class EpochRequest:
     start: Progress
     resolved: Resolved
     batches: EpochBatches
-    rank: int
     world_size: int
+    key: PassKey
+    """What the order and the draws follow from: `start`'s, if it has one."""
     core_options: dict[str, Any]
-    """Arguments of core_loader(): the seed, the threads, the window and so on."""
+    """Arguments of core_loader(): the threads, the window and so on."""
     pinned: bool
     """Whether batches are made in page-locked memory."""
     one_by_one: bool
@@ -60,13 +63,34 @@ class EpochRequest:
     """How batches are mixed."""
 
 
+def begin_items(order: Order) -> Iterator[Any] | None:
+    """The caller's batch_sampler's batches or sampler's indices; None where neither is iterated.
+
+    iter() is called here of what torch's iterators call it of. A sampler beneath torch's
+    BatchSampler, which is a generator, is begun with its first index.
+    """
+    if order.own or order.dealt_sampler is not None:
+        return None
+    if order.custom_batches:
+        return for_loop(iter(order.batch_sampler))
+    if order.batch_sampler is None:
+        return for_loop(iter(order.sampler))
+    return itertools.chain.from_iterable([order.batch_sampler.sampler])
+
+
 def epoch_batches(
-    order: Order, resolved: Resolved, start: Progress, batch_size: int | None, drop_last: bool
+    order: Order,
+    resolved: Resolved,
+    start: Progress,
+    batch_size: int | None,
+    drop_last: bool,
+    items: Iterator[Any] | None,
 ) -> EpochBatches:
     """What is left of the epoch from `start` on.
 
-    Reads a sampler past what has been consumed, if it has to; nothing else of it is read yet.
-    Raises ValueError where the sampler does not repeat its order.
+    `items`: begin_items(), if that has been done. Reads a sampler past what has been consumed, if
+    it has to; nothing else of it is read yet. Raises ValueError where the sampler does not repeat
+    its order.
     """
     if order.own:
         size = batch_size or 1
@@ -74,32 +98,31 @@ def epoch_batches(
         room = _room(size, share_of(resolved.length, order.shares[1]))
         return EpochBatches(room, _undelivered(count_batches(share, size, drop_last), start))
     batch_sampler: Any = order.batch_sampler
-    # torch's own BatchSampler can be made anew over what is left of its sampler.
     sampler: Any = order.sampler
     if batch_sampler is not None and not order.custom_batches:
         sampler = batch_sampler.sampler
     room = _room(_batch_size(batch_sampler), size_of(sampler))
-    if not order.custom_batches and can_deal(sampler):
-        left = dealt_from(sampler, start.positions)
+    if order.dealt_sampler is not None:
+        left = dealt_from(order.dealt_sampler, start.positions, start.sampler_epoch)
         batches = SamplerBatches(slices_of(left, batch_sampler), resolved)
         count = _undelivered(_batches_in(len(left), batch_sampler), start)
         return EpochBatches(room, count, batches)
-    rank, world_size = order.shares
-    consumed = start.positions // world_size
+    items = begin_items(order) if items is None else items
+    assert items is not None
+    consumed = start.positions // order.shares[1]
     total: int | None
-    if consumed and not order.custom_batches:
-        indices = itertools.chain.from_iterable([sampler])  # its iter() only when it is read
-        batches = SamplerBatches(batches_of(indices, batch_sampler), resolved)
-        batches.skip_samples(consumed, indices)
+    if order.custom_batches:
+        batches = SamplerBatches(items, resolved)
+        skipped = batches.skip_batches(consumed)
+        whole = size_of(batch_sampler)
+        total = None if whole is None else max(0, whole - skipped)
+    else:
+        # torch's own BatchSampler can be made anew over what is left of its sampler.
+        batches = SamplerBatches(batches_of(items, batch_sampler), resolved)
+        batches.skip_samples(consumed, items)
         samples = size_of(sampler)
         total = None if samples is None else _batches_in(max(0, samples - consumed), batch_sampler)
-    else:
-        batches = SamplerBatches(_from_the_beginning(order, sampler), resolved)
-        skipped = batches.skip_batches(consumed)
-        whole = size_of(sampler if batch_sampler is None else batch_sampler)
-        total = None if whole is None else max(0, whole - skipped)
-    # A checksum taken on another rank is of other indices.
-    if start.checksum is not None and start.rank == rank:
+    if start.checksum is not None:
         _check_repeated(batches.checksum_after(consumed), start.checksum)
     count_left = None if total is None else _undelivered(total, start)
     return EpochBatches(room, count_left, batches, checked=True)
@@ -120,14 +143,6 @@ def delivered_entries(
         samples = len(entries)
     delivered = min(count_batches(samples, size, drop_last) * size, samples)
     return (np.empty(0, np.uint32) if delivered == 0 else entries), delivered
-
-
-def _from_the_beginning(order: Order, sampler: Any) -> Iterator[Any]:
-    if order.batch_sampler is None:
-        return batches_of(iter(sampler), None)
-    if order.custom_batches:
-        return iter(order.batch_sampler)
-    return batches_of(itertools.chain.from_iterable([sampler]), order.batch_sampler)
 
 
 def _room(batch_size: int | None, samples: int | None) -> int | None:

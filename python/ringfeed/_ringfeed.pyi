@@ -347,9 +347,13 @@ class Loader:
         positions: int = 0,
         beyond: Sequence[int] = (),
         source: Callable[[], NDArray[np.uint32] | None] | None = None,
+        order_of: int | None = None,
     ) -> Epoch:
-        """Starts nothing: that is the first next()'s. `source` gives the next batch's entries."""
-    def draws(self, epoch: int, order: NDArray[np.uint32] | None = None) -> NDArray[np.void]:
+        """Starts nothing: that is the first next()'s. `source` gives the next batch's entries.
+        Without one `order_of` is the epoch whose order is taken; None: `epoch`."""
+    def draws(
+        self, epoch: int, order: NDArray[np.uint32] | None = None, order_of: int | None = None
+    ) -> NDArray[np.void]:
         """Structured: position u8, index u4, top, left, height, width i4, hflip ?. A row for each
         view of a sample, then the next sample's. Blocks, GIL released."""
     @property

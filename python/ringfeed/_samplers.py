@@ -48,7 +48,7 @@ class OwnOrder:
 
 
 class ShuffledOrder(OwnOrder, RandomSampler):
-    """A RandomSampler by type and length. The core draws the order from (seed, epoch)."""
+    """A RandomSampler by type and length. The core draws the order."""
 
     def __init__(
         self,

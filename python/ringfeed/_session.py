@@ -9,8 +9,9 @@ from typing import Any
 from . import _ringfeed
 from ._core import core_loader, stop_in_background
 from ._epoch_run import EpochRun
+from ._epochs import Epochs
+from ._passes import Passes
 from ._request import EpochRequest
-from ._state import Epochs
 from .stats import Meter
 
 
@@ -22,19 +23,14 @@ class Session:
 
     def __init__(self, epochs: Epochs) -> None:
         self.epochs = epochs
+        self.passes = Passes()
         self.meter = Meter()
         self._runs: weakref.WeakSet[EpochRun] = weakref.WeakSet()
-
-    @property
-    def keeps_core(self) -> bool:
-        """Whether threads and buffers of an earlier epoch are there."""
-        return self._kept is not None
 
     def prepare(self, request: EpochRequest) -> EpochRun:
         """Makes the run of `request`; begin() makes it the latest. After a KeyboardInterrupt call
         it again."""
         core = None
-        # Only now: torch too reads a sampler after it has drawn the base seed.
         first = request.batches.first_size()
         if first:
             core = self._core_for(request, request.batches.size or first)

@@ -1,35 +1,17 @@
-"""Where an epoch stands: which comes next, what a state says, and whether it fits a loader."""
+"""What a state says, and whether it fits a loader."""
 
 from __future__ import annotations
 
-import sys
+import base64
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from ._samplers import OwnOrder
+from ._epochs import Progress, called_by_lightning
+from ._passes import PassKey, seeded_key
 
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an epoch has come. With `positions` 0 and nothing beyond it has not begun."""
-
-    epoch: int = 0
-    positions: int = 0
-    """Positions of the global order that all ranks together have consumed, from the front."""
-    beyond: tuple[int, ...] = ()
-    """Numbers of the batches delivered out of order after that, counted from there."""
-    checksum: int | None = None
-    """Of the indices that a caller's sampler gave this far on rank `rank`; None: not known."""
-    rank: int = 0
-
-    @property
-    def within(self) -> bool:
-        """Whether the epoch has begun."""
-        return bool(self.positions or self.beyond)
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -37,111 +19,37 @@ class Identity:
     """What a state must have in common with the loader that goes on from it."""
 
     batch_size: int | None
+    rank: int
+    """Of this process."""
     world_size: int
+    """Among how many ranks the order is dealt."""
     fingerprint: str
     dataset: str
     recipe: str
     order: str
 
 
-class EpochUnderWay(Protocol):
-    """The epoch run that began last, as Epochs sees it."""
-
-    start: Progress
-
-    @property
-    def finished(self) -> bool: ...
-    def progress(self) -> Progress: ...
-    def stats(self) -> dict[str, Any]: ...
-
-
-class Epochs:
-    """Which epoch the next iterator begins, and how far the latest has come.
-
-    set_epoch(), on the loader or on its sampler, and load() say where the next iterator begins;
-    else it takes the epoch after the latest that has begun. iter() alone means nothing: Lightning
-    makes iterators that it throws away.
-    """
-
-    def __init__(self, samplers: Iterable[Any]) -> None:
-        self._seen = [_epoch_of(sampler) for sampler in samplers]
-        epochs = [epoch for _, epoch in self._seen if epoch is not None]
-        self.next = Progress(epochs[0] if epochs else 0)
-        self._next_was_set = False  # since the latest run began
-        self._latest: EpochUnderWay | None = None
-
-    def notice_set_epoch(self, samplers: Iterable[Any]) -> None:
-        """Looks for set_epoch() calls on the samplers.
-
-        Of a caller's sampler only `epoch` can be seen: a call that changes nothing goes unnoticed.
-        """
-        seen = [_epoch_of(sampler) for sampler in samplers]
-        for before, (calls, epoch) in zip(self._seen, seen):
-            if (calls, epoch) != before and epoch is not None:
-                self.set(epoch)
-        self._seen = seen
-
-    def set(self, epoch: int) -> None:
-        """The next iterator begins `epoch`."""
-        latest = None if self._next_was_set else self._latest
-        if latest is not None and not latest.finished and epoch == latest.start.epoch:
-            # Called within the epoch: the run goes on and keeps its progress in the state.
-            self.next = Progress(epoch)
-            return
-        if epoch != self.next.epoch:
-            self.next = Progress(epoch)
-        self._next_was_set = True
-
-    def load(self, progress: Progress) -> None:
-        """The next iterator goes on from `progress`."""
-        self.next = progress
-        self._next_was_set = True
-
-    def begin(self, run: EpochUnderWay) -> None:
-        """`run` has begun at `next`."""
-        self._latest = run
-        self._next_was_set = False
-        self.next = Progress(run.start.epoch + 1)
-
-    def progress(self) -> Progress:
-        """What a state says: a finished epoch is the beginning of the one that follows."""
-        if self._latest is None or self._next_was_set or self._latest.finished:
-            return self.next
-        return self._latest.progress()
-
-    def stats(self) -> dict[str, Any]:
-        return {} if self._latest is None else self._latest.stats()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            "next": self.progress(),
-            "_seen": self._seen,
-            "_next_was_set": True,
-            "_latest": None,
-        }
-
-
-def _epoch_of(sampler: Any) -> tuple[int, int | None]:
-    """What set_epoch() has left behind: how often it was called, if known, and the epoch."""
-    epoch = getattr(sampler, "epoch", None)
-    if not isinstance(epoch, int):
-        return 0, None
-    return sampler.set_epoch_calls if isinstance(sampler, OwnOrder) else 0, epoch
-
-
 def to_state(
-    progress: Progress, identity: Identity, seed: int, sampler_epoch: int | None
+    progress: Progress,
+    identity: Identity,
+    begun: list[list[int]],
+    sampler_epoch: int | None,
+    generator: str | None,
 ) -> dict[str, Any]:
     """Plain values only: torch.load(weights_only=True) reads it."""
+    key = progress.key
     return {
         "version": VERSION,
-        "seed": seed,
+        "seed": None if key is None else key.seed,
+        "key": None if key is None else list(key.numbers),
         "epoch": progress.epoch,
+        "repeat": progress.repeat,
+        "begun": begun,
         "positions": progress.positions,
         "beyond": list(progress.beyond),
-        "rank": progress.rank,
         "checksum": progress.checksum,
         "sampler_epoch": sampler_epoch,
+        "generator": generator,
         **vars(identity),
     }
 
@@ -156,7 +64,7 @@ def from_state(
     """
     _check_shape(state, mine)
     for name, (wanted, holds) in _VALUES.items():
-        if not holds(state[name]):
+        if name in state and not holds(state[name]):
             raise ValueError(f"the state's {name} must be {wanted}, not {state[name]!r}")
     if state["fingerprint"] != mine.fingerprint:
         raise ValueError(
@@ -167,8 +75,8 @@ def from_state(
     if samples is not None and state["positions"] >= samples + state["world_size"]:
         raise ValueError(
             f"the state has consumed {state['positions']} samples of an epoch, which has "
-            f"{samples}: its positions were changed. Load no state, and begin that epoch anew with "
-            "set_epoch()"
+            f"{samples}: its positions were changed. Load no state, or drop a loaded one with "
+            "load_state_dict(None), and begin that epoch anew with set_epoch()"
         )
     if state["recipe"] != mine.recipe:
         warnings.warn(
@@ -180,24 +88,104 @@ def from_state(
         state["epoch"],
         state["positions"],
         tuple(state["beyond"]),
-        state["checksum"],
-        state["rank"],
+        # A checksum taken on another rank is of other indices.
+        state["checksum"] if state["rank"] == mine.rank else None,
+        state.get("repeat", 0),
+        _key_of(state, mine),
+        state["sampler_epoch"],
     )
     if progress.within:
         _check_within(state, mine, can_reshard)
     return progress
 
 
+def _key_of(state: Mapping[str, Any], mine: Identity) -> PassKey | None:
+    """The key of the state's pass, as far as it holds in this process."""
+    seed = state["seed"]
+    if state["version"] == 1:
+        return seeded_key(seed, state["epoch"], 0)
+    if state["key"] is None:
+        return None
+    order, draws = state["key"]
+    elsewhere = not saved_here(state, mine)
+    return PassKey(order, None if seed is None and elsewhere else draws, seed)
+
+
+def warn_of_key(
+    state: Mapping[str, Any], place: Progress, own: PassKey | None, seed: Any, stacklevel: int
+) -> None:
+    """Where the pass from `place` on has another key than the state's, or than `seed` says.
+
+    `own`: what the loader's seed= gives, if it has one. `stacklevel`: 1 is who calls this.
+    """
+    key = place.key
+    if key is None:
+        return
+    if key.draws is None:
+        if own is None or own.draws != state["key"][1]:
+            warnings.warn(
+                "the state has no seed, and another rank saved it or the number of ranks was "
+                "another: crops on this rank are new; give seed= on all ranks for an exact elastic "
+                "resume",
+                stacklevel=stacklevel,
+            )
+    elif own is not None and own.numbers != key.numbers:
+        what = "key" if key.seed is None else f"seed {key.seed}"
+        warnings.warn(
+            f"the state's {what} is used, not seed={seed}, for the pass that it goes on with",
+            stacklevel=stacklevel,
+        )
+
+
+def saved_here(state: Mapping[str, Any], mine: Identity) -> bool:
+    """Whether a process of the same rank among as many has saved it."""
+    return (state["rank"], state["world_size"]) == (mine.rank, mine.world_size)
+
+
 def _is_count(value: Any, most: int = 2**63 - 1, least: int = 0) -> bool:
     return type(value) is int and least <= value <= most
+
+
+def _is_word(value: Any) -> bool:
+    return _is_count(value, 2**64 - 1)
+
+
+def is_key(value: Any) -> bool:
+    """Whether it is what a state names its pass by."""
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_word, value))
+
+
+def _are_runs(values: Sequence[Any]) -> bool:
+    end = -1
+    for value in values:
+        if not (isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_count, value))):
+            return False
+        first, last, passes = value
+        if not end < first <= last or not passes:
+            return False
+        end = last
+    return True
+
+
+def _is_base64(value: Any) -> bool:
+    try:
+        return value is None or bool(base64.b64decode(value, validate=True))
+    except (TypeError, ValueError):
+        return False
 
 
 _COUNT = ("a whole number in [0, 2**63)", _is_count)
 _PLACE = ("a whole number in [0, 2**63), or None", lambda v: v is None or _is_count(v))
 _TEXT = ("a str", lambda v: isinstance(v, str))
 _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "seed": ("a whole number in [0, 2**64)", lambda v: _is_count(v, 2**64 - 1)),
+    "seed": ("a whole number in [0, 2**64), or None", lambda v: v is None or _is_word(v)),
+    "key": ("two whole numbers in [0, 2**64), or None", lambda v: v is None or is_key(v)),
     "epoch": _COUNT,
+    "repeat": _COUNT,
+    "begun": (
+        "ascending runs of epochs, each as [first, last, how many passes have begun in every one]",
+        lambda v: isinstance(v, list | tuple) and _are_runs(v),
+    ),
     "positions": _COUNT,
     "beyond": (
         "ascending whole numbers in [0, 2**63)",
@@ -206,8 +194,9 @@ _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ),
     ),
     "rank": _COUNT,
-    "checksum": ("a whole number, or None", lambda v: v is None or _is_count(v, 2**64 - 1)),
+    "checksum": ("a whole number, or None", lambda v: v is None or _is_word(v)),
     "sampler_epoch": _PLACE,
+    "generator": ("a torch.Generator's state in base64, or None", _is_base64),
     "batch_size": _PLACE,
     "world_size": ("a whole number in [1, 2**63)", lambda v: _is_count(v, least=1)),
     "fingerprint": _TEXT,
@@ -221,14 +210,22 @@ _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 def _check_shape(state: Mapping[str, Any], mine: Identity) -> None:
     if not isinstance(state, Mapping) or "version" not in state:
         raise ValueError("this is not a state of a ringfeed.DataLoader")
-    if state["version"] != VERSION:
+    if state["version"] not in (1, VERSION):
         raise ValueError(
-            f"the state has version {state['version']}, and this ringfeed reads version {VERSION}"
+            f"the state has version {state['version']}, and this ringfeed reads versions 1 and "
+            f"{VERSION}: it was saved by a later one"
         )
-    expected = to_state(Progress(), mine, 0, None)
+    expected = to_state(Progress(), mine, [], None, None)
+    if state["version"] == 1:  # which had one seed for all epochs, and no repeats
+        expected = {name: expected[name] for name in expected if name not in _SINCE_VERSION_2}
     missing = [key for key in expected if key not in state]
     if missing:
         raise ValueError(f"the state lacks {', '.join(missing)}")
+    if state["version"] == 1 and not _is_word(state["seed"]):
+        raise ValueError(f"the state's seed must be a whole number, not {state['seed']!r}")
+
+
+_SINCE_VERSION_2 = ("key", "repeat", "begun", "generator")
 
 
 def _check_within(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> None:
@@ -237,7 +234,8 @@ def _check_within(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -
         raise ValueError(
             f"the state was saved within an epoch whose order was {state['order']}, and this "
             f"loader's is {mine.order}: its progress means nothing here. Use the same sampler and "
-            "shuffle; or load no state, and begin that epoch anew with set_epoch()"
+            "shuffle; or load no state, drop a loaded one with load_state_dict(None), and begin "
+            "that epoch anew with set_epoch()"
         )
     if state["beyond"] and state["batch_size"] != mine.batch_size:
         raise ValueError(
@@ -260,14 +258,3 @@ def _check_within(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -
             change + f"only ringfeed's own order and DistributedSampler's can be dealt anew, not "
             f"{mine.order}"
         )
-
-
-def called_by_lightning() -> bool:
-    """Whether a Lightning Trainer is on the call stack."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name.startswith(("lightning.pytorch.", "pytorch_lightning.")):
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False

@@ -80,8 +80,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             references: no image is left out, and the length of an epoch stays what scripts expect.
         in_order: False lets training batches come as they are ready (never those of validation).
         seed: Of the training order, the crops and the flips; None: seed_everything's, else drawn
-            once and kept in checkpoints. The order among several processes is that of Lightning's
-            DistributedSampler, which knows seed_everything's alone.
+            once, on rank 0 for all, and kept in checkpoints. The order among several processes is
+            that of Lightning's DistributedSampler, which knows seed_everything's alone.
         timeout: Seconds to wait for a batch before a LoadTimeout names the files; 0: for ever.
         memory_limit: Bytes that each loader may hold at most; None: what its options come to.
         reader: "ring" (io_uring), "pool" (threads), or "auto": what $RINGFEED_READER names, else
@@ -260,8 +260,11 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
                 check_classes(datasets["train"].classes, datasets["val"].classes)
         except (OSError, ValueError) as error:
             failure = error
+        seed = self._seed()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            check_ranks(datasets, failure)
+            seed = check_ranks(datasets, failure, seed)
+            if self.hparams.seed is None:
+                self._drawn_seed = seed
         if failure is not None:
             raise failure
 
@@ -286,7 +289,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         return self._loader("val")
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed, where this module drew it. (Lightning keeps the train loader's own state.)
+        """The seed, where no argument gave it. (Lightning keeps the train loader's own state.)
 
         Lightning restores no loader from a checkpoint of an epoch's end, and the epochs after it
         would get another order.
@@ -294,7 +297,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         return {} if self._drawn_seed is None else {"seed": self._drawn_seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._drawn_seed = state_dict.get("seed")
+        if "seed" in state_dict:  # not so in checkpoints of several ranks of ringfeed 0.1's
+            self._drawn_seed = state_dict["seed"]
 
     def _open(self, split: str) -> ImageFolder:
         dataset = getattr(self, f"{split}_dataset")
@@ -327,20 +331,18 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         dataset, repeats = self.train_dataset, self.hparams.repeats
         if dataset is None or repeats == 1:
             return None
-        trainer, seed = self.trainer, self._seed()
+        trainer = self.trainer
         return RepeatedAugmentationSampler(
             dataset,
             None if trainer is None else trainer.world_size,
             None if trainer is None else trainer.global_rank,
-            seed=int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed,
+            seed=self._seed(),
             repeats=repeats,
         )
 
-    def _seed(self) -> int | None:
+    def _seed(self) -> int:
         if self.hparams.seed is not None:
             return self.hparams.seed
-        if self.trainer is not None and self.trainer.world_size > 1:
-            return None  # the DistributedSampler's, which every rank has
         if self._drawn_seed is None:
             given = os.environ.get("PL_GLOBAL_SEED")
             self._drawn_seed = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import operator
-import warnings
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,13 +19,15 @@ from torch.utils.data import BatchSampler, Dataset, Sampler
 from . import _arguments, _ringfeed, _tensors
 from ._collate import check_collate, check_collated
 from ._core import core_loader
+from ._epochs import Epochs, PassCounts, Progress
 from ._iterator import LoaderIterator
 from ._limits import DecodeLimits, decode_options
 from ._mixing_apply import Mixer
 from ._mixing_compiler import check_mixing, rule_of
 from ._mixing_rules import BatchMix, Rule
-from ._order import Order
-from ._request import EpochRequest, delivered_entries, epoch_batches
+from ._order import NoSeed, Order
+from ._passes import Numbers, PassKey, PassStart, key_for
+from ._request import EpochRequest, begin_items, delivered_entries, epoch_batches
 from ._resolved import Resolved, resolve_dataset
 from ._sampler_batches import size_of
 from ._samplers import (
@@ -35,7 +38,7 @@ from ._samplers import (
     stands_for_own_order,
 )
 from ._session import Session
-from ._state import Epochs, Identity, from_state, to_state
+from ._state import Identity, from_state, saved_here, to_state, warn_of_key
 from .stats import Stats
 from .transforms import ViewsRecipe
 
@@ -59,9 +62,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     Yields lists [images, labels] like torch's: images [B, 3, H, W] in the dtype and layout asked
     for (a list of these where the transform gives several views), labels int64 [B]; `finish_on`
-    says what comes in their place. They are the caller's to keep. Nothing is started by the
-    constructor or by iter(): files are read, and the epoch chosen, from an iterator's first next()
-    on.
+    says what comes in their place. They are the caller's to keep. iter() draws from torch's
+    generator what torch's iter() draws, whatever `seed` is, and starts nothing: files are read, and
+    the epoch chosen, from an iterator's first next() on.
 
     Arguments are torch's, with these differences:
 
@@ -71,8 +74,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     - `prefetch_factor`: batches ready ahead in all, not for each worker; 2 if None.
     - `batch_size=None`: yields [image [3, H, W], label], one sample at a time; prefetch_factor is
       then for each worker.
-    - `shuffle` draws the order from (seed, epoch); a `sampler` or `batch_sampler` of the caller's
-      is read on the thread of next(), about a second's worth of batches ahead.
+    - `shuffle` draws the order from the seed, or from the number that torch's RandomSampler would
+      draw; a `sampler` or `batch_sampler` of the caller's is read on the thread of next(), about a
+      second's worth of batches ahead.
+    - `generator`: gives two numbers a pass, one for the crops and one for the order, and no
+      permutation.
     - `collate_fn` may be timm's fast_collate, or its FastCollateMixup in place of a
       `batch_transform`; others, and `multiprocessing_context`, are refused. `worker_init_fn` is not
       called: there is no worker process. `persistent_workers` keeps threads and buffers between
@@ -82,10 +88,12 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     Its own:
 
-    - `seed`: of order and augmentation. None: drawn once from `generator` or torch's default; with
-      several processes the DistributedSampler's, else $PL_GLOBAL_SEED, else 0.
+    - `seed`: of order and augmentation, which then follow from (seed, epoch, how many passes the
+      epoch had before). None: they follow from what each pass draws from `generator` or torch's
+      default, as torch's do. A state's `key` in its place repeats that one pass.
     - `rank`, `world_size`: deal ringfeed's own order to several processes, padded as by
-      DistributedSampler. Never done by itself. With a `sampler` they only number its samples.
+      DistributedSampler. Never done by itself. Under shuffle they need a seed: `seed`, else
+      $PL_GLOBAL_SEED. With a `sampler` they only number its samples.
     - `memory_limit`: bytes; None: no limit.
     - `reader`: "ring" (io_uring), "pool" (threads), or "auto": what $RINGFEED_READER names, else
       the ring where it is allowed.
@@ -103,8 +111,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
       Pillow that is installed.
 
     The same dataset, seed and epoch give the same batches, whatever the threads. Each iterator that
-    yields takes the next epoch, unless set_epoch() said which. Two iterators at once read
-    independently.
+    yields takes the next epoch, unless set_epoch() said which; a further pass over an epoch that
+    had one has other batches. Two iterators at once read independently.
 
     Raises LoadError (an OSError) from next() for a file that cannot be read or decoded, at its
     batch; next() may go on after it.
@@ -130,7 +138,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         persistent_workers: bool = False,
         pin_memory_device: str = "",
         in_order: bool = True,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         memory_limit: int | None = None,
@@ -159,8 +167,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.finish_on = finish_on
         self._requested_workers = num_workers
         self._found_workers = _arguments.resolve_workers(num_workers)
-        self._loaded_seed: int | None = None
-        self._drawn_seed: int | None = None
+        self._warned_of_sharding = False
         self._cached: Resolved | None = None
         self._iterator_ref: weakref.ref[LoaderIterator] | None = None
         self._session = Session(Epochs([]))  # torch's constructor sets _iterator, which needs one
@@ -213,7 +220,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         if sized and self.batch_size is not None and resolved.length:
             # Too small a number is refused here and not in the first next(). Starts nothing.
             size = min(self.batch_size, resolved.length)
-            core_loader(resolved, size, self._core_options(seed=0, pinned=False))
+            core_loader(resolved, size, self._core_options(pinned=False))
 
     def _replace_sampler(self, shuffle: bool) -> None:
         """Puts a sampler that passes set_epoch() on in the place of the one that torch made.
@@ -241,11 +248,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             if self.persistent_workers:
                 self._iterator = iterator
         else:
-            iterator.reset()
+            iterator.reset(self._start_pass())
         return iterator
 
     def _get_iterator(self) -> LoaderIterator:  # type: ignore[override]
-        return LoaderIterator(self._session, self._make_request, self.__len__)
+        return LoaderIterator(self._session, self._start_pass(), self._make_request, self.__len__)
 
     def check_worker_number_rationality(self) -> None:
         """torch warns here of too many processes: these are threads."""
@@ -261,40 +268,59 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self._iterator_ref = None if iterator is None else weakref.ref(iterator)
         if iterator is None:  # as Lightning ends workers
             self._session.drop_core()
+            self._session.passes.forget()
 
-    def _make_request(self) -> EpochRequest:
-        """What the next epoch reads: what the attributes say at this moment counts.
+    def _start_pass(self) -> PassStart:
+        """What torch's iter() draws and begins, whatever is made of it. (Of a given generator
+        torch's RandomSampler takes a permutation, and this a number.)"""
+        order, epochs = self._order, self._up_to_date_epochs()
+        if not self._warned_of_sharding:
+            self._warned_of_sharding = order.warn_if_unshared(stacklevel=5)
+        order.shared_seed(self.seed)  # NoSeed now, and not once files have been read
+        epochs.tell_samplers(order)
+        # torch's workers are those that were asked for; 0 means none there.
+        chosen = self.num_workers == self._found_workers and not self._requested_workers
+        return self._session.passes.start(
+            self.generator,
+            workers=bool(self.num_workers) and not chosen,
+            persistent=self.persistent_workers,
+            shuffled=order.shuffled,
+            begin_items=partial(begin_items, order),
+            read=order.read,
+            loads=epochs.loads,
+        )
 
-        Random numbers are drawn as torch's iterators draw them: a base seed, then, under shuffle
-        without a generator, RandomSampler's. (With a generator RandomSampler draws a permutation
-        from it: that one is not made.)
-        """
+    def _make_request(self, started: PassStart) -> EpochRequest:
+        """What the next epoch reads: what the attributes say at this moment counts."""
         resolved, order = self._resolved(), self._order
         resolved.check_default_dtype(iterating=True)
-        start = self._up_to_date_epochs().next
+        epochs = self._up_to_date_epochs()
+        epochs.tell_samplers(order)
+        start = epochs.next
         pinned = _tensors.should_pin(self.pin_memory, self.pin_memory_device)
-        batches = epoch_batches(order, resolved, start, self.batch_size, self.drop_last)
-        # Persistent workers keep the base seed they were started with.
-        base_seed = None if self._session.keeps_core else _draw_seed(self.generator)
-        seed = self._settle_seed(base_seed)
-        if self.generator is None and order.shuffled:
-            _draw_seed(None)
-        rank, world_size = order.shares
+        numbers = started.numbers(order.shuffled)  # are drawn, whatever the key
+        key = self._key_of(start, numbers)
+        assert key is not None
+        items = started.items(order.read, epochs.loads)
+        if start.within:
+            started.drop_items()
+        batches = epoch_batches(order, resolved, start, self.batch_size, self.drop_last, items)
         return EpochRequest(
             start,
             resolved,
             batches,
-            rank,
-            world_size,
-            core_options=self._core_options(seed, pinned),
+            order.shares[1],
+            key,
+            core_options=self._core_options(pinned),
             pinned=pinned,
             one_by_one=not self._auto_collation,
             keep_core=self.persistent_workers,
             mixing=self._mixing_rule(resolved),
         )
 
-    def _core_options(self, seed: int, pinned: bool) -> dict[str, Any]:
-        """All of core_loader()'s, of which some hold for the core's own order alone."""
+    def _core_options(self, pinned: bool) -> dict[str, Any]:
+        """All of core_loader()'s, of which some hold for the core's own order alone. The seed is 0:
+        an epoch's number stands for a pass's key."""
         order = self._order
         rank, world_size = order.shares
         ahead = self.prefetch_factor or 2
@@ -311,7 +337,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             shuffle=order.shuffled,
             drop_last=order.own and self.drop_last,
             in_order=self.in_order,
-            seed=seed,
+            seed=0,
             rank=rank,
             world_size=world_size,
             reader=self.reader,
@@ -336,8 +362,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     # Epochs and state
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch that the next iterator begins: of order, crops and flips. Progress in it that
-        load_state_dict() set is kept if it is the same epoch. Calls the sampler's set_epoch()."""
+        """The epoch that the next iterator begins. A place that load_state_dict() has set comes
+        first: another epoch than its own then counts from the pass after it, with a warning. Calls
+        the sampler's set_epoch()."""
         epoch = operator.index(epoch)
         if epoch < 0:
             raise ValueError(f"epoch must not be negative, not {epoch}")
@@ -353,31 +380,77 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     def state_dict(self) -> dict[str, Any]:
         """What the iterator that began last has given so far, to go on from: plain ints, strings
-        and lists. After the last batch: the beginning of the next epoch. On the thread of
-        next()."""
-        progress = self._up_to_date_epochs().progress()
-        return to_state(progress, self._identity(), self._settle_seed(), self._order.sampler_epoch)
+        and lists. After the last batch: the beginning of the next epoch. `key` names what order and
+        draws follow from: DataLoader(seed=key) repeats that pass. On the thread of next().
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from `state` at the next iterator's first next(), with the state's seed.
-
-        Batch size and, outside Lightning, world size may have changed, unless the state was taken
-        out of order. Other transforms: a warning. Raises ValueError for another dataset, or in
-        mid-epoch another order.
+        A pass that has not begun has no key yet, unless there is a seed. The state then holds the
+        one that it gets if nothing else draws before, and the state of a given `generator`; no
+        generator is advanced.
         """
         epochs, order = self._up_to_date_epochs(), self._order
-        samples = self._resolved().length if order.own else None
-        progress = from_state(state, self._identity(), order.can_reshard, samples)
-        if self.seed is not None and self.seed != state["seed"]:
-            warnings.warn(
-                f"the state's seed {state['seed']} is used, not seed={self.seed}", stacklevel=2
+        place, generator = epochs.progress(), None
+        if epochs.at_rest:
+            try:
+                place = replace(place, key=self._key_of(place))
+            except NoSeed:
+                pass  # the next pass will say so
+            if not place.within:
+                generator = self._session.passes.coming_generator_state(self.generator)
+        known = place.sampler_epoch, epochs.pending_epoch, order.sampler_epoch
+        sampler_epoch = next((epoch for epoch in known if epoch is not None), None)
+        begun = epochs.begun.runs()
+        return to_state(place, self._identity(), begun, sampler_epoch, generator)
+
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Goes on from `state` at the next iterator's first next(), whatever set_epoch() says
+        meanwhile. None: drops a state that has been loaded and not used.
+
+        The state's key is that of one pass; later ones have this loader's own. Saved by another
+        rank, or among another number of them, a state without a seed gives the order alone: a
+        warning. So do other transforms. Batch size and, outside Lightning, world size may have
+        changed, unless the state was taken out of order. Raises ValueError for another dataset, or
+        in mid-epoch another order.
+        """
+        epochs, order, passes = self._up_to_date_epochs(), self._order, self._session.passes
+        if state is None:
+            epochs.drop_loaded(order)
+            passes.drop_restored(self.generator)
+            return
+        samples, identity = self._resolved().length if order.own else None, self._identity()
+        place = from_state(state, identity, order.can_reshard, samples)
+        own = None if self.seed is None else self._key_of(replace(place, key=None))
+        warn_of_key(state, place, own, self.seed, stacklevel=3)
+        if saved_here(state, identity):
+            passes.restore(self.generator, state.get("generator"))
+        epochs.load(place, PassCounts(state.get("begun", ())), order)
+
+    def _key_of(self, place: Progress, drawn: Numbers | None = None) -> PassKey | None:
+        """`place`'s, or what its pass gets. `drawn`: by that pass; None: what it will draw. None
+        where that is not known."""
+        key, order = place.key, self._order
+        if key is not None and key.draws is not None:
+            return key
+
+        def numbers() -> Numbers | None:
+            return drawn or self._session.passes.coming(self.generator, order.shuffled)
+
+        own = key_for(order.shared_seed(self.seed), place.epoch, place.repeat, numbers)
+        return own if key is None or own is None else replace(key, draws=own.draws)
+
+    def _key_in(self, epoch: int) -> PassKey:
+        """Of the latest pass of `epoch`, or of the one to come."""
+        epochs, key = self._up_to_date_epochs(), None
+        place = epochs.pass_of(epoch)
+        if place is not None:
+            key = self._key_of(place)
+        elif self._order.shared_seed(self.seed) is not None:
+            key = self._key_of(Progress(epoch, repeat=max(0, epochs.begun[epoch] - 1)))
+        if key is None:
+            raise ValueError(
+                f"what epoch {epoch} draws is not known: without seed= a pass follows from torch's "
+                "generator, as it stands when the pass begins"
             )
-        for sampler in order.samplers:
-            if state["sampler_epoch"] is not None and hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(state["sampler_epoch"])
-        epochs.notice_set_epoch(order.samplers)
-        self._loaded_seed = state["seed"]
-        epochs.load(progress)
+        return key
 
     @property
     def _order(self) -> Order:
@@ -387,25 +460,13 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         resolved, order = self._resolved(), self._order
         return Identity(
             batch_size=self.batch_size or _batch_size_of(self.batch_sampler),
+            rank=order.process_rank,
             world_size=order.shares[1],
             fingerprint=resolved.fingerprint,
             dataset=resolved.description,
             recipe=self._recipe_text(resolved),
             order=str(order),
         )
-
-    def _settle_seed(self, base_seed: int | None = None) -> int:
-        """`base_seed`: what the iterator has drawn, if there is one."""
-        if self._loaded_seed is not None:
-            return self._loaded_seed
-        if self.seed is not None:
-            return operator.index(self.seed)
-        shared = self._order.shared_seed
-        if shared is not None:
-            return shared
-        if self._drawn_seed is None:
-            self._drawn_seed = _draw_seed(self.generator) if base_seed is None else base_seed
-        return self._drawn_seed
 
     def _resolved(self) -> Resolved:
         self._cached = resolve_dataset(
@@ -447,14 +508,17 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         or [n, views] where the transform gives several; fields position u8, index u4 (of the whole
         dataset), top, left, height, width i4 (pixels), hflip bool. Reads the beginning of every
         file. ValueError for samplers whose order only iterating tells; a DistributedSampler is not
-        disturbed, and taken as set to `epoch`."""
+        disturbed, and taken as set to `epoch`. Of an epoch that had several passes, the latest.
+        ValueError without `seed` for an epoch that is neither the next nor among the last 100 that
+        had one."""
         epoch, resolved = operator.index(epoch), self._resolved()
         entries, count = delivered_entries(
             self._order, resolved, epoch, self.batch_size, self.drop_last
         )
-        options = self._core_options(self._settle_seed(), pinned=False)
+        key, options = self._key_in(epoch), self._core_options(pinned=False)
         core = core_loader(resolved, 1, options, [view.plan for view in resolved.recipe.views])
-        rows = core.draws(epoch) if entries is None else core.draws(epoch, entries)
+        assert key.draws is not None
+        rows = core.draws(key.draws, entries, key.order)
         if isinstance(resolved.recipe, ViewsRecipe):
             rows = rows.reshape(-1, len(resolved.recipe.views))
         return rows[:count]
@@ -468,7 +532,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             return []
         count = delivered_entries(order, resolved, epoch, self.batch_size, self.drop_last)[1]
         size, (rank, ranks) = getattr(self.batch_sampler, "batch_size", 1), order.shares
-        mixer, plan = Mixer(rule, self._settle_seed(), epoch), resolved.recipe.views[0].plan
+        draws, plan = self._key_in(epoch).draws, resolved.recipe.views[0].plan
+        assert draws is not None
+        mixer = Mixer(rule, 0, draws)
         return [
             mixer.draw(first * ranks + rank, min(size, count - first), plan.height, plan.width)
             for first in range(0, count, size)
@@ -483,15 +549,13 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def __repr__(self) -> str:
         size = "no batches" if not self._auto_collation else f"batch_size={self.batch_size}"
         epoch = self._session.epochs.progress().epoch
-        seed = self._loaded_seed if self.seed is None else self.seed
-        seed = self._drawn_seed if seed is None else seed
         resolved = self._resolved()
         parts = [
             resolved.description,
             size,
             f"num_workers={self.num_workers}",
             str(self._order),
-            f"seed={seed}",
+            f"seed={self.seed}",
             f"epoch={epoch}",
             f"reader={self.reader!r}",
         ]
@@ -527,8 +591,3 @@ def _batch_size_of(batch_sampler: Any) -> int | None:
         return operator.index(batch_sampler.batch_size)
     except (AttributeError, TypeError):
         return None
-
-
-def _draw_seed(generator: torch.Generator | None) -> int:
-    """Draws a seed from `generator` (None: torch's default), as torch's iterators do."""
-    return int(torch.empty((), dtype=torch.int64).random_(generator=generator).item())

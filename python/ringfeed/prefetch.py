@@ -99,12 +99,12 @@ class DevicePrefetcher:
     def state_dict(self) -> dict[str, Any]:
         """The loader's, as it was after the batch that next() gave last."""
         now, record = self.loader.state_dict(), self._record
-        if record is not None and (record.item is not NOTHING or now in record.given.ahead):
+        if record is not None and (record.item is not NOTHING or _stands_at(now, record.given)):
             return record.given.state
         return now  # moved by set_epoch(), or by an iterator of its own
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The loader's: the next iterator goes on from `state`."""
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """The loader's: the next iterator goes on from `state`. None drops a loaded one."""
         self._record = None
         self.loader.load_state_dict(state)
 
@@ -114,6 +114,17 @@ class DevicePrefetcher:
 
     def __repr__(self) -> str:
         return f"ringfeed.DevicePrefetcher({self.loader!r}, device={str(self.device)!r})"
+
+
+def _stands_at(state: Mapping[str, Any], given: _Given) -> bool:
+    """Whether a loader of this `state` stands where it stood after one of the batches ahead. At an
+    epoch's end a state also says what the next pass would draw, which changes with torch's
+    generator."""
+
+    def place(of: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: of[name] for name in of if name not in ("key", "generator")}
+
+    return any(place(state) == place(ahead) for ahead in given.ahead)
 
 
 class Here:

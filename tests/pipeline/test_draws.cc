@@ -211,6 +211,30 @@ TEST_CASE("a subset's draws are its own, and of nothing there are none") {
   CHECK(Loader(listing({}), plans()[0], small_options()).draws(0).empty());
 }
 
+TEST_CASE("the order of one epoch with the draws of another") {
+  const testing::SampleFolder images(2, 9);
+  Loader loader(ImageFolder::open(images.root()), TransformPlan::imagenet_train(), small_options());
+  const auto of_order = loader.draws(5), mixed = loader.draws(8, 5);
+  std::vector<std::uint32_t> order;
+  for (const Draw& draw : of_order) order.push_back(draw.index);
+  const auto expected = loader.draws(8, order);
+  REQUIRE(mixed.size() == expected.size());
+  Epoch epoch = loader.epoch(8, {}, 5);
+  std::vector<std::uint32_t> delivered;
+  while (const auto batch = epoch.next()) {
+    delivered.insert(delivered.end(), batch->indices.begin(), batch->indices.end());
+  }
+  CHECK(delivered == order);
+  bool same = true;
+  for (std::size_t i = 0; i < mixed.size(); ++i) {
+    CHECK(mixed[i].index == order[i]);
+    CHECK(mixed[i].top == expected[i].top);
+    CHECK(mixed[i].width == expected[i].width);
+    same = same && mixed[i].top == of_order[i].top && mixed[i].width == of_order[i].width;
+  }
+  CHECK(!same);
+}
+
 TEST_CASE("an order made elsewhere: sample k stands at k * world_size + rank") {
   const ImageFolder folder = odd().folder();
   auto options = small_options();

@@ -125,15 +125,22 @@ def on_two_ranks(root: Path, other: Path, results: Path) -> None:
     for name in ("step=2", "epoch=0"):
         torch.manual_seed(get_rank() + 2)
         found[name] = fit(root, ckpt_path=saved / f"{name}.ckpt", **two).train_batches
-    found["mixed"] = fit(root, data={"mixup_alpha": 1.0}, **two).train_batches
-    found["repeated"] = fit(root, data={"repeats": 2}, **two).train_batches
-    there: dict[str, Any] = {"mixup_alpha": 1.0, "finish_on": "device"}
+    found["mixed"] = fit(root, data={"mixup_alpha": 1.0, "seed": 4}, **two).train_batches
+    found["repeated"] = fit(root, data={"repeats": 2, "seed": 4}, **two).train_batches
+    there: dict[str, Any] = {"mixup_alpha": 1.0, "seed": 4, "finish_on": "device"}
     found["finished"] = fit(root, data=there, **two).train_batches
     model = recorder(pl)
     trainer = pl.Trainer(**{**QUIET, **two}, enable_checkpointing=False)
     trainer.validate(model, data_module(root), verbose=False)
     found["validate"] = model.val_batches
     found["predict"] = list(itertools.chain(*trainer.predict(model, data_module(root))))
+    torch.manual_seed(get_rank())
+    data = data_module(root)
+    data.setup("fit")
+    found["seeds"] = [data.train_dataloader().seed, data.val_dataloader().seed]
+    found["drawn alone"] = int(
+        torch.empty((), dtype=torch.int64).random_(generator=torch.Generator().manual_seed(0))
+    )
     for name, there in (("other", other), ("missing", other / "nowhere")):
         try:
             data_module(there if get_rank() else root).setup("fit")

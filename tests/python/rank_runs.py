@@ -23,13 +23,11 @@ def loader(folder: Path, mode: str, rank: int, world_size: int) -> ringfeed.Data
     """The images of `folder`, each labelled by its place. `mode`: how the ranks share them."""
     paths = sorted(map(str, folder.rglob("*.png")))
     dataset = ringfeed.ImageList(paths, range(len(paths)), CROP)
-    options: dict[str, Any] = {"batch_size": BATCH_SIZE, "num_workers": 2}
+    options: dict[str, Any] = {"batch_size": BATCH_SIZE, "num_workers": 2, "seed": 9}
     if mode == "sampler":
         sampler = DistributedSampler(dataset, num_replicas=world_size, rank=rank, seed=9)
         return ringfeed.DataLoader(dataset, sampler=sampler, **options)
-    return ringfeed.DataLoader(
-        dataset, shuffle=True, seed=9, rank=rank, world_size=world_size, **options
-    )
+    return ringfeed.DataLoader(dataset, shuffle=True, rank=rank, world_size=world_size, **options)
 
 
 def samples(batches: Iterator[Any]) -> list[tuple[int, str]]:

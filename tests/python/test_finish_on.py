@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import random
 import re
@@ -102,15 +103,11 @@ def test_finished_batches_are_the_cpu_s(folder, device, flavour, dtype, channels
     dataset = make(folder, COUNT, recipe(flavour, seed, erase=0.5))
     options = {"dtype": dtype, "channels_last": channels_last, "seed": seed}
     expected, loader = both(dataset, batch_transform=EITHER if mixed else None, **options)
+    again = copy.copy(loader)
     batches = list(loader)
     all_same([batch.to(device).finish() for batch in batches], expected)
     all_same([batch.to(device).finish() for batch in batches], expected)  # nothing was used up
-    all_same(DevicePrefetcher(loader_again(loader), device), expected)
-
-
-def loader_again(loader):
-    loader.set_epoch(0)
-    return loader
+    all_same(DevicePrefetcher(again, device), expected)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -330,10 +327,10 @@ def test_a_state_fits_a_loader_that_finishes_elsewhere(folder, recwarn, seed):
     dataset = make(folder, COUNT, recipe("v1", seed, 0.5))
     options = {"batch_size": 4, "shuffle": True, "seed": 9, "batch_transform": EITHER}
     expected = list(DataLoader(dataset, **options))
-    here = DataLoader(dataset, **options)
-    there = DevicePrefetcher(DataLoader(dataset, finish_on="device", **options), "cpu")
-    for first, second in ((here, there), (there, here)):
-        first.set_epoch(0)
+    for begins in ("here", "there"):
+        here = DataLoader(dataset, **options)
+        there = DevicePrefetcher(DataLoader(dataset, finish_on="device", **options), "cpu")
+        first, second = (here, there) if begins == "here" else (there, here)
         begun = iter(first)
         for _ in range(2):
             next(begun)

@@ -73,7 +73,7 @@ def test_each_rank_mixes_its_batches_in_its_own_way(root: Path, ranks: list) -> 
     dataset = data.train_dataset
     for rank, found in enumerate(ranks):
         sampler = DistributedSampler(dataset, num_replicas=2, rank=rank, seed=0)
-        loader = DataLoader(dataset, 6, sampler=sampler, batch_transform=MixUp(2))
+        loader = DataLoader(dataset, 6, sampler=sampler, batch_transform=MixUp(2), seed=4)
         for epoch in (0, 1):
             sampler.set_epoch(epoch)
             expected = [tiny_imagenet.digest(batch) for batch in loader]
@@ -81,10 +81,15 @@ def test_each_rank_mixes_its_batches_in_its_own_way(root: Path, ranks: list) -> 
         assert found["finished"] == found["mixed"]
 
 
+def test_without_a_seed_all_ranks_have_what_rank_0_drew(ranks: list) -> None:
+    for found in ranks:
+        assert found["seeds"] == [found["drawn alone"]] * 2
+
+
 def test_ranks_share_the_repetitions_of_an_image(ranks: list) -> None:
     for rank, found in enumerate(ranks):
         for epoch in (0, 1):
-            sampler = RepeatedAugmentationSampler(range(TRAIN), 2, rank, repeats=2)
+            sampler = RepeatedAugmentationSampler(range(TRAIN), 2, rank, seed=4, repeats=2)
             sampler.set_epoch(epoch)
             got = [index for batch in found["repeated"] if batch[0] == epoch for index in batch[3]]
             assert got == list(sampler)

@@ -124,8 +124,11 @@ def test_each_iterator_that_yields_takes_the_next_epoch(images):
     for epoch, order in zip((0, 2), seen):
         assert order == loader.draws(epoch)["index"].tolist()
         assert sorted(order) == list(range(COUNT))
-    loader.sampler.set_epoch(0)
-    assert order_of(loader) == seen[0]
+    again = DataLoader(images, 4, shuffle=True, seed=1)
+    again.set_epoch(2)
+    assert order_of(again) == seen[1]
+    again.sampler.set_epoch(0)
+    assert order_of(again) == seen[0]
 
 
 @pytest.mark.parametrize("persistent", [False, True])
@@ -323,12 +326,13 @@ def test_stats_and_repr_say_what_there_is(images):
     "copier", [copy.copy, copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))]
 )
 def test_a_copy_goes_on_where_the_loader_stands(images, copier):
-    loader = DataLoader(images, 4, shuffle=True, generator=torch.Generator().manual_seed(3))
-    batches = iter(loader)
-    next(batches), next(batches)
-    other = copier(loader)
-    rest = [labels.tolist() for _, labels in batches]
-    assert [labels.tolist() for _, labels in other] == rest
+    for options in ({"generator": torch.Generator().manual_seed(3)}, {"seed": 3}):
+        loader = DataLoader(images, 4, shuffle=True, **options)
+        batches = iter(loader)
+        next(batches), next(batches)
+        other = copier(loader)
+        rest = [labels.tolist() for _, labels in batches]
+        assert [labels.tolist() for _, labels in other] == rest
     assert order_of(other) == order_of(loader)
     other.sampler.set_epoch(0)
     assert order_of(other) != order_of(loader)
@@ -388,7 +392,7 @@ def test_stats_and_close_from_another_thread(images):
 
 def test_stats_may_be_asked_while_the_iterator_lets_go_of_the_core(images):
     loader = DataLoader(images, 4)
-    run = loader._session.prepare(loader._make_request())
+    run = loader._session.prepare(loader._make_request(loader._start_pass()))
 
     class Core:
         memory_bound = 7

@@ -253,8 +253,8 @@ def test_epochs_ranks_seeds_and_batches_draw_differently(images):
 def test_ranks_number_their_batches_by_the_global_order(images):
     for rank in range(2):
         sampler = DistributedSampler(images, 2, rank, seed=3)
-        plain = DataLoader(images, 4, sampler=sampler)
-        mixed = DataLoader(images, 4, sampler=sampler, batch_transform=MixUp(CLASSES))
+        plain = DataLoader(images, 4, sampler=sampler, seed=3)
+        mixed = DataLoader(images, 4, sampler=sampler, seed=3, batch_transform=MixUp(CLASSES))
         for number, (before, after) in enumerate(zip(plain, mixed, strict=True)):
             position = number * 4 * 2 + rank
             same(after, list(mixer(MixUp(CLASSES), 3)(*before, position)))

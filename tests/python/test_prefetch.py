@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from ringfeed import prefetch
+from ringfeed.loader import DataLoader
 from ringfeed.prefetch import DevicePrefetcher, Side
+from small_images import PLAIN, make
 
 
 class FakeSide:
@@ -25,11 +27,12 @@ class FakeSide:
         FakeSide.log = []
 
     def copy(self, batch):
-        self.log.append(f"copy {int(batch[0])}")
-        return prefetch.map_tensors(lambda t: t.clone(), batch), int(batch[0])
+        number = int(batch[-1].flatten()[0])
+        self.log.append(f"copy {number}")
+        return prefetch.map_tensors(lambda t: t.clone(), batch), number
 
     def hand_over(self, batch, done):
-        assert int(batch[0]) == done
+        assert int(batch[-1].flatten()[0]) == done
         self.log.append(f"hand over {done}")
 
 
@@ -110,6 +113,16 @@ def test_state_counts_what_was_given_and_not_what_is_ahead():
     for _ in ahead:
         states.append(ahead.state_dict()["taken"])
     assert states == [0, 1, 2, 3]
+
+
+def test_state_counts_what_was_given_while_others_draw_from_torchs_generator(tmp_path):
+    loader = DataLoader(make(tmp_path, 7, PLAIN), 4, shuffle=True)
+    ahead, states = DevicePrefetcher(loader, "cuda"), []
+    for _ in ahead:
+        torch.rand(3)
+        state = ahead.state_dict()
+        states.append((state["epoch"], state["positions"]))
+    assert states == [(0, 4), (1, 0)]
 
 
 def test_state_of_an_abandoned_iterator_stays_until_the_loader_moves():

@@ -166,12 +166,11 @@ def test_set_epoch_reaches_a_distributed_sampler_from_either_side(images):
     loader = DataLoader(images, COUNT, sampler=sampler)
     loader.set_epoch(3)
     assert sampler.epoch == 3
-    by_loader = next(iter(loader))
+    by_loader = order_of(loader)
     sampler.set_epoch(2)
-    next(iter(loader))
+    assert loader.state_dict()["epoch"] == 2 and order_of(loader) != by_loader
     sampler.set_epoch(3)
-    by_sampler = next(iter(loader))
-    assert torch.equal(by_loader[0], by_sampler[0])
+    assert loader.state_dict()["epoch"] == 3 and order_of(loader) == by_loader
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -206,13 +205,18 @@ def test_seeds_of_several_processes(images, monkeypatch):
         return DataLoader(images, **kwargs).state_dict()["seed"]
 
     shared = {"rank": 0, "world_size": 2}
-    assert seed(**shared) == 0
+    assert seed(**shared) is None  # whose order needs none
+    assert seed(seed=3, **shared, shuffle=True) == 3
+    loader = DataLoader(images, shuffle=True, **shared)
+    assert loader.state_dict()["key"] is None
+    for ask in (lambda: next(iter(loader)), lambda: loader.draws(0)):
+        with pytest.raises(ValueError, match="one seed for it: pass seed=, or set .PL_GLOBAL_SEED"):
+            ask()
     monkeypatch.setenv("PL_GLOBAL_SEED", "12")
-    assert seed(**shared) == 12
-    assert seed(sampler=DistributedSampler(images, 2, 0, seed=8)) == 8
-    assert seed(seed=3, **shared) == 3
-    torch.manual_seed(1)
-    assert seed() == torch.Generator().manual_seed(1).initial_seed() or seed() > 12
+    assert seed(**shared) == seed(**shared, shuffle=True) == 12
+    assert order_of(loader) == order_of(DataLoader(images, shuffle=True, seed=12, **shared))
+    assert seed(sampler=DistributedSampler(images, 2, 0, seed=8)) is None
+    assert seed() is seed(shuffle=True) is None
 
 
 def test_draws_do_not_disturb_a_distributed_sampler(images):

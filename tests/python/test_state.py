@@ -108,7 +108,7 @@ def test_a_state_taken_before_the_first_next_fixes_the_seed(images):
     assert content(loader) == content(resumed)
 
 
-def test_set_epoch_of_the_same_epoch_keeps_the_place_and_another_discards_it(images):
+def test_a_loaded_place_stands_whatever_set_epoch_says_which_counts_from_the_pass_after(images):
     for kind in ("own", "distributed"):
         loader = DataLoader(images, batch_size=4, seed=3, **KINDS[kind](images))
         loader.set_epoch(5)
@@ -117,14 +117,17 @@ def test_set_epoch_of_the_same_epoch_keeps_the_place_and_another_discards_it(ima
         state = loader.state_dict()
         left = order_of(batches)
         resumed = DataLoader(images, batch_size=4, seed=3, **KINDS[kind](images))
+        fresh = DataLoader(images, batch_size=4, seed=3, **KINDS[kind](images))
         for setter in (resumed.set_epoch, resumed.sampler.set_epoch):
             resumed.load_state_dict(state)
             setter(5)
             assert order_of(resumed) == left
             resumed.load_state_dict(state)
             setter(6)
-            assert resumed.state_dict()["positions"] == 0
-            assert order_of(resumed) == resumed.draws(6)["index"].tolist()
+            assert resumed.state_dict()["positions"] == 4
+            with pytest.warns(UserWarning, match=r"set_epoch\(6\) does not agree.*in epoch 5"):
+                assert order_of(resumed) == left
+            assert order_of(resumed) == fresh.draws(6)["index"].tolist()
 
 
 def test_set_epoch_before_the_first_next_shows_in_the_state(images):
@@ -287,8 +290,21 @@ def test_what_does_not_fit_is_refused_by_name(images, folder):
 
 
 WRONG_VALUES = {
-    "seed": [-1, 2**64, None, 1.0, "1", True],
+    "seed": [-1, 2**64, 1.0, "1", True],
+    "key": [[1], [1, 2, 3], [1, -1], [1, 2**64], [1, 2.0], 7, "12"],
     "epoch": [-1, 2**63, None, 1.0, "1"],
+    "repeat": [-1, None, 1.0],
+    "begun": [
+        None,
+        3,
+        [1],
+        [[1, 2]],
+        [[1, 1, -1]],
+        [[1, 1, "2"]],
+        [[2, 1, 1]],
+        [[1, 2, 1], [2, 2, 1]],
+    ],
+    "generator": [3, "not base64", [1]],
     "positions": [-1, 2**63, None, 4.0],
     "beyond": [None, 3, [-1], [2, 1], [1, 1], [1.0], "12"],
     "rank": [-1, None, "0"],

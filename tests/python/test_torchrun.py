@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import rank_runs
+import seed_runs
 import tiny_imagenet
 from rank_runs import BATCH_SIZE
 from tiny_imagenet import TRAIN
@@ -97,6 +98,55 @@ def test_a_state_of_two_ranks_goes_on_with_another_number(
     for padding in range(COUNT, max(rest) + 1):
         rest.pop(padding)
     assert {**done, **rest} == whole
+
+
+@pytest.fixture(scope="module")
+def drawn(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two ranks found in seed_runs.py."""
+    results = tmp_path_factory.mktemp("drawn")
+    torchrun(2, Path(seed_runs.__file__), folder, results)
+    return [json.loads((results / f"rank={rank}.json").read_text()) for rank in range(2)]
+
+
+def labels(samples: list[Any]) -> list[int]:
+    return [label for label, _ in samples]
+
+
+def test_without_a_sampler_each_rank_has_what_its_own_seed_gives(drawn: list) -> None:
+    assert drawn[0]["alike"][0] == drawn[1]["alike"][0]
+    (first, again), (other, _) = (found["differently"][0] for found in drawn)
+    for samples in (again, other):
+        assert sorted(labels(samples)) == sorted(labels(first)) == list(range(COUNT))
+        assert labels(samples) != labels(first) and not {*map(tuple, samples)} & {
+            *map(tuple, first)
+        }
+
+
+def test_shuffling_all_samples_on_several_ranks_warns_once_how_to_shard(drawn: list) -> None:
+    for found in drawn:
+        for name in ("alike", "differently"):
+            (message,) = found[name][1]
+            assert "DistributedSampler(dataset), or rank= and world_size=" in message
+        assert found["sequential"][1] == []
+
+
+@pytest.mark.parametrize("name", ["mid", "end"])
+def test_a_state_of_rank_0_keeps_every_order_and_the_crops_of_rank_0(
+    drawn: list, name: str
+) -> None:
+    for rank, found in enumerate(drawn):
+        uninterrupted, resumed, warned = found[name]
+        assert labels(resumed) == labels(uninterrupted)
+        if rank == 0:
+            assert resumed == uninterrupted and warned == []
+        else:
+            both = {*map(tuple, resumed)} & {*map(tuple, uninterrupted)}
+            assert not both and len(warned) == 1
+            assert "crops on this rank are new; give seed= on all ranks" in warned[0]
+
+
+def test_a_rank_iterates_and_loads_while_the_other_waits(drawn: list) -> None:
+    assert [found["alone"] for found in drawn] == [-(-COUNT // 2)] * 2
 
 
 def test_the_example_trains_on_two_ranks_and_goes_on_with_one(

@@ -743,8 +743,7 @@ def test_views_pass_through_the_prefetcher(odd):
     dataset = ringfeed.ImageList(odd[:10], range(10), Views([LARGE, SMALL]))
     loader = ringfeed.DataLoader(dataset, 4, seed=1)
     expected = list(loader)
-    loader.set_epoch(0)
-    ahead = ringfeed.DevicePrefetcher(loader, "cpu")
+    ahead = ringfeed.DevicePrefetcher(ringfeed.DataLoader(dataset, 4, seed=1), "cpu")
     for (views, labels), (whole, others) in zip(ahead, expected, strict=True):
         assert all(map(torch.equal, views, whole)) and torch.equal(labels, others)
     halved = map_tensors(lambda tensor: tensor[:1], expected[0])
