@@ -116,6 +116,9 @@ def main() -> None:
             part.load_state_dict(state[name])
         # The loader knows: after an epoch's last batch its state is the next one's beginning.
         first_epoch = state["loader"]["epoch"]
+        if rank == 0:
+            samples = state["loader"]["positions"]
+            print(f"resumed from {args.checkpoint}: epoch {first_epoch} after {samples} samples")
 
     network = DistributedDataParallel(model) if distributed else model
     network.train()

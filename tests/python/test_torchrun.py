@@ -158,11 +158,14 @@ def test_the_example_trains_on_two_ranks_and_goes_on_with_one(
     checkpoint = tmp_path / "last.pt"
     arguments = [folder.parent, "--arch=shufflenet_v2_x0_5", "--batch-size=8", "--num-workers=1"]
     arguments += [f"--checkpoint={checkpoint}", "--mixup-alpha=0.2", "--cutmix-alpha=1.0"]
-    assert "done after 2 steps, in epoch 0" in torchrun(2, EXAMPLE, *arguments, "--max-steps=2")
+    begun = torchrun(2, EXAMPLE, *arguments, "--max-steps=2")
+    assert "done after 2 steps, in epoch 0" in begun and "resumed" not in begun
     state = torch.load(checkpoint, weights_only=True)["loader"]
     assert (state["epoch"], state["positions"]) == (0, 2 * 2 * 8)
     # One rank has 11 images left: two batches, and the rest of the steps are of epoch 1.
     monkeypatch.setattr("sys.argv", [str(EXAMPLE), *map(str, arguments), "--max-steps=3"])
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     runpy.run_path(str(EXAMPLE), run_name="__main__")
-    assert "done after 3 steps, in epoch 1" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"resumed from {checkpoint}: epoch 0 after {2 * 2 * 8} samples" in printed
+    assert "done after 3 steps, in epoch 1" in printed
