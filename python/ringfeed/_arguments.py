@@ -16,7 +16,7 @@ from torch.utils.data import (
 from . import _ringfeed
 from ._limits import DecodeLimits
 from ._numbers import whole
-from ._state import is_key
+from ._state_values import is_key
 
 # The core refuses more, but not before the first next().
 _MOST_WORKERS = _ringfeed.largest["num_workers"]

@@ -109,8 +109,12 @@ class EpochRun:
     @property
     def finished(self) -> bool:
         """Whether all has been given. Known with the last batch where the order has a length:
-        Lightning asks for the state there, and never for the end."""
-        return self._ended or (self._count is not None and self.given.batches >= self._count)
+        Lightning asks for the state there, and never for the end. A caller's sampler may have more
+        than its length."""
+        given = self.given.batches
+        if self._ended or self._count is None or given < self._count:
+            return self._ended
+        return self._sampler is None or self._sampler.ends_after(given)
 
     def progress(self) -> Progress:
         """What has been given so far. On the thread of next()."""
@@ -141,6 +145,7 @@ class EpochRun:
         if os.getpid() == self._process:
             self._last_progress = self.progress()
             self._last_stats = self.stats()
+            self._ended, self._count = self.finished, None
         core, self._core, self._epoch = self._core, None, None
         self._sampler = None  # and with it what the sampler's iterator holds
         if core is not None and not self.finished and not self._keep_core:

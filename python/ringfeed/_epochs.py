@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-import sys
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ._order import Order
+from ._pass_counts import PassCounts
 from ._passes import PassKey
 from ._samplers import OwnOrder
+from ._trainer import called_by_lightning
 
 _KEYS_KEPT = 100
 """Epochs whose passes can still be named where there is no seed to make their keys again."""
@@ -53,36 +54,6 @@ class EpochUnderWay(Protocol):
     def stats(self) -> dict[str, Any]: ...
 
 
-class PassCounts:
-    """How many passes have begun in each epoch, as runs of epochs that had equally many: a loader
-    that is iterated for ever keeps one."""
-
-    def __init__(self, runs: Iterable[Sequence[int]] = ()) -> None:
-        """`runs`: (first epoch, last epoch, passes), ascending, as runs() gives them."""
-        self._runs = [(first, last, passes) for first, last, passes in runs]
-
-    def __getitem__(self, epoch: int) -> int:
-        run = next((run for run in self._runs if run[0] <= epoch <= run[1]), None)
-        return 0 if run is None else run[2]
-
-    def with_count(self, epoch: int, passes: int) -> PassCounts:
-        """The same with `passes` in `epoch`."""
-        before = [
-            (first, min(last, epoch - 1), n) for first, last, n in self._runs if first < epoch
-        ]
-        after = [(max(first, epoch + 1), last, n) for first, last, n in self._runs if last > epoch]
-        runs: list[tuple[int, int, int]] = []
-        for first, last, n in [*before, (epoch, epoch, passes), *after]:
-            if runs and runs[-1][1] + 1 == first and runs[-1][2] == n:
-                runs[-1] = (runs[-1][0], last, n)
-            else:
-                runs.append((first, last, n))
-        return PassCounts(runs)
-
-    def runs(self) -> list[list[int]]:
-        return [list(run) for run in self._runs]
-
-
 @dataclass
 class _Loaded:
     """A place that load_state_dict() has set and no pass has used, and what there was before."""
@@ -102,7 +73,8 @@ class Epochs:
     else it takes the epoch after the latest that has begun. iter() alone means nothing: Lightning
     makes iterators that it throws away. A loaded place stands until a pass uses it: what
     set_epoch() says meanwhile counts from the pass after it. But where a Lightning Trainer says a
-    later epoch, it has left the place behind: it ends epochs by limits of its own.
+    later epoch, it has left the place behind: it ends epochs by limits of its own. Of all passes
+    that a Trainer begins, the epoch is the Trainer's.
     """
 
     def __init__(self, samplers: Iterable[Any]) -> None:
@@ -140,7 +112,13 @@ class Epochs:
         if self._loaded is not None:
             self._loaded.requested_epoch = None if epoch == self.next.epoch else epoch
             if epoch > self.next.epoch and called_by_lightning():
-                self.drop_loaded()  # limit_train_batches had ended the epoch at this very place
+                # limit_train_batches had ended the epoch at this very place.
+                self._leave_place(epoch)
+            elif epoch == self.next.epoch and not self.next.within:
+                # At its beginning a sampler has the epoch that it is told, and not the state's,
+                # which is that of the epoch before.
+                self.next = replace(self.next, sampler_epoch=None)
+                self.loads += 1
             return
         latest = None if self._next_was_set else self._latest
         if latest is not None and not latest.finished and epoch == latest.start.epoch:
@@ -150,6 +128,25 @@ class Epochs:
         if epoch != self.next.epoch:
             self.next = self._beginning(epoch)
         self._next_was_set = True
+
+    def follow_trainer(self, epoch: int, order: Order) -> None:
+        """A Lightning Trainer is about to begin a pass in its `epoch`, which samplers without
+        set_epoch() are not told, nor loaders that it cycles beside a longer one."""
+        place = self.next
+        if self._loaded is None:
+            if not self._next_was_set:
+                self.next = self._beginning(epoch)
+        elif epoch > place.epoch or (epoch != place.epoch and not place.within):
+            self._leave_place(epoch, told=order.sampler_epoch is None)
+
+    def _leave_place(self, epoch: int, told: bool = False) -> None:
+        """The next iterator begins `epoch` and not the loaded place; what had begun still counts.
+        `told`: for the caller's sampler nothing changes."""
+        self._loaded = None
+        self.next = self._beginning(epoch)
+        if not told:
+            self.pending_epoch = epoch
+            self.loads += 1
 
     def _beginning(self, epoch: int) -> Progress:
         return Progress(epoch, repeat=self.begun[epoch])
@@ -270,14 +267,3 @@ def _epoch_of(sampler: Any) -> tuple[int, int | None]:
     if not isinstance(epoch, int):
         return 0, None
     return sampler.set_epoch_calls if isinstance(sampler, OwnOrder) else 0, epoch
-
-
-def called_by_lightning() -> bool:
-    """Whether a Lightning Trainer is on the call stack."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name.startswith(("lightning.pytorch.", "pytorch_lightning.")):
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False

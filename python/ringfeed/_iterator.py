@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from ._epoch_run import BatchOffer, EpochRun
 from ._handover import Handover
@@ -15,7 +16,7 @@ from ._request import EpochRequest
 from ._session import Session
 
 
-class LoaderIterator(Handover[Any]):
+class LoaderIterator(Handover[Any], _BaseDataLoaderIter):  # type: ignore[misc]
     """Yields [images, labels], or an UnfinishedBatch. No file is read, and no epoch begins, before
     its first next().
 
@@ -27,6 +28,9 @@ class LoaderIterator(Handover[Any]):
     (Python may interrupt next(iterator) as it returns, with the batch in nobody's hands.) It may
     have target_transform called again. An interrupted sampler of the caller's may not be able to go
     on.
+
+    It is an iterator of torch's by type alone: Lightning's CombinedLoader leaves those out of a
+    pickle.
     """
 
     _record: EpochRun | None = None

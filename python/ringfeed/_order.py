@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch.utils.data import BatchSampler, DistributedSampler, RandomSampler, SequentialSampler
 
 from ._repeats import RepeatedAugmentationSampler
+from ._sampler_batches import batch_size_of
 from ._samplers import ShuffledOrder
 
 
@@ -134,6 +135,24 @@ class Order:
         """Whether what is left of an epoch can be dealt to another number of ranks."""
         return self.own or self.dealt_sampler is not None
 
+    @property
+    def batch_size(self) -> int | None:
+        """Of the batches of the core's order, of torch's BatchSampler, or single samples. None: a
+        batch_sampler of the caller's says."""
+        if self.custom_batches:
+            return None
+        return 1 if self.batch_sampler is None else batch_size_of(self.batch_sampler)
+
+    def samples_of(self, length: int) -> int | None:
+        """In an epoch of all ranks, without padding, of `length` images. None: only the end of the
+        caller's sampler tells, whatever its len() says."""
+        if self.own or self.dealt_sampler is not None:
+            return length
+        sampler = getattr(self.batch_sampler, "sampler", self.sampler)
+        if self.custom_batches or type(sampler) not in _FINITE:
+            return None
+        return len(sampler) * self.shares[1]
+
     def __str__(self) -> str:
         """For states and people."""
         if self.own:
@@ -168,6 +187,9 @@ class Order:
             "ringfeed's own order, a DistributedSampler's, a RepeatedAugmentationSampler's and a "
             "SequentialSampler's"
         )
+
+
+_FINITE = (RandomSampler, SequentialSampler, RepeatedAugmentationSampler)
 
 
 def _rank_in_group() -> tuple[int, int]:

@@ -32,6 +32,10 @@ class SamplerBatches(Pending):
         self._handed = 0, 0
         """How many samples have been handed on, and their checksum."""
         self._checksums = deque([self._handed])  # after each batch that is not consumed
+        self._count = 0
+        """How many batches have been handed on, those aside that were skipped."""
+        self._error: Exception | None = None
+        """What ends_after() has found in the place of a batch."""
 
     @property
     def ended(self) -> bool:
@@ -40,9 +44,9 @@ class SamplerBatches(Pending):
 
     def skip_batches(self, samples: int) -> int:
         """Goes past what an earlier run consumed: how many batches. ValueError within a batch."""
-        skipped = 0
         while self._handed[0] < samples and self() is not None:
-            skipped += 1
+            pass
+        skipped, self._count = self._count, 0
         if self._handed[0] > samples:
             raise ValueError(
                 f"the state was taken after {samples} samples, which is within a batch of this "
@@ -53,11 +57,11 @@ class SamplerBatches(Pending):
 
     def skip_samples(self, samples: int, indices: Iterator[Any]) -> None:
         """The same for `indices` of which the batches have yet to be made."""
-        if samples:
-            skipped = indices_of_batch(
-                list(itertools.islice(indices, samples)), self._resolved.length
-            )
-            self._handed = self._handed_with(skipped)
+        while left := samples - self._handed[0]:
+            skipped = list(itertools.islice(indices, min(left, 1 << 16)))
+            if not skipped:
+                break
+            self._handed = self._handed_with(indices_of_batch(skipped, self._resolved.length))
         self._check_skipped(samples)
 
     def _check_skipped(self, samples: int) -> None:
@@ -72,18 +76,32 @@ class SamplerBatches(Pending):
         self.fill(self._batches)
         return None if self.ended else len(self._indices())
 
+    def ends_after(self, batches: int) -> bool:
+        """Whether the sampler has no more than these since what was skipped, whatever its len()
+        says. Reads one further, which stays the next."""
+        if self._count != batches or self.failed:
+            return False
+        try:
+            self.fill(self._batches)
+        except Exception as error:
+            self._error = error  # for the next() that would have found it
+        return self.ended
+
     def __call__(self) -> NDArray[np.uint32] | None:
         """The next batch's entries; None at the end. The core calls it again after a
         KeyboardInterrupt, unless the sampler has `failed`."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
         self._note_checksum()
         self.fill(self._batches)
         if self.ended:
             return None
         indices = self._indices()
         entries = self._resolved.entries(indices)
-        handed = self._handed_with(indices)
+        handed, count = self._handed_with(indices), self._count + 1
         # No call from here to the core's hands.
-        self._handed = handed
+        self._handed, self._count = handed, count
         self.item = NOTHING
         return entries
 
@@ -148,4 +166,12 @@ def size_of(samples: Any) -> int | None:
     try:
         return len(samples)
     except (TypeError, NotImplementedError):
+        return None
+
+
+def batch_size_of(batch_sampler: Any) -> int | None:
+    """What it says; None where that is no whole number."""
+    try:
+        return operator.index(batch_sampler.batch_size)
+    except (AttributeError, TypeError):
         return None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ._epochs import Progress, called_by_lightning
+from ._epochs import Progress
+from ._order import Order
 from ._passes import PassKey, seeded_key
+from ._state_values import check_values, is_word, shown
+from ._trainer import called_by_lightning
 
 VERSION = 2
 
@@ -55,35 +57,13 @@ def to_state(
 
 
 def from_state(
-    state: Mapping[str, Any], mine: Identity, can_reshard: bool, samples: int | None
+    state: Mapping[str, Any], mine: Identity, order: Order, length: int, strict: bool
 ) -> Progress:
-    """Where `state` says to go on. Raises ValueError for what does not fit the loader.
-
-    `can_reshard`: whether the order can be dealt to another number of ranks in mid-epoch.
-    `samples`: in an epoch of all ranks, without padding; None: not known.
-    """
+    """Where `state` says to go on. Raises ValueError for what is no state, and for what a loader
+    that reads `length` images in `order` cannot go on from; unless `strict`, the latter begins the
+    epoch anew, with a warning. Between epochs a changed dataset is a warning always."""
     _check_shape(state, mine)
-    for name, (wanted, holds) in _VALUES.items():
-        if name in state and not holds(state[name]):
-            raise ValueError(f"the state's {name} must be {wanted}, not {state[name]!r}")
-    if state["fingerprint"] != mine.fingerprint:
-        raise ValueError(
-            f"the state belongs to another dataset: it was saved with {state['dataset']} "
-            f"(fingerprint {state['fingerprint']}), and this loader reads {mine.dataset} "
-            f"(fingerprint {mine.fingerprint})"
-        )
-    if samples is not None and state["positions"] >= samples + state["world_size"]:
-        raise ValueError(
-            f"the state has consumed {state['positions']} samples of an epoch, which has "
-            f"{samples}: its positions were changed. Load no state, or drop a loaded one with "
-            "load_state_dict(None), and begin that epoch anew with set_epoch()"
-        )
-    if state["recipe"] != mine.recipe:
-        warnings.warn(
-            "the state was saved with other transforms: from now on images are made by\n"
-            f"  {mine.recipe}\nand until now they were made by\n  {state['recipe']}",
-            stacklevel=3,
-        )
+    check_values(state)
     progress = Progress(
         state["epoch"],
         state["positions"],
@@ -95,8 +75,33 @@ def from_state(
         state["sampler_epoch"],
     )
     if progress.within:
-        _check_within(state, mine, can_reshard)
+        reason = _why_not(state, mine, order, length)
+        if reason is not None:
+            progress = _begun_anew(progress, reason, strict)
+    elif state["fingerprint"] != mine.fingerprint:
+        warnings.warn(
+            f"{_other_dataset(state, mine)}: the next epoch is the new one's", stacklevel=3
+        )
+    if state["recipe"] != mine.recipe:
+        warnings.warn(
+            "the state was saved with other transforms: from now on images are made by\n"
+            f"  {mine.recipe}\nand until now they were made by\n  {state['recipe']}",
+            stacklevel=3,
+        )
     return progress
+
+
+def _begun_anew(progress: Progress, reason: str, strict: bool) -> Progress:
+    key = None if progress.key is None else list(progress.key.numbers)
+    anew = f"epoch {progress.epoch} anew" + ("" if key is None else f", with the key {key}")
+    if strict:
+        raise ValueError(
+            f"{reason}. load_state_dict(state, strict=False) begins {anew}; under Lightning "
+            "ImageNetDataModule(strict_state=False) does. load_state_dict(None) drops a loaded "
+            "state"
+        )
+    warnings.warn(f"{reason}. As strict=False asks, the loader begins {anew}", stacklevel=4)
+    return replace(progress, positions=0, beyond=(), checksum=None)
 
 
 def _key_of(state: Mapping[str, Any], mine: Identity) -> PassKey | None:
@@ -142,119 +147,80 @@ def saved_here(state: Mapping[str, Any], mine: Identity) -> bool:
     return (state["rank"], state["world_size"]) == (mine.rank, mine.world_size)
 
 
-def _is_count(value: Any, most: int = 2**63 - 1, least: int = 0) -> bool:
-    return type(value) is int and least <= value <= most
-
-
-def _is_word(value: Any) -> bool:
-    return _is_count(value, 2**64 - 1)
-
-
-def is_key(value: Any) -> bool:
-    """Whether it is what a state names its pass by."""
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_word, value))
-
-
-def _are_runs(values: Sequence[Any]) -> bool:
-    end = -1
-    for value in values:
-        if not (isinstance(value, list | tuple) and len(value) == 3 and all(map(_is_count, value))):
-            return False
-        first, last, passes = value
-        if not end < first <= last or not passes:
-            return False
-        end = last
-    return True
-
-
-def _is_base64(value: Any) -> bool:
-    try:
-        return value is None or bool(base64.b64decode(value, validate=True))
-    except (TypeError, ValueError):
-        return False
-
-
-_COUNT = ("a whole number in [0, 2**63)", _is_count)
-_PLACE = ("a whole number in [0, 2**63), or None", lambda v: v is None or _is_count(v))
-_TEXT = ("a str", lambda v: isinstance(v, str))
-_VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "seed": ("a whole number in [0, 2**64), or None", lambda v: v is None or _is_word(v)),
-    "key": ("two whole numbers in [0, 2**64), or None", lambda v: v is None or is_key(v)),
-    "epoch": _COUNT,
-    "repeat": _COUNT,
-    "begun": (
-        "ascending runs of epochs, each as [first, last, how many passes have begun in every one]",
-        lambda v: isinstance(v, list | tuple) and _are_runs(v),
-    ),
-    "positions": _COUNT,
-    "beyond": (
-        "ascending whole numbers in [0, 2**63)",
-        lambda v: (
-            isinstance(v, list | tuple) and all(map(_is_count, v)) and list(v) == sorted(set(v))
-        ),
-    ),
-    "rank": _COUNT,
-    "checksum": ("a whole number, or None", lambda v: v is None or _is_word(v)),
-    "sampler_epoch": _PLACE,
-    "generator": ("a torch.Generator's state in base64, or None", _is_base64),
-    "batch_size": _PLACE,
-    "world_size": ("a whole number in [1, 2**63)", lambda v: _is_count(v, least=1)),
-    "fingerprint": _TEXT,
-    "dataset": _TEXT,
-    "recipe": _TEXT,
-    "order": _TEXT,
-}
-"""What a state's fields are, and whether a value is that."""
-
-
 def _check_shape(state: Mapping[str, Any], mine: Identity) -> None:
     if not isinstance(state, Mapping) or "version" not in state:
         raise ValueError("this is not a state of a ringfeed.DataLoader")
-    if state["version"] not in (1, VERSION):
+    version = state["version"]
+    if type(version) is not int or version not in (1, VERSION):
         raise ValueError(
-            f"the state has version {state['version']}, and this ringfeed reads versions 1 and "
+            f"the state has version {shown(version)}, and this ringfeed reads versions 1 and "
             f"{VERSION}: it was saved by a later one"
         )
     expected = to_state(Progress(), mine, [], None, None)
-    if state["version"] == 1:  # which had one seed for all epochs, and no repeats
+    if version == 1:  # which had one seed for all epochs, and no repeats
         expected = {name: expected[name] for name in expected if name not in _SINCE_VERSION_2}
     missing = [key for key in expected if key not in state]
     if missing:
         raise ValueError(f"the state lacks {', '.join(missing)}")
-    if state["version"] == 1 and not _is_word(state["seed"]):
-        raise ValueError(f"the state's seed must be a whole number, not {state['seed']!r}")
+    if version == 1 and not is_word(state["seed"]):
+        raise ValueError(f"the state's seed must be a whole number, not {shown(state['seed'])}")
+    if version == VERSION and state["key"] is None and (state["positions"] or state["beyond"]):
+        raise ValueError("the state's key must be two whole numbers in mid-epoch, not None")
 
 
 _SINCE_VERSION_2 = ("key", "repeat", "begun", "generator")
 
 
-def _check_within(state: Mapping[str, Any], mine: Identity, can_reshard: bool) -> None:
-    """What only matters in mid-epoch."""
+def _other_dataset(state: Mapping[str, Any], mine: Identity) -> str:
+    return (
+        f"the state belongs to another dataset: it was saved with {state['dataset']} "
+        f"(fingerprint {state['fingerprint']}), and this loader reads {mine.dataset} "
+        f"(fingerprint {mine.fingerprint})"
+    )
+
+
+def _why_not(state: Mapping[str, Any], mine: Identity, order: Order, length: int) -> str | None:
+    """Why the loader cannot go on within the state's epoch."""
+    if state["fingerprint"] != mine.fingerprint:
+        return _other_dataset(state, mine)
     if state["order"] != mine.order:
-        raise ValueError(
+        return (
             f"the state was saved within an epoch whose order was {state['order']}, and this "
             f"loader's is {mine.order}: its progress means nothing here. Use the same sampler and "
-            "shuffle; or load no state, drop a loaded one with load_state_dict(None), and begin "
-            "that epoch anew with set_epoch()"
+            "shuffle"
         )
+    samples, ranks = order.samples_of(length), state["world_size"]
+    if samples is not None:
+        if state["positions"] >= samples + ranks:
+            return (
+                f"the state has consumed {state['positions']} samples of an epoch, which has "
+                f"{samples}: its positions were changed"
+            )
+        last = state["beyond"][-1] if state["beyond"] else 0
+        if state["positions"] + last * (state["batch_size"] or 1) * ranks >= samples + ranks:
+            return (
+                f"the state has had batch {last} after {state['positions']} samples of an epoch, "
+                f"which has {samples}: its beyond was changed"
+            )
     if state["beyond"] and state["batch_size"] != mine.batch_size:
-        raise ValueError(
+        return (
             "the state was saved out of order (in_order=False) with batches of "
             f"{state['batch_size']}: resume it with that batch_size, not {mine.batch_size}"
         )
-    if state["world_size"] == mine.world_size:
-        return
-    change = f"the state was saved within an epoch on {state['world_size']} ranks, and now there "
+    if ranks == mine.world_size:
+        return None
+    change = f"the state was saved within an epoch on {ranks} ranks, and now there "
     change += "is 1: " if mine.world_size == 1 else f"are {mine.world_size}: "
     if called_by_lightning():
-        raise ValueError(
+        return (
             change + "Lightning counts an epoch's batches itself and cannot go on. Resume with "
             "the same number, or from a checkpoint taken at the end of an epoch"
         )
     if state["beyond"]:
-        raise ValueError(change + "with in_order=False resume with the same number")
-    if not can_reshard:
-        raise ValueError(
+        return change + "with in_order=False resume with the same number"
+    if not order.can_reshard:
+        return (
             change + f"only ringfeed's own order and DistributedSampler's can be dealt anew, not "
             f"{mine.order}"
         )
+    return None

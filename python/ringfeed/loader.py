@@ -19,17 +19,18 @@ from torch.utils.data import BatchSampler, Dataset, Sampler
 from . import _arguments, _ringfeed, _tensors
 from ._collate import check_collate, check_collated
 from ._core import core_loader
-from ._epochs import Epochs, PassCounts, Progress
+from ._epochs import Epochs, Progress
 from ._iterator import LoaderIterator
 from ._limits import DecodeLimits, decode_options
 from ._mixing_apply import Mixer
 from ._mixing_compiler import check_mixing, rule_of
 from ._mixing_rules import BatchMix, Rule
 from ._order import NoSeed, Order
+from ._pass_counts import PassCounts
 from ._passes import Numbers, PassKey, PassStart, key_for
 from ._request import EpochRequest, begin_items, delivered_entries, epoch_batches
 from ._resolved import Resolved, resolve_dataset
-from ._sampler_batches import size_of
+from ._sampler_batches import batch_size_of, size_of
 from ._samplers import (
     OwnOrder,
     SequentialOrder,
@@ -39,6 +40,8 @@ from ._samplers import (
 )
 from ._session import Session
 from ._state import Identity, from_state, saved_here, to_state, warn_of_key
+from ._trainer import calling_trainer, strict_state
+from ._training import follow_trainer
 from .stats import Stats
 from .transforms import ViewsRecipe
 
@@ -241,17 +244,17 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     # Iteration
 
-    def __iter__(self) -> LoaderIterator:  # type: ignore[override]
+    def __iter__(self) -> LoaderIterator:
         iterator = self._iterator if self.persistent_workers else None
         if iterator is None:
             iterator = self._get_iterator()
             if self.persistent_workers:
-                self._iterator = iterator
+                vars(self)["_iterator_ref"] = weakref.ref(iterator)
         else:
             iterator.reset(self._start_pass())
         return iterator
 
-    def _get_iterator(self) -> LoaderIterator:  # type: ignore[override]
+    def _get_iterator(self) -> LoaderIterator:
         return LoaderIterator(self._session, self._start_pass(), self._make_request, self.__len__)
 
     def check_worker_number_rationality(self) -> None:
@@ -265,7 +268,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     @_iterator.setter
     def _iterator(self, iterator: LoaderIterator | None) -> None:
-        self._iterator_ref = None if iterator is None else weakref.ref(iterator)
+        vars(self)["_iterator_ref"] = None if iterator is None else weakref.ref(iterator)
         if iterator is None:  # as Lightning ends workers
             self._session.drop_core()
             self._session.passes.forget()
@@ -275,8 +278,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         torch's RandomSampler takes a permutation, and this a number.)"""
         order, epochs = self._order, self._up_to_date_epochs()
         if not self._warned_of_sharding:
-            self._warned_of_sharding = order.warn_if_unshared(stacklevel=5)
-        order.shared_seed(self.seed)  # NoSeed now, and not once files have been read
+            vars(self)["_warned_of_sharding"] = order.warn_if_unshared(stacklevel=5)
+        if epochs.next.key is None:
+            order.shared_seed(self.seed)  # NoSeed now, and not once files have been read
         epochs.tell_samplers(order)
         # torch's workers are those that were asked for; 0 means none there.
         chosen = self.num_workers == self._found_workers and not self._requested_workers
@@ -295,6 +299,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         resolved, order = self._resolved(), self._order
         resolved.check_default_dtype(iterating=True)
         epochs = self._up_to_date_epochs()
+        follow_trainer(epochs, order)
         epochs.tell_samplers(order)
         start = epochs.next
         pinned = _tensors.should_pin(self.pin_memory, self.pin_memory_device)
@@ -401,23 +406,26 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         begun = epochs.begun.runs()
         return to_state(place, self._identity(), begun, sampler_epoch, generator)
 
-    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+    def load_state_dict(self, state: Mapping[str, Any] | None, strict: bool = True) -> None:
         """Goes on from `state` at the next iterator's first next(), whatever set_epoch() says
         meanwhile. None: drops a state that has been loaded and not used.
 
         The state's key is that of one pass; later ones have this loader's own. Saved by another
         rank, or among another number of them, a state without a seed gives the order alone: a
         warning. So do other transforms. Batch size and, outside Lightning, world size may have
-        changed, unless the state was taken out of order. Raises ValueError for another dataset, or
-        in mid-epoch another order.
+        changed, unless the state was taken out of order. Raises ValueError, and changes nothing,
+        for what is no state, and in mid-epoch for another dataset or order: `strict=False` begins
+        the epoch anew, with a warning. Between epochs another dataset is a warning.
         """
         epochs, order, passes = self._up_to_date_epochs(), self._order, self._session.passes
         if state is None:
             epochs.drop_loaded(order)
             passes.drop_restored(self.generator)
             return
-        samples, identity = self._resolved().length if order.own else None, self._identity()
-        place = from_state(state, identity, order.can_reshard, samples)
+        identity = self._identity()
+        # Lightning hands on no `strict`.
+        strict = strict and strict_state(calling_trainer()) is not False
+        place = from_state(state, identity, order, self._resolved().length, strict)
         own = None if self.seed is None else self._key_of(replace(place, key=None))
         warn_of_key(state, place, own, self.seed, stacklevel=3)
         if saved_here(state, identity):
@@ -459,7 +467,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def _identity(self) -> Identity:
         resolved, order = self._resolved(), self._order
         return Identity(
-            batch_size=self.batch_size or _batch_size_of(self.batch_sampler),
+            batch_size=self.batch_size or batch_size_of(self.batch_sampler),
             rank=order.process_rank,
             world_size=order.shares[1],
             fingerprint=resolved.fingerprint,
@@ -469,7 +477,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         )
 
     def _resolved(self) -> Resolved:
-        self._cached = resolve_dataset(
+        found = resolve_dataset(
             self.dataset,
             self._cached,
             dtype=self.dtype,
@@ -477,7 +485,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             pillow=self.pillow,
             finish_on=self.finish_on,
         )
-        return self._cached
+        vars(self)["_cached"] = found  # not by __setattr__, which Lightning records
+        return found
 
     def _recipe_text(self, resolved: Resolved) -> str:
         mixing, text = rule_of(self.batch_transform, self.collate_fn), resolved.recipe.text
@@ -583,11 +592,3 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         if state["num_workers"] is None:
             self._found_workers = _arguments.resolve_workers(self._requested_workers)
             self.num_workers = self._found_workers
-
-
-def _batch_size_of(batch_sampler: Any) -> int | None:
-    """What it says; None where that is no whole number."""
-    try:
-        return operator.index(batch_sampler.batch_size)
-    except (AttributeError, TypeError):
-        return None

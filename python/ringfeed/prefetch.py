@@ -103,10 +103,10 @@ class DevicePrefetcher:
             return record.given.state
         return now  # moved by set_epoch(), or by an iterator of its own
 
-    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+    def load_state_dict(self, state: Mapping[str, Any] | None, strict: bool = True) -> None:
         """The loader's: the next iterator goes on from `state`. None drops a loaded one."""
+        self.loader.load_state_dict(state, **({} if strict else {"strict": False}))
         self._record = None
-        self.loader.load_state_dict(state)
 
     def stats(self) -> Any:
         """The loader's. It counts the batch that is copied ahead."""

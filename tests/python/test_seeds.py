@@ -18,7 +18,7 @@ from torch.utils.data import (
 )
 
 from ringfeed import RepeatedAugmentationSampler
-from ringfeed._epochs import PassCounts
+from ringfeed._pass_counts import PassCounts
 from ringfeed.loader import DataLoader
 from ringfeed.transforms import MixUp, Views
 from small_images import CROP, PLAIN, make, order_of
