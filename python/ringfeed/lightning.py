@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
 
-from ._arguments import check_finish_on
 from ._imagenet_folders import check_classes, check_ranks, split_folder
-from ._imagenet_recipes import check_recipe_options, train_recipe, val_recipe
+from ._imagenet_recipes import train_recipe, val_recipe
+from ._lightning_classes import lightning_classes
+from ._lightning_finish import FinishHook
+from ._lightning_options import batch_transform, check_options, loader_options
+from ._lightning_place import BeginTraining, TrainPlace
 from ._limits import DecodeLimits
-from ._mixing_options import batch_transform_of, check_mixing_options
-from ._numbers import whole
 from ._repeats import RepeatedAugmentationSampler
-from ._unfinished import finish_all
 from .datasets import ImageFolder
 from .loader import DataLoader
+from .prefetch import DevicePrefetcher
 
 __all__ = ["ImageNetDataModule"]
 
 
-def _base_classes() -> tuple[type, ...]:
-    """LightningDataModule of `lightning`, of `pytorch_lightning`, or of both.
-
-    A Trainer accepts data modules of its own package only, so where both are installed the class
-    below derives from both (the second costs 0.1 s and 7 MB). Lightning tells an overridden hook
-    by comparing code with its own base class, so two different versions would each take the
-    other's hooks for the user's: then the first alone serves.
-    """
-    found = []
-    for name in ("lightning.pytorch", "pytorch_lightning"):
-        try:
-            found.append(importlib.import_module(name))
-        except ModuleNotFoundError as error:
-            if error.name not in (name, name.partition(".")[0]):
-                raise
-    if not found:
-        raise ImportError(
-            "ringfeed.lightning needs Lightning: pip install lightning (or pytorch-lightning)"
-        )
-    return tuple(m.LightningDataModule for m in found if m.__version__ == found[0].__version__)
-
-
-class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
+class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):  # type: ignore[misc]
     """ImageNet, or any set of that layout, read by ringfeed.
 
     >>> from ringfeed.lightning import ImageNetDataModule
@@ -115,6 +92,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         finish_on: "device": batches travel as 8-bit images, and are normalised, erased and mixed
             where the Trainer has put them, to the same bits, before `on_after_batch_transfer` of
             the LightningModule sees them. Its loaders then yield ringfeed.UnfinishedBatch.
+        strict_state: False begins an epoch anew, with a warning, where a checkpoint of mid-epoch
+            does not fit, as after files were removed; else that is an error.
 
     Raises FileNotFoundError (in setup) where a folder is missing, LoadError where it cannot be
     listed, ValueError where the classes of `train` and `val` differ, and RuntimeError where the
@@ -161,6 +140,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         num_classes: int | None = None,
         repeats: int = 1,
         finish_on: Literal["cpu", "device"] = "cpu",
+        strict_state: bool = True,
     ) -> None:
         super().__init__()
         # A Path among the hyperparameters would make the checkpoint one that torch.load refuses.
@@ -170,67 +150,17 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         # Plain values for the same reason; a wrong one is refused now.
         if limits is not None:
             limits = asdict(limits if isinstance(limits, DecodeLimits) else DecodeLimits(**limits))
-        check_recipe_options(
-            train_transform=train_transform,
-            val_transform=val_transform,
-            auto_augment=auto_augment,
-            rand_augment=rand_augment,
-            trivial_augment=trivial_augment,
-            random_erasing=random_erasing,
-            random_erasing_value=random_erasing_value,
-            interpolation=interpolation,
-            train_size=train_size,
-            val_size=val_size,
-            val_resize_size=val_resize_size,
-        )
-        check_mixing_options(
-            mixup_alpha=mixup_alpha,
-            cutmix_alpha=cutmix_alpha,
-            mix_prob=mix_prob,
-            switch_prob=switch_prob,
-            label_smoothing=label_smoothing,
-            num_classes=num_classes,
-        )
-        if whole("repeats", repeats) < 1:
-            raise ValueError(f"repeats must be at least 1, not {repeats}")
-        check_finish_on(finish_on)
         self.save_hyperparameters(ignore=["train_transform", "val_transform"])
+        check_options(self.hparams, train_transform, val_transform)
         self.train_transform = train_transform
         self.val_transform = val_transform
         self.train_dataset: ImageFolder | None = None
         self.val_dataset: ImageFolder | None = None
         self._drawn_seed: int | None = None
+        self._train_place = TrainPlace(DataLoader, DevicePrefetcher)
         if finish_on == "device":
             self._set_hook()
-            if not self._has_own_hook():
-                warnings.filterwarnings(
-                    "ignore", "You have overridden `on_after_batch_transfer` in both"
-                )  # whose hook _finish() calls
-
-    def _set_hook(self) -> None:
-        """On the instance: a hook of the class would take the LightningModule's place also where
-        there is nothing to finish."""
-        object.__setattr__(self, "on_after_batch_transfer", self._finish)
-
-    def _has_own_hook(self) -> bool:
-        own = type(self).on_after_batch_transfer
-        return own is not super().on_after_batch_transfer.__func__
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k != "on_after_batch_transfer"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self.hparams.finish_on == "device":
-            self._set_hook()  # of this copy
-
-    def _finish(self, batch: Any, dataloader_idx: int) -> Any:
-        """Finishes `batch`, then gives it to the hook that Lightning would have called."""
-        # The Trainer converts floats before the transfer, when there were none.
-        finished = finish_all(batch, self.trainer.precision_plugin.convert_input)
-        if self._has_own_hook():
-            return type(self).on_after_batch_transfer(self, finished, dataloader_idx)
-        return self.trainer.lightning_module.on_after_batch_transfer(finished, dataloader_idx)
+            self._silence_hook()
 
     @property
     def hparams_initial(self) -> Any:
@@ -260,6 +190,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
                 check_classes(datasets["train"].classes, datasets["val"].classes)
         except (OSError, ValueError) as error:
             failure = error
+        BeginTraining.attach(self.trainer)
         seed = self._seed()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             seed = check_ranks(datasets, failure, seed)
@@ -270,7 +201,7 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
 
     def train_dataloader(self) -> DataLoader:
         sampler = self._repeating_sampler()
-        return self._loader(
+        loader = self._loader(
             "train",
             shuffle=sampler is None,
             sampler=sampler,
@@ -278,6 +209,8 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
             in_order=self.hparams.in_order,
             batch_transform=self._batch_transform(),
         )
+        self._train_place.made(loader, self._seed(), self.trainer, self.hparams.strict_state)
+        return loader
 
     def val_dataloader(self) -> DataLoader:
         return self._loader("val")
@@ -289,16 +222,27 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         return self._loader("val")
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed, where no argument gave it. (Lightning keeps the train loader's own state.)
-
-        Lightning restores no loader from a checkpoint of an epoch's end, and the epochs after it
-        would get another order.
-        """
-        return {} if self._drawn_seed is None else {"seed": self._drawn_seed}
+        """The train loader's state, and the seed where no argument gave it."""
+        place = self._train_place.state(self.trainer)
+        found = {"seed": self._drawn_seed, "loader": place}
+        return {name: value for name, value in found.items() if value is not None}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Training goes on from there, with the train loader that is there or with the next.
+
+        What a Trainer loads to validate, test or predict moves no loader.
+        """
         if "seed" in state_dict:  # not so in checkpoints of several ranks of ringfeed 0.1's
             self._drawn_seed = state_dict["seed"]
+        if "loader" in state_dict:
+            place, strict = state_dict["loader"], self.hparams.strict_state
+            self._train_place.load(place, self.trainer, strict)
+
+    def on_exception(self, exception: BaseException) -> None:
+        self._train_place.drop()
+
+    def _begin_training(self) -> None:
+        self._train_place.begin(self.trainer, self._seed(), self.hparams.strict_state)
 
     def _open(self, split: str) -> ImageFolder:
         dataset = getattr(self, f"{split}_dataset")
@@ -314,18 +258,9 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
         return dataset
 
     def _batch_transform(self) -> Any:
-        hparams, dataset = self.hparams, self.train_dataset
-        if dataset is None:
-            return None  # for _loader() to refuse
-        folders = len(dataset.classes)
-        return batch_transform_of(
-            mixup_alpha=hparams.mixup_alpha,
-            cutmix_alpha=hparams.cutmix_alpha,
-            mix_prob=hparams.mix_prob,
-            switch_prob=hparams.switch_prob,
-            label_smoothing=hparams.label_smoothing,
-            num_classes=folders if hparams.num_classes is None else hparams.num_classes,
-        )
+        dataset = self.train_dataset
+        # Without one it is for _loader() to refuse.
+        return None if dataset is None else batch_transform(self.hparams, len(dataset.classes))
 
     def _repeating_sampler(self) -> RepeatedAugmentationSampler | None:
         dataset, repeats = self.train_dataset, self.hparams.repeats
@@ -358,23 +293,5 @@ class ImageNetDataModule(*_base_classes()):  # type: ignore[misc]
                 f" setup({'fit' if split == 'train' else 'validate'!r}) first"
             )
         hparams = self.hparams
-        return DataLoader(
-            dataset,
-            batch_size=hparams.batch_size,
-            num_workers=hparams.num_workers,
-            pin_memory=hparams.pin_memory and torch.cuda.is_available(),
-            persistent_workers=hparams.persistent_workers,
-            prefetch_factor=hparams.prefetch_factor,
-            timeout=hparams.timeout,
-            seed=self._seed(),
-            memory_limit=hparams.memory_limit,
-            reader=hparams.reader,
-            limits=None if hparams.limits is None else DecodeLimits(**hparams.limits),
-            read_ahead_bytes=hparams.read_ahead_bytes,
-            depth=hparams.depth,
-            dtype=None if hparams.dtype is None else getattr(torch, hparams.dtype),
-            channels_last=hparams.channels_last,
-            pillow=hparams.pillow,
-            finish_on=hparams.finish_on,
-            **options,
-        )
+        options.update(loader_options(hparams))
+        return DataLoader(dataset, seed=self._seed(), **options)

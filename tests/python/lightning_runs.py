@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def recorder(pl: Any) -> Any:
             self.train_batches: list[tuple[Any, ...]] = []
             self.val_batches: list[tuple[Any, ...]] = []
             self.kill_after: int | None = None
+            self.estimates = False
 
         def _record(self, into: list[tuple[Any, ...]], batch: Any, batch_idx: int) -> torch.Tensor:
             into.append(
@@ -63,6 +65,8 @@ def recorder(pl: Any) -> Any:
             return tiny_imagenet.files(batch[0])
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
+            if self.estimates:
+                assert self.trainer.estimated_stepping_batches > 0
             return torch.optim.SGD(self.parameters(), 0.1)
 
     return Recorder()
@@ -82,12 +86,18 @@ def fit(
     save_to: Path | None = None,
     data: dict[str, Any] | None = None,
     kill_after: int | None = None,
+    estimates: bool = False,
+    feed: Any = None,
+    quiet: bool = True,
+    callbacks: Sequence[Any] = (),
     **trainer: Any,
 ) -> Any:
     """Trains 2 epochs and returns the Recorder; with `save_to`, a checkpoint after every batch
-    (step=N.ckpt), epoch (epoch=N.ckpt) and validation (val-step=N.ckpt) lies there."""
+    (step=N.ckpt), epoch (epoch=N.ckpt) and validation (val-step=N.ckpt) lies there. `estimates`:
+    configure_optimizers() asks for the number of steps. `feed`: in place of the data module.
+    `quiet`: hides warnings."""
     pl = importlib.import_module(package)
-    callbacks = []
+    callbacks = list(callbacks)
 
     def save_after_validation(trainer: Any, module: Any) -> None:
         if not trainer.sanity_checking:
@@ -95,7 +105,7 @@ def fit(
 
     if save_to is not None:
         every: dict[str, Any] = {"dirpath": save_to, "save_top_k": -1}
-        callbacks = [
+        callbacks += [
             pl.callbacks.ModelCheckpoint(filename=name, **when, **every)
             for name, when in (
                 ("{step}", {"every_n_train_steps": 1}),
@@ -103,13 +113,17 @@ def fit(
             )
         ]
         callbacks.append(pl.callbacks.LambdaCallback(on_validation_end=save_after_validation))
-    options = {"max_epochs": 2, "enable_checkpointing": bool(callbacks), "limit_val_batches": 0}
+    options = {"max_epochs": 2, "enable_checkpointing": save_to is not None, "limit_val_batches": 0}
     model = recorder(pl)
-    model.kill_after = kill_after
+    model.kill_after, model.estimates = kill_after, estimates
+    source = {"datamodule": data_module(root, **(data or {}))}
+    if feed is not None:
+        source = {"train_dataloaders": feed}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        if quiet:
+            warnings.simplefilter("ignore")
         runner = pl.Trainer(**{**QUIET, **options, **trainer}, callbacks=callbacks)
-        runner.fit(model, datamodule=data_module(root, **(data or {})), ckpt_path=ckpt_path)
+        runner.fit(model, **source, ckpt_path=ckpt_path)
     return model
 
 
@@ -125,9 +139,18 @@ def on_two_ranks(root: Path, other: Path, results: Path) -> None:
     for name in ("step=2", "epoch=0"):
         torch.manual_seed(get_rank() + 2)
         found[name] = fit(root, ckpt_path=saved / f"{name}.ckpt", **two).train_batches
+    for name, seed in (("step=2", None), ("step=3", None), ("step=2", 4), ("step=3", 4)):
+        data = {"seed": seed}
+        if name == "step=2":
+            torch.manual_seed(get_rank())
+            saved = results / f"estimated {seed}"
+            found[f"{seed}"] = fit(root, data=data, save_to=saved, **two).train_batches
+        torch.manual_seed(get_rank() + 9)
+        there: dict[str, Any] = {"ckpt_path": saved / f"{name}.ckpt", "estimates": True}
+        found[f"{seed} {name}"] = fit(root, data=data, **there, **two).train_batches
     found["mixed"] = fit(root, data={"mixup_alpha": 1.0, "seed": 4}, **two).train_batches
     found["repeated"] = fit(root, data={"repeats": 2, "seed": 4}, **two).train_batches
-    there: dict[str, Any] = {"mixup_alpha": 1.0, "seed": 4, "finish_on": "device"}
+    there = {"mixup_alpha": 1.0, "seed": 4, "finish_on": "device"}
     found["finished"] = fit(root, data=there, **two).train_batches
     model = recorder(pl)
     trainer = pl.Trainer(**{**QUIET, **two}, enable_checkpointing=False)

@@ -67,6 +67,15 @@ def test_resumed_ranks_get_the_batches_that_were_left(ranks: list) -> None:
         assert found["epoch=0"] == found["fit"][BATCHES:]
 
 
+@pytest.mark.parametrize("seed", [None, 4])
+def test_ranks_go_on_where_they_were_though_their_steps_were_estimated(
+    ranks: list, seed: int | None
+) -> None:
+    for found in ranks:
+        for done in (2, 3):
+            assert found[f"{seed} step={done}"] == found[f"{seed}"][done:]
+
+
 def test_each_rank_mixes_its_batches_in_its_own_way(root: Path, ranks: list) -> None:
     data = data_module(root)
     data.setup("fit")
