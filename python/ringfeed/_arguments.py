@@ -17,6 +17,7 @@ from . import _ringfeed
 from ._limits import DecodeLimits
 from ._numbers import whole
 from ._state_values import is_key
+from .errors import not_native
 
 # The core refuses more, but not before the first next().
 _MOST_WORKERS = _ringfeed.largest["num_workers"]
@@ -24,10 +25,17 @@ _MOST_FILES = _ringfeed.largest["depth"]
 
 
 def resolve_workers(num_workers: int | None) -> int:
-    """Decode threads; None or 0: the cores this process may use. Torch refuses negative ones."""
-    if num_workers and whole("num_workers", num_workers) > _MOST_WORKERS:
-        raise ValueError(f"num_workers must be at most {_MOST_WORKERS}, not {num_workers}")
-    return num_workers or _ringfeed.usable_cores(ranks_on_this_host())
+    """Decode threads; None or 0: the cores this process may use."""
+    cores = _ringfeed.usable_cores(ranks_on_this_host())
+    if num_workers is None:
+        return cores
+    if not 0 <= whole("num_workers", num_workers) <= _MOST_WORKERS:
+        raise ValueError(
+            f"num_workers must be in [0, {_MOST_WORKERS}], not {num_workers}: it counts decode "
+            f"threads, of which more than cores serve nothing, and 0 means the {cores} cores that "
+            "this process may use"
+        )
+    return num_workers or cores
 
 
 def ranks_on_this_host() -> int:
@@ -43,15 +51,15 @@ def ranks_on_this_host() -> int:
     return ranks if met_here or not devices else min(ranks, devices)
 
 
-def settle_workers(requested: int | None, found: int, now: int) -> int:
-    """`now`, which is the attribute, unless it is what was `found` for 0: a process group may have
-    been made since, or another process."""
-    return now if requested or now != found else resolve_workers(requested)
+def check_batch_size(batch_size: Any) -> None:
+    """What torch does not say clearly: it quotes no text."""
+    if isinstance(batch_size, str):
+        raise ValueError(f"batch_size must be a positive whole number or None, not {batch_size!r}")
 
 
 def refuse_multiprocessing(context: Any) -> None:
     if context is not None:
-        raise ValueError(
+        not_native(
             "multiprocessing_context cannot be used: ringfeed decodes on threads and starts no "
             "process. Leave it None"
         )
@@ -59,10 +67,11 @@ def refuse_multiprocessing(context: Any) -> None:
 
 def refuse_iterable(dataset: Any) -> None:
     if isinstance(dataset, IterableDataset):
-        raise TypeError(
+        not_native(
             f"ringfeed cannot read {type(dataset).__name__}, an IterableDataset: it needs a list "
             "of files, as ringfeed.ImageFolder and ringfeed.ImageList have. For others use "
-            "torch.utils.data.DataLoader"
+            "torch.utils.data.DataLoader",
+            TypeError,
         )
 
 

@@ -14,7 +14,7 @@ from ._geometry_compiler import node_of
 from ._head import GEOMETRY
 from ._head import probability_of as _probability
 from ._timm_compiler import TIMM_HANDLERS
-from ._transform_steps import ELSEWHERE, Step, fill_of, interpolation_of
+from ._transform_steps import Step, fill_of, interpolation_of
 from .errors import UnsupportedTransform
 
 _Node = _ringfeed.Augmentation
@@ -57,7 +57,7 @@ def _node(step: Step, size: _Size) -> _Node:
     if step.kind is None:
         step.refuse_unknown()
     if step.kind not in HANDLERS:
-        step.refuse(f"ringfeed cannot do this here. {ELSEWHERE}")
+        step.not_native("ringfeed cannot do this here")
     return HANDLERS[step.kind](step, size)
 
 
@@ -289,17 +289,17 @@ def _trivial_augment(step: Step, size: _Size) -> _Node:
 
 
 def _on_tensors(step: Step, size: _Size) -> _Node:
-    step.refuse(
+    step.not_native(
         "torchvision computes it on tensors even for PIL images, and the bits depend on torch's "
-        f"kernels for this CPU. {ELSEWHERE}"
+        "kernels for this CPU"
     )
 
 
 def _gaussian_blur(step: Step, size: _Size) -> _Node:
-    step.refuse(
+    step.not_native(
         "torchvision computes it on tensors even for PIL images, and the bits depend on torch's "
         "kernels for this CPU. ringfeed.transforms.PILGaussianBlur is Pillow's own blur, to be had "
-        f"here. {ELSEWHERE}"
+        "here"
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.utils.data import default_collate, default_convert
 
+from .errors import not_native
+
 
 def check_collate(collate_fn: Any, auto_collation: bool) -> None:
     """ValueError for what would make other batches than the core's."""
@@ -19,7 +21,7 @@ def check_collate(collate_fn: Any, auto_collation: bool) -> None:
     if collate_fn is default_collate or collate_fn is default_convert:
         fits = "a batch_size" if auto_collation else "batch_size=None"
         raise ValueError(f"collate_fn={name} does not go with {fits}: leave it None")
-    raise ValueError(
+    not_native(
         f"collate_fn={name} cannot be called: the core writes samples straight into the batch. "
         "Leave it None. MixUp, CutMix and RandomChoice of them go into batch_transform=; for all "
         "else change the finished batch, for example in the training step"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ import torch.utils.data
 from numpy.typing import NDArray
 
 from . import _ringfeed
-from .datasets import FileDataset, checked_labels, index_of
+from ._file_dataset import FileDataset, index_of, load_image
+from .datasets import index_of_samples
+from .errors import not_native
 
 _ACCEPTED = (
     "It reads torchvision.datasets.ImageFolder and ImageNet, ringfeed.ImageFolder and ImageList, "
@@ -38,17 +40,40 @@ def resolve(dataset: Any) -> DatasetParts:
     Raises TypeError for a dataset that ringfeed cannot read, ValueError for one that loads or
     transforms otherwise than by path, IndexError for a Subset that reaches beyond its dataset.
     """
-    subsets = []
+    base, chosen = checked(dataset)
+    index = index_of(base) if isinstance(base, FileDataset) else _of_torchvision(base)
+    indices = None
+    for some in reversed(chosen):
+        within = np.arange(len(index), dtype=np.uint32) if indices is None else indices
+        indices = within[_subset_entries(some, len(within))]
+    return DatasetParts(index, indices, base.transform, base.target_transform)
+
+
+def checked(dataset: Any) -> tuple[Any, list[Any]]:
+    """The dataset beneath its Subsets, and their indices, the outermost first. Raises what
+    resolve() does for a dataset that ringfeed cannot read; reads none of its samples."""
+    chosen = []
     while isinstance(dataset, torch.utils.data.Subset):
         _check_own_methods(dataset, torch.utils.data.Subset)
-        subsets.append(dataset.indices)
+        chosen.append(dataset.indices)
         dataset = dataset.dataset
-    index = _checked_index(dataset)
-    indices = None
-    for chosen in reversed(subsets):
-        within = np.arange(len(index), dtype=np.uint32) if indices is None else indices
-        indices = within[_subset_entries(chosen, len(within))]
-    return DatasetParts(index, indices, dataset.transform, dataset.target_transform)
+    if isinstance(dataset, FileDataset):
+        _check_own_methods(dataset, FileDataset)
+        _check_decoding(dataset)
+        return dataset, chosen
+    # Whoever has such a dataset has imported torchvision.
+    if "torchvision" in sys.modules:
+        from torchvision.datasets import DatasetFolder
+
+        if isinstance(dataset, DatasetFolder):
+            _check_own_methods(dataset, DatasetFolder)
+            _check_decoding(dataset)
+            return dataset, chosen
+    not_native(
+        f"ringfeed cannot read {_name(dataset)}. {_ACCEPTED}; ringfeed.ImageList(paths, labels) "
+        "takes any files. For others use torch.utils.data.DataLoader",
+        TypeError,
+    )
 
 
 def _subset_entries(indices: Any, length: int) -> NDArray[np.int64]:
@@ -68,66 +93,149 @@ def _subset_entries(indices: Any, length: int) -> NDArray[np.int64]:
     return found % length
 
 
-def _checked_index(dataset: Any) -> _ringfeed.Dataset:
-    if isinstance(dataset, FileDataset):
-        _check_own_methods(dataset, FileDataset)
-        return index_of(dataset)
-    # Whoever has such a dataset has imported torchvision.
-    if "torchvision" in sys.modules:
-        from torchvision.datasets import DatasetFolder
-
-        if isinstance(dataset, DatasetFolder):
-            return _of_torchvision(dataset)
-    raise TypeError(
-        f"ringfeed cannot read {_name(dataset)}. {_ACCEPTED}; ringfeed.ImageList(paths, labels) "
-        "takes any files. For others use torch.utils.data.DataLoader"
-    )
-
-
 def _of_torchvision(dataset: Any) -> _ringfeed.Dataset:
-    import torchvision
-    from torchvision.datasets import DatasetFolder, ImageNet, folder, vision
+    from torchvision.datasets import ImageNet
 
-    _check_own_methods(dataset, DatasetFolder)
-    transforms = getattr(dataset, "transforms", None)
-    if transforms is not None and type(transforms) is not vision.StandardTransform:
-        raise ValueError(
-            f"{_name(dataset)} has transforms={transforms!r}, which takes image and label "
-            "together: use transform= and target_transform="
-        )
-    if dataset.loader not in (folder.default_loader, folder.pil_loader):
-        raise ValueError(
-            f"{_name(dataset)} has loader={dataset.loader!r}, which ringfeed cannot call: it "
-            "decodes as torchvision's default_loader does. Leave loader= out, or use "
-            "torch.utils.data.DataLoader"
-        )
-    backend = torchvision.get_image_backend()
-    if dataset.loader is folder.default_loader and backend != "PIL":
-        raise ValueError(
-            f"torchvision's image backend is {backend!r}, and ringfeed gives the pixels of PIL: "
-            'call torchvision.set_image_backend("PIL")'
-        )
     root, classes = dataset.root, dataset.classes
     if isinstance(dataset, ImageNet):
         root, classes = dataset.split_folder, dataset.wnids
-    paths = [p if type(p) is str else os.fsdecode(p) for p, _ in dataset.samples]
-    labels = checked_labels([label for _, label in dataset.samples])
-    # They only serve the fingerprint, so that a state fits ringfeed.ImageFolder of the same root.
-    named = all(isinstance(name, str) for name in classes)
-    if not named or np.any((labels < 0) | (labels >= len(classes))):
-        classes = []
-    return _ringfeed.Dataset.from_samples(os.fspath(root), classes, paths, labels)
+    return index_of_samples(root, classes, dataset.samples)
+
+
+def _check_decoding(dataset: Any) -> None:
+    """Refuses a dataset whose images are not what Pillow makes of their files."""
+    joint = None if isinstance(dataset, FileDataset) else getattr(dataset, "transforms", None)
+    if joint is not None:
+        from torchvision.datasets import vision
+
+        if type(joint) is not vision.StandardTransform:
+            not_native(
+                f"{_name(dataset)} has transforms={joint!r}, which takes image and label "
+                "together: use transform= and target_transform="
+            )
+    loader = dataset.loader
+    if loader is load_image:
+        _check_pillow()
+        return
+    folder: Any = sys.modules.get("torchvision.datasets.folder")
+    default = _defined_in(folder, "default_loader", loader)
+    if not default and not _defined_in(folder, "pil_loader", loader):
+        not_native(
+            f"{_name(dataset)} has loader={loader!r}, which ringfeed cannot call: it decodes as "
+            "torchvision's default_loader does. Leave loader= out, or use "
+            "torch.utils.data.DataLoader"
+        )
+    if default:
+        import torchvision
+
+        backend = torchvision.get_image_backend()
+        if backend != "PIL":
+            not_native(
+                f"torchvision's image backend is {backend!r}, and ringfeed gives the pixels of "
+                'PIL: call torchvision.set_image_backend("PIL")'
+            )
+        _check_unpatched(folder, "pil_loader")
+    _check_pillow(folder.Image)
+
+
+def _check_pillow(used: Any = None) -> None:
+    """`used`: what stands for PIL.Image in the loader's module; None: it imports that."""
+    image = sys.modules.get("PIL.Image")
+    if used is not None and used is not image:
+        not_native(
+            f"torchvision.datasets.folder.Image is {used!r} and not PIL.Image: ringfeed decodes "
+            "files itself and never calls it. Put PIL.Image back, or use "
+            "torch.utils.data.DataLoader"
+        )
+    if image is not None:
+        _check_unpatched(image, "open")
+
+
+def _check_unpatched(module: Any, name: str) -> None:
+    now = getattr(module, name)
+    if not _defined_in(module, name, now):
+        not_native(
+            f"{module.__name__}.{name} has been replaced by {now!r}, which ringfeed never calls: "
+            f"it decodes files itself, as Pillow does. Put the original back, move what it does "
+            "into the transform, or use torch.utils.data.DataLoader"
+        )
+
+
+def _defined_in(module: Any, name: str, function: Any) -> bool:
+    """Whether `function` is the one that `module`'s source calls `name`, whatever stands there
+    now."""
+    return (
+        module is not None
+        and type(function) is types.FunctionType
+        and function.__globals__ is vars(module)
+        and function.__code__.co_name == name
+    )
 
 
 def _check_own_methods(dataset: Any, base: type) -> None:
     for name in ("__getitem__", "__getitems__", "__len__"):
-        if getattr(type(dataset), name, None) is not getattr(base, name, None):
-            raise TypeError(
+        own = getattr(type(dataset), name, None) is not getattr(base, name, None)
+        # torch looks for __getitems__ in the object, Python for the others in the class.
+        if own or (name == "__getitems__" and name in getattr(dataset, "__dict__", ())):
+            not_native(
                 f"{_name(dataset)} has its own {name}, which ringfeed never calls: it reads the "
                 f"files of {base.__name__}'s samples. Put what it does into the transform, the "
-                "target_transform or the samples, or use torch.utils.data.DataLoader"
+                "target_transform or the samples, or use torch.utils.data.DataLoader",
+                TypeError,
             )
 
 
 def _name(dataset: Any) -> str:
     return f"{type(dataset).__module__}.{type(dataset).__qualname__}"
+
+
+class AsItWas:
+    """A dataset's samples and its Subsets' indices as they were, to tell whether they have changed.
+
+    Lists are compared with a copy: by identity of their items first, 2 ms for ImageNet's samples.
+    """
+
+    def __init__(self, base: Any, chosen: Sequence[Any]) -> None:
+        self._base = base
+        self._parts = [_Copied(part) for part in _changeable(base, chosen)]
+
+    def holds(self, base: Any, chosen: Sequence[Any]) -> bool:
+        parts = _changeable(base, chosen)
+        return (
+            base is self._base
+            and len(parts) == len(self._parts)
+            and all(before.equals(part) for before, part in zip(self._parts, parts))
+        )
+
+
+def _changeable(base: Any, chosen: Sequence[Any]) -> list[Any]:
+    return [index_of(base) if isinstance(base, FileDataset) else base.samples, *chosen]
+
+
+class _Copied:
+    def __init__(self, value: Any) -> None:
+        self._value = value
+        self._copy = _copy_of(value)
+
+    def equals(self, value: Any) -> bool:
+        if value is not self._value:
+            return False
+        copy = self._copy
+        try:
+            if copy is None:
+                return True
+            if isinstance(copy, np.ndarray):
+                return np.array_equal(value, copy)
+            return bool((value if type(value) is list else list(value)) == copy)
+        except Exception:  # of items that cannot be compared
+            return False
+
+
+def _copy_of(value: Any) -> Any:
+    """What `value` can be compared with after a change; None: it cannot change."""
+    if isinstance(value, (_ringfeed.Dataset, range)):
+        return None
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return np.asarray(value).copy()
+    # A tuple stays what it is, a list within may change.
+    return [list(row) if type(row) is list else row for row in value]

@@ -18,18 +18,19 @@ import torch
 
 from . import _ringfeed
 from ._function_tree import Function
-from .errors import UnsupportedTransform
+from .errors import UnsupportedTransform, not_native
 
 _MOST = _ringfeed.largest["views"]
 _DEFERRED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def refuse(name: str, why: str) -> NoReturn:
-    raise UnsupportedTransform(
+    not_native(
         f"the transform, {name}: {why}. ringfeed reads from its code which transforms give the "
         "views of an image: calls of transforms on the image, lists of their results, and loops "
         "of a fixed length. Give it ringfeed.transforms.Views([...]) instead, with a transform for "
-        "each view"
+        "each view",
+        UnsupportedTransform,
     )
 
 

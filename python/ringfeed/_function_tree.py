@@ -25,10 +25,24 @@ _DECIDING = (
 """What two functions of the same code have in common, but for their constants."""
 
 
+_known: dict[CodeType, Function] = {}
+"""Trees that have been found: reading a file anew takes 30 ms. Code does not change."""
+
+
 def function_tree(function: FunctionType) -> Function | None:
     """None where there is no source, or where the source is of other code, as in a file that has
     changed since: its file is compiled again, and must give the very code that runs. None too for
     one of several lambdas in a line."""
+    code = function.__code__
+    if code not in _known:
+        tree = _tree_of(function)
+        if tree is None:
+            return None
+        _known[code] = tree
+    return _known[code]
+
+
+def _tree_of(function: FunctionType) -> Function | None:
     code = function.__code__
     linecache.checkcache(code.co_filename)
     source = "".join(linecache.getlines(code.co_filename, function.__globals__))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+import torch.utils.data
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from ._epoch_run import BatchOffer, EpochRun
@@ -14,6 +15,15 @@ from ._handover import Handover
 from ._passes import PassStart
 from ._request import EpochRequest
 from ._session import Session
+
+
+class Beginning(NamedTuple):
+    """What iter() has settled of a pass."""
+
+    start: PassStart
+    """What it has drawn."""
+    make_request: Callable[[], EpochRequest]
+    """What the next epoch reads, at the first next()."""
 
 
 class LoaderIterator(Handover[Any], _BaseDataLoaderIter):  # type: ignore[misc]
@@ -39,24 +49,29 @@ class LoaderIterator(Handover[Any], _BaseDataLoaderIter):  # type: ignore[misc]
 
     def __init__(
         self,
+        loader: torch.utils.data.DataLoader[Any],
         session: Session,
-        start: PassStart,
-        make_request: Callable[[PassStart], EpochRequest],
-        length: Callable[[], int],
+        begin_pass: Callable[[], Beginning],
     ) -> None:
-        """`start`: what iter() has drawn. `make_request`: what the next epoch reads; it keeps the
-        loader alive."""
+        """`begin_pass`: is called here and by reset(). Keeps `loader` alive."""
         self._session = session
-        self._start = start
-        self._make_request = make_request
-        self._length = length
+        self._loader = loader
+        self._begin_pass = begin_pass
+        self._profile_name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"
+        self.reset()
+
+    def reset(self) -> None:
+        """The next next() begins an epoch: persistent_workers use one iterator again and again."""
+        beginning = self._begin_pass()
+        self._release()
+        self._start, self._make_request = beginning
         self._request: EpochRequest | None = None
+        self._record = None
         self._begun = False
         self._ended = False
-        self._profile_name = f"enumerate(DataLoader)#{type(self).__name__}.__next__"
 
     def __len__(self) -> int:
-        return self._length()
+        return len(self._loader)
 
     def _prepare(self) -> None:
         started = time.thread_time_ns()
@@ -86,7 +101,7 @@ class LoaderIterator(Handover[Any], _BaseDataLoaderIter):  # type: ignore[misc]
         if run is None:
             request = self._request
             if request is None or request.start != session.epochs.next:
-                self._request = request = self._make_request(self._start)
+                self._request = request = self._make_request()
             try:
                 self._record = run = session.prepare(request)
             except Exception:
@@ -100,15 +115,6 @@ class LoaderIterator(Handover[Any], _BaseDataLoaderIter):  # type: ignore[misc]
         session.meter.begun(time.thread_time_ns() - started)
         return run
 
-    def reset(self, start: PassStart) -> None:
-        """The next next() begins an epoch: persistent_workers use one iterator again and again."""
-        self._release()
-        self._start = start
-        self._request = None
-        self._record = None
-        self._begun = False
-        self._ended = False
-
     def _release(self) -> None:
         self._offers = ()
         if self._record is not None:
@@ -119,3 +125,42 @@ class LoaderIterator(Handover[Any], _BaseDataLoaderIter):  # type: ignore[misc]
 
     def __getstate__(self) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot be pickled; pickle the loader")
+
+    # What torch's iterators have, as libraries use it
+
+    def _reset(self, loader: Any, first_iter: bool = False) -> None:
+        self.reset()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_LOADER and "_loader" in vars(self):
+            return getattr(self._loader, _OF_LOADER[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def _num_yielded(self) -> int:  # type: ignore[override]
+        return 0 if self._record is None else self._record.given.batches
+
+    @property
+    def _base_seed(self) -> int:  # type: ignore[override]
+        return self._start.base.number
+
+    @property
+    def _sampler_iter(self) -> Any:
+        """Of the caller's sampler, until the first next()."""
+        return self._start.kept_items
+
+
+_OF_LOADER = {
+    "_dataset": "dataset",
+    "_dataset_kind": "_dataset_kind",
+    "_IterableDataset_len_called": "_IterableDataset_len_called",
+    "_auto_collation": "_auto_collation",
+    "_drop_last": "drop_last",
+    "_index_sampler": "_index_sampler",
+    "_num_workers": "num_workers",
+    "_pin_memory": "pin_memory",
+    "_timeout": "timeout",
+    "_collate_fn": "collate_fn",
+    "_persistent_workers": "persistent_workers",
+}
+"""Attributes of torch's iterators, and whence of a loader they come."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ._arguments import check_finish_on
+from ._arguments import check_finish_on, resolve_workers
 from ._imagenet_recipes import check_recipe_options
 from ._limits import DecodeLimits
 from ._mixing_options import batch_transform_of, check_mixing_options
@@ -33,7 +33,6 @@ _MIXING = (
 )
 _AS_THEY_ARE = (
     "batch_size",
-    "num_workers",
     "persistent_workers",
     "prefetch_factor",
     "timeout",
@@ -72,6 +71,7 @@ def loader_options(hparams: Any) -> dict[str, Any]:
     """A DataLoader's arguments, of training and validation alike."""
     return {
         **{name: hparams[name] for name in _AS_THEY_ARE},
+        "num_workers": resolve_workers(hparams.num_workers),  # of 0 Lightning warns
         "pin_memory": hparams.pin_memory and torch.cuda.is_available(),
         "limits": None if hparams.limits is None else DecodeLimits(**hparams.limits),
         "dtype": None if hparams.dtype is None else getattr(torch, hparams.dtype),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import os
 import warnings
 from collections.abc import Iterable
@@ -12,9 +13,10 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.data import BatchSampler, DistributedSampler, RandomSampler, SequentialSampler
 
+from ._numbers import whole
 from ._repeats import RepeatedAugmentationSampler
 from ._sampler_batches import batch_size_of
-from ._samplers import ShuffledOrder
+from ._samplers import OwnOrder, ShuffledOrder
 
 
 class NoSeed(ValueError):
@@ -27,11 +29,38 @@ class Order:
 
     sampler: Any
     batch_sampler: Any
-    own: bool
-    """Whether the core makes the order; `sampler` then only stands for it."""
+    given: bool
+    """Whether the caller gave a sampler or batch_sampler."""
     rank: int | None
     """As given to the loader; so is `world_size`."""
     world_size: int | None
+
+    @property
+    def own(self) -> bool:
+        """Whether the core makes the order; `sampler` then only stands for it. Not where a script
+        has put something else in its place since: then that is read, as torch reads it."""
+        if self.given or not isinstance(self.sampler, OwnOrder):
+            return False
+        batches = self.batch_sampler
+        return batches is None or (
+            type(batches) is BatchSampler and batches.sampler is self.sampler
+        )
+
+    @property
+    def batching(self) -> tuple[int | None, bool]:
+        """Size of the batches of torch's BatchSampler, and whether a last one that is not full is
+        left out, as it says at this moment; other samplers' size is None."""
+        if type(self.batch_sampler) is not BatchSampler:
+            return None, False
+        size, drop_last = self.batch_sampler.batch_size, self.batch_sampler.drop_last
+        if whole("batch_sampler.batch_size", size) < 1:
+            raise ValueError(f"batch_sampler.batch_size must be at least 1, not {size}")
+        return operator.index(size), bool(drop_last)
+
+    @property
+    def index_sampler(self) -> Any:
+        """The one whose indices are read: of a batch_sampler the one within, if that says so."""
+        return getattr(self.batch_sampler, "sampler", self.sampler)
 
     @property
     def shuffled(self) -> bool:
@@ -127,7 +156,7 @@ class Order:
         Subclasses may have another order."""
         if self.own or self.custom_batches:
             return None
-        sampler = self.sampler if self.batch_sampler is None else self.batch_sampler.sampler
+        sampler = self.index_sampler
         return sampler if type(sampler) is DistributedSampler else None
 
     @property
@@ -157,7 +186,7 @@ class Order:
         """For states and people."""
         if self.own:
             return "shuffled" if isinstance(self.sampler, RandomSampler) else "sequential"
-        inner = getattr(self.batch_sampler, "sampler", self.sampler)
+        inner = self.index_sampler
         if isinstance(inner, DistributedSampler):
             repeats = getattr(inner, "repeats", None)
             more = "" if repeats is None else f", repeats={repeats}"
@@ -169,18 +198,17 @@ class Order:
         outer = type(self.batch_sampler).__name__
         return outer if inner is self.sampler else f"{outer} of {name}"
 
-    def indices_of(self, epoch: int) -> tuple[Iterable[int], BatchSampler | None]:
-        """The dataset's indices in `epoch` and how they are batched, for a sampler that need not
-        begin an epoch to tell. ValueError for others."""
-        batches = self.batch_sampler
+    def indices_of(self, epoch: int) -> Iterable[int]:
+        """The dataset's indices in `epoch`, for a sampler that need not begin an epoch to tell.
+        ValueError for others."""
         if not self.custom_batches:
-            sampler = self.sampler if batches is None else batches.sampler
+            sampler = self.index_sampler
             if type(sampler) in (DistributedSampler, RepeatedAugmentationSampler):
                 sampler = copy.copy(sampler)  # the caller's keeps its epoch
                 sampler.set_epoch(epoch)
-                return sampler, batches
+                return sampler
             if type(sampler) is SequentialSampler:
-                return sampler, batches
+                return sampler
         raise ValueError(
             f"draws() cannot know the order of {self}: to "
             "ask it would begin one of its epochs and use up its random numbers. It knows "
@@ -206,8 +234,10 @@ def dealt_from(sampler: DistributedSampler, start: int, epoch: int | None = None
     of ranks consumed the positions before. From 0 on it is the sampler's own list.
     """
     whole = copy.copy(sampler)
-    whole.num_replicas, whole.rank = 1, 0
     whole.epoch = sampler.epoch if epoch is None else epoch
+    if start == 0:
+        return list(whole)  # or its error: its dataset may have grown since it was made
+    whole.num_replicas, whole.rank = 1, 0
     whole.num_samples = whole.total_size = len(whole.dataset)  # type: ignore[arg-type]
     order = list(whole)
     left = max(0, len(order) - start)

@@ -120,6 +120,11 @@ class PassStart:
         same = same and all(a is b for a, b in zip(read, self._read))
         return self._items if same else None
 
+    @property
+    def kept_items(self) -> Iterator[Any] | None:
+        """The items, whatever they were begun for."""
+        return self._items
+
     def drop_items(self) -> None:
         """They are about to be read, or have been: who asks again begins anew."""
         self._items = None

@@ -82,8 +82,6 @@ def epoch_batches(
     order: Order,
     resolved: Resolved,
     start: Progress,
-    batch_size: int | None,
-    drop_last: bool,
     items: Iterator[Any] | None,
 ) -> EpochBatches:
     """What is left of the epoch from `start` on.
@@ -93,8 +91,8 @@ def epoch_batches(
     its order.
     """
     if order.own:
-        size = batch_size or 1
-        share = share_of(resolved.length - start.positions, order.shares[1])
+        given, drop_last = order.batching
+        size, share = given or 1, share_of(resolved.length - start.positions, order.shares[1])
         room = _room(size, share_of(resolved.length, order.shares[1]))
         return EpochBatches(room, _undelivered(count_batches(share, size, drop_last), start))
     batch_sampler: Any = order.batch_sampler
@@ -129,16 +127,14 @@ def epoch_batches(
 
 
 def delivered_entries(
-    order: Order, resolved: Resolved, epoch: int, batch_size: int | None, drop_last: bool
+    order: Order, resolved: Resolved, epoch: int
 ) -> tuple[NDArray[np.uint32] | None, int]:
     """The entries that `epoch` delivers to this rank, None for those of the core's order, and how
     many they are. ValueError for samplers whose order only iterating tells."""
-    size, samples = batch_size or 1, share_of(resolved.length, order.shares[1])
-    entries = None
+    size, drop_last = order.batching
+    size, samples, entries = size or 1, share_of(resolved.length, order.shares[1]), None
     if not order.own:
-        sampler, batches = order.indices_of(epoch)
-        if batches is not None:
-            size, drop_last = batches.batch_size, batches.drop_last
+        sampler = order.indices_of(epoch)
         entries = resolved.entries(np.fromiter(sampler, np.int64))
         samples = len(entries)
     delivered = min(count_batches(samples, size, drop_last) * size, samples)

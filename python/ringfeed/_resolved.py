@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Subset
 
 from . import _ringfeed
-from ._dataset_parts import DatasetParts, resolve
+from ._dataset_parts import AsItWas, DatasetParts, checked, resolve
 from .datasets import warn_user
 from .errors import UnsupportedTransform
 from .transforms import Recipe, ViewsRecipe, compile_transform, why_not_now
@@ -22,13 +21,13 @@ from .transforms import Recipe, ViewsRecipe, compile_transform, why_not_now
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """A dataset as the core reads it. Replacing `transform`, `target_transform` or `samples` of the
-    dataset, or `indices` of a Subset, is noticed at the next iterator's first next(); changing them
-    in place is not."""
+    """A dataset as the core reads it, as it was when an iterator was made. The next iterator sees
+    what has changed since, by replacing or in place."""
 
-    stamp: tuple[Any, ...]
     parts: DatasetParts
     recipe: Recipe | ViewsRecipe
+    seen: AsItWas
+    """What `parts` was made of."""
 
     @property
     def length(self) -> int:
@@ -74,32 +73,31 @@ def resolve_dataset(
     pillow: str | None,
     finish_on: str,
 ) -> Resolved:
-    """`before` where nothing has changed: torchvision's lists of ImageNet take seconds to read."""
-    base: Any = dataset
-    nested: list[Any] = []
-    while isinstance(base, Subset):
-        nested += base.dataset, base.indices
-        base = base.dataset
-    names = ("transform", "target_transform", "samples")
-    try:
-        attributes = (vars(base).get(name) for name in names)
-        # The default dtype is in the tables that torchvision's policies compute.
-        options = dtype, channels_last, pillow, finish_on, torch.get_default_dtype()
-        stamp = (dataset, len(dataset), *nested, *attributes, *options)
-    except TypeError:  # no attributes or no length: for resolve() to refuse
-        stamp = ()
-    if before is not None and stamp and _same(before.stamp, stamp):
-        return before
-    parts = resolve(dataset)
-    _warn_of_other_formats(parts)
+    """`before` where nothing has changed: a loader's threads and buffers belong to it. Samples are
+    read again only where they have changed; the transform is compiled each time, in a millisecond
+    or a few."""
+    base, chosen = checked(dataset)
+    if before is not None and before.seen.holds(base, chosen):
+        seen, parts = before.seen, before.parts
+    else:
+        seen, parts = AsItWas(base, chosen), resolve(dataset)
+        _warn_of_other_formats(parts)
     recipe = compile_transform(
-        parts.transform,
+        base.transform,
         dtype=dtype,
         channels_last=channels_last,
         pillow=pillow,
         finish_on=finish_on,
     )
-    return Resolved(stamp, parts, recipe)
+    if (
+        before is not None
+        and seen is before.seen
+        and parts.target_transform is base.target_transform
+        and _equal(recipe, before.recipe)
+    ):
+        return before
+    parts = replace(parts, transform=base.transform, target_transform=base.target_transform)
+    return Resolved(parts, recipe, seen)
 
 
 def _warn_of_other_formats(parts: DatasetParts) -> None:
@@ -113,8 +111,9 @@ def _warn_of_other_formats(parts: DatasetParts) -> None:
         )
 
 
-def _same(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
-    plain = (int, str, torch.dtype)
-    return len(before) == len(now) and all(
-        b is n or (isinstance(n, plain) and b == n) for b, n in zip(before, now)
-    )
+def _equal(one: Recipe | ViewsRecipe, other: Recipe | ViewsRecipe) -> bool:
+    def told(recipe: Recipe | ViewsRecipe) -> tuple[Any, ...]:
+        of_default_dtype = [view.of_default_dtype for view in recipe.views]
+        return recipe.text, recipe.finish is None, of_default_dtype
+
+    return told(one) == told(other)

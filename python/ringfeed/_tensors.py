@@ -26,7 +26,8 @@ def should_pin(pin_memory: bool, pin_memory_device: str) -> bool:
     """Whether batches are made in page-locked memory; warns as torch's iterators do."""
     if not pin_memory:
         return False
-    stacklevel = 6  # this, _make_request(), _begin(), _prepare(), __next__(), who called it
+    # This, read_next(), _make_request(), _begin(), _prepare(), __next__(), who called it.
+    stacklevel = 7
     if pin_memory_device:
         warnings.warn(
             "pin_memory_device is deprecated, the current accelerator will be used as the device,"

@@ -13,7 +13,7 @@ from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._augmentation_compiler import Augmentations
 from ._erasing import Erasing, erasing_of, timm_erasing_of
 from ._head import head_of
-from ._transform_steps import ELSEWHERE, LONGEST_SIDE, TIMM_ERASING, TIMM_TO_TENSOR, Step
+from ._transform_steps import LONGEST_SIDE, TIMM_ERASING, TIMM_TO_TENSOR, Step
 from ._views import Views
 from .errors import UnsupportedTransform
 
@@ -66,9 +66,9 @@ class Compiler:
         self.on_images.append(step)
 
     def _several_crops(self, step: Step) -> None:
-        step.refuse(
+        step.not_native(
             "it makes several images of one in one step: use CenterCrop or RandomCrop, or "
-            f"ringfeed.transforms.Views with a transform for each image. {ELSEWHERE}"
+            "ringfeed.transforms.Views with a transform for each image"
         )
 
     def _make_tensor(self, step: Step) -> None:

@@ -13,15 +13,14 @@ import torch
 
 from . import _ringfeed
 from ._pil_gaussian_blur import PILGaussianBlur
-from .errors import UnsupportedTransform
+from .errors import UnsupportedTransform, not_native
 
 _ACCEPTED = (
     "ringfeed does resizes, crops and padding to one size, flips, changes of colour, rotations, "
     "AutoAugment and its kin, in any order; then ToTensor, or PILToTensor / ToImage with ToDtype / "
     "ConvertImageDtype; then Normalize"
 )
-# What to do about a step that ringfeed cannot carry out.
-ELSEWHERE = (
+_ELSEWHERE = (
     f"{_ACCEPTED}. Leave this step out, or load this dataset with torch.utils.data.DataLoader"
 )
 
@@ -106,6 +105,10 @@ class Step:
     def refuse(self, why: str) -> NoReturn:
         raise UnsupportedTransform(f"{self}: {why}")
 
+    def not_native(self, why: str) -> NoReturn:
+        """Of a step that ringfeed cannot carry out, whatever its arguments."""
+        not_native(f"{self}: {why}. {_ELSEWHERE}", UnsupportedTransform)
+
     def refuse_unknown(self) -> NoReturn:
         """Of no class that is known here: says what there is in its place."""
         name = type(self.transform).__name__
@@ -121,10 +124,10 @@ class Step:
             )
         hint = ""
         if "blur" in name.lower():
-            hint = "ringfeed.transforms.PILGaussianBlur(radius, p) is Pillow's blur, done here. "
+            hint = ". ringfeed.transforms.PILGaussianBlur(radius, p) is Pillow's blur, done here"
         elif "solar" in name.lower():
-            hint = "torchvision's RandomSolarize(threshold, p) is done here. "
-        self.refuse(f"ringfeed cannot do this. {hint}{ELSEWHERE}")
+            hint = ". torchvision's RandomSolarize(threshold, p) is done here"
+        self.not_native(f"ringfeed cannot do this{hint}")
 
     def __str__(self) -> str:
         shown = " ".join(repr(self.transform).split())
@@ -216,7 +219,7 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
         where = f"step {place}" if place else "the transform"
         if base is not None and (own := own_behaviour(node, base, _BEHAVIOUR)):
             step = Step(node, where, name, v2)
-            step.refuse(f"it has {own}, which ringfeed cannot carry out. {ELSEWHERE}")
+            step.not_native(f"it has {own}, which ringfeed cannot carry out")
         within: Iterable[Any] = ()
         if name == "ImageClassification":
             within = _preset_steps(node)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar, Union, overload
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
-import torch.utils.data
 from numpy.typing import ArrayLike, NDArray
 
 from . import _ringfeed
+from ._file_dataset import FileDataset, Path, Transform, load_image
 from .errors import LoadError
 
 __all__ = ["ImageFolder", "ImageList"]
-
-T = TypeVar("T")
-Transform = Callable[[Any], Any]
-Path = Union[str, "os.PathLike[str]"]
 
 
 def warn_user(text: str) -> None:
@@ -32,109 +27,8 @@ def warn_user(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
-class _Column(Sequence[T], Generic[T]):
-    """One value a sample, made when asked for: a list of ImageNet's samples takes 300 MB.
-
-    Read only: a change would not reach the index.
-    """
-
-    def __init__(self, length: int, at: Callable[[int], T], every: Callable[[], Iterable[T]]):
-        self._length, self._at, self._every = length, at, every
-
-    def __len__(self) -> int:
-        return self._length
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-    def __getitem__(self, index: int | slice) -> T | list[T]:
-        entries = range(self._length)[index]  # a list's rules for negative and wrong indices
-        if isinstance(entries, range):
-            return [self._at(entry) for entry in entries]
-        return self._at(entries)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._every())
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence) or isinstance(other, (str, bytes)):
-            return NotImplemented
-        return len(self) == len(other) and all(map(operator.eq, self, other))
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        shown = ", ".join(map(repr, self[:3]))
-        return f"[{shown}{', ...' if len(self) > 3 else ''}]"
-
-
-class FileDataset(torch.utils.data.Dataset[tuple[Any, Any]]):
-    """A map-style dataset over an index of the core; what ImageFolder and ImageList share."""
-
-    def __init__(
-        self, transform: Transform | None, target_transform: Callable[[int], Any] | None
-    ) -> None:
-        self.transform = transform
-        self.target_transform = target_transform
-        self._index = self._make_index()
-
-    def _make_index(self) -> _ringfeed.Dataset:
-        raise NotImplementedError
-
-    @property
-    def samples(self) -> Sequence[tuple[str, int]]:
-        """(path, label) of every sample; read only."""
-        index = self._index
-        labels = index.labels
-
-        def every() -> Iterator[tuple[str, int]]:
-            return zip(map(index.path, range(len(index))), labels().tolist())
-
-        return _Column(len(index), lambda i: (index.path(i), index.label(i)), every)
-
-    @property
-    def targets(self) -> Sequence[int]:
-        """The label of every sample; read only."""
-        index = self._index
-        return _Column(len(index), index.label, lambda: index.labels().tolist())
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """The sample as torchvision gives it: the PIL image in RGB, transformed, and its label."""
-        from PIL import Image
-
-        path, target = self.samples[index]
-        with open(path, "rb") as file:
-            sample: Any = Image.open(file).convert("RGB")
-        if self.transform is not None:
-            sample = self.transform(sample)
-        if self.target_transform is not None:
-            target = self.target_transform(target)
-        return sample, target
-
-    def _repr_body(self) -> list[str]:
-        return [f"Number of datapoints: {len(self)}"]
-
-    def __repr__(self) -> str:
-        # Word for word torchvision's, odd indentation included.
-        lines = [f"Dataset {type(self).__name__}", *("    " + s for s in self._repr_body())]
-        if self.transform is not None or self.target_transform is not None:
-            lines.append("    StandardTransform")
-            for head, transform in (
-                ("Transform: ", self.transform),
-                ("Target transform: ", self.target_transform),
-            ):
-                if transform is not None:
-                    first, *others = repr(transform).splitlines()
-                    lines += [head + first, *(" " * len(head) + line for line in others)]
-        return "\n".join(lines)
-
-
-def index_of(dataset: FileDataset) -> _ringfeed.Dataset:
-    return dataset._index
+_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+"""torchvision's IMG_EXTENSIONS."""
 
 
 class ImageFolder(FileDataset):
@@ -152,9 +46,14 @@ class ImageFolder(FileDataset):
     serves while no directory has changed. It also works in torch's own DataLoader; a worker process
     that is not forked opens the folder again, and raises RuntimeError if it has changed.
 
+    `is_valid_file` says by a path whether a file belongs to the dataset, in the place of its
+    extension. With it, or in a subclass with its own find_classes() or make_dataset(), the folder
+    is listed by torchvision, without a manifest. `loader` makes the image of a path, as in
+    torchvision; ringfeed's DataLoader takes its default and torchvision's alone.
+
     Attributes: `root`, `classes`, `class_to_idx`, `samples`, `targets`, `imgs`, `transform`,
-    `target_transform`. `samples`, `imgs` and `targets` are sequences made when asked for, and read
-    only: use Subset or ImageList for a part.
+    `target_transform`, `transforms`, `loader`, `extensions`. `samples`, `imgs` and `targets` are
+    sequences made when asked for, and read only: use Subset or ImageList for a part.
 
     Warns (RuntimeWarning) of a manifest that is damaged, that another user could have written, that
     is locked for long, or that cannot be written. Raises FileNotFoundError, NotADirectoryError or
@@ -167,20 +66,72 @@ class ImageFolder(FileDataset):
         root: Path,
         transform: Transform | None = None,
         target_transform: Callable[[int], Any] | None = None,
-        *,
+        loader: Callable[[str], Any] = load_image,
+        is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
+        *,
         use_cache: bool = True,
         cache_dir: Path | None = None,
     ) -> None:
         self.root = os.path.expanduser(root) if isinstance(root, str) else root
+        self.loader = loader
+        self.is_valid_file = is_valid_file
+        self.extensions = _EXTENSIONS if is_valid_file is None else None
         self.allow_empty = allow_empty
         self.use_cache = use_cache
         self.cache_dir = cache_dir
+        self.classes: list[str] = []
+        self.class_to_idx: dict[str, int] = {}
         super().__init__(transform, target_transform)
-        self.classes: list[str] = self._index.classes
-        self.class_to_idx: dict[str, int] = {name: i for i, name in enumerate(self.classes)}
+
+    def find_classes(self, directory: Path) -> tuple[list[str], dict[str, int]]:
+        """torchvision's: the class folders of `directory`, and their numbers."""
+        from torchvision.datasets.folder import find_classes
+
+        return find_classes(os.fspath(directory))
+
+    @staticmethod
+    def make_dataset(
+        directory: Path,
+        class_to_idx: dict[str, int],
+        extensions: tuple[str, ...] | None = None,
+        is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
+    ) -> list[tuple[str, int]]:
+        """torchvision's: (path, label) of the files that belong to a class."""
+        from torchvision.datasets.folder import make_dataset
+
+        path = os.fspath(directory)
+        return make_dataset(path, class_to_idx, extensions, is_valid_file, allow_empty)
 
     def _make_index(self) -> _ringfeed.Dataset:
+        names = ("find_classes", "make_dataset")
+        own = any(getattr(type(self), name) is not getattr(ImageFolder, name) for name in names)
+        if own or self.is_valid_file is not None:
+            return self._list_by_methods()
+        index = self._list_natively()
+        self.classes = index.classes
+        self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
+        return index
+
+    def _list_by_methods(self) -> _ringfeed.Dataset:
+        try:
+            self.classes, self.class_to_idx = self.find_classes(self.root)
+            samples = self.make_dataset(
+                self.root,
+                class_to_idx=self.class_to_idx,
+                extensions=self.extensions,
+                is_valid_file=self.is_valid_file,
+                allow_empty=self.allow_empty,
+            )
+        except OSError as error:
+            if isinstance(error, LoadError):
+                raise
+            text, path = str(error), error.filename or os.fspath(self.root)
+            raise LoadError(text, "scan", error.errno, path, text, type(error)) from None
+        return index_of_samples(self.root, self.classes, samples)
+
+    def _list_natively(self) -> _ringfeed.Dataset:
         try:
             index = _ringfeed.Dataset.open(
                 os.fspath(self.root),
@@ -265,3 +216,17 @@ def checked_labels(labels: ArrayLike) -> NDArray[np.int64]:
             f"{array.shape}"
         )
     return np.ascontiguousarray(array.ravel(), dtype=np.int64)
+
+
+def index_of_samples(
+    root: Path, classes: Sequence[Any], samples: Iterable[tuple[Path, Any]]
+) -> _ringfeed.Dataset:
+    """Of (path, label) of every sample."""
+    rows = list(samples)
+    paths = [path if type(path) is str else os.fsdecode(path) for path, _ in rows]
+    labels = checked_labels([label for _, label in rows])
+    # They only serve the fingerprint, so that a state fits ringfeed.ImageFolder of the same root.
+    named = all(isinstance(name, str) for name in classes)
+    if not named or np.any((labels < 0) | (labels >= len(classes))):
+        classes = []
+    return _ringfeed.Dataset.from_samples(os.fspath(root), classes, paths, labels)

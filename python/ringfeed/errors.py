@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["LoadError", "LoadTimeout", "UnsupportedTransform"]
 
@@ -110,3 +110,9 @@ class LoadTimeout(RuntimeError, TimeoutError):
 
 class UnsupportedTransform(ValueError):
     """A transform whose result ringfeed cannot reproduce bit for bit: names the step."""
+
+
+def not_native(why: str, kind: type[Exception] = ValueError) -> NoReturn:
+    """Refuses what torch's DataLoader can do and ringfeed's threads cannot. `why`: the reason, and
+    what to do. All such refusals come from here."""
+    raise kind(f"not native, because {why}")

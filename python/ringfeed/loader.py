@@ -16,32 +16,30 @@ import torch.utils.data
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from . import _arguments, _ringfeed, _tensors
-from ._collate import check_collate, check_collated
+from . import _arguments, _ringfeed
 from ._core import core_loader
 from ._epochs import Epochs, Progress
-from ._iterator import LoaderIterator
-from ._limits import DecodeLimits, decode_options
+from ._iterator import Beginning, LoaderIterator
+from ._limits import DecodeLimits
 from ._mixing_apply import Mixer
-from ._mixing_compiler import check_mixing, rule_of
-from ._mixing_rules import BatchMix, Rule
+from ._mixing_compiler import rule_of
+from ._mixing_rules import BatchMix
 from ._order import NoSeed, Order
 from ._pass_counts import PassCounts
 from ._passes import Numbers, PassKey, PassStart, key_for
-from ._request import EpochRequest, begin_items, delivered_entries, epoch_batches
+from ._reading import Reading, core_options, read_next, start_pass
+from ._request import EpochRequest, delivered_entries
 from ._resolved import Resolved, resolve_dataset
-from ._sampler_batches import batch_size_of, size_of
+from ._sampler_batches import batch_size_of
 from ._samplers import (
     OwnOrder,
     SequentialOrder,
     ShuffledOrder,
-    share_of,
     stands_for_own_order,
 )
 from ._session import Session
 from ._state import Identity, from_state, saved_here, to_state, warn_of_key
 from ._trainer import calling_trainer, strict_state
-from ._training import follow_trainer
 from .stats import Stats
 from .transforms import ViewsRecipe
 
@@ -66,8 +64,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     Yields lists [images, labels] like torch's: images [B, 3, H, W] in the dtype and layout asked
     for (a list of these where the transform gives several views), labels int64 [B]; `finish_on`
     says what comes in their place. They are the caller's to keep. iter() draws from torch's
-    generator what torch's iter() draws, whatever `seed` is, and starts nothing: files are read, and
-    the epoch chosen, from an iterator's first next() on.
+    generator what torch's iter() draws, whatever `seed` is, and settles what the dataset and its
+    transform are, which may have changed in place. It starts nothing: files are read, and the epoch
+    chosen, from an iterator's first next() on.
 
     Arguments are torch's, with these differences:
 
@@ -168,24 +167,23 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.pillow = pillow
         self.batch_transform = batch_transform
         self.finish_on = finish_on
-        self._requested_workers = num_workers
-        self._found_workers = _arguments.resolve_workers(num_workers)
         self._warned_of_sharding = False
         self._cached: Resolved | None = None
         self._iterator_ref: weakref.ref[LoaderIterator] | None = None
         self._session = Session(Epochs([]))  # torch's constructor sets _iterator, which needs one
         _arguments.refuse_multiprocessing(multiprocessing_context)
         _arguments.refuse_iterable(dataset)
+        _arguments.check_batch_size(batch_size)
         handed_back = stands_for_own_order(sampler, dataset, rank, world_size)
         handed_back = handed_back and not shuffle and batch_sampler is None
-        self._own_order = handed_back or (sampler is None and batch_sampler is None)
+        self._sampler_given = not (handed_back or (sampler is None and batch_sampler is None))
         super().__init__(
             dataset,
             batch_size,
             shuffle,
             sampler,
             batch_sampler,
-            self._found_workers,
+            _arguments.resolve_workers(num_workers),
             collate_fn,
             pin_memory,
             drop_last,
@@ -198,7 +196,10 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             pin_memory_device=pin_memory_device,
             in_order=in_order,
         )
-        check_collate(self.collate_fn, self._auto_collation)
+        # torch refuses what has no meaning without worker processes. Here threads decode.
+        self.num_workers = num_workers or 0
+        if not self.num_workers and prefetch_factor is None:
+            self.prefetch_factor = None
         _arguments.check_own(
             prefetch_factor=prefetch_factor,
             seed=seed,
@@ -216,14 +217,13 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         if sampler is None:
             self._replace_sampler(bool(shuffle))
         self._session = Session(Epochs(self._order.samplers))
-        resolved = self._resolved()
+        resolved = self._reading().resolved
         resolved.check_default_dtype(iterating=False)
-        self._mixing_rule(resolved)
         sized = any(option is not None for option in (memory_limit, read_ahead_bytes, depth))
         if sized and self.batch_size is not None and resolved.length:
             # Too small a number is refused here and not in the first next(). Starts nothing.
             size = min(self.batch_size, resolved.length)
-            core_loader(resolved, size, self._core_options(pinned=False))
+            core_loader(resolved, size, core_options(self, self._order, pinned=False))
 
     def _replace_sampler(self, shuffle: bool) -> None:
         """Puts a sampler that passes set_epoch() on in the place of the one that torch made.
@@ -238,7 +238,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             else SequentialOrder(dataset, self.rank, self.world_size)
         )
         object.__setattr__(self, "sampler", own)
-        if self._own_order and self.batch_size is not None:
+        if not self._sampler_given and self.batch_size is not None:
             batches = BatchSampler(own, self.batch_size, self.drop_last)
             object.__setattr__(self, "batch_sampler", batches)
 
@@ -251,11 +251,27 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             if self.persistent_workers:
                 vars(self)["_iterator_ref"] = weakref.ref(iterator)
         else:
-            iterator.reset(self._start_pass())
+            iterator.reset()
         return iterator
 
     def _get_iterator(self) -> LoaderIterator:
-        return LoaderIterator(self._session, self._start_pass(), self._make_request, self.__len__)
+        return LoaderIterator(self, self._session, self._begin_pass)
+
+    def _begin_pass(self) -> Beginning:
+        """What iter() settles: what the attributes say at this moment counts."""
+        order, epochs = self._order, self._up_to_date_epochs()
+        reading = self._reading()
+        if not self._warned_of_sharding:
+            vars(self)["_warned_of_sharding"] = order.warn_if_unshared(stacklevel=7)
+        started = start_pass(self, order, epochs, self._session.passes)
+        return Beginning(started, partial(self._make_request, reading, started))
+
+    def _make_request(self, reading: Reading, started: PassStart) -> EpochRequest:
+        epochs = self._up_to_date_epochs()
+        return read_next(self, self._order, epochs, reading, started, self._key_of)
+
+    def _reading(self) -> Reading:
+        return Reading(self, self._order, self._resolved())
 
     def check_worker_number_rationality(self) -> None:
         """torch warns here of too many processes: these are threads."""
@@ -272,87 +288,6 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         if iterator is None:  # as Lightning ends workers
             self._session.drop_core()
             self._session.passes.forget()
-
-    def _start_pass(self) -> PassStart:
-        """What torch's iter() draws and begins, whatever is made of it. (Of a given generator
-        torch's RandomSampler takes a permutation, and this a number.)"""
-        order, epochs = self._order, self._up_to_date_epochs()
-        if not self._warned_of_sharding:
-            vars(self)["_warned_of_sharding"] = order.warn_if_unshared(stacklevel=5)
-        if epochs.next.key is None:
-            order.shared_seed(self.seed)  # NoSeed now, and not once files have been read
-        epochs.tell_samplers(order)
-        # torch's workers are those that were asked for; 0 means none there.
-        chosen = self.num_workers == self._found_workers and not self._requested_workers
-        return self._session.passes.start(
-            self.generator,
-            workers=bool(self.num_workers) and not chosen,
-            persistent=self.persistent_workers,
-            shuffled=order.shuffled,
-            begin_items=partial(begin_items, order),
-            read=order.read,
-            loads=epochs.loads,
-        )
-
-    def _make_request(self, started: PassStart) -> EpochRequest:
-        """What the next epoch reads: what the attributes say at this moment counts."""
-        resolved, order = self._resolved(), self._order
-        resolved.check_default_dtype(iterating=True)
-        epochs = self._up_to_date_epochs()
-        follow_trainer(epochs, order)
-        epochs.tell_samplers(order)
-        start = epochs.next
-        pinned = _tensors.should_pin(self.pin_memory, self.pin_memory_device)
-        numbers = started.numbers(order.shuffled)  # are drawn, whatever the key
-        key = self._key_of(start, numbers)
-        assert key is not None
-        items = started.items(order.read, epochs.loads)
-        if start.within:
-            started.drop_items()
-        batches = epoch_batches(order, resolved, start, self.batch_size, self.drop_last, items)
-        return EpochRequest(
-            start,
-            resolved,
-            batches,
-            order.shares[1],
-            key,
-            core_options=self._core_options(pinned),
-            pinned=pinned,
-            one_by_one=not self._auto_collation,
-            keep_core=self.persistent_workers,
-            mixing=self._mixing_rule(resolved),
-        )
-
-    def _core_options(self, pinned: bool) -> dict[str, Any]:
-        """All of core_loader()'s, of which some hold for the core's own order alone. The seed is 0:
-        an epoch's number stands for a pass's key."""
-        order = self._order
-        rank, world_size = order.shares
-        ahead = self.prefetch_factor or 2
-        workers = _arguments.settle_workers(
-            self._requested_workers, self._found_workers, self.num_workers
-        )
-        if not self._auto_collation:
-            # Samples then, not batches: as many as torch's workers would have ready.
-            ahead = min(_ringfeed.largest["prefetch_factor"], ahead * workers)
-        return dict(
-            num_workers=workers,
-            prefetch_factor=ahead,
-            own_order=order.own,
-            shuffle=order.shuffled,
-            drop_last=order.own and self.drop_last,
-            in_order=self.in_order,
-            seed=0,
-            rank=rank,
-            world_size=world_size,
-            reader=self.reader,
-            memory_limit=self.memory_limit or 0,
-            timeout=self.timeout,
-            read_ahead_bytes=self.read_ahead_bytes or 0,
-            depth=self.depth or 0,
-            **decode_options(self.limits),
-            pinned=_tensors.page_locked if pinned else None,
-        )
 
     def close(self) -> None:
         """Stops all threads; iterators end. Any thread. The loader can be iterated again."""
@@ -462,12 +397,13 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     @property
     def _order(self) -> Order:
-        return Order(self.sampler, self.batch_sampler, self._own_order, self.rank, self.world_size)
+        given = self._sampler_given
+        return Order(self.sampler, self.batch_sampler, given, self.rank, self.world_size)
 
     def _identity(self) -> Identity:
         resolved, order = self._resolved(), self._order
         return Identity(
-            batch_size=self.batch_size or batch_size_of(self.batch_sampler),
+            batch_size=batch_size_of(self.batch_sampler),
             rank=order.process_rank,
             world_size=order.shares[1],
             fingerprint=resolved.fingerprint,
@@ -492,24 +428,6 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         mixing, text = rule_of(self.batch_transform, self.collate_fn), resolved.recipe.text
         return text if mixing is None else f"{text}; batches: {mixing.text}"
 
-    def _mixing_rule(self, resolved: Resolved) -> Rule | None:
-        """How the next epoch's batches are mixed. ValueError where that cannot be."""
-        recipe = resolved.recipe
-        check_collated(self.collate_fn, None if isinstance(recipe, ViewsRecipe) else recipe.dtype)
-        rule, order = rule_of(self.batch_transform, self.collate_fn), self._order
-        if rule is None:
-            return None
-        if not self._auto_collation:
-            raise ValueError(
-                "batch_transform mixes the samples of a batch, and batch_size=None gives single "
-                "samples: pass a batch_size"
-            )
-        share = share_of(resolved.length, order.shares[1])
-        samples = share if order.own else size_of(self.sampler)
-        last = None if self.drop_last or not self.batch_size or samples is None else samples
-        check_mixing(rule, resolved, self.batch_size, last)
-        return rule
-
     # Figures
 
     def draws(self, epoch: int) -> NDArray[np.void]:
@@ -521,10 +439,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         ValueError without `seed` for an epoch that is neither the next nor among the last 100 that
         had one."""
         epoch, resolved = operator.index(epoch), self._resolved()
-        entries, count = delivered_entries(
-            self._order, resolved, epoch, self.batch_size, self.drop_last
-        )
-        key, options = self._key_in(epoch), self._core_options(pinned=False)
+        entries, count = delivered_entries(self._order, resolved, epoch)
+        key, options = self._key_in(epoch), core_options(self, self._order, pinned=False)
         core = core_loader(resolved, 1, options, [view.plan for view in resolved.recipe.views])
         assert key.draws is not None
         rows = core.draws(key.draws, entries, key.order)
@@ -535,11 +451,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def mixing(self, epoch: int) -> list[BatchMix]:
         """What `batch_transform` draws for this rank's batches in `epoch`, in the order of the
         epoch; empty without one. Reads no file. ValueError as from draws()."""
-        epoch, resolved, order = operator.index(epoch), self._resolved(), self._order
-        rule = self._mixing_rule(resolved)
+        epoch, order, reading = operator.index(epoch), self._order, self._reading()
+        resolved, rule = reading.resolved, reading.mixing
         if rule is None:
             return []
-        count = delivered_entries(order, resolved, epoch, self.batch_size, self.drop_last)[1]
+        count = delivered_entries(order, resolved, epoch)[1]
         size, (rank, ranks) = getattr(self.batch_sampler, "batch_size", 1), order.shares
         draws, plan = self._key_in(epoch).draws, resolved.recipe.views[0].plan
         assert draws is not None
@@ -556,16 +472,16 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         return Stats({**self._session.stats(), **held})
 
     def __repr__(self) -> str:
-        size = "no batches" if not self._auto_collation else f"batch_size={self.batch_size}"
-        epoch = self._session.epochs.progress().epoch
-        resolved = self._resolved()
+        resolved, order = self._resolved(), self._order
+        size = batch_size_of(self.batch_sampler)
+        threads = "" if self.num_workers else f" ({_arguments.resolve_workers(0)} here)"
         parts = [
             resolved.description,
-            size,
-            f"num_workers={self.num_workers}",
-            str(self._order),
+            "no batches" if not self._auto_collation else f"batch_size={size}",
+            f"num_workers={self.num_workers}{threads}",
+            str(order),
             f"seed={self.seed}",
-            f"epoch={epoch}",
+            f"epoch={self._session.epochs.progress().epoch}",
             f"reader={self.reader!r}",
         ]
         if resolved.recipe.decodes_whole:
@@ -580,15 +496,11 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         state["_session"] = copy.copy(self._session.epochs)
         if isinstance(self.sampler, OwnOrder):
             own = state["sampler"] = copy.copy(self.sampler)
-            if self._own_order and self.batch_size is not None:
-                state["batch_sampler"] = BatchSampler(own, self.batch_size, self.drop_last)
-        if self.num_workers == self._found_workers:
-            state["num_workers"] = None  # each process knows its own cores
+            size, drop_last = self._order.batching
+            if self._order.own and size is not None:
+                state["batch_sampler"] = BatchSampler(own, size, drop_last)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _cached=None, _iterator_ref=None)
         vars(self)["_session"] = Session(state["_session"])
-        if state["num_workers"] is None:
-            self._found_workers = _arguments.resolve_workers(self._requested_workers)
-            self.num_workers = self._found_workers

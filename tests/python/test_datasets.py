@@ -148,13 +148,113 @@ def test_samples_are_lists_to_look_at_and_not_to_change(photos):
         for wrong in (5, -6):
             with pytest.raises(IndexError):
                 mine[wrong]
-        with pytest.raises(TypeError):
+        way_out = r"read only.*Subset.*ImageList"
+        with pytest.raises(TypeError, match=way_out):
             mine[0] = other[0]
-        with pytest.raises(AttributeError):
+        with pytest.raises(TypeError, match=way_out):
+            del mine[0]
+        for method in ("append", "extend", "sort", "pop", "remove"):
+            with pytest.raises(AttributeError, match=way_out):
+                getattr(mine, method)
+        with pytest.raises(AttributeError, match=way_out):
             setattr(ours, name, other)
+        assert not hasattr(mine, "no_method_of_lists")
         assert repr(other[0]) in repr(mine)
     assert np.array_equal(np.array(ours.targets), theirs.targets)
     assert torch.equal(torch.tensor(ours.targets), torch.tensor(theirs.targets))
+
+
+def is_no_b(path):
+    return not path.endswith("b.png")
+
+
+def both(photos, **options):
+    return ringfeed.ImageFolder(photos, **options), tv.ImageFolder(photos, **options)
+
+
+def check_same(ours, theirs):
+    for name in ("classes", "class_to_idx", "extensions"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert list(ours.samples) == list(ours.imgs) == theirs.samples
+    assert list(ours.targets) == theirs.targets and len(ours) == len(theirs)
+
+
+def test_a_folder_takes_torchvision_s_is_valid_file(photos):
+    Path(photos, "cat", "no image.txt").write_text("")
+    for valid in (is_no_b, lambda path: True):
+        check_same(*both(photos, is_valid_file=valid))
+    Path(photos, "cat", "no image.txt").unlink()
+    ours, theirs = both(photos, is_valid_file=is_no_b)
+    check_same(pickle.loads(pickle.dumps(ours)), theirs)
+    parts = resolve(ours)
+    assert entries(parts) == theirs.samples
+    ours.transform = theirs.transform = TO_TENSOR
+    for mine, other in zip(ringfeed.DataLoader(ours, 2), DataLoader(theirs, 2), strict=True):
+        assert torch.equal(mine[0], other[0]) and torch.equal(mine[1], other[1])
+
+
+def test_a_folder_in_which_nothing_is_valid_is_torchvision_s_error(photos):
+    errors = []
+    for folder in (ringfeed.ImageFolder, tv.ImageFolder):
+        with pytest.raises(FileNotFoundError) as error:
+            folder(photos, is_valid_file=lambda path: "cat" in path)
+        errors.append(str(error.value))
+        assert len(folder(photos, is_valid_file=lambda path: "cat" in path, allow_empty=True)) == 3
+    assert errors[0] == errors[1]
+
+
+def test_a_folder_takes_torchvision_s_arguments_in_torchvision_s_order(photos):
+    def negative(label):
+        return -label
+
+    arguments = (photos, TO_TENSOR, negative, pil_loader, is_no_b, True)
+    check_same(ringfeed.ImageFolder(*arguments), tv.ImageFolder(*arguments))
+    ours, theirs = ringfeed.ImageFolder(*arguments[:4]), tv.ImageFolder(*arguments[:4])
+    check_same(ours, theirs)
+    assert repr(ours.transforms) == repr(theirs.transforms) and ours.loader is theirs.loader
+    assert [label for _, label in ours] == [label for _, label in theirs]
+    plain = ringfeed.ImageFolder(photos)
+    assert plain.transforms is tv.ImageFolder(photos).transforms is None
+
+
+def test_a_folder_calls_its_loader_and_a_ringfeed_loader_refuses_it(photos):
+    def loader(path):
+        return Image.new("RGB", (8, 8), 77)
+
+    ours, theirs = both(photos, transform=TO_TENSOR, loader=loader)
+    for mine, other in zip(DataLoader(ours), DataLoader(theirs), strict=True):
+        assert torch.equal(mine[0], other[0])
+    with pytest.raises(ValueError, match="not native, because ringfeed.*has loader=<function"):
+        ringfeed.DataLoader(ours)
+    default = ringfeed.ImageFolder(photos, TO_TENSOR)
+    assert (
+        default.loader(default.samples[1][0]).tobytes()
+        == default.loader(os.path.join(photos, "cat", "b.png")).tobytes()
+    )
+    for known in (pil_loader, tv.folder.default_loader):
+        known = ringfeed.ImageFolder(photos, TO_TENSOR, loader=known)
+        assert len(list(ringfeed.DataLoader(known))) == 5
+
+
+@pytest.mark.parametrize("base", [tv.ImageFolder, ringfeed.ImageFolder])
+def test_a_subclass_s_own_classes_and_listing_count(photos, base):
+    class OnlyDogs(base):
+        def find_classes(self, directory):
+            assert os.fspath(directory) == photos
+            return ["dog"], {"dog": 4}
+
+    class Backwards(base):
+        @staticmethod
+        def make_dataset(directory, class_to_idx, **options):
+            rows = base.make_dataset(directory, class_to_idx, **options)
+            return rows[::-1]
+
+    dogs, backwards = OnlyDogs(photos), Backwards(photos)
+    assert dogs.classes == ["dog"] and dogs.class_to_idx == {"dog": 4}
+    assert [label for _, label in dogs.samples] == [4, 4]
+    assert list(backwards.samples) == tv.ImageFolder(photos).samples[::-1]
+    assert entries(resolve(dogs)) == list(dogs.samples)
+    assert backwards.find_classes(photos) == tv.ImageFolder(photos).find_classes(photos)
 
 
 @pytest.mark.parametrize("transform", [None, TO_TENSOR])

@@ -334,7 +334,7 @@ def test_a_signal_handler_learns_the_progress_before_the_batch_waited_for(slow_f
 def test_a_timeout_loses_no_batch(slow_folder, reader):
     epoch = Native(slow_folder, timeout=0.01, reader=reader, **SLOW).loader.epoch(0)
     found = []
-    with pytest.raises(LoadTimeout, match="timeout"):
+    with pytest.raises(LoadTimeout, match=r"no batch within the timeout of 0\.01 s; "):
         epoch.next()
     while len(found) < 2:
         try:

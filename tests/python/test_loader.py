@@ -391,8 +391,9 @@ def test_stats_and_close_from_another_thread(images):
 
 
 def test_stats_may_be_asked_while_the_iterator_lets_go_of_the_core(images):
-    loader = DataLoader(images, 4)
-    run = loader._session.prepare(loader._make_request(loader._start_pass()))
+    batches = iter(DataLoader(images, 4))
+    next(batches)
+    run = batches._record
 
     class Core:
         memory_bound = 7

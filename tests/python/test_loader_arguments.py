@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import random
@@ -67,7 +68,7 @@ def test_lengths_and_errors_are_torch_s(images):
         "drop_last": [False, True, "yes"],
         "timeout": [0, 5, -1],
         "prefetch_factor": [None, 3, -1],
-        "num_workers": [2, -1],
+        "num_workers": [2],
         "persistent_workers": [False, True],
     }
     seed = random.randrange(1 << 32)
@@ -90,8 +91,8 @@ def test_shuffling_nothing_raises_as_in_torch(tmp_path):
 
 def test_errors_that_need_worker_processes_are_not_raised(images):
     loader = DataLoader(images, 4, num_workers=0, prefetch_factor=3, persistent_workers=True)
-    assert loader.num_workers == _ringfeed.usable_cores()
-    assert DataLoader(images, num_workers=None).prefetch_factor == 2
+    assert (loader.num_workers, loader.prefetch_factor) == (0, 3)
+    assert loader.persistent_workers and order_of(loader) == list(range(11))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         DataLoader(images, num_workers=500)
@@ -125,12 +126,27 @@ def test_errors_that_need_worker_processes_are_not_raised(images):
         ({"seed": "1"}, TypeError, "seed must be a whole number, not '1'"),
         ({"memory_limit": "1GB"}, TypeError, "memory_limit, in bytes, must be a whole number"),
         ({"rank": 0.5, "world_size": 2}, TypeError, "rank must be a whole number"),
-        ({"num_workers": 1025}, ValueError, "num_workers must be at most 1024"),
+        ({"num_workers": 1025}, ValueError, r"num_workers must be in \[0, 1024\].* 0 means the"),
+        ({"num_workers": -1}, ValueError, r"in \[0, 1024\], not -1: it counts decode threads"),
+        ({"num_workers": "4"}, TypeError, "num_workers must be a whole number, not '4'"),
+        ({"batch_size": "8"}, ValueError, "batch_size must be a positive whole number.*, not '8'"),
     ],
 )
 def test_what_cannot_apply_is_refused_with_the_reason(images, kwargs, error, text):
     with pytest.raises(error, match=text):
         DataLoader(images, **kwargs)
+
+
+@pytest.mark.parametrize("given", [0, None])
+def test_workers_and_prefetching_that_were_left_open_read_as_torch_s_do(images, given):
+    theirs = Torch(images, num_workers=0)
+    for loader in (ours := DataLoader(images, num_workers=given)), copy.copy(ours):
+        assert loader.num_workers == theirs.num_workers == 0
+        assert loader.prefetch_factor is theirs.prefetch_factor is None
+        assert f"num_workers=0 ({_ringfeed.usable_cores()} here)" in repr(loader)
+    for kind in (Torch, DataLoader):
+        loader = kind(images, num_workers=3)
+        assert (loader.num_workers, loader.prefetch_factor) == (3, 2)
 
 
 def test_an_iterable_dataset_is_refused_by_name():

@@ -462,7 +462,7 @@ class GlobalTransform:
     [
         (Views([LARGE, v1.CenterCrop(8)]), "view 2: the transform ends with a PIL image"),
         (Views([LARGE, Views([SMALL])]), "view 2: it gives several views itself"),
-        (TwoCropsTransform(GlobalTransform()), "view 1: the transform, <.*GlobalTransform"),
+        (TwoCropsTransform(GlobalTransform()), "view 1: .*the transform, <.*GlobalTransform"),
         (GlobalTransform(), "the transform, <.*GlobalTransform.*ringfeed cannot do this"),
         (v1.Compose([TwoCropsTransform(LARGE)]), "step 1, <.*TwoCropsTransform"),
         (TwoCropsTransform(random.random), "view 1|image alone"),
@@ -499,7 +499,6 @@ def test_source_that_is_not_what_runs_is_refused(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     transform = importlib.import_module("changed_views").T()
     transform.a, transform.b = LARGE, SMALL
-    assert views_text(transform) == views_text(Views([LARGE] * 2))
     file.write_text(code.format("b") + "\n")
     linecache.checkcache()
     with pytest.raises(UnsupportedTransform, match="or is not what runs"):
