@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+import types
+import warnings
 from collections.abc import Iterator, Sized
 from typing import Any
 
 import torch
-from torch.utils.data import DistributedSampler, RandomSampler, SequentialSampler
+from torch.utils.data import (
+    DataLoader,
+    DistributedSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 
 class OwnOrder:
@@ -23,6 +33,7 @@ class OwnOrder:
         self.world_size = world_size
         self.epoch = 0
         self.set_epoch_calls = 0
+        self._told_of_reader = False
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that the next iterator begins, unless it is the one it would begin anyway."""
@@ -34,7 +45,8 @@ class OwnOrder:
         return total if self.world_size is None else share_of(total, self.world_size)
 
     def __iter__(self) -> Iterator[int]:
-        # For callers that read it themselves, as Lightning does when it predicts. No loader does.
+        # A loader reads it where something stands around it, as in Lightning when it predicts.
+        self._notice_reader(sys._getframe(1))
         if self.world_size is None:
             return super().__iter__()  # type: ignore[misc]
         dealt: DistributedSampler[Any] = DistributedSampler(
@@ -45,6 +57,57 @@ class OwnOrder:
         )
         dealt.set_epoch(self.epoch)
         return iter(dealt)
+
+    def _notice_reader(self, frame: types.FrameType) -> None:
+        """Warns once where another than a loader of ringfeed's reads it. ValueError where that
+        deals a second time what is dealt."""
+        if _reads_for_ringfeed(frame):
+            return
+        dealer = None if (self.world_size or 1) == 1 else _dealer(frame)
+        if dealer is not None:
+            raise ValueError(
+                f"already sharded by rank={self.rank} and world_size={self.world_size}, and "
+                f"{type(dealer).__name__} deals it to the processes again: {_WAY_OUT}, or drop "
+                "rank= and world_size="
+            )
+        if not self._told_of_reader:
+            self._told_of_reader = True
+            warnings.warn(
+                "the sampler of a ringfeed loader is read by another than ringfeed: a torch loader "
+                "that was built from its attributes loads without ringfeed's threads, dtype and "
+                f"draws. {_WAY_OUT[0].upper()}{_WAY_OUT[1:]}",
+                stacklevel=3,
+            )
+
+
+_WAY_OUT = (
+    "keep the loader out of what rebuilds loaders, as accelerate's prepare() does, and give it "
+    "rank= and world_size= instead"
+)
+
+
+def _reads_for_ringfeed(frame: types.FrameType | None) -> bool:
+    """Whether, from `frame` outwards, ringfeed's code comes before another loader's iterator."""
+    while frame is not None:
+        if frame.f_globals.get("__package__") == __package__:
+            return True
+        if isinstance(frame.f_locals.get("self"), _BaseDataLoaderIter):
+            return False
+        frame = frame.f_back
+    return False
+
+
+def _dealer(frame: types.FrameType | None) -> Any:
+    """The sampler or loader on the way that deals to several processes; None: there is none."""
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, (Sampler, DataLoader)):
+            for holder in (owner, getattr(owner, "state", None)):
+                counts = (getattr(holder, name, 1) for name in ("num_replicas", "num_processes"))
+                if any(isinstance(count, int) and count > 1 for count in counts):
+                    return owner
+        frame = frame.f_back
+    return None
 
 
 class ShuffledOrder(OwnOrder, RandomSampler):
