@@ -9,7 +9,49 @@
 namespace ringfeed::cli {
 namespace {
 
-Json report_json(const LoadRun& run, bool checksum, std::size_t memory_bound) {
+constexpr std::size_t most_named = 10;
+
+Json failures_json(const LoadRun& run, const ImageFolder& dataset) {
+  Json list = Json::array();
+  for (const auto& [epoch, failures] : run.failures) {
+    for (const Failure& failure : failures.first) {
+      Json entry = to_json(failure.error);
+      entry["epoch"] = epoch;
+      entry["position"] = failure.position;
+      entry["substitute"] = nullptr;
+      if (failure.substitute) entry["substitute"] = dataset.path(*failure.substitute);
+      list.push_back(std::move(entry));
+    }
+  }
+  return list;
+}
+
+std::uint64_t failure_count(const LoadRun& run) {
+  std::uint64_t count = 0;
+  for (const EpochFailures& epoch : run.failures) count += epoch.failures.count;
+  return count;
+}
+
+/// What was left out or replaced, on stderr.
+void name_failures(const LoadRun& run, const ImageFolder& dataset) {
+  std::size_t named = 0;
+  for (const auto& [epoch, failures] : run.failures) {
+    for (const Failure& failure : failures.first) {
+      if (named++ == most_named) {
+        complain("warning: " + std::to_string(failure_count(run)) +
+                 " files failed in all; --json lists them");
+        return;
+      }
+      const auto what = failure.substitute ? "replaced by " + dataset.path(*failure.substitute)
+                                           : std::string("left out");
+      complain("warning: " + what + " at position " + std::to_string(failure.position) +
+               " of epoch " + std::to_string(epoch) + ": " + failure.error.message(flag_name));
+    }
+  }
+}
+
+Json report_json(const LoadRun& run, const ImageFolder& dataset, bool checksum,
+                 std::size_t memory_bound) {
   const Stats& stats = run.stats;
   Json errors = Json::array();
   for (const Error& error : run.errors) errors.push_back(to_json(error));
@@ -31,6 +73,11 @@ Json report_json(const LoadRun& run, bool checksum, std::size_t memory_bound) {
       {"memory_bound_bytes", memory_bound},
       {"starved_seconds", stats.starved_seconds},
       {"blocked_seconds", stats.blocked_seconds},
+      {"retries", stats.retries},
+      {"skipped", stats.skipped},
+      {"replaced", stats.replaced},
+      {"failed", failure_count(run)},
+      {"failures", failures_json(run, dataset)},
       {"stages",
        {{"read", to_json(stats.read)},
         {"decode", to_json(stats.decode)},
@@ -56,6 +103,9 @@ std::string report_text(const LoadRun& run, bool checksum, std::size_t memory_bo
   figures.row({"decoders starved", fixed(stats.starved_seconds, 2) + " s"});
   figures.row({"decoders blocked", fixed(stats.blocked_seconds, 2) + " s"});
   figures.row({"files in flight, most", std::to_string(stats.depth)});
+  if (stats.retries > 0) figures.row({"files opened again", human_count(stats.retries)});
+  if (stats.skipped > 0) figures.row({"samples left out", human_count(stats.skipped)});
+  if (stats.replaced > 0) figures.row({"samples replaced", human_count(stats.replaced)});
   figures.row({"memory bound", human_bytes(static_cast<double>(memory_bound))});
   if (checksum) figures.row({"checksum", format_checksum(run.checksum)});
 
@@ -77,10 +127,11 @@ int load(const LoadFlags& flags, bool json, Interrupt& interrupt) {
   goal.positions = dataset.size();
 
   const LoadRun run = run_loader(loader, goal, interrupt);
+  if (flags.loader.on_error != "raise") name_failures(run, dataset);
   for (const Error& error : run.errors) complain(error.message(flag_name));
   if (run.interrupted) complain("interrupted; the figures are of what was loaded until then");
   if (json) {
-    print_json(report_json(run, goal.checksum, loader.memory_bound()));
+    print_json(report_json(run, dataset, goal.checksum, loader.memory_bound()));
   } else {
     print_text(report_text(run, goal.checksum, loader.memory_bound()));
   }

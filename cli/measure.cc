@@ -71,8 +71,7 @@ LoadRun run_loader(Loader& loader, const LoadGoal& goal, Interrupt& interrupt) {
   const double cpu_start = process_cpu_seconds();
   const auto start = Clock::now();
 
-  const auto consume = [&](std::uint64_t number) {
-    Epoch epoch = loader.epoch(number);
+  const auto consume = [&](Epoch& epoch, std::uint64_t number) {
     while (NextBatch next = epoch.try_next()) {
       if (next.error) {
         run.errors.push_back(std::move(*next.error));
@@ -93,7 +92,12 @@ LoadRun run_loader(Loader& loader, const LoadGoal& goal, Interrupt& interrupt) {
     return true;
   };
   try {
-    for (std::uint64_t number = 0; number < goal.epochs && consume(number); ++number) {
+    bool more = true;
+    for (std::uint64_t number = 0; more && number < goal.epochs; ++number) {
+      Epoch epoch = loader.epoch(number);
+      more = consume(epoch, number);
+      Failures failures = epoch.failures();
+      if (failures.count > 0) run.failures.push_back({number, std::move(failures)});
     }
   } catch (const LoadError& error) {
     run.errors.push_back(error.error());

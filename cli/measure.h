@@ -20,6 +20,11 @@ struct LoadGoal {
   std::uint64_t positions = 0;  ///< places in an epoch; beyond them lies padding
 };
 
+struct EpochFailures {
+  std::uint64_t epoch = 0;
+  Failures failures;
+};
+
 /// What came of it; also after a failure or an interruption, then up to there.
 struct LoadRun {
   std::uint64_t images = 0;
@@ -30,6 +35,7 @@ struct LoadRun {
   double first_batch_seconds = 0;
   std::uint64_t checksum = 0;
   std::vector<Error> errors;
+  std::vector<EpochFailures> failures;  ///< of the epochs that have any
   bool interrupted = false;
   Stats stats;
 };

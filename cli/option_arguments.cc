@@ -155,6 +155,28 @@ void LoaderFlags::add(CLI::App& command) {
   add_bytes(command, "--memory-limit", memory_limit,
             "Most bytes the loader may hold, e.g. 2G; 0: what the other options need");
   add_seconds(command, "--timeout", timeout, "Longest wait for a batch in seconds; 0: for ever");
+  CLI::Option* policy =
+      command
+          .add_option(
+              "--on-error", on_error,
+              "A file that cannot be loaded: raise makes its batch an error, skip leaves the "
+              "sample out, replace puts another in its place")
+          ->type_name("NAME")
+          ->check(CLI::IsMember({"raise", "skip", "replace"}))
+          ->capture_default_str();
+  command
+      .add_option("--max-failures", max_failures,
+                  "Files of an epoch that may fail, or below 1 their share; default: any number")
+      ->type_name("N")
+      ->check(CLI::Range(0.0, 1e18))
+      ->needs(policy);
+  command
+      .add_option("--retries", retries,
+                  "Times a file is opened again after EIO, ESTALE, EAGAIN, ETIMEDOUT or ENOTCONN, "
+                  "50 ms later and then twice as long each time")
+      ->type_name("N")
+      ->check(CLI::Range(0, largest::retries))
+      ->capture_default_str();
 }
 
 void add_seconds(CLI::App& command, const char* name, double& seconds, const char* description) {

@@ -87,6 +87,11 @@ LoaderOptions LoaderFlags::options(const ReaderFlags& reader, const LimitFlags& 
   options.memory_limit = memory_limit;
   options.timeout =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
+  options.on_error = on_error == "skip"      ? OnError::skip
+                     : on_error == "replace" ? OnError::replace
+                                             : OnError::raise;
+  if (max_failures >= 0) options.max_failures = max_failures;
+  options.retries = retries;
   options.limits = limits.decode();
   return options;
 }

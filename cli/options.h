@@ -82,6 +82,9 @@ struct LoaderFlags {
   bool out_of_order = false;
   std::uint64_t memory_limit = 0;
   double timeout = 0;
+  std::string on_error = "raise";
+  double max_failures = -1;  ///< any number
+  int retries = 0;
 
   void add(CLI::App& command);
   LoaderOptions options(const ReaderFlags& reader, const LimitFlags& limits) const;

@@ -113,6 +113,9 @@ std::string_view flag_name(Option option) noexcept {
     case Option::max_canvas_bytes: return "";  // no command has a plan that it bounds
     case Option::load_truncated: return "--load-truncated";
     case Option::allow_empty: return "--allow-empty";
+    case Option::on_error: return "--on-error";
+    case Option::max_failures: return "--max-failures";
+    case Option::retries: return "--retries";
   }
   return "";
 }

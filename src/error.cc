@@ -54,6 +54,9 @@ std::string_view field_name(Option option) noexcept {
     case Option::max_canvas_bytes: return "limits.max_canvas_bytes";
     case Option::load_truncated: return "limits.load_truncated";
     case Option::allow_empty: return "ScanOptions::allow_empty";
+    case Option::on_error: return "on_error";
+    case Option::max_failures: return "max_failures";
+    case Option::retries: return "retries";
   }
   return "";
 }
@@ -71,6 +74,7 @@ std::string Error::advice(OptionNames names) const {
     case Option::load_truncated:
       return what + "; fetch the file again, or set " + name + " to accept it";
     case Option::allow_empty: return what + "; " + name + " accepts such classes";
+    case Option::max_failures: return what + "; raise " + name + ", or remove these files";
     case Option::none:
     case Option::batch_size:
     case Option::num_workers:
@@ -79,6 +83,8 @@ std::string Error::advice(OptionNames names) const {
     case Option::world_size:
     case Option::timeout:
     case Option::memory_limit:
+    case Option::on_error:
+    case Option::retries:
     case Option::read_ahead_bytes: break;  // no file's fault: OptionError and the verdict name them
   }
   return what;

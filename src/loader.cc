@@ -182,6 +182,7 @@ std::optional<Batch> Epoch::next() {
 }
 
 std::optional<std::size_t> Epoch::size() const noexcept { return run_->batches; }
+Failures Epoch::failures() const { return run_->failures(); }
 Progress Epoch::progress() const { return run_->progress(); }
 
 }  // namespace ringfeed

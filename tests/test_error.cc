@@ -29,13 +29,16 @@ const std::map<Option, std::string> fields{
     {Option::max_canvas_bytes, FIELD(LoaderOptions, limits.max_canvas_bytes)},
     {Option::load_truncated, FIELD(LoaderOptions, limits.load_truncated)},
     {Option::allow_empty, std::string("ScanOptions::") + FIELD(ScanOptions, allow_empty)},
+    {Option::on_error, FIELD(LoaderOptions, on_error)},
+    {Option::max_failures, FIELD(LoaderOptions, max_failures)},
+    {Option::retries, FIELD(LoaderOptions, retries)},
 };
 
 /// Those that one file or folder can be refused for.
 constexpr Option of_a_file[] = {
     Option::depth,          Option::max_file_bytes,    Option::max_pixels,
     Option::max_scans,      Option::max_decoder_bytes, Option::max_canvas_bytes,
-    Option::load_truncated, Option::allow_empty};
+    Option::load_truncated, Option::allow_empty,       Option::max_failures};
 
 std::string_view nameless(Option) noexcept { return "THAT"; }
 

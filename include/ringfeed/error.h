@@ -32,6 +32,9 @@ enum class Option : std::uint8_t {
   max_canvas_bytes,
   load_truncated,
   allow_empty,
+  on_error,
+  max_failures,
+  retries,
 };
 
 /// What a user calls an option; never empty but for `none`. C++, Python and the command line each

@@ -15,6 +15,7 @@
 #include "ringfeed/dataset.h"
 #include "ringfeed/detail/epoch_iterator.h"
 #include "ringfeed/error.h"
+#include "ringfeed/failure.h"
 #include "ringfeed/order.h"
 #include "ringfeed/reader_kind.h"
 #include "ringfeed/stats.h"
@@ -35,6 +36,7 @@ inline constexpr int max_scans = std::numeric_limits<int>::max();
 inline constexpr std::size_t max_decoder_bytes = std::size_t{1} << 40;
 inline constexpr std::size_t views = 256;
 inline constexpr std::size_t max_canvas_bytes = std::size_t{1} << 40;
+inline constexpr int retries = 100;
 }  // namespace largest
 
 struct LoaderOptions {
@@ -49,6 +51,7 @@ struct LoaderOptions {
   int world_size = 1;
   Uneven uneven = Uneven::pad;
   /// Dataset entries to use, in this order; nullopt: all. An empty list is an epoch of no batches.
+  /// With a BatchSource: those that OnError::replace draws from.
   std::optional<std::vector<std::uint32_t>> indices{};
 
   ReaderKind reader = ReaderKind::automatic;
@@ -57,6 +60,13 @@ struct LoaderOptions {
   int depth = 0;                        ///< files in flight; 0: clamp(320 x workers, 64, 1024)
   std::size_t memory_limit = 0;         ///< the whole bound of memory_bound(); 0: none
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
+  OnError on_error = OnError::raise;    ///< replace is for training, raise for measuring
+  /// Files that may fail in an epoch, on this rank and since it was begun or gone on with: a
+  /// number, or below 1 a share of samples_per_epoch(). Each batch with one more is an error.
+  double max_failures = std::numeric_limits<double>::infinity();
+  /// Times that a file is opened again after EIO, ESTALE, EAGAIN, ETIMEDOUT or ENOTCONN: 50 ms
+  /// later, then after twice as long each time, 5 s at most.
+  int retries = 0;
   /// Called on the consumer thread every 100 ms while next() waits, and on the caller's once at
   /// the start of draws() and every 100 ms of it (or after each file, where no thread can be
   /// started). May throw: they pass it on, and no batch is lost.
@@ -142,6 +152,9 @@ class Epoch {
 
   /// Batches this epoch yields from its start position on; nothing with a BatchSource.
   std::optional<std::size_t> size() const noexcept;
+
+  /// The files that could not be loaded, of the batches taken so far; any thread.
+  Failures failures() const;
 
   /// What has been taken so far, failed batches included; consumer thread. Give it to
   /// Loader::epoch() to go on from here.

@@ -36,6 +36,9 @@ struct Stats {
   std::uint64_t batches_ready = 0;    ///< complete and not yet taken
   std::uint64_t read_ahead_bytes_peak = 0;
   std::uint64_t size_guess = 0;  ///< bytes a new read asks for
+  std::uint64_t retries = 0;     ///< files opened again after an error: LoaderOptions::retries
+  std::uint64_t skipped = 0;     ///< samples that their batches came without: OnError::skip
+  std::uint64_t replaced = 0;    ///< samples that a substitute took the place of: OnError::replace
   std::uint64_t steals = 0;      ///< decode jobs taken from another worker's queue
   double starved_seconds = 0;    ///< decoders idle with no encoded sample to work on, summed
   double blocked_seconds = 0;    ///< decoders idle because every open batch is full, summed

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -144,8 +145,12 @@ struct ImageNetOptions {
   int world_size = 1;
   DecodeLimits limits{};  ///< what one image may ask for
   std::size_t max_file_bytes = LoaderOptions{}.max_file_bytes;
-  int depth = 0;                     ///< files in flight; see LoaderOptions
-  std::size_t read_ahead_bytes = 0;  ///< encoded bytes ahead; see LoaderOptions
+  int depth = 0;                      ///< files in flight; see LoaderOptions
+  std::size_t read_ahead_bytes = 0;   ///< encoded bytes ahead; see LoaderOptions
+  OnError on_error = OnError::raise;  ///< of the training loader; validation always raises
+  /// See LoaderOptions; of the training loader.
+  double max_failures = std::numeric_limits<double>::infinity();
+  int retries = 0;  ///< of both loaders; see LoaderOptions
   TransformPlan train_plan = TransformPlan::imagenet_train();
   TransformPlan val_plan = TransformPlan::imagenet_val();
   std::optional<at::Device> finish_on{};  ///< see TorchOptions

@@ -71,6 +71,9 @@ std::string_view argument_name(Option option) noexcept {
     case Option::max_canvas_bytes: return "limits=ringfeed.DecodeLimits(max_canvas_bytes=...)";
     case Option::load_truncated: return "PIL.ImageFile.LOAD_TRUNCATED_IMAGES";
     case Option::allow_empty: return "ringfeed.ImageFolder(allow_empty=True)";
+    case Option::on_error: return "on_error";
+    case Option::max_failures: return "max_failures";
+    case Option::retries: return "retries";
   }
   return "";
 }

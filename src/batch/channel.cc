@@ -51,12 +51,8 @@ std::optional<Channel::Delivery> Channel::take(
     if (!number) return std::nullopt;
     done = std::exchange(fillings_[ring_index_of(*number)], {});
   }
-  Delivery delivery{std::exchange(batches_[ring_index_of(*number)], {}), std::nullopt};
-  if (const auto first =
-          std::ranges::min_element(done.failures, {}, [](const auto& f) { return f.first; });
-      first != done.failures.end()) {
-    delivery.error = std::move(first->second);
-  }
+  std::ranges::sort(done.failed, {}, &FailedRow::row);
+  Delivery delivery{std::exchange(batches_[ring_index_of(*number)], {}), std::move(done.failed)};
   ++delivered_;
   taken_[ring_index_of(*number)] = true;
   while (taken_[ring_index_of(oldest_)]) taken_[ring_index_of(oldest_++)] = false;
@@ -101,10 +97,10 @@ void Channel::finish(std::size_t ring_index) noexcept {
   changed_.notify_one();
 }
 
-void Channel::fail(std::size_t ring_index, std::size_t row, Error error) {
+void Channel::finish(std::size_t ring_index, FailedRow failed) {
   {
     const MutexLock lock(mutex_);
-    fillings_[ring_index].failures.emplace_back(row, std::move(error));
+    fillings_[ring_index].failed.push_back(std::move(failed));
   }
   finish(ring_index);
 }

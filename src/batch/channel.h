@@ -14,7 +14,7 @@
 
 #include "base/mutex.h"
 #include "ringfeed/batch.h"
-#include "ringfeed/error.h"
+#include "ringfeed/failure.h"
 
 namespace ringfeed::batch {
 
@@ -24,6 +24,15 @@ struct Cell {
   std::size_t row = 0;  ///< in the batch
 
   auto operator<=>(const Cell&) const = default;
+};
+
+/// A row whose own entry failed: the entries tried, in their order. What came in their place, if
+/// anything did, is the substitute of each.
+struct FailedRow {
+  std::size_t row = 0;
+  std::vector<Failure> failures;
+
+  std::optional<std::uint32_t> substitute() const noexcept { return failures.front().substitute; }
 };
 
 /// The bounded channel from decoders to consumer, one an epoch. Its capacity is counted in batches,
@@ -47,7 +56,7 @@ class Channel {
 
   struct Delivery {
     Batch batch;
-    std::optional<Error> error;  ///< of the first failed sample
+    std::vector<FailedRow> failed;  ///< ascending by row
   };
   /// Waits for the batch whose turn it is. Nothing at the end, after cancel(), or at `deadline`
   /// (then exhausted() and cancelled() are false).
@@ -67,7 +76,7 @@ class Channel {
   std::size_t ready() const noexcept;
 
   /// A sample's cell, to be filled; keeps its batch's memory from being freed. Decoders write the
-  /// row of each view and then call finish() or fail(), once; dropped without either, the cell can
+  /// row of each view and then call finish(), once; dropped without either, the cell can
   /// be had again.
   class OpenCell {
    public:
@@ -85,8 +94,10 @@ class Channel {
     const Batch& batch() const noexcept { return channel_->batches_[ring_index_]; }
     std::size_t row() const noexcept { return row_; }
     void finish() noexcept { std::exchange(channel_, nullptr)->finish(ring_index_); }
-    void fail(Error error) {
-      std::exchange(channel_, nullptr)->fail(ring_index_, row_, std::move(error));
+    /// After `failures` the row is made of the substitute that they name; without one it is not.
+    void finish(std::vector<Failure> failures) {
+      if (failures.empty()) return finish();
+      std::exchange(channel_, nullptr)->finish(ring_index_, {row_, std::move(failures)});
     }
 
    private:
@@ -116,7 +127,7 @@ class Channel {
   /// How far a batch has been filled; it is ready when every sample is in.
   struct Filling {
     std::size_t remaining = 0;
-    std::vector<std::pair<std::size_t, Error>> failures;  // with their rows
+    std::vector<FailedRow> failed;
     bool ready = false;
   };
 
@@ -124,7 +135,7 @@ class Channel {
   bool is_open(Cell cell) const noexcept;
   OpenCell open_cell(Cell cell) noexcept;
   void finish(std::size_t ring_index) noexcept;
-  void fail(std::size_t ring_index, std::size_t row, Error error);
+  void finish(std::size_t ring_index, FailedRow failed);
   void drop() noexcept;
   std::optional<std::size_t> deliverable() noexcept REQUIRES(mutex_);
 

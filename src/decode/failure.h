@@ -13,6 +13,7 @@ struct Failure {
   std::string detail;            ///< what is wrong and, where no option would help, what to do
   Option option = Option::none;  ///< that stood in the way
   bool unidentified = false;     ///< Pillow would not know the file as an image either
+  int code = 0;                  ///< errno where the machine is to blame: ENOMEM
 };
 
 /// The bytes end before the image does.

@@ -17,6 +17,14 @@ namespace {
 constexpr std::size_t tail_bytes = 1024;
 constexpr int most_interruptions = 16;
 constexpr std::size_t most_named = 10;
+constexpr std::chrono::milliseconds first_rest{50};
+constexpr std::chrono::milliseconds longest_rest{5000};
+
+/// What a server that restarts, or a network for a moment without a way, answers with.
+bool may_pass(int error) noexcept {
+  return error == EIO || error == ESTALE || error == EAGAIN || error == ETIMEDOUT ||
+         error == ENOTCONN;
+}
 
 }  // namespace
 
@@ -28,6 +36,7 @@ struct Reader::Attempt final : Credits::Growth {
     reading,  // the engine has it
     growing,  // waits in Credits
     refused,  // waits in DepthLimit
+    resting,  // waits for `due`
   };
 
   Attempt(Reader& r, std::uint32_t s) : reader(r), slot(s) { buffer = &bytes; }
@@ -42,6 +51,9 @@ struct Reader::Attempt final : Credits::Growth {
   std::size_t asked = 0;
   bool opened = false;
   int interruptions = 0;
+  int retries = 0;
+  std::chrono::milliseconds rest{0};  // before the next of them
+  Clock::time_point due;
   Clock::time_point started;
 };
 
@@ -89,6 +101,8 @@ void Reader::start(Clock::time_point now, Read& read) {
   attempt.used = read.offset_;
   attempt.opened = false;
   attempt.interruptions = 0;
+  attempt.retries = 0;
+  attempt.rest = first_rest;
   attempt.started = now;
   options_.path_of(read.file_, attempt.path);
   if (cancelled(attempt.sequence)) {
@@ -152,10 +166,11 @@ void Reader::complete(Clock::time_point now, const Engine::Completion& completio
   depth_limit_.operation_ended();
   auto result = completion.result >= 0
                     ? on_bytes(attempt, static_cast<std::size_t>(completion.result))
-                    : on_error(attempt, completion.step, -completion.result);
+                    : on_error(now, attempt, completion.step, -completion.result);
   if (!result) return;
   if (options_.report && !cancelled(attempt.sequence)) {
-    options_.report({now - attempt.started, *result ? (*result)->size : 0, !*result});
+    options_.report(
+        {now - attempt.started, *result ? (*result)->size : 0, !*result, attempt.retries});
   }
   end(attempt, std::move(*result));
 }
@@ -190,7 +205,8 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
   return std::nullopt;
 }
 
-std::optional<Reader::Result> Reader::on_error(Attempt& attempt, Engine::Step step, int code) {
+std::optional<Reader::Result> Reader::on_error(Clock::time_point now, Attempt& attempt,
+                                               Engine::Step step, int code) {
   if (cancelled(attempt.sequence)) return given_up(attempt);
   if (code == EINTR && attempt.interruptions++ < most_interruptions) {
     if (step == Engine::Step::open) attempt.opened = false;
@@ -201,6 +217,15 @@ std::optional<Reader::Result> Reader::on_error(Attempt& attempt, Engine::Step st
       depth_limit_.refused(attempt.slot, in_flight_)) {
     attempt.opened = false;
     attempt.state = Attempt::State::refused;
+    return std::nullopt;
+  }
+  if (may_pass(code) && attempt.retries < options_.retries) {
+    ++attempt.retries;
+    attempt.opened = false;  // what is open may be what has gone stale
+    attempt.state = Attempt::State::resting;
+    attempt.due = now + attempt.rest;
+    attempt.rest = std::min(2 * attempt.rest, longest_rest);
+    ++resting_;
     return std::nullopt;
   }
   const Stage stage = step == Engine::Step::open ? Stage::open : Stage::read;
@@ -235,7 +260,26 @@ void Reader::resume(Read& read, Result result) {
   read.handle_.resume();
 }
 
+Reader::Clock::time_point Reader::next_retry() const noexcept {
+  Clock::time_point next = Engine::for_ever;
+  if (resting_ == 0) return next;
+  for (const auto& attempt : attempts_) {
+    if (attempt->state == Attempt::State::resting) next = std::min(next, attempt->due);
+  }
+  return next;
+}
+
+void Reader::retry_due(Clock::time_point now) {
+  if (resting_ == 0) return;
+  for (const auto& attempt : attempts_) {
+    if (attempt->state != Attempt::State::resting || attempt->due > now) continue;
+    --resting_;
+    issue(*attempt);
+  }
+}
+
 void Reader::serve(Clock::time_point now, std::uint64_t oldest) {
+  retry_due(now);
   credits_.serve_growth(oldest);
   while (const auto slot = depth_limit_.next_retry()) issue(*attempts_[*slot]);
   // A file that waits to grow gives its slot to an older one: it may be the older one's bytes that
@@ -259,6 +303,8 @@ void Reader::cancel_before(std::uint64_t sequence) {
     }
     if (attempt->state == Attempt::State::growing) {
       credits_.withdraw(*attempt);
+    } else if (attempt->state == Attempt::State::resting) {
+      --resting_;
     } else {
       depth_limit_.forget(attempt->slot);
     }

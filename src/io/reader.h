@@ -31,10 +31,12 @@ struct ReadReport {
   std::chrono::steady_clock::duration latency;
   std::size_t bytes;
   bool failed;
+  int retries;  ///< times that it was opened again
 };
 
 struct ReaderOptions {
   std::size_t max_file_bytes = std::size_t{64} << 20;
+  int retries = 0;   ///< times that a file is opened again after an error that may pass
   std::string root;  ///< put before relative paths in errors
   /// The path of a file number, as the engine opens it; writes into a reused string.
   std::function<void(std::uint64_t file, std::string& out)> path_of;
@@ -67,7 +69,8 @@ class Reader {
   class Read;
   /// Awaitable: reads `file` into `buffer` from `offset` on (bytes before it are there already and
   /// stay), growing them as needed. Afterwards `buffer` has the file's size, rounded up to a page.
-  /// `buffer` must outlive the await, and is empty meanwhile. With offset 0, can_start() must hold.
+  /// `buffer` must outlive the await, and is empty meanwhile. A sample's first read asks for
+  /// can_start() to hold.
   Read read(Clock::time_point now, std::uint64_t sequence, std::uint64_t file, Buffer& buffer,
             std::size_t offset = 0);
 
@@ -75,6 +78,8 @@ class Reader {
   void complete(Clock::time_point now, const Engine::Completion& completion);
   /// Starts what waits for room, a slot or descriptors. Once per turn of the loop.
   void serve(Clock::time_point now, std::uint64_t oldest);
+  /// When serve() has an open to make again; Engine::for_ever where there is none.
+  Clock::time_point next_retry() const noexcept;
   /// True while somebody waits for bytes or slots to be freed.
   bool short_of_room() const noexcept;
   /// Gives up the reads of lower sequences, now and in future; they end with ECANCELED, those under
@@ -101,7 +106,9 @@ class Reader {
   Read& release(Attempt& attempt);
   void issue(Attempt& attempt);
   std::optional<Result> on_bytes(Attempt& attempt, std::size_t bytes);
-  std::optional<Result> on_error(Attempt& attempt, Engine::Step step, int error);
+  std::optional<Result> on_error(Clock::time_point now, Attempt& attempt, Engine::Step step,
+                                 int error);
+  void retry_due(Clock::time_point now);
   void grow(Attempt& attempt);
   void end(Attempt& attempt, Result result);
   void resume(Read& read, Result result);
@@ -117,6 +124,7 @@ class Reader {
   std::vector<std::uint32_t> free_slots_;
   std::vector<Read*> waiting_;  // reads that found no slot, by sequence
   std::size_t in_flight_ = 0;   // attempts that have a slot
+  std::size_t resting_ = 0;     // of them, those that wait to be opened again
   DepthLimit depth_limit_;
   std::uint64_t cancelled_before_ = 0;
 };

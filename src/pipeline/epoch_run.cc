@@ -27,7 +27,11 @@ EpochRun::EpochRun(Parts parts, std::uint64_t epoch, data::BatchOrder order,
       link_(std::make_shared<EpochLink>(parts_.settings, epoch)),
       channel_(link_->channel),
       order_(std::move(order)),
-      progress_(start, parts_.settings.prefetch_factor) {}
+      progress_(start, parts_.settings.prefetch_factor),
+      failed_(parts_.settings, parts_.dataset, parts_.published,
+              data::EpochOrder::share(
+                  parts_.settings.indices ? parts_.settings.indices->size() : parts_.dataset.size(),
+                  order_options(parts_.settings, epoch))) {}
 
 /// Queues the order's next batch or its end, if the window has room: beyond the open batches,
 /// as many samples as may be under way at once, and one batch at least. False: nothing queued.
@@ -135,19 +139,20 @@ NextBatch EpochRun::next() {
     channel_.rethrow_failure();
     return {};
   }
-  progress_.delivered(static_cast<std::uint64_t>(delivery->batch.number));
-  const Batch& batch = delivery->batch;
-  parts_.published.delivered.record(Clock::now() - began,
-                                    batch::bytes_of(batch.views, batch.size()),
-                                    delivery->error.has_value());
+  Batch& batch = delivery->batch;
+  progress_.delivered(static_cast<std::uint64_t>(batch.number));
+  NextBatch next;
+  next.error = failed_.settle(batch, std::move(delivery->failed));
+  parts_.published.delivered.record(
+      Clock::now() - began, batch::bytes_of(batch.views, batch.size()), next.error.has_value());
+  if (!next.error) next.batch = std::move(batch);
   try {
     fill();
   } catch (...) {
     // Not at the price of the batch in hand: the next call asks again, and throws.
   }
   if (channel_.exhausted()) parts_.published.run_clock.stop();
-  if (delivery->error) return {.error = std::move(delivery->error)};
-  return {.batch = std::move(delivery->batch)};
+  return next;
 }
 
 /// The batch whose turn it is; nothing once cancelled.

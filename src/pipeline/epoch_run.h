@@ -14,6 +14,7 @@
 #include "batch/channel.h"
 #include "data/batch_order.h"
 #include "pipeline/epoch_link.h"
+#include "pipeline/failure_record.h"
 #include "pipeline/progress_tracker.h"
 #include "pipeline/published.h"
 #include "pipeline/settings.h"
@@ -43,6 +44,7 @@ class EpochRun {
   NextBatch next();  // of Epoch::try_next()
   void abandon() noexcept;
   Progress progress() const { return progress_.progress(); }
+  Failures failures() const { return failed_.failures(); }  // any thread
 
   const std::optional<std::size_t> batches;
 
@@ -61,6 +63,7 @@ class EpochRun {
   data::BatchOrder order_;   // empty once it has ended
   std::exception_ptr order_failure_;
   ProgressTracker progress_;
+  FailureRecord failed_;
   std::deque<std::shared_ptr<const PlannedBatch>> planned_;  // queued, not open
   std::size_t planned_samples_ = 0;
   std::size_t queued_ = 0;  // batches

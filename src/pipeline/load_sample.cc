@@ -1,6 +1,7 @@
 // One sample's way: read its file, wait for its cell, go on to a decode thread, decode. The shape
 // of the whole loader.
 
+#include <cerrno>
 #include <chrono>
 #include <exception>
 #include <new>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "data/index.h"
+#include "pipeline/entry_choice.h"
 #include "pipeline/reader_thread.h"
 
 namespace ringfeed::pipeline {
@@ -24,9 +26,10 @@ tl::expected<void, decode::Failure> decode(sample::Maker& maker, data::Key key,
   try {
     result = maker.make(encoded, key, position, to);
   } catch (const std::bad_alloc&) {
-    result = tl::unexpected(decode::Failure{false, "out of memory while decoding"});
+    result =
+        tl::unexpected(decode::Failure{.detail = "out of memory while decoding", .code = ENOMEM});
   } catch (const std::exception& error) {
-    result = tl::unexpected(decode::Failure{false, error.what()});
+    result = tl::unexpected(decode::Failure{.detail = error.what()});
   }
   std::size_t bytes = 0;
   if (result) {
@@ -42,44 +45,56 @@ tl::expected<void, decode::Failure> decode(sample::Maker& maker, data::Key key,
 // locals would die on a decoder, where credits may not be touched.
 coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLink> epoch,
                                      SampleQueue::Next next, Ticket ticket) {
-  const data::Sample sample = next.sample;
-  // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
+  const ImageFolder& dataset = self.parts_.dataset;
+  EntryChoice choice(self.parts_.settings, dataset.size(), epoch->key, next.sample);
   Expected<io::Encoded> file;
-  if (const char* why = self.parts_.dataset.index().why_not_openable(sample.entry)) {
-    file = fail(Stage::open, 0, self.parts_.dataset.path(sample.entry), why);
-  } else {
-    file = co_await self.reader_.read(self.now_, ticket.sequence, sample.entry, ticket.buffer);
-  }
-
+  std::size_t offset = 0;  // of the file's bytes that are there already
   for (;;) {
+    // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
+    if (const char* why = dataset.index().why_not_openable(choice.entry())) {
+      file = fail(Stage::open, 0, dataset.path(choice.entry()), why);
+    } else {
+      file = co_await self.reader_.read(self.now_, ticket.sequence, choice.entry(), ticket.buffer,
+                                        offset);
+    }
+    bool loadable = file.has_value();
+    if (!loadable && choice.try_another(std::move(file.error()))) {
+      ticket.buffer.shrink(self.reader_.guess());  // it may have grown for the file that failed
+      offset = 0;
+      continue;
+    }
     {
       batch::Channel::OpenCell cell = co_await epoch->channel.await_cell(next.cell);
       if (!cell) co_return;
-      if (!file) {
-        cell.fail(std::move(file.error()));
+      if (!loadable) {
+        cell.finish(choice.failures(false));
         co_return;
       }
       sample::Maker& maker = co_await self.parts_.decoders.schedule(ticket.sequence);
       if (epoch->channel.cancelled()) co_return;
-      auto decoded = decode(maker, epoch->key, sample.position, {ticket.buffer.data(), file->size},
-                            {cell.batch().memory.data, cell.batch().views, cell.row()},
-                            self.parts_.published.decoded);
+      auto decoded =
+          decode(maker, epoch->key, choice.position(), {ticket.buffer.data(), file->size},
+                 {cell.batch().memory.data, cell.batch().views, cell.row()},
+                 self.parts_.published.decoded);
       if (decoded) {
-        cell.finish();
+        cell.finish(choice.failures(true));
         co_return;
       }
-      if (!decoded.error().truncated || file->end_confirmed) {
-        cell.fail({Stage::decode, 0, self.parts_.dataset.path(sample.entry),
-                   std::move(decoded.error().detail), decoded.error().option,
-                   decoded.error().unidentified});
+      // A file that seemed to end cleanly and yet lacks data: look behind the end before judging
+      // it.
+      loadable = decoded.error().truncated && !file->end_confirmed;
+      if (!loadable &&
+          !choice.try_another({Stage::decode, decoded.error().code, dataset.path(choice.entry()),
+                               std::move(decoded.error().detail), decoded.error().option,
+                               decoded.error().unidentified})) {
+        cell.finish(choice.failures(false));
         co_return;
       }
     }
-    // The file seemed to end cleanly and yet lacks data: look behind the end before judging it. No
-    // cell is held meanwhile, so that an abandoned batch's memory never waits for I/O.
+    // No cell is held meanwhile, so that an abandoned batch's memory never waits for I/O.
     co_await self.parts_.inbox.resume_here();
-    file = co_await self.reader_.read(self.now_, ticket.sequence, sample.entry, ticket.buffer,
-                                      file->size);
+    offset = loadable ? file->size : 0;
+    if (!loadable) ticket.buffer.shrink(self.reader_.guess());
   }
 }
 

@@ -198,6 +198,9 @@ Stats Pipeline::stats() const {
   stats.encoded_ready = published_.encoded_ready.load(relaxed);
   stats.read_ahead_bytes_peak = published_.read_ahead_peak.load(relaxed);
   stats.size_guess = published_.size_guess.load(relaxed);
+  stats.retries = published_.retries.load(relaxed);
+  stats.skipped = published_.skipped.load(relaxed);
+  stats.replaced = published_.replaced.load(relaxed);
   stats.wall_seconds = published_.run_clock.seconds();
   stats.workers = settings.num_workers;
   const MutexLock current(current_mutex_);

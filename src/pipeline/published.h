@@ -18,6 +18,8 @@ struct Published {
   std::atomic<std::uint64_t> encoded_ready{0};
   std::atomic<std::uint64_t> read_ahead_peak{0};
   std::atomic<std::uint64_t> size_guess{0};
+  std::atomic<std::uint64_t> retries{0};
+  std::atomic<std::uint64_t> skipped{0}, replaced{0};  // samples
 
   void set_engine_note(const std::string& note) {
     const MutexLock lock(mutex_);

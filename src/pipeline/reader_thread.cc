@@ -41,13 +41,15 @@ ReaderThread::ReaderThread(const Parts& parts)
 io::ReaderOptions ReaderThread::reader_options() const {
   io::ReaderOptions options;
   options.max_file_bytes = parts_.settings.max_file_bytes;
+  options.retries = parts_.settings.retries;
   options.root = parts_.dataset.root();
   options.path_of = [&dataset = parts_.dataset](std::uint64_t file, std::string& out) {
     dataset.index().relative_path(static_cast<std::size_t>(file), out);
   };
   options.ends_cleanly = decode::ends_cleanly;
-  options.report = [&recorder = parts_.published.read](const io::ReadReport& report) {
-    recorder.record(report.latency, report.bytes, report.failed);
+  options.report = [&published = parts_.published](const io::ReadReport& report) {
+    published.read.record(report.latency, report.bytes, report.failed);
+    published.retries.fetch_add(static_cast<std::uint64_t>(report.retries), relaxed);
   };
   return options;
 }
@@ -159,7 +161,8 @@ ReaderThread::Clock::time_point ReaderThread::wake_time(bool watching) {
       stopping() ? 1
                  : scope_.wake_after(held, reader_.short_of_room() ? refill_while_short : refill);
   if (!parts_.inbox.prepare_to_sleep(wake_after)) return io::Engine::at_once;
-  return watching ? now_ + look_again : io::Engine::for_ever;
+  const Clock::time_point retry = reader_.next_retry();
+  return watching ? std::min(retry, now_ + look_again) : retry;
 }
 
 }  // namespace ringfeed::pipeline

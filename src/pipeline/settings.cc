@@ -1,6 +1,7 @@
 #include "pipeline/settings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -51,6 +52,14 @@ void validate(const LoaderOptions& options, const ImageFolder& dataset) {
   require_range(Option::depth, options.depth, 0, largest::depth, "; 0 chooses");
   if (options.timeout.count() < 0) {
     throw OptionError("{} must not be negative; 0 waits for ever", {Option::timeout});
+  }
+  require_range(Option::retries, options.retries, 0, largest::retries);
+  if (!(options.max_failures >= 0)) {  // NaN neither
+    throw OptionError("{} must not be negative", {Option::max_failures});
+  }
+  if (options.on_error == OnError::raise && std::isfinite(options.max_failures)) {
+    throw OptionError("{} limits what {} = skip or replace lets pass: give {} too",
+                      {Option::max_failures, Option::on_error, Option::on_error});
   }
   const DecodeLimits& limits = options.limits;
   require_range<std::size_t>(Option::max_file_bytes, options.max_file_bytes, 1,
@@ -166,6 +175,9 @@ Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
       .memory_bound = 0,
       .timeout = options.timeout.count() > 0 ? std::optional(options.timeout) : std::nullopt,
       .while_waiting = std::move(options.while_waiting),
+      .on_error = options.on_error,
+      .max_failures = options.max_failures,
+      .retries = options.retries,
       .limits = options.limits,
       .allocator = options.allocator != nullptr
                        ? std::move(options.allocator)

@@ -41,6 +41,9 @@ struct Settings {
   std::size_t memory_bound;                         ///< Loader::memory_bound()
   std::optional<std::chrono::nanoseconds> timeout;  ///< nothing: wait for ever
   std::function<void()> while_waiting;              ///< may be empty
+  OnError on_error;
+  double max_failures;
+  int retries;
   DecodeLimits limits;
   std::shared_ptr<BatchAllocator> allocator;  ///< never null
 };

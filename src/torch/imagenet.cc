@@ -92,6 +92,11 @@ DataLoader ImageNetDataModule::make_loader(const ImageFolder& dataset, const Tra
   options.max_file_bytes = options_.max_file_bytes;
   options.depth = options_.depth;
   options.read_ahead_bytes = options_.read_ahead_bytes;
+  options.retries = options_.retries;
+  if (training) {
+    options.on_error = options_.on_error;
+    options.max_failures = options_.max_failures;
+  }
   return DataLoader(dataset, plan, std::move(options),
                     {.pin_memory = options_.pin_memory,
                      .finish_on = options_.finish_on,

@@ -94,6 +94,11 @@ Mixer::Mixer(const Mixing& mixing, const TransformPlan& plan, const ImageFolder&
       drop_last_(options.drop_last),
       order_{.rank = options.rank, .world_size = options.world_size, .uneven = options.uneven} {
   check_images(mixing_, choices_, plan);
+  if (mixing_.rule == Mixing::Rule::timm && options.on_error == OnError::skip) {
+    throw OptionError(
+        "Mixing: Rule::timm needs even batches, and {} = skip leaves odd ones: take replace",
+        {Option::on_error});
+  }
   classes_ = count_classes(mixing_, dataset, options);
 }
 

@@ -136,17 +136,23 @@ TEST_CASE("the end may be told late, before or after the last batch is delivered
   }
 }
 
-TEST_CASE("a failed batch is delivered in its turn with its first failure by cell") {
+std::vector<Failure> failure(const std::string& path) {
+  return {{0, 0, {Stage::decode, 0, path, ""}, std::nullopt}};
+}
+
+TEST_CASE("a failed batch is delivered in its turn with its failures by row") {
   Fixture f({2}, 1);
   f.open_all();
   f.spawn({0, 0});
   f.spawn({0, 1});
-  f.cells[1].second.fail({Stage::decode, 0, "second", ""});
-  f.cells[0].second.fail({Stage::read, 5, "first", ""});
+  f.cells[1].second.finish(failure("second"));
+  f.cells[0].second.finish(failure("first"));
   const auto delivery = f.channel.take(at_once);
   REQUIRE(delivery);
-  REQUIRE(delivery->error);
-  CHECK(delivery->error->path == "first");
+  REQUIRE(delivery->failed.size() == 2);
+  CHECK(delivery->failed[0].row == 0);
+  CHECK(delivery->failed[0].failures[0].error.path == "first");
+  CHECK(delivery->failed[1].failures[0].error.path == "second");
 }
 
 TEST_CASE("cancelling wakes a waiting consumer and gives waiting samples no cell") {
@@ -187,7 +193,7 @@ TEST_CASE("a cancelled channel's memory is freed when the last cell is given bac
     freed = true;
   });
   f.cells[1].second.finish();
-  f.cells[0].second.fail({Stage::decode, 0, "", ""});
+  f.cells[0].second.finish(failure(""));
   CHECK_FALSE(freed);
   CHECK(memory.use_count() == 3);
   f.cells.clear();
@@ -221,7 +227,7 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
             open.batch().memory.data[3 * open.row()] = std::byte{1};
             open.finish();
           } else {
-            open.fail({Stage::decode, 0, std::to_string(cell.batch), ""});
+            open.finish(failure(std::to_string(cell.batch)));
           }
         }
       });
@@ -231,7 +237,7 @@ TEST_CASE("batches finished by several threads arrive whole and in order") {
     REQUIRE(delivery);
     CHECK(delivery->batch.number == static_cast<std::int64_t>(number));
     CHECK(delivery->batch.size() == sizes[number]);
-    REQUIRE(delivery->error);
-    CHECK(delivery->error->path == std::to_string(number));
+    REQUIRE(delivery->failed.size() == sizes[number] / 2);
+    CHECK(delivery->failed[0].failures[0].error.path == std::to_string(number));
   }
 }

@@ -190,3 +190,51 @@ def test_a_signal_ends_a_run_with_the_figures_so_far(cli_path, environment, fold
     os.close(ours)
     assert process.returncode == 130
     assert "images/s" in out and "verdict" in out
+
+
+@pytest.fixture
+def damaged(medium_folder):
+    """Eight pictures, two of them cut off."""
+    for name in ("class_0/1.jpg", "class_1/2.jpg"):
+        with open(medium_folder / name, "r+b") as file:
+            file.truncate(400)
+    return medium_folder
+
+
+@pytest.mark.parametrize("reader", ["ring", "pool"])
+@pytest.mark.parametrize("on_error", ["skip", "replace"])
+def test_on_error_lets_bad_files_pass_and_names_them(cli, damaged, reader, on_error):
+    args = ["--on-error", on_error, "--batch-size", 4, "--no-shuffle", "--reader", reader]
+    done = cli("load", damaged, "--json", *args)
+    assert done.code == 0, done.err
+    assert done.json["batches"] == 2
+    assert done.json["images"] == (6 if on_error == "skip" else 8)
+    assert (done.json["skipped"], done.json["replaced"]) == (
+        (2, 0) if on_error == "skip" else (0, 2)
+    )
+    failures = [failure for failure in done.json["failures"] if failure["position"] in (1, 6)]
+    assert done.json["failed"] == len(done.json["failures"])
+    assert [failure["stage"] for failure in failures[:1]] == ["decode"]
+    assert failures[0]["path"] == str(damaged / "class_0" / "1.jpg")
+    assert (failures[0]["substitute"] is None) == (on_error == "skip")
+    text = cli("load", damaged, *args)
+    assert text.code == 0
+    said = "left out" if on_error == "skip" else "replaced by "
+    assert text.err.count(f"warning: {said}") == done.json["failed"]
+
+
+def test_max_failures_ends_the_load_and_names_the_files(cli, damaged):
+    args = ["--on-error", "skip", "--batch-size", 4, "--no-shuffle", "--max-failures", 1]
+    done = cli("load", damaged, *args)
+    assert done.code == 1
+    last = done.err.splitlines()[-1]
+    assert "2 files of this epoch have failed, where 1 may" in last
+    assert "raise --max-failures" in last
+    assert "class_0/1.jpg" in last and "class_1/2.jpg" in last
+
+
+@pytest.mark.parametrize(
+    "args", [["--on-error", "ignore"], ["--max-failures", 3], ["--retries", -1]], ids=str
+)
+def test_wrong_ways_to_take_errors_are_usage_errors(cli, folder, args):
+    assert cli("load", folder, *args).code == 2

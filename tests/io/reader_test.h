@@ -28,10 +28,11 @@ struct ReadResult {
 /// A reader over a fake engine, and the loop that drives both.
 struct ReaderFixture {
   explicit ReaderFixture(std::size_t bytes = 64 * page, std::uint32_t slots = 4,
-                         std::size_t max_file = 8 * page)
+                         std::size_t max_file = 8 * page, int retries = 0)
       : engine(slots), credits(bytes, Reader::reserve_bytes(max_file)) {
     ReaderOptions options;
     options.max_file_bytes = max_file;
+    options.retries = retries;
     options.root = "/data";
     options.path_of = [this](std::uint64_t file, std::string& out) {
       out = folder + "f" + std::to_string(file);
@@ -42,6 +43,7 @@ struct ReaderFixture {
     options.report = [this](const ReadReport& report) {
       ++reported;
       latency = report.latency;
+      retried += report.retries;
     };
     reader = std::make_unique<Reader>(engine, credits, std::move(options));
   }
@@ -68,6 +70,7 @@ struct ReaderFixture {
   std::string folder;  // before every name
   Reader::Clock::time_point now{};
   int reported = 0;
+  int retried = 0;
   Reader::Clock::duration latency{0};  // of the last reported
   FakeEngine engine;
   Credits credits;

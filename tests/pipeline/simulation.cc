@@ -4,17 +4,31 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <utility>
 
 #include "data/index.h"
 
 namespace ringfeed::pipeline {
+namespace {
+
+constexpr std::size_t number_bytes = 4;  // at a file's beginning, which entry it is
+
+std::string number_of(std::size_t entry) {
+  char text[number_bytes + 1];
+  std::snprintf(text, sizeof text, "%04zu", entry);
+  return text;
+}
+
+}  // namespace
 
 Settings settings_of(const Scenario& scenario) {
   Settings settings{};
   settings.batch_size = scenario.batch;
   settings.prefetch_factor = scenario.prefetch;
   settings.in_order = scenario.in_order;
+  settings.on_error = scenario.on_error;
+  settings.retries = scenario.retries;
   settings.read_ahead_bytes = scenario.bytes;
   settings.max_file_bytes = scenario.max_file;
   settings.depth = scenario.slots;
@@ -38,10 +52,15 @@ Simulation::Simulation(const Scenario& scenario, unsigned seed)
       thread_({engine_, inbox_, decoders_, dataset_, settings_, published_, stopping_}) {
   engine_.on_poll = [this](Clock::time_point until, auto& out) { poll(until, out); };
   for (std::size_t i = 0; i < s_.samples; ++i) {
-    const std::size_t size = 2 + random_() % (chance(s_.large) ? s_.max_file - 1 : 2 * page - 1);
-    std::string content(size, static_cast<char>('a' + i % 26));
+    const std::size_t size = number_bytes + 2 +
+                             random_() % (chance(s_.large) ? s_.max_file - number_bytes - 1
+                                                           : 2 * page - number_bytes - 1);
+    std::string content = number_of(i);
+    content.resize(size, static_cast<char>('a' + i % 26));
     // Where a read ends short behind the first of two, the file seems to end cleanly.
-    if (chance(0.5)) content.replace(random_() % (size - 1), 2, "\xFF\xD9");
+    if (chance(0.5)) {
+      content.replace(number_bytes + random_() % (size - number_bytes - 1), 2, "\xFF\xD9");
+    }
     content.replace(size - 2, 2, "\xFF\xD9");
     std::string& name = names_.emplace_back();
     dataset_.index().relative_path(i, name);
@@ -55,7 +74,9 @@ Simulation::Simulation(const Scenario& scenario, unsigned seed)
 tl::expected<void, decode::Failure> Simulation::judge(std::uint64_t position,
                                                       std::string_view encoded,
                                                       const std::byte* out) {
-  const std::uint32_t entry = order_[position];
+  if (encoded.size() < number_bytes) return tl::unexpected(decode::Failure{true, "truncated"});
+  const auto entry = static_cast<std::uint32_t>(std::stoul(std::string(encoded, 0, number_bytes)));
+  if (s_.on_error != OnError::replace) CHECK(entry == order_[position]);
   const std::string& content = engine_.files[names_[entry]];
   CHECK(content.starts_with(encoded));
   CHECK(out == pixels_.data() + 3 * (position % s_.batch));
@@ -200,14 +221,19 @@ bool Simulation::take_batch() {
   const auto number = static_cast<std::size_t>(delivery->batch.number);
   if (s_.in_order) CHECK(number == delivered_);
   ++delivered_;
-  const std::size_t first = number * s_.batch;
-  bool complete = true;
-  for (std::size_t k = first; k < first + delivery->batch.size(); ++k) {
-    if (made_.contains(k)) continue;
-    complete = false;
-    CHECK((damaged_.contains(order_[k]) || disturbed_.contains(names_[order_[k]])));
+  std::vector<std::size_t> lost, failed;  // rows
+  for (std::size_t row = 0; row < delivery->batch.size(); ++row) {
+    if (!made_.contains(number * s_.batch + row)) lost.push_back(row);
   }
-  CHECK(delivery->error.has_value() == !complete);
+  for (const batch::FailedRow& row : delivery->failed) {
+    if (!row.substitute()) failed.push_back(row.row);
+    CHECK(row.failures[0].index == order_[number * s_.batch + row.row]);
+    for (const Failure& failure : row.failures) {
+      CHECK((damaged_.contains(failure.index) || disturbed_.contains(names_[failure.index])));
+      CHECK(failure.substitute == row.substitute());
+    }
+  }
+  CHECK(failed == lost);
   return true;
 }
 

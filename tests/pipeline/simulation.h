@@ -29,6 +29,8 @@ struct Scenario {
   double broken = 0.02;   // reads that fail
   double starved = 0.02;  // opens refused for want of descriptors
   double damaged = 0.02;  // files that lack data which no read brings
+  OnError on_error = OnError::raise;
+  int retries = 0;
   bool in_order = true;
   std::size_t epochs = 2;
   std::size_t abandon_after = SIZE_MAX;  // events: the first epoch

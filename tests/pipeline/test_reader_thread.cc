@@ -43,6 +43,25 @@ TEST_CASE("no seed stalls an epoch or passes the byte bound") {
   });
 }
 
+TEST_CASE("substitutes for what fails take no bytes and no slots that others wait for") {
+  over_seeds(100, [](std::mt19937& random) {
+    Scenario s;
+    s.samples = 50 + random() % 200;
+    s.batch = 1 + random() % 40;
+    s.bytes = (2 + random() % 40) * page;
+    s.slots = 1 + static_cast<std::uint32_t>(random() % 16);
+    s.max_file = (2 + random() % 60) * page;
+    s.large = (random() % 3) * 0.3;
+    s.broken = 0.1 + (random() % 2) * 0.5;
+    s.starved = (random() % 2) * 0.1;
+    s.damaged = 0.2;
+    s.on_error = OnError::replace;
+    s.retries = static_cast<int>(random() % 3);
+    s.in_order = random() % 2 == 0;
+    return s;
+  });
+}
+
 TEST_CASE("every file several times the guess, with memory at its minimum, does not deadlock") {
   over_seeds(50, [](std::mt19937&) {
     Scenario s;
@@ -60,6 +79,8 @@ TEST_CASE("an epoch abandoned at any moment leaves all its bytes and slots to th
     s.bytes = (2 + random() % 10) * page;
     s.abandon_after = 1 + random() % 600;
     s.large = 0.5;
+    s.broken = (random() % 2) * 0.2;
+    s.retries = 4;
     s.starved = 0.1;
     return s;
   });
@@ -71,6 +92,8 @@ TEST_CASE("a stop at any moment drains") {
     s.samples = 100;
     s.stop_after = 1 + random() % 600;
     s.large = 0.5;
+    s.broken = (random() % 2) * 0.2;
+    s.retries = 4;
     s.starved = 0.1;
     return s;
   });

@@ -206,6 +206,10 @@ TEST_CASE("what cannot be mixed is refused by name") {
   LoaderOptions odd = small_options(true);
   odd.batch_size = 3;
   CHECK(contains(refusal(timm, odd), "this epoch has batch_size = 3: set an even batch_size"));
+  LoaderOptions skipping = small_options(true);
+  skipping.on_error = OnError::skip;
+  CHECK(contains(refusal(timm, skipping), "on_error = skip leaves odd ones: take replace"));
+  CHECK(refusal({.mixup_alpha = 1}, skipping) == "");
   Mixing narrow = timm;
   narrow.cutmix_minmax = {0.5, 0.5};
   CHECK(contains(refusal(narrow, small_options(true)), "no box to draw in images of 12 x 8"));

@@ -1,0 +1,110 @@
+#include "pipeline/failure_record.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "batch/leave_out.h"
+#include "pipeline/entry_choice.h"
+
+namespace ringfeed::pipeline {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
+constexpr std::size_t most_named = 10;
+
+std::uint64_t most_failures(double asked, std::size_t samples) noexcept {
+  const double most = asked < 1 ? asked * static_cast<double>(samples) : asked;
+  // From there on the conversion is undefined.
+  if (!(most < 0x1p64)) return std::numeric_limits<std::uint64_t>::max();
+  return static_cast<std::uint64_t>(most);
+}
+
+}  // namespace
+
+FailureRecord::FailureRecord(const Settings& settings, const ImageFolder& dataset,
+                             Published& published, std::size_t samples) noexcept
+    : settings_(settings),
+      dataset_(dataset),
+      published_(published),
+      most_(most_failures(settings.max_failures, samples)) {}
+
+std::optional<Error> FailureRecord::settle(Batch& batch, std::vector<batch::FailedRow> failed) {
+  if (failed.empty()) return std::nullopt;
+  const std::uint64_t count = note(failed);
+  if (auto error = raised(failed, batch.size())) return error;
+  if (count > most_) return too_many(failed.back().failures.back().error);
+  std::vector<std::size_t> rows;
+  for (const batch::FailedRow& row : failed) {
+    if (const auto substitute = row.substitute()) {
+      batch.indices[row.row] = *substitute;
+      batch.labels[row.row] = dataset_.label(*substitute);
+    } else {
+      rows.push_back(row.row);
+    }
+  }
+  batch::leave_out(batch, rows);
+  published_.skipped.fetch_add(rows.size(), relaxed);
+  published_.replaced.fetch_add(failed.size() - rows.size(), relaxed);
+  return std::nullopt;
+}
+
+/// What on_error does not let pass, of a batch of `size` samples.
+std::optional<Error> FailureRecord::raised(const std::vector<batch::FailedRow>& failed,
+                                           std::size_t size) const {
+  if (settings_.on_error == OnError::raise) return failed.front().failures.front().error;
+  for (const batch::FailedRow& row : failed) {
+    if (row.substitute()) continue;
+    const Error& last = row.failures.back().error;
+    if (!is_files_fault(last)) return last;
+    if (settings_.on_error == OnError::skip) continue;
+    Error error = row.failures.front().error;
+    error.detail += "; none of the " + std::to_string(row.failures.size() - 1) +
+                    " files drawn in its place could be loaded either, the last being " + last.path;
+    return error;
+  }
+  if (settings_.on_error == OnError::replace || failed.size() < size) return std::nullopt;
+  Error error = failed.front().failures.front().error;
+  error.detail += "; no other sample of its batch could be loaded, so that none is left";
+  return error;
+}
+
+/// How many have failed with these.
+std::uint64_t FailureRecord::note(const std::vector<batch::FailedRow>& failed) {
+  const MutexLock lock(mutex_);
+  for (const batch::FailedRow& row : failed) {
+    failures_.count += row.failures.size();
+    for (const Failure& failure : row.failures) {
+      if (failures_.first.size() == Failures::most_listed) break;
+      failures_.first.push_back(failure);
+    }
+  }
+  return failures_.count;
+}
+
+Error FailureRecord::too_many(const Error& last) const {
+  const Failures all = failures();
+  std::string names;
+  for (const Failure& failure : all.first) {
+    if (names.empty()) {
+      names = failure.error.path;
+    } else {
+      names += ", " + failure.error.path;
+    }
+    if (&failure - all.first.data() == most_named - 1) break;
+  }
+  if (all.count > most_named) names += " and " + std::to_string(all.count - most_named) + " more";
+  Error error = last;
+  error.detail += "; " + std::to_string(all.count) + " files of this epoch have failed, where " +
+                  std::to_string(most_) + " may: " + names;
+  error.option = Option::max_failures;
+  return error;
+}
+
+Failures FailureRecord::failures() const {
+  const MutexLock lock(mutex_);
+  return failures_;
+}
+
+}  // namespace ringfeed::pipeline
