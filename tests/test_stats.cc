@@ -30,6 +30,16 @@ TEST_CASE("decoders that wait for room in a batch are held by the consumer") {
   CHECK(decoder_time(30, 10, 60).verdict() == Verdict::consumer_bound);
 }
 
+TEST_CASE("decoders that wait for a sampler are held by it, and nothing says the caller") {
+  Stats stats = decoder_time(30, 10, 10);
+  stats.unordered_seconds = 50;
+  CHECK(stats.verdict() == Verdict::order_bound);
+  const std::string line = stats.verdict_line();
+  CHECK(line.starts_with("order-bound: decoders busy 30 %"));
+  CHECK(line.find("for 50 % of it they wait for the sampler") != std::string::npos);
+  CHECK(line.find("caller") == std::string::npos);
+}
+
 TEST_CASE("the verdict does not depend on how long the loader has run") {
   CHECK(decoder_time(0.003, 0.006, 0.001).verdict() == decoder_time(3000, 6000, 1000).verdict());
 }

@@ -18,7 +18,7 @@ struct StageStats {
 };
 
 /// What holds the loader back, from where its decoders spend their time.
-enum class Verdict : std::uint8_t { storage_bound, decode_bound, consumer_bound };
+enum class Verdict : std::uint8_t { storage_bound, decode_bound, consumer_bound, order_bound };
 
 /// A snapshot; Loader::stats() may be called from any thread at any time.
 ///
@@ -41,7 +41,8 @@ struct Stats {
   std::uint64_t replaced = 0;    ///< samples that a substitute took the place of: OnError::replace
   std::uint64_t steals = 0;      ///< decode jobs taken from another worker's queue
   double starved_seconds = 0;    ///< decoders idle with no encoded sample to work on, summed
-  double blocked_seconds = 0;    ///< decoders idle because every open batch is full, summed
+  double blocked_seconds = 0;    ///< decoders idle while a complete batch waited for the consumer
+  double unordered_seconds = 0;  ///< decoders idle while a BatchSource had not told the order
   double wall_seconds = 0;       ///< time with an epoch running
   int workers = 0;
   int depth = 0;            ///< most files in flight at once

@@ -50,6 +50,7 @@ std::optional<Channel::Delivery> Channel::take(
     }
     if (!number) return std::nullopt;
     done = std::exchange(fillings_[ring_index_of(*number)], {});
+    ++next_in_turn_;
   }
   std::ranges::sort(done.failed, {}, &FailedRow::row);
   Delivery delivery{std::exchange(batches_[ring_index_of(*number)], {}), std::move(done.failed)};
@@ -76,6 +77,12 @@ void Channel::rethrow_failure() const {
 std::size_t Channel::ready() const noexcept {
   const MutexLock lock(mutex_);
   return static_cast<std::size_t>(std::ranges::count(fillings_, true, &Filling::ready));
+}
+
+bool Channel::batch_waits() const noexcept {
+  const MutexLock lock(mutex_);
+  return in_order_ ? fillings_[ring_index_of(next_in_turn_)].ready
+                   : std::ranges::any_of(fillings_, &Filling::ready);
 }
 
 void Channel::free_batches() {

@@ -74,6 +74,8 @@ class Channel {
   /// Throws what cancel() was given.
   void rethrow_failure() const;
   std::size_t ready() const noexcept;
+  /// Whether take() would give a batch at once.
+  bool batch_waits() const noexcept;
 
   /// A sample's cell, to be filled; keeps its batch's memory from being freed. Decoders write the
   /// row of each view and then call finish(), once; dropped without either, the cell can
@@ -158,6 +160,7 @@ class Channel {
   mutable Mutex mutex_;
   std::vector<Filling> fillings_ GUARDED_BY(mutex_);  // as batches_
   std::size_t cells_out_ GUARDED_BY(mutex_) = 0;
+  std::size_t next_in_turn_ GUARDED_BY(mutex_) = 0;  // in order: the batch that take() waits for
   std::exception_ptr failure_ GUARDED_BY(mutex_);
   ConditionVariable changed_;
 };

@@ -46,6 +46,7 @@ int init(io_uring& ring, unsigned entries, std::uint32_t files) {
 Ring::Ring(const Options& options) : wanted_(std::max(options.files, 1u)), files_(wanted_) {
   set_up(options);
   require_features();
+  require_enter();
   // A forked child has no use for the queues, and its exit must not touch them.
   if (const int error = io_uring_ring_dontfork(&handle_.ring); error < 0) {
     fail(-error, "io_uring: madvise(MADV_DONTFORK)");
@@ -98,6 +99,17 @@ void Ring::require_features() {
       fail(ENOSYS, std::string("io_uring: operation ") + name);
     }
   }
+}
+
+/// A profile may forbid io_uring_enter alone, which no other call of the set-up makes.
+void Ring::require_enter() {
+  io_uring_prep_nop(next_sqe());
+  int result = 0;
+  do {
+    result = io_uring_submit_and_wait(&handle_.ring, 1);
+  } while (result == -EINTR || result == -EAGAIN || result == -EBUSY);
+  if (result < 0) fail(-result, "io_uring_enter");
+  drain([](std::uint64_t, int) {});
 }
 
 const char* Ring::missing_feature(std::uint32_t features) noexcept {

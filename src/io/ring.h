@@ -64,6 +64,7 @@ class Ring {
   };
 
   void set_up(const Options& options);
+  void require_enter();
   void require_features();
   void register_files();
   void give_up(int error, std::uint32_t fewer);

@@ -220,6 +220,8 @@ Stats Pipeline::stats() const {
         Seconds(decoders_->idle_time(sample::DecodePool::Idle::starved)).count();
     stats.blocked_seconds =
         Seconds(decoders_->idle_time(sample::DecodePool::Idle::blocked)).count();
+    stats.unordered_seconds =
+        Seconds(decoders_->idle_time(sample::DecodePool::Idle::unordered)).count();
   }
   return stats;
 }

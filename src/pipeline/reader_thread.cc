@@ -92,10 +92,8 @@ void ReaderThread::begin(std::shared_ptr<EpochLink> epoch) {
 /// be.
 bool ReaderThread::watch_window() {
   if (window_.open()) return false;
-  // Blocked counts too while a read is out: where samples wait for a cell, it may be that read's
-  // sample that their batch waits for.
   const sample::Decoders& decoders = parts_.decoders;
-  const auto idle = decoders.idle_time(Idle::starved) + decoders.idle_time(Idle::blocked);
+  const auto idle = decoders.idle_time(Idle::starved);
   window_.note(now_, reading_last_turn_ ? idle - idle_noted_ : Clock::duration{0});
   idle_noted_ = idle;
   return !window_.open() && reader_.in_flight() > 0 && decoders.queued() == 0;
@@ -127,18 +125,22 @@ std::size_t ReaderThread::waiting() const noexcept {
   return count;
 }
 
-void ReaderThread::set_idle_reason() {
-  Idle reason = Idle::finished;
-  if (waiting() > 0) {
-    reason = Idle::blocked;
-  } else if (reader_.in_flight() > 0) {
-    reason = Idle::starved;
-  } else if (!epochs_.empty() && !epochs_.back()->channel.cancelled()) {
-    SampleQueue& queue = epochs_.back()->queue;
-    // Nothing queued and no end either: the consumer keeps the order waiting.
-    reason = queue.ready() ? Idle::starved : !queue.closed() ? Idle::blocked : Idle::finished;
+/// The consumer is to blame only while a batch is there for it to take. A batch that completes
+/// wakes this thread by the last of its samples, which comes home then.
+void ReaderThread::set_idle_reason() { parts_.decoders.set_idle_reason(idle_reason()); }
+
+sample::Decoders::Idle ReaderThread::idle_reason() {
+  if (epochs_.empty() || epochs_.back()->channel.cancelled()) {
+    return reader_.in_flight() > 0 ? Idle::starved : Idle::finished;
   }
-  parts_.decoders.set_idle_reason(reason);
+  EpochLink& epoch = *epochs_.back();
+  const bool room_lacks = waiting() > 0;  // in the open batches
+  if (room_lacks && epoch.channel.batch_waits()) return Idle::blocked;
+  if (reader_.in_flight() > 0) return Idle::starved;
+  if (room_lacks) return Idle::finished;
+  if (epoch.queue.ready()) return Idle::starved;
+  if (epoch.queue.closed()) return Idle::finished;
+  return epoch.channel.batch_waits() ? Idle::blocked : Idle::unordered;
 }
 
 void ReaderThread::publish() {

@@ -71,6 +71,7 @@ class ReaderThread {
   bool spawn_samples();
   std::size_t waiting() const noexcept;
   void set_idle_reason();
+  sample::Decoders::Idle idle_reason();
   void publish();
   bool stopping() const noexcept { return parts_.stopping.load(std::memory_order_relaxed); }
   Clock::time_point wake_time(bool watching);

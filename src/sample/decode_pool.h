@@ -66,7 +66,7 @@ class DecodePool final : public Decoders {
   Idle idle_reason_ GUARDED_BY(mutex_) = Idle::finished;
   int idle_workers_ GUARDED_BY(mutex_) = 0;
   mutable Clock::time_point booked_until_ GUARDED_BY(mutex_) = Clock::now();
-  mutable std::array<Clock::duration, 3> idle_time_ GUARDED_BY(mutex_){};
+  mutable std::array<Clock::duration, 4> idle_time_ GUARDED_BY(mutex_){};
 
   std::atomic<std::uint64_t> steals_{0};
   std::vector<std::thread> threads_;

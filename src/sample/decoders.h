@@ -35,7 +35,12 @@ class Decoders {
   }
 
   /// Why a worker without a job has none, from now on; the time it idles is booked to that.
-  enum class Idle : std::uint8_t { finished, starved, blocked };
+  enum class Idle : std::uint8_t {
+    finished,   ///< the epoch ends, or others decode what the batch that is due still lacks
+    starved,    ///< no file has arrived
+    blocked,    ///< a complete batch waits for the consumer, and the others are full
+    unordered,  ///< the order has not been told: a sampler takes its time
+  };
   virtual void set_idle_reason(Idle reason) noexcept = 0;
   virtual std::chrono::steady_clock::duration idle_time(Idle reason) const noexcept = 0;
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "engine_test.h"
 #include "io/open_engine.h"
@@ -15,23 +16,32 @@ namespace {
 
 using testing::deny;
 
-TEST_CASE("a container that forbids io_uring: automatic takes the pool and says why") {
+TEST_CASE("a container that forbids a call of io_uring: automatic takes the pool and says why") {
   const TempDir dir;
   dir.write("file", "content");
-  const std::string said = in_child([&]() -> std::string {
-    ::unsetenv("RINGFEED_READER");
-    deny(__NR_io_uring_setup, EPERM);
-    const EngineOptions options{.slots = 4, .root = dir.path()};
-    const auto [engine, note] = open_engine(ReaderKind::automatic, options);
-    if (engine->name() != "pool" || note.find("io_uring_setup") == note.npos) return note;
-    try {
-      open_engine(ReaderKind::ring, options);
-      return "made a ring";
-    } catch (const std::system_error&) {
+  const std::pair<unsigned, const char*> calls[] = {{__NR_io_uring_setup, "io_uring_setup"},
+                                                    {__NR_io_uring_enter, "io_uring_enter"},
+                                                    {__NR_io_uring_register, "io_uring"}};
+  for (const auto& [call, name] : calls) {
+    for (const unsigned error : {EPERM, ENOSYS, EACCES}) {
+      CAPTURE(name);
+      CAPTURE(error);
+      const std::string said = in_child([&, denied = call, named = name]() -> std::string {
+        ::unsetenv("RINGFEED_READER");
+        deny(denied, error);
+        const EngineOptions options{.slots = 4, .root = dir.path()};
+        const auto [engine, note] = open_engine(ReaderKind::automatic, options);
+        if (engine->name() != "pool" || note.find(named) == note.npos) return note;
+        try {
+          open_engine(ReaderKind::ring, options);
+          return "made a ring";
+        } catch (const std::system_error&) {
+        }
+        return read_together(*engine, dir, 100);
+      });
+      CHECK(said == "all 100 right");
     }
-    return read_together(*engine, dir, 100);
-  });
-  CHECK(said == "all 100 right");
+  }
 }
 
 TEST_CASE("RINGFEED_READER decides for automatic alone, and a wrong value is always an error") {

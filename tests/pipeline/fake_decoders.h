@@ -54,7 +54,7 @@ class FakeDecoders final : public sample::Decoders, public sample::Maker {
   Judge judge_;
   std::vector<Job> jobs_;
   Idle reason_ = Idle::finished;
-  std::array<Clock::duration, 3> idle_{};
+  std::array<Clock::duration, 4> idle_{};
 };
 
 }  // namespace ringfeed::pipeline

@@ -99,32 +99,45 @@ TEST_CASE("a stop at any moment drains") {
   });
 }
 
-/// A reader thread whose engine gives what `done` holds, over one sample in a batch of one.
+/// A reader thread whose engine gives what `done` holds, over batches of one sample each.
 struct OneSample {
-  OneSample() {
+  explicit OneSample(std::size_t batches = 0, std::size_t prefetch = 1)
+      : settings(settings_of({.prefetch = prefetch})) {
     engine.files["0"] = "\xFF\xD9";
     engine.on_poll = [this](auto, auto& out) { std::swap(out, done); };
     inbox.post([this] { thread.begin(epoch); });
+    for (std::size_t i = 0; i < batches; ++i) {
+      epoch->queue.push(std::make_shared<const PlannedBatch>(PlannedBatch{i, i, {{}}}));
+    }
+    if (batches > 0) epoch->queue.close();
   }
   ~OneSample() {
     stopping = true;
     epoch->channel.cancel();
+    while (decoders.queued() > 0) decoders.run(0);
     while (!engine.operations.empty()) done.push_back(engine.refuse(0, ECANCELED));
     while (thread.turn({})) {
     }
   }
-  void queue() {
-    epoch->queue.push(std::make_shared<const PlannedBatch>(PlannedBatch{0, 0, {{}}}));
+  void open() {
+    Batch batch;
+    batch.number = static_cast<std::int64_t>(opened++);
+    batch.views = {{.height = 1, .width = 1, .dtype = DType::uint8}};
+    batch.labels.resize(1);
+    batch.memory.data = pixel;
+    epoch->channel.open(std::move(batch));
   }
   void read() { done.push_back(engine.answer(0)); }
 
-  const Settings settings = settings_of({});
+  const Settings settings;
   const ImageFolder dataset = folder_of(1);
-  io::FakeEngine engine{1};
+  io::FakeEngine engine{4};
   FakeDecoders decoders{[](auto...) { return tl::expected<void, decode::Failure>(); }};
   coro::Inbox inbox{[] {}};
   Published published;
   std::atomic<bool> stopping{false};
+  std::size_t opened = 0;
+  std::byte pixel[3]{};
   std::vector<io::Engine::Completion> done;
   std::shared_ptr<EpochLink> epoch = std::make_shared<EpochLink>(settings, 0);
   ReaderThread thread{{engine, inbox, decoders, dataset, settings, published, stopping}};
@@ -133,26 +146,55 @@ struct OneSample {
 using Idle = sample::Decoders::Idle;
 
 TEST_CASE("decoders starve while a file is being read, and nothing else waits") {
-  OneSample loader;
-  loader.queue();
+  OneSample loader(/*batches=*/1);
   loader.thread.turn({});
   CHECK(loader.decoders.reason() == Idle::starved);
 }
 
-TEST_CASE("decoders are blocked where a sample has been read and no batch is open for it") {
-  OneSample loader;
-  loader.queue();
+TEST_CASE("decoders are blocked only while a complete batch waits for the consumer") {
+  OneSample loader(/*batches=*/2);
   loader.thread.turn({});
+  loader.open();
+  loader.read();
+  loader.thread.turn({});  // completes the read
+  loader.thread.turn({});
+  REQUIRE(loader.decoders.queued() == 1);
+  CHECK(loader.decoders.reason() == Idle::starved);  // the second is on its way
   loader.read();
   loader.thread.turn({});
   loader.thread.turn({});
-  CHECK(loader.decoders.reason() == Idle::blocked);
-}
-
-TEST_CASE("decoders are blocked where the consumer gives no order") {
-  OneSample loader;
+  // It waits for a batch that is not open: what is due is being decoded.
+  CHECK(loader.decoders.reason() == Idle::finished);
+  loader.decoders.run(0);
   loader.thread.turn({});
   CHECK(loader.decoders.reason() == Idle::blocked);
+  REQUIRE(loader.epoch->channel.take(Clock::time_point{}));
+  loader.thread.turn({});
+  CHECK(loader.decoders.reason() == Idle::finished);
+}
+
+TEST_CASE("a slow read of the batch that is due starves the decoders, whatever else is complete") {
+  OneSample loader(/*batches=*/3, /*prefetch=*/2);
+  loader.thread.turn({});
+  loader.open();
+  loader.open();
+  REQUIRE(loader.engine.operations.size() == 3);
+  for (int later = 0; later < 2; ++later) {  // the first one's read does not come
+    loader.done.push_back(loader.engine.answer(1));
+    loader.thread.turn({});
+    loader.thread.turn({});
+  }
+  REQUIRE(loader.decoders.queued() == 1);
+  loader.decoders.run(0);
+  loader.thread.turn({});
+  CHECK(loader.epoch->channel.ready() == 1);
+  CHECK(loader.decoders.reason() == Idle::starved);
+}
+
+TEST_CASE("decoders wait for the order where the consumer gives none") {
+  OneSample loader;
+  loader.thread.turn({});
+  CHECK(loader.decoders.reason() == Idle::unordered);
 }
 
 TEST_CASE("decoders have finished where the order has ended") {
