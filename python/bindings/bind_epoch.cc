@@ -33,6 +33,18 @@ std::pair<std::uint64_t, std::vector<std::uint64_t>> progress(const EpochHandle&
   return {progress.positions, std::move(progress.beyond)};
 }
 
+/// The count, and (position, index, path, message, substitute or None) of those listed.
+nb::object failures(const EpochHandle& self) {
+  const Failures failures = self.failures();
+  nb::list list;
+  for (const Failure& failure : failures.first) {
+    list.append(nb::make_tuple(failure.position, failure.index, fs_decode(failure.error.path),
+                               decode_text(failure.error.message(argument_name)),
+                               failure.substitute));
+  }
+  return nb::make_tuple(failures.count, list);
+}
+
 nb::object images(BoundBatch& self) {
   if (self.batch.memory.owner == nullptr) {
     throw std::runtime_error("images() has been called: the caller owns them");
@@ -106,7 +118,8 @@ void bind_epoch(nb::module_& module) {
       .def("next", next, nb::kw_only(), nb::arg("keep") = false)
       .def("accept", &EpochHandle::accept)
       .def_prop_ro("offers", &EpochHandle::offers)
-      .def("progress", progress);
+      .def("progress", progress)
+      .def("failures", failures);
   nb::class_<BatchPool>(module, "BatchPool", nb::is_final())
       .def(
           "__init__",

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct BoundLoader {
   std::vector<TransformPlan> plans;
 };
 
+constexpr std::pair<std::string_view, OnError> error_policies[] = {
+    {"raise", OnError::raise}, {"skip", OnError::skip}, {"replace", OnError::replace}};
+
 std::chrono::nanoseconds nanoseconds(double seconds) {
   if (!(std::abs(seconds) < 1e9)) {
     throw nb::value_error(
@@ -50,7 +54,7 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset,
                  std::size_t memory_limit, double timeout, std::size_t read_ahead_bytes, int depth,
                  std::size_t max_file_bytes, std::uint64_t max_pixels, int max_scans,
                  std::size_t max_decoder_bytes, std::size_t max_canvas_bytes, bool load_truncated,
-                 nb::handle pinned) {
+                 const std::string& on_error, double max_failures, int retries, nb::handle pinned) {
   LoaderOptions options;
   options.batch_size = batch_size;
   options.num_workers = num_workers;
@@ -73,6 +77,9 @@ void init_loader(BoundLoader* self, const ImageFolder& dataset,
                     .max_canvas_bytes = max_canvas_bytes,
                     .max_scans = max_scans,
                     .load_truncated = load_truncated};
+  options.on_error = choose("on_error", on_error, error_policies);
+  options.max_failures = max_failures;
+  options.retries = retries;
   new (self) BoundLoader{LoaderHandle::make(dataset, plans, std::move(options),
                                             pinned.is_none() ? nullptr : hold(nb::borrow(pinned))),
                          plans};
@@ -105,9 +112,13 @@ nb::dict stats(const BoundLoader& self) {
   dict["batches_ready"] = stats.batches_ready;
   dict["read_ahead_bytes_peak"] = stats.read_ahead_bytes_peak;
   dict["size_guess"] = stats.size_guess;
+  dict["retries"] = stats.retries;
+  dict["skipped"] = stats.skipped;
+  dict["replaced"] = stats.replaced;
   dict["steals"] = stats.steals;
   dict["starved_seconds"] = stats.starved_seconds;
   dict["blocked_seconds"] = stats.blocked_seconds;
+  dict["unordered_seconds"] = stats.unordered_seconds;
   dict["wall_seconds"] = stats.wall_seconds;
   dict["workers"] = stats.workers;
   dict["depth"] = stats.depth;
@@ -178,10 +189,14 @@ void bind_loader(nb::module_& module) {
   limits["max_decoder_bytes"] = DecodeLimits{}.max_decoder_bytes;
   limits["max_canvas_bytes"] = DecodeLimits{}.max_canvas_bytes;
   module.attr("default_limits") = limits;
+  nb::list policies;
+  for (const auto& [name, policy] : error_policies) policies.append(name);
+  module.attr("error_policies") = nb::tuple(policies);
   nb::dict most;
   most["num_workers"] = largest::num_workers;
   most["prefetch_factor"] = largest::prefetch_factor;
   most["depth"] = largest::depth;
+  most["retries"] = largest::retries;
   most["read_ahead_bytes"] = largest::read_ahead_bytes;
   most["max_pixels"] = largest::max_pixels;
   most["max_file_bytes"] = largest::max_file_bytes;
@@ -205,7 +220,9 @@ void bind_loader(nb::module_& module) {
            nb::arg("max_scans") = DecodeLimits{}.max_scans,
            nb::arg("max_decoder_bytes") = DecodeLimits{}.max_decoder_bytes,
            nb::arg("max_canvas_bytes") = DecodeLimits{}.max_canvas_bytes,
-           nb::arg("load_truncated") = false, nb::arg("pinned") = nb::none())
+           nb::arg("load_truncated") = false, nb::arg("on_error") = "raise",
+           nb::arg("max_failures") = LoaderOptions{}.max_failures, nb::arg("retries") = 0,
+           nb::arg("pinned") = nb::none())
       .def("epoch", begin_epoch, nb::arg("epoch"), nb::arg("positions") = 0,
            nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none(),
            nb::arg("order_of") = nb::none())

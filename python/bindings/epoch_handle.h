@@ -39,6 +39,8 @@ class EpochHandle {
   /// Of the batches accepted. Also while next() waits, because signal handlers save states
   /// (Lightning's does when its job is preempted).
   Progress progress() const;
+  /// Of the batches that the core has given, that which is not accepted yet too.
+  Failures failures() const { return epoch_->failures(); }
   bool pinned() const noexcept { return loader_->pinned() != nullptr; }
   nb::handle owner() const noexcept { return owner_; }
   /// Null without a sampler.

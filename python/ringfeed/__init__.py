@@ -21,6 +21,7 @@ except ModuleNotFoundError as error:
         "https://pytorch.org/get-started says"
     ) from error
 
+from ._failures import Failure
 from ._limits import DecodeLimits
 from ._repeats import RepeatedAugmentationSampler
 from ._replay import replay
@@ -35,6 +36,7 @@ __all__ = [
     "DataLoader",
     "DecodeLimits",
     "DevicePrefetcher",
+    "Failure",
     "ImageFolder",
     "ImageList",
     "LoadError",

@@ -26,7 +26,9 @@ def core_loader(
     """
     arguments = dict(options)
     # A sampler's indices go through a Subset in Python, which gives entries of the whole dataset.
-    indices = resolved.parts.indices if arguments.pop("own_order") else None
+    # The core then needs them for substitutes alone.
+    own_order, replaces = arguments.pop("own_order"), arguments["on_error"] == "replace"
+    indices = resolved.parts.indices if own_order or replaces else None
     return _ringfeed.Loader(
         resolved.parts.index,
         plans or [view.core_plan for view in resolved.recipe.views],

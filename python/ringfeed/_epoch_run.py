@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from . import _ringfeed, _tensors
 from ._core import stop_in_background
 from ._epochs import Progress
+from ._failures import Failures
 from ._handover import Offer
 from ._mixing_apply import Mixer
 from ._request import EpochRequest
@@ -77,6 +78,8 @@ class EpochRun:
         self._stopped = False
         self._last_progress = self.start
         self._last_stats: dict[str, Any] = {}
+        self._last_failures = Failures()
+        self._warned = request.core_options["on_error"] == "raise"
         self._process = os.getpid()
 
     def make_offer(self) -> BatchOffer | None:
@@ -98,6 +101,7 @@ class EpochRun:
             raise  # a timeout's or a signal handler's: the next call finds out for itself
         pulled_all = self._sampler is not None and self._sampler.ended
         self._ended = self._ended or (pulled_all and not self._stopped)
+        self._warn_at_end()
         return None
 
     def accept(self, offer: BatchOffer) -> None:
@@ -105,6 +109,13 @@ class EpochRun:
         assert self._epoch is not None
         self._epoch.accept()
         offer.given = Given(*self._epoch.progress(), self.given.batches + offer.counts)
+        if self._count is not None and offer.given.batches >= self._count:
+            self._warn_at_end()
+
+    def _warn_at_end(self) -> None:
+        if not self._warned and (failures := self.failures()).count:
+            self._warned = True
+            failures.warn(self.start.epoch)
 
     @property
     def finished(self) -> bool:
@@ -132,6 +143,10 @@ class EpochRun:
             return self._last_stats
         return {**core.stats(), "memory_bound": core.memory_bound}
 
+    def failures(self) -> Failures:
+        """The files that could not be loaded so far. Any thread."""
+        return self._last_failures if (epoch := self._epoch) is None else Failures.of(epoch)
+
     def stop(self) -> None:
         """Ends it; a next() that waits gets None. Any thread."""
         self._stopped = True
@@ -146,6 +161,7 @@ class EpochRun:
             self._last_progress = self.progress()
             self._last_stats = self.stats()
             self._ended, self._count = self.finished, None
+            self._last_failures = self.failures()
         core, self._core, self._epoch = self._core, None, None
         self._sampler = None  # and with it what the sampler's iterator holds
         if core is not None and not self.finished and not self._keep_core:

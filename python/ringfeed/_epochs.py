@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from ._failures import Failures
 from ._order import Order
 from ._pass_counts import PassCounts
 from ._passes import PassKey
@@ -52,6 +53,7 @@ class EpochUnderWay(Protocol):
     def finished(self) -> bool: ...
     def progress(self) -> Progress: ...
     def stats(self) -> dict[str, Any]: ...
+    def failures(self) -> Failures: ...
 
 
 @dataclass
@@ -250,6 +252,9 @@ class Epochs:
 
     def stats(self) -> dict[str, Any]:
         return {} if self._latest is None else self._latest.stats()
+
+    def failures(self) -> Failures:
+        return Failures() if self._latest is None else self._latest.failures()
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ._arguments import check_finish_on, resolve_workers
+from ._failures import check_failure_options
 from ._imagenet_recipes import check_recipe_options
 from ._limits import DecodeLimits
 from ._mixing_options import batch_transform_of, check_mixing_options
@@ -40,6 +41,7 @@ _AS_THEY_ARE = (
     "reader",
     "read_ahead_bytes",
     "depth",
+    "retries",
     "channels_last",
     "pillow",
     "finish_on",
@@ -57,6 +59,9 @@ def check_options(hparams: Any, train_transform: Any, val_transform: Any) -> Non
     if whole("repeats", hparams.repeats) < 1:
         raise ValueError(f"repeats must be at least 1, not {hparams.repeats}")
     check_finish_on(hparams.finish_on)
+    check_failure_options(
+        hparams.on_error, hparams.max_failures, hparams.retries, hparams.batch_size
+    )
 
 
 def batch_transform(hparams: Any, folders: int) -> Any:

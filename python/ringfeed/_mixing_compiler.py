@@ -75,7 +75,7 @@ def rule_of(batch_transform: Any, collate_fn: Any) -> Rule | None:
 
 
 def check_mixing(
-    rule: Rule, resolved: Resolved, batch_size: int | None, samples: int | None
+    rule: Rule, resolved: Resolved, batch_size: int | None, samples: int | None, on_error: str
 ) -> None:
     """Raises ValueError where `rule` cannot mix such batches. `samples`: how many make up batches,
     the last, smaller one too; None: not known, or there is none smaller."""
@@ -96,6 +96,11 @@ def check_mixing(
             "with PILToTensor, or use timm.data.Mixup"
         )
     rule.check_size(recipe.plan.height, recipe.plan.width)
+    if rule.needs_even and on_error == "skip":
+        raise ValueError(
+            'timm\'s Mixup needs even batches, and on_error="skip" leaves odd ones: pass '
+            'on_error="replace", or mix with ringfeed.transforms.MixUp and CutMix'
+        )
     if rule.needs_even and batch_size is not None:
         last = 0 if samples is None else samples % batch_size
         if batch_size % 2 or last % 2:

@@ -10,6 +10,7 @@ from typing import Any
 from . import _arguments, _ringfeed, _tensors
 from ._collate import check_collate, check_collated
 from ._epochs import Epochs, Progress
+from ._failures import failure_options
 from ._limits import decode_options
 from ._mixing_compiler import check_mixing, rule_of
 from ._mixing_rules import Rule
@@ -50,7 +51,7 @@ class Reading:
         share = share_of(self.resolved.length, order.shares[1])
         samples = share if order.own else size_of(order.index_sampler)
         last = None if drop_last or not size or samples is None else samples
-        check_mixing(rule, self.resolved, size, last)
+        check_mixing(rule, self.resolved, size, last, loader.on_error)
         return rule
 
 
@@ -127,6 +128,7 @@ def core_options(loader: Any, order: Order, pinned: bool) -> dict[str, Any]:
         timeout=loader.timeout,
         read_ahead_bytes=loader.read_ahead_bytes or 0,
         depth=loader.depth or 0,
+        **failure_options(loader.on_error, loader.max_failures, loader.retries),
         **decode_options(loader.limits),
         pinned=_tensors.page_locked if pinned else None,
     )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
+error_policies: tuple[str, ...]  # what a Loader's on_error= may be
 reader_names: tuple[str, ...]  # what a Loader's reader= may be
 
 default_limits: dict[str, int]
@@ -336,6 +337,9 @@ class Loader:
         max_decoder_bytes: int = ...,
         max_canvas_bytes: int = ...,
         load_truncated: bool = False,
+        on_error: str = "raise",
+        max_failures: float = ...,
+        retries: int = 0,
         pinned: Callable[[int], tuple[Any, int]] | None = None,
     ) -> None:
         """`plans`: one for each view of an image. `timeout` in seconds, 0 for ever.
@@ -380,6 +384,9 @@ class Epoch:
     def progress(self) -> tuple[int, list[int]]:
         """Progress: (positions, beyond) after the batches that have been taken. Any time, also
         from a signal handler while next() waits."""
+    def failures(self) -> tuple[int, list[tuple[int, int, str, str, int | None]]]:
+        """How many files could not be loaded, and of the first thousand: position, index, path,
+        message and the substitute's index. Any thread."""
 
 @final
 class Batch:

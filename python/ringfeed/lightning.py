@@ -94,6 +94,10 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
             the LightningModule sees them. Its loaders then yield ringfeed.UnfinishedBatch.
         strict_state: False begins an epoch anew, with a warning, where a checkpoint of mid-epoch
             does not fit, as after files were removed; else that is an error.
+        on_error: "raise", "skip" or "replace": what becomes of a training sample whose file cannot
+            be loaded, as DataLoader's on_error says. Validation always raises.
+        max_failures: How many training files of an epoch may fail, or as a float their share.
+        retries: Times that a file is opened again after an error that may pass, such as EIO.
 
     Raises FileNotFoundError (in setup) where a folder is missing, LoadError where it cannot be
     listed, ValueError where the classes of `train` and `val` differ, and RuntimeError where the
@@ -141,6 +145,9 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
         repeats: int = 1,
         finish_on: Literal["cpu", "device"] = "cpu",
         strict_state: bool = True,
+        on_error: Literal["raise", "skip", "replace"] = "raise",
+        max_failures: int | float | None = None,
+        retries: int = 0,
     ) -> None:
         super().__init__()
         # A Path among the hyperparameters would make the checkpoint one that torch.load refuses.
@@ -208,6 +215,8 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
             drop_last=self.hparams.drop_last,
             in_order=self.hparams.in_order,
             batch_transform=self._batch_transform(),
+            on_error=self.hparams.on_error,
+            max_failures=self.hparams.max_failures,
         )
         self._train_place.made(loader, self._seed(), self.trainer, self.hparams.strict_state)
         return loader

@@ -19,6 +19,7 @@ from torch.utils.data import BatchSampler, Dataset, Sampler
 from . import _arguments, _ringfeed
 from ._core import core_loader
 from ._epochs import Epochs, Progress
+from ._failures import Failure, check_failure_options, check_replaceable
 from ._iterator import Beginning, LoaderIterator
 from ._limits import DecodeLimits
 from ._mixing_apply import Mixer
@@ -109,6 +110,12 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     - `finish_on`: "device" gives an UnfinishedBatch of 8-bit images, a quarter of the memory of
       float32, which becomes the batch on the device where it is finish()ed: of the same bits.
       DevicePrefetcher does that too. "cpu": batches are finished when they are given.
+    - `on_error`: what becomes of a sample whose file cannot be read or decoded. "raise": its batch
+      is a LoadError. "skip": its batch comes without it; a batch without any is a LoadError.
+      "replace", for training: a sample drawn from the dataset by the position, with the crop of
+      the position. `max_failures`: how many files of an epoch may fail, an int, or their share, a
+      float; None: any. `retries`: times that a file is opened again after EIO, ESTALE, EAGAIN,
+      ETIMEDOUT or ENOTCONN, after 50 ms and then twice as long each time, up to 5 s.
     - `channels_last`: the images' memory format. `pillow`: whose pixels, such as "12"; None: of the
       Pillow that is installed.
 
@@ -117,7 +124,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     had one has other batches. Two iterators at once read independently.
 
     Raises LoadError (an OSError) from next() for a file that cannot be read or decoded, at its
-    batch; next() may go on after it.
+    batch, unless `on_error` says otherwise; next() may go on after it.
     """
 
     def __init__(
@@ -153,6 +160,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         pillow: str | None = None,
         batch_transform: Any = None,
         finish_on: str = "cpu",
+        on_error: str = "raise",
+        max_failures: int | float | None = None,
+        retries: int = 0,
     ) -> None:
         self.seed = seed
         self.rank = rank
@@ -167,6 +177,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.pillow = pillow
         self.batch_transform = batch_transform
         self.finish_on = finish_on
+        self.on_error = on_error
+        self.max_failures = max_failures
+        self.retries = retries
         self._warned_of_sharding = False
         self._cached: Resolved | None = None
         self._iterator_ref: weakref.ref[LoaderIterator] | None = None
@@ -213,6 +226,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             channels_last=channels_last,
         )
         _arguments.check_finish_on(finish_on, self._auto_collation)
+        check_failure_options(on_error, max_failures, retries, batch_size, batch_sampler)
+        check_replaceable(on_error, self._order.samplers)
         _arguments.refuse_two_shardings(rank, self._order.distributed)
         if sampler is None:
             self._replace_sampler(bool(shuffle))
@@ -464,6 +479,12 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             mixer.draw(first * ranks + rank, min(size, count - first), plan.height, plan.width)
             for first in range(0, count, size)
         ]
+
+    def failures(self) -> list[Failure]:
+        """The files that could not be loaded in the epoch that began last, and what came in their
+        places: the first thousand. At its end a RuntimeWarning names ten. Of this process, since
+        the epoch was begun or gone on with. Any thread."""
+        return list(self._session.epochs.failures().first)
 
     def stats(self) -> Stats:
         """Figures of the iterator that began last; print them. Any thread."""
