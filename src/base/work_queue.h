@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -19,108 +20,152 @@ namespace ringfeed {
 
 /// Work items done by several threads, where doing one may add more: a directory its
 /// sub-directories. For waits on storage, not for CPU: the caller only waits, where it gets a
-/// thread.
+/// thread. A handle: copies are the same queue.
 template <class T>
 class WorkQueue {
  public:
   /// `name` is the threads'.
   WorkQueue(std::string name, std::vector<T> items)
-      : name_(std::move(name)),
-        items_(std::make_move_iterator(items.begin()), std::make_move_iterator(items.end())) {}
+      : state_(std::make_shared<State>(std::move(name), std::move(items))) {}
 
   /// Any thread, inside `work`.
   void push(T item) {
     {
-      const MutexLock lock(mutex_);
-      if (failure_) return;
-      items_.push_back(std::move(item));
+      const MutexLock lock(state_->mutex);
+      if (state_->failure) return;
+      state_->items.push_back(std::move(item));
     }
-    changed_.notify_one();
+    state_->changed.notify_one();
   }
 
   /// The items are begun in order, added ones last. Returns once every item is done, or rethrows
   /// the first exception, what is queued then being dropped. Fewer threads do where the system
   /// grants no more; where it grants none, this thread does the work. Calls `while_waiting`, which
   /// may throw like `work`, every 100 ms on this thread, or after each item that it does itself.
-  void run(int threads, const std::function<void(T)>& work,
-           const std::function<void()>& while_waiting) {
-    std::vector<std::thread> pool;
-    start(pool, threads, work);
-    if (pool.empty()) {
-      serve([&](T item) {
-        work(std::move(item));
-        if (while_waiting) while_waiting();
-      });
-    } else if (while_waiting) {
-      wait(while_waiting);
+  /// What it throws does not wait for work that hangs in the file system: after `patience` such
+  /// threads are left to themselves, so that `work` must own all it touches. It is destroyed with
+  /// the last of them.
+  void run(int threads, std::function<void(T)> work, const std::function<void()>& while_waiting) {
+    State& state = *state_;
+    {
+      const MutexLock lock(state.mutex);
+      state.work = std::move(work);
+      ++state.serving;  // this thread
     }
-    for (std::thread& thread : pool) thread.join();
-    const MutexLock lock(mutex_);
-    if (failure_) std::rethrow_exception(failure_);
+    std::vector<std::thread> pool;
+    start(pool, threads);
+    bool abandoned = false;
+    if (pool.empty()) {
+      state.serve(while_waiting);
+    } else if (while_waiting) {
+      abandoned = !state.wait(while_waiting);
+    }
+    for (std::thread& thread : pool) abandoned ? thread.detach() : thread.join();
+    state.leave();
+    const MutexLock lock(state.mutex);
+    if (state.failure) std::rethrow_exception(state.failure);
   }
+
+  static constexpr std::chrono::milliseconds patience{200};
 
  private:
-  void start(std::vector<std::thread>& pool, int threads, const std::function<void(T)>& work) {
+  struct State {
+    State(std::string thread_name, std::vector<T> first)
+        : name(std::move(thread_name)),
+          items(std::make_move_iterator(first.begin()), std::make_move_iterator(first.end())) {}
+
+    /// False: work hangs, and nobody is to wait for it.
+    bool wait(const std::function<void()>& while_waiting) {
+      MutexLock lock(mutex);
+      while (!items.empty() || busy > 0) {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+        const bool late = done.wait_until(lock, until) == std::cv_status::timeout;
+        if (!late || (items.empty() && busy == 0)) continue;
+        lock.unlock();
+        std::exception_ptr thrown;
+        try {
+          while_waiting();
+        } catch (...) {
+          thrown = std::current_exception();
+        }
+        lock.lock();
+        if (!thrown) continue;
+        if (!failure) failure = thrown;
+        items.clear();
+        const auto limit = std::chrono::steady_clock::now() + patience;
+        while (busy > 0 && done.wait_until(lock, limit) != std::cv_status::timeout) {
+        }
+        return busy == 0;
+      }
+      return true;
+    }
+
+    void serve(const std::function<void()>& after_each) {
+      MutexLock lock(mutex);
+      for (;;) {
+        while (items.empty() && busy > 0 && !failure) changed.wait(lock);
+        if (items.empty()) break;
+        T item = std::move(items.front());
+        items.pop_front();
+        ++busy;
+        lock.unlock();
+        std::exception_ptr thrown;
+        try {
+          work(std::move(item));
+          if (after_each) after_each();
+        } catch (...) {
+          thrown = std::current_exception();
+        }
+        lock.lock();
+        --busy;
+        if (thrown && !failure) failure = thrown;
+        if (failure) {
+          items.clear();
+          changed.notify_all();
+        }
+      }
+      changed.notify_all();
+      done.notify_one();
+    }
+
+    /// Of those that serve, or run(): the last drops the work, which may hold the queue.
+    void leave() {
+      std::function<void(T)> last;
+      const MutexLock lock(mutex);
+      if (--serving == 0) last.swap(work);
+    }
+
+    const std::string name;
+    std::function<void(T)> work;  // set before the threads start, dropped after the last
+    Mutex mutex;
+    ConditionVariable changed, done;  // the threads wait for one, run() for the other
+    std::deque<T> items GUARDED_BY(mutex);
+    int busy GUARDED_BY(mutex) = 0;  // items being worked on, which may yet add more
+    int serving GUARDED_BY(mutex) = 0;
+    std::exception_ptr failure GUARDED_BY(mutex);
+  };
+
+  void start(std::vector<std::thread>& pool, int threads) {
     pool.reserve(static_cast<std::size_t>(threads));
-    try {
-      while (pool.size() < static_cast<std::size_t>(threads)) {
-        pool.push_back(start_thread(name_, [this, &work] { serve(work); }));
-      }
-    } catch (const std::system_error&) {
-    }
-  }
-
-  void wait(const std::function<void()>& while_waiting) {
-    MutexLock lock(mutex_);
-    while (!items_.empty() || busy_ > 0) {
-      const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
-      const bool late = done_.wait_until(lock, until) == std::cv_status::timeout;
-      if (!late || (items_.empty() && busy_ == 0)) continue;
-      lock.unlock();
-      std::exception_ptr failure;
+    const auto count = [this](int change) {
+      const MutexLock lock(state_->mutex);
+      state_->serving += change;
+    };
+    while (pool.size() < static_cast<std::size_t>(threads)) {
+      count(1);
       try {
-        while_waiting();
-      } catch (...) {
-        failure = std::current_exception();
+        pool.push_back(start_thread(state_->name, [state = state_] {
+          state->serve({});
+          state->leave();
+        }));
+      } catch (const std::system_error&) {
+        count(-1);
+        return;
       }
-      lock.lock();
-      if (!failure) continue;
-      if (!failure_) failure_ = failure;
-      items_.clear();
-      return;
     }
   }
 
-  void serve(const std::function<void(T)>& work) {
-    MutexLock lock(mutex_);
-    for (;;) {
-      while (items_.empty() && busy_ > 0) changed_.wait(lock);
-      if (items_.empty()) break;
-      T item = std::move(items_.front());
-      items_.pop_front();
-      ++busy_;
-      lock.unlock();
-      std::exception_ptr failure;
-      try {
-        work(std::move(item));
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      lock.lock();
-      --busy_;
-      if (failure && !failure_) failure_ = failure;
-      if (failure_) items_.clear();
-    }
-    changed_.notify_all();
-    done_.notify_one();
-  }
-
-  const std::string name_;
-  Mutex mutex_;
-  ConditionVariable changed_, done_;  // the threads wait for one, run() for the other
-  std::deque<T> items_ GUARDED_BY(mutex_);
-  int busy_ GUARDED_BY(mutex_) = 0;  // items being worked on, which may yet add more
-  std::exception_ptr failure_ GUARDED_BY(mutex_);
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace ringfeed

@@ -1,13 +1,24 @@
 #include "data/scan.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <memory>
+#include <numeric>
+#include <optional>
+#include <system_error>
 #include <utility>
 
+#include "base/file_descriptor.h"
 #include "base/mutex.h"
+#include "base/printable.h"
 #include "base/work_queue.h"
 #include "data/name_order.h"
+#include "data/stalls.h"
 
 namespace ringfeed::data {
 namespace {
@@ -50,12 +61,28 @@ AncestorPtr descend(AncestorPtr parent, const Listing& listing, const std::strin
       Ancestor{listing.device, listing.stamp.inode, std::move(parent)});
 }
 
-class Scan {
- public:
-  Scan(int root, const std::string& shown, Clock now) : root_(root), shown_(shown), now_(now) {}
+FileDescriptor duplicate(int fd) {
+  FileDescriptor copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) throw std::system_error(errno, std::generic_category(), "dup");
+  return copy;
+}
 
-  Tree run(int threads, const std::function<void()>& while_waiting) {
-    const Listing listing = list("");
+/// Owned by its threads too: where the caller gives up, one that hangs in a file system that does
+/// not answer is left behind.
+class Scan : public std::enable_shared_from_this<Scan> {
+ public:
+  Scan(int root, std::string shown, Clock now)
+      : root_(duplicate(root)), shown_(std::move(shown)), now_(now) {}
+
+  Tree run(int threads, const std::function<void()>& caller_waits) {
+    const auto while_waiting = [this, &caller_waits] {
+      tell_of_stalls();
+      if (caller_waits) caller_waits();
+    };
+    const auto own = shared_from_this();
+    WorkQueue<int>("rf-scan", {0})
+        .run(1, [own](int) { own->listing_of_root_ = own->list(""); }, while_waiting);
+    const Listing listing = std::move(listing_of_root_);
     const AncestorPtr ancestor = descend(nullptr, listing, shown_);
     std::vector<std::string> classes;
     for (const DirectoryEntry& entry : listing.entries) {
@@ -77,7 +104,8 @@ class Scan {
     }
     WorkQueue<ToList> queue("rf-scan", std::move(first));
     queue.run(
-        threads, [&](ToList directory) { visit(std::move(directory), queue); }, while_waiting);
+        threads, [own, queue](ToList directory) { own->visit(std::move(directory), queue); },
+        while_waiting);
     const MutexLock lock(mutex_);  // waits for nobody: the threads are done
     // Threads finish in any order; the same tree is to give the same manifest.
     std::sort(tree_.watched.begin(), tree_.watched.end(),
@@ -88,7 +116,15 @@ class Scan {
 
  private:
   Listing list(const std::string& path) {
-    Listing listing = list_directory(root_, path, path.empty() ? shown_ : join(shown_, path));
+    {
+      const MutexLock lock(mutex_);
+      stalls_.begin(path, std::chrono::steady_clock::now());
+    }
+    Listing listing = list_directory(root_.get(), path, path.empty() ? shown_ : join(shown_, path));
+    {
+      const MutexLock lock(mutex_);
+      stalls_.end(path);
+    }
     constexpr std::int64_t settling_ns = 2'000'000'000;
     const std::int64_t changed = std::max(listing.stamp.mtime_ns, listing.stamp.ctime_ns);
     const bool settled = now_() - changed >= settling_ns;
@@ -99,12 +135,23 @@ class Scan {
     return listing;
   }
 
+  void tell_of_stalls() {
+    std::optional<std::string> said;
+    {
+      const MutexLock lock(mutex_);
+      said = stalls_.report(std::chrono::steady_clock::now());
+    }
+    if (!said) return;
+    std::fprintf(stderr, "ringfeed: listing %s: %s\n", printable(shown_).c_str(),
+                 printable(*said).c_str());
+  }
+
   void watch(const std::string& path, const Stamp& stamp) {
     const MutexLock lock(mutex_);
     tree_.watched.push_back({path, stamp});
   }
 
-  void visit(ToList directory, WorkQueue<ToList>& queue) {
+  void visit(ToList directory, WorkQueue<ToList> queue) {
     const Listing listing = list(directory.path);
     const AncestorPtr ancestor =
         descend(std::move(directory.parent), listing, join(shown_, directory.path));
@@ -152,10 +199,12 @@ class Scan {
     return builder.finish();
   }
 
-  const int root_;
-  const std::string& shown_;
+  const FileDescriptor root_;
+  const std::string shown_;
   const Clock now_;
+  Listing listing_of_root_;  // of the one thread that lists it
   Mutex mutex_;
+  Stalls stalls_ GUARDED_BY(mutex_);
   Tree tree_ GUARDED_BY(mutex_);
   std::vector<Images> images_ GUARDED_BY(mutex_);
 };
@@ -164,21 +213,31 @@ class Scan {
 
 Tree scan_tree(int root, const std::string& shown, int threads, Clock now,
                const std::function<void()>& while_waiting) {
-  return Scan(root, shown, now).run(threads, while_waiting);
+  return std::make_shared<Scan>(root, shown, now)->run(threads, while_waiting);
 }
 
 bool has_changed(int root, const std::vector<Watched>& watched, int threads,
                  const std::function<void()>& while_waiting) {
-  std::vector<const Watched*> items;
-  items.reserve(watched.size());
-  for (const Watched& item : watched) items.push_back(&item);
-  std::atomic<bool> changed = false;
-  WorkQueue<const Watched*> queue("rf-scan", std::move(items));
-  const auto check = [&](const Watched* item) {
-    if (!changed.load() && stamp_of(root, item->path) != item->stamp) changed.store(true);
+  // The threads' own, as Scan is.
+  struct Check {
+    FileDescriptor root;
+    std::vector<Watched> watched;
+    std::atomic<bool> changed = false;
   };
-  queue.run(threads, check, while_waiting);
-  return changed.load();
+  const auto check = std::make_shared<Check>(duplicate(root), watched);
+  std::vector<std::size_t> items(watched.size());
+  std::iota(items.begin(), items.end(), std::size_t{0});
+  WorkQueue<std::size_t> queue("rf-scan", std::move(items));
+  queue.run(
+      threads,
+      [check](std::size_t i) {
+        const Watched& item = check->watched[i];
+        if (!check->changed.load() && stamp_of(check->root.get(), item.path) != item.stamp) {
+          check->changed.store(true);
+        }
+      },
+      while_waiting);
+  return check->changed.load();
 }
 
 }  // namespace ringfeed::data

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -33,8 +34,8 @@ constexpr std::size_t first_bytes = 64 << 10;
 constexpr std::size_t threads_per_worker = 8;
 constexpr std::size_t most_threads = 64;
 
-Expected<decode::ImageSize> read_size(const ImageFolder& dataset, const Settings& settings,
-                                      int root, std::uint32_t entry) {
+Expected<decode::ImageSize> read_size(const ImageFolder& dataset, const DecodeLimits& limits,
+                                      std::size_t limit, int root, std::uint32_t entry) {
   const data::Index& index = dataset.index();
   const auto failed = [&](Stage stage, int code, std::string detail, Option option = Option::none,
                           bool unidentified = false) {
@@ -47,12 +48,11 @@ Expected<decode::ImageSize> read_size(const ImageFolder& dataset, const Settings
   if (const int code = head.open(root, path.c_str())) {
     return failed(Stage::open, code, io::check_that_it_exists);
   }
-  const std::size_t limit = settings.max_file_bytes;
   for (std::size_t wanted = first_bytes;; wanted *= 2) {
     const int code = head.read_to(wanted);
     const std::size_t size = head.bytes().size();
     if (code != 0) return failed(Stage::read, code, io::after_bytes(size));
-    auto image = decode::image_size(head.bytes(), settings.limits);
+    auto image = decode::image_size(head.bytes(), limits);
     if (image) return *image;
     if (head.ended() || !image.error().truncated) {
       return failed(Stage::decode, 0, std::move(image.error().detail), image.error().option,
@@ -64,19 +64,22 @@ Expected<decode::ImageSize> read_size(const ImageFolder& dataset, const Settings
   }
 }
 
-/// The sizes of `files`, by several threads. Throws LoadError for the first that has none.
-std::vector<decode::ImageSize> read_sizes(const ImageFolder& dataset, const Settings& settings,
-                                          const std::vector<std::uint32_t>& files) {
-  if (settings.while_waiting) settings.while_waiting();  // the queue asks after 100 ms only
-  const FileDescriptor root = io::open_root(dataset.root());
-  std::vector<decode::ImageSize> sizes(files.size());
-  std::atomic<std::size_t> first_failed = files.size();
-  Mutex mutex;  // guards `error`, and the lowering of first_failed
-  std::optional<Error> error;
-  const auto read = [&](std::size_t i) {
+/// The files whose sizes are read; the threads' own, because the caller may give up while one
+/// hangs.
+struct SizeReads {
+  SizeReads(const ImageFolder& folder, const Settings& settings, std::vector<std::uint32_t> entries)
+      : dataset(folder),
+        limits(settings.limits),
+        max_file_bytes(settings.max_file_bytes),
+        root(io::open_root(folder.root())),
+        files(std::move(entries)),
+        sizes(files.size()),
+        first_failed(files.size()) {}
+
+  void read(std::size_t i) {
     // Files are begun in order, so all before the first failed one are read.
     if (i >= first_failed) return;
-    auto size = read_size(dataset, settings, root.get(), files[i]);
+    auto size = read_size(dataset, limits, max_file_bytes, root.get(), files[i]);
     if (size) {
       sizes[i] = *size;
       return;
@@ -85,16 +88,36 @@ std::vector<decode::ImageSize> read_sizes(const ImageFolder& dataset, const Sett
     if (i >= first_failed) return;
     first_failed = i;
     error = std::move(size.error());
-  };
+  }
+
+  const ImageFolder dataset;
+  const DecodeLimits limits;
+  const std::size_t max_file_bytes;
+  const FileDescriptor root;
+  const std::vector<std::uint32_t> files;
+  std::vector<decode::ImageSize> sizes;
+  std::atomic<std::size_t> first_failed;  // lowered under the mutex
+  Mutex mutex;
+  std::optional<Error> error GUARDED_BY(mutex);
+};
+
+/// The sizes of `files`, by several threads. Throws LoadError for the first that has none.
+std::vector<decode::ImageSize> read_sizes(const ImageFolder& dataset, const Settings& settings,
+                                          const std::vector<std::uint32_t>& files) {
+  if (settings.while_waiting) settings.while_waiting();  // the queue asks after 100 ms only
+  const auto reads = std::make_shared<SizeReads>(dataset, settings, files);
   std::vector<std::size_t> items(files.size());
   std::iota(items.begin(), items.end(), std::size_t{0});
   const auto threads =
       std::min({files.size(), most_threads,
                 threads_per_worker * static_cast<std::size_t>(settings.num_workers)});
   WorkQueue<std::size_t>("rf-sizes", std::move(items))
-      .run(static_cast<int>(threads), read, settings.while_waiting);
-  if (error) throw LoadError(std::move(*error));
-  return sizes;
+      .run(
+          static_cast<int>(threads), [reads](std::size_t i) { reads->read(i); },
+          settings.while_waiting);
+  const MutexLock lock(reads->mutex);
+  if (reads->error) throw LoadError(std::move(*reads->error));
+  return std::move(reads->sizes);
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -40,6 +43,28 @@ TEST_CASE("what the caller throws ends the run, once the items in work are done"
     CHECK(began > 0);
     CHECK(finished == began);
   }
+}
+
+TEST_CASE("what the caller throws does not wait for work that hangs, which owns what it touches") {
+  struct Owned {
+    std::promise<void> gone;
+    ~Owned() { gone.set_value(); }
+  };
+  std::promise<void> answer;
+  std::shared_future<void> answered = answer.get_future().share();
+  std::future<void> gone;
+  {
+    auto owned = std::make_shared<Owned>();
+    gone = owned->gone.get_future();
+    WorkQueue<int> queue("test", {1, 2, 3});
+    const auto hang = [owned, answered, queue](int) { answered.wait(); };
+    owned.reset();
+    const auto refuse = [] { throw std::runtime_error("enough"); };
+    CHECK_THROWS_WITH_AS(queue.run(2, hang, refuse), "enough", std::runtime_error);
+  }
+  CHECK(gone.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  answer.set_value();
+  CHECK(gone.wait_for(std::chrono::seconds(60)) == std::future_status::ready);
 }
 
 TEST_CASE("where no thread can be started the caller does the work, and is asked on the way") {

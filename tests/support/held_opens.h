@@ -5,18 +5,19 @@
 #include <sys/fanotify.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <string>
 
 namespace ringfeed::testing {
 
-/// Holds every open of a file in `dir` until allowed (fanotify; root only): a storage server that
-/// does not answer.
+/// Holds every open of a file in `dir`, or of `dir` itself with FAN_ONDIR in place of
+/// FAN_EVENT_ON_CHILD, until allowed (fanotify; root only): a storage server that does not answer.
 class HeldOpens {
  public:
-  explicit HeldOpens(const std::string& dir)
+  explicit HeldOpens(const std::string& dir, std::uint64_t which = FAN_EVENT_ON_CHILD)
       : fd_(::fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY)) {
-    held_ = fd_ >= 0 && ::fanotify_mark(fd_, FAN_MARK_ADD, FAN_OPEN_PERM | FAN_EVENT_ON_CHILD,
-                                        AT_FDCWD, dir.c_str()) == 0;
+    held_ = fd_ >= 0 &&
+            ::fanotify_mark(fd_, FAN_MARK_ADD, FAN_OPEN_PERM | which, AT_FDCWD, dir.c_str()) == 0;
   }
   ~HeldOpens() {
     if (fd_ >= 0) ::close(fd_);  // allows whatever is still held
