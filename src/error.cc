@@ -64,7 +64,9 @@ std::string_view field_name(Option option) noexcept {
 std::string Error::advice(OptionNames names) const {
   const std::string name(names(option)), what = printable(detail);
   switch (option) {
-    case Option::depth: return what + ", or lower " + name;
+    case Option::depth:
+    case Option::num_workers:
+    case Option::read_ahead_bytes: return what + ", or lower " + name;
     case Option::max_file_bytes:
     case Option::max_pixels:
     case Option::max_scans:
@@ -77,15 +79,13 @@ std::string Error::advice(OptionNames names) const {
     case Option::max_failures: return what + "; raise " + name + ", or remove these files";
     case Option::none:
     case Option::batch_size:
-    case Option::num_workers:
     case Option::prefetch_factor:
     case Option::rank:
     case Option::world_size:
     case Option::timeout:
     case Option::memory_limit:
     case Option::on_error:
-    case Option::retries:
-    case Option::read_ahead_bytes: break;  // no file's fault: OptionError and the verdict name them
+    case Option::retries: break;  // no file's fault: OptionError and the verdict name them
   }
   return what;
 }

@@ -242,8 +242,8 @@ class Loader {
   std::size_t memory_bound() const noexcept;
   Stats stats() const;
   /// Ends every epoch: next() returns nothing. Waits for the running decodes and, a few seconds at
-  /// most, for the reads in flight; what still hangs then is set aside, never freed, and named.
-  /// In a forked child it does nothing.
+  /// most, for the reads in flight; what still hangs then is named, and set aside until it has been
+  /// answered. In a forked child it does nothing.
   void stop();
 
  private:

@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
-#include <new>
+#include <string>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/out_of_memory.h"
 #include "ringfeed/batch.h"
 
 namespace ringfeed {
@@ -32,16 +33,22 @@ constexpr std::size_t block_bytes(std::size_t bytes) {
   return round_up(bytes, bytes < huge_page ? alignment : small_page);
 }
 
+[[noreturn]] void refuse(std::size_t bytes) {
+  throw OutOfMemory("no memory for a batch of " + std::to_string(bytes) +
+                    " bytes: make batches smaller, fewer of them ready ahead, or raise the "
+                    "process's limit on memory");
+}
+
 Block make_block(std::size_t bytes) {
   if (bytes < huge_page) {
     void* const plain = std::aligned_alloc(alignment, bytes);
-    if (plain == nullptr) throw std::bad_alloc();
+    if (plain == nullptr) refuse(bytes);
     return {static_cast<std::byte*>(plain), bytes};
   }
   // One huge page more than needed, so that an aligned block lies in it; the rest goes back.
   void* const mapped = ::mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) throw std::bad_alloc();
+  if (mapped == MAP_FAILED) refuse(bytes);
   auto* const first = static_cast<std::byte*>(mapped);
   const std::size_t before =
       (huge_page - reinterpret_cast<std::uintptr_t>(mapped) % huge_page) % huge_page;
@@ -133,7 +140,7 @@ class HugePageAllocator final : public BatchAllocator {
   ~HugePageAllocator() override { idle_->close(); }
 
   BatchMemory allocate(std::size_t bytes) override {
-    if (bytes > std::numeric_limits<std::size_t>::max() - 2 * huge_page) throw std::bad_alloc();
+    if (bytes > std::numeric_limits<std::size_t>::max() - 2 * huge_page) refuse(bytes);
     const Block block = idle_->take(block_bytes(bytes));
     // Should shared_ptr fail to allocate, it calls the deleter.
     std::shared_ptr<void> owner(block.data,

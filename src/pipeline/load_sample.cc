@@ -26,8 +26,10 @@ tl::expected<void, decode::Failure> decode(sample::Maker& maker, data::Key key,
   try {
     result = maker.make(encoded, key, position, to);
   } catch (const std::bad_alloc&) {
-    result =
-        tl::unexpected(decode::Failure{.detail = "out of memory while decoding", .code = ENOMEM});
+    result = tl::unexpected(
+        decode::Failure{.detail = "out of memory while decoding; raise the limit on memory",
+                        .option = Option::num_workers,
+                        .code = ENOMEM});
   } catch (const std::exception& error) {
     result = tl::unexpected(decode::Failure{.detail = error.what()});
   }

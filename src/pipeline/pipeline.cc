@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <new>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "base/thread_start.h"
 #include "io/open_engine.h"
 
@@ -19,17 +21,48 @@ constexpr auto relaxed = std::memory_order_relaxed;
 // How long stop() waits for reads in flight before it sets the loader aside.
 constexpr std::chrono::seconds drain_limit{5};
 
+/// What ends the reader thread, with more words than std::bad_alloc has.
+std::exception_ptr explained(std::exception_ptr failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::bad_alloc&) {
+    return std::make_exception_ptr(OutOfMemory(
+        "the thread that reads found no memory for its bookkeeping: read fewer files at once, or "
+        "raise the process's limit on memory"));
+  } catch (...) {
+    return failure;
+  }
+}
+
+Error cannot_start(const std::system_error& error) {
+  const int code = error.code().value();
+  if (code != EAGAIN) return {Stage::setup, code, {}, error.what()};
+  return {Stage::setup,
+          code,
+          {},
+          "no thread can be started; raise the limit on threads (ulimit -u, the container's pids)",
+          Option::num_workers};
+}
+
 }  // namespace
+
+/// A list that tells leak checkers which pipelines are meant to be there. Entries stay in it.
+struct Pipeline::SetAside {
+  std::atomic<Pipeline*> pipeline{nullptr};  // null again once it has been freed
+  SetAside* before = nullptr;
+};
 
 Pipeline::Pipeline(ImageFolder folder, std::vector<TransformPlan> transforms, Settings resolved)
     : dataset(std::move(folder)),
       plans(std::move(transforms)),
       settings(std::move(resolved)),
+      set_aside_(new SetAside),
       inbox_([this] { engine_->wake(); }) {}
 
 Pipeline::~Pipeline() {
   stop();
   decoders_.reset();  // joins: a worker may still be inside inbox_.retire()
+  if (set_aside_->pipeline.exchange(nullptr) == nullptr) delete set_aside_;
 }
 
 bool Pipeline::forked() const noexcept {
@@ -39,12 +72,17 @@ bool Pipeline::forked() const noexcept {
 
 void Pipeline::start() {
   pid_.store(::getpid(), relaxed);
+  {
+    const MutexLock end(end_mutex_);
+    reader_has_ended_ = false;
+  }
   decoders_ = std::make_unique<sample::DecodePool>(settings.num_workers, plans, settings.limits);
   auto started = std::make_shared<std::promise<void>>();
   auto done = std::make_shared<std::promise<void>>();
   thread_done_ = done->get_future();
   thread_ = start_thread("rf-reader", [this, started, done] {
-    reader_main(*started);
+    const bool drained = reader_main(*started);
+    const std::shared_ptr<Pipeline> last = drained ? end_of_reader() : nullptr;
     done->set_value();
   });
   try {
@@ -78,7 +116,15 @@ void Pipeline::begin(const std::shared_ptr<EpochLink>& epoch) {
     try {
       start();
     } catch (const std::system_error& error) {  // no ring, where it was asked for, or no thread
-      throw LoadError({Stage::setup, error.code().value(), {}, error.what()});
+      throw LoadError(cannot_start(error));
+    } catch (const std::bad_alloc&) {
+      throw LoadError({Stage::setup,
+                       ENOMEM,
+                       {},
+                       "no address space for the " + std::to_string(settings.read_ahead_bytes) +
+                           " bytes that are read ahead, or no memory for the decoders; raise the "
+                           "process's limit on memory (ulimit -v, the container's)",
+                       Option::read_ahead_bytes});
     }
   }
   std::shared_ptr<EpochLink> last;
@@ -97,7 +143,8 @@ void Pipeline::begin(const std::shared_ptr<EpochLink>& epoch) {
   inbox_.post([this, epoch] { reader_thread_->begin(epoch); });
 }
 
-void Pipeline::reader_main(std::promise<void>& started) {
+/// True: nothing is under way any more, and what reads is freed.
+bool Pipeline::reader_main(std::promise<void>& started) {
   try {
     auto opened = io::open_engine(settings.reader,
                                   {static_cast<std::uint32_t>(settings.depth), dataset.root()});
@@ -112,7 +159,7 @@ void Pipeline::reader_main(std::promise<void>& started) {
     reader_thread_.reset();
     engine_.reset();
     started.set_exception(std::current_exception());
-    return;
+    return true;
   }
   started.set_value();
   try {
@@ -122,15 +169,17 @@ void Pipeline::reader_main(std::promise<void>& started) {
     // Out of memory in the reader or the kernel. Reads may still be in flight, so nothing can be
     // freed: the consumer is told and the loader set aside.
     inbox_.close();
+    const std::exception_ptr failure = explained(std::current_exception());
     const MutexLock current(current_mutex_);
-    broken_ = std::current_exception();
+    broken_ = failure;
     hung_ = true;
     if (auto epoch = current_.lock()) epoch->channel.cancel(broken_);
-    return;
+    return false;
   }
   inbox_.close();
   reader_thread_.reset();
   engine_.reset();
+  return true;
 }
 
 void Pipeline::stop() {
@@ -162,18 +211,30 @@ void Pipeline::stop() {
 }
 
 void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) noexcept {
-  // Never destroyed, not even at exit: the kernel may still write to these buffers. Each holds
-  // itself, without a lock, which a fork may have left locked, or memory, which may be at its end;
-  // the list tells leak checkers that they are meant to be there.
-  static std::atomic<Pipeline*> set_aside{nullptr};
-  if (!pipeline->forked()) {
-    const MutexLock lock(pipeline->stop_mutex_);
-    if (pipeline->thread_.joinable()) pipeline->thread_.detach();
-  }
+  // It holds itself, because the kernel may still write to its buffers, even at exit.
+  static std::atomic<SetAside*> all{nullptr};
   Pipeline& kept = *pipeline;
-  if (kept.itself_ != nullptr) return;
-  kept.itself_ = std::move(pipeline);
-  kept.set_aside_before_ = set_aside.exchange(&kept);
+  if (kept.forked()) {  // any lock may be locked for ever
+    kept.itself_in_child_ = std::move(pipeline);
+  } else {
+    const MutexLock end(kept.end_mutex_);
+    const MutexLock lock(kept.stop_mutex_);
+    if (kept.reader_has_ended_) {  // answered meanwhile: `pipeline` frees it, if it is the last
+      if (kept.thread_.joinable()) kept.thread_.join();
+      return;
+    }
+    if (kept.thread_.joinable()) kept.thread_.detach();
+    kept.itself_ = std::move(pipeline);
+  }
+  kept.set_aside_->pipeline = &kept;
+  kept.set_aside_->before = all.exchange(kept.set_aside_);
+}
+
+/// The reads that it was set aside for have been answered: what is returned frees it.
+std::shared_ptr<Pipeline> Pipeline::end_of_reader() {
+  const MutexLock lock(end_mutex_);
+  reader_has_ended_ = true;
+  return std::move(itself_);
 }
 
 /// The files being read, oldest first; nothing where the reader thread does not answer.

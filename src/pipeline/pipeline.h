@@ -37,7 +37,8 @@ class Pipeline {
   Stats stats() const;
   /// In a forked child none of the threads exist, and any lock may be held for ever.
   bool forked() const noexcept;
-  /// Sets aside, for ever, what a hung file system or a fork keeps from being freed.
+  /// Sets aside what a hung file system or a fork keeps from being freed: until the reads have been
+  /// answered, if they ever are; after a fork for ever.
   static void quarantine(std::shared_ptr<Pipeline> pipeline) noexcept;
   bool hung() const noexcept { return hung_; }
 
@@ -48,7 +49,8 @@ class Pipeline {
  private:
   void begin(const std::shared_ptr<EpochLink>& epoch);
   void start() REQUIRES(stop_mutex_);
-  void reader_main(std::promise<void>& started);
+  bool reader_main(std::promise<void>& started);
+  std::shared_ptr<Pipeline> end_of_reader();
   std::optional<std::vector<std::string>> outstanding();
 
   std::atomic<pid_t> pid_{0};  // of the process that started the threads
@@ -58,8 +60,12 @@ class Pipeline {
   std::future<void> thread_done_ GUARDED_BY(stop_mutex_);
   std::atomic<bool> stopping_{false};  // set once, before a notification that orders it
   std::atomic<bool> hung_{false};
-  std::shared_ptr<Pipeline> itself_;  // once it is set aside
-  Pipeline* set_aside_before_ = nullptr;
+  Mutex end_mutex_;
+  bool reader_has_ended_ GUARDED_BY(end_mutex_) = false;
+  std::shared_ptr<Pipeline> itself_ GUARDED_BY(end_mutex_);  // once it is set aside
+  std::shared_ptr<Pipeline> itself_in_child_;                // the same after a fork
+  struct SetAside;
+  SetAside* const set_aside_;                     // its entry in the list of those, made beforehand
   std::unique_ptr<sample::DecodePool> decoders_;  // made before the reader thread, and `started_`
 
   // Made by the reader thread, which alone uses them; others post to the inbox. On the heap, so

@@ -1,13 +1,16 @@
 // Stops, timeouts, set-ups that fail, forks.
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <new>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -15,7 +18,9 @@
 #include <utility>
 
 #include "pipeline/loader_test.h"
+#include "support/deny.h"
 #include "support/held_opens.h"
+#include "support/in_child.h"
 
 using namespace ringfeed;
 using namespace ringfeed::testing;
@@ -143,18 +148,29 @@ TEST_CASE("next() goes on after the threads could not be started") {
 
 TEST_CASE("on a file system that hangs the timeout names the files and stopping returns") {
   SampleFolder files(1, 3);
-  const HeldOpens opens(files.root() / "c00");
-  if (!opens.works()) {
+  std::optional<HeldOpens> opens(std::in_place, files.root() / "c00");
+  if (!opens->works()) {
     MESSAGE("SKIPPED, fanotify permission events need root");
     return;
   }
+  /// As long as its loader lives.
+  struct Allocator final : BatchAllocator {
+    BatchMemory allocate(std::size_t bytes) override { return plain.allocate(bytes); }
+    ~Allocator() override { gone.set_value(); }
+    TestAllocator plain;
+    std::promise<void> gone;
+  };
   auto options = small_options(ReaderKind::pool);
   options.timeout = std::chrono::milliseconds(200);
-  Loader loader(open(files.root()), small_plan(), options);
-  Epoch epoch = loader.epoch(0);
+  auto allocator = std::make_shared<Allocator>();
+  std::future<void> gone = allocator->gone.get_future();
+  options.allocator = std::move(allocator);
+  std::optional<Loader> loader(std::in_place, open(files.root()), small_plan(), options);
+  options.allocator = nullptr;
+  std::optional<Epoch> epoch = loader->epoch(0);
   std::string message;
   try {
-    (void)epoch.next();
+    (void)epoch->next();
   } catch (const TimeoutError& error) {
     message = error.what();
   }
@@ -162,9 +178,46 @@ TEST_CASE("on a file system that hangs the timeout names the files and stopping 
   for (int i = 0; i < 3; ++i) {
     CHECK(message.find(files.file(0, i).filename().string()) != std::string::npos);
   }
-  loader.stop();
-  CHECK_FALSE(epoch.next());
-  // The loader is destroyed with its reads still held; they end in memory that is never freed.
+  loader->stop();
+  CHECK_FALSE(epoch->next());
+  epoch.reset();
+  loader.reset();
+  CHECK(gone.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  opens.reset();  // answers
+  CHECK(gone.wait_for(std::chrono::seconds(60)) == std::future_status::ready);
+}
+
+TEST_CASE("where no thread can be started the error says so, and what to do") {
+  const std::string said = in_child([]() -> std::string {
+    deny_threads();
+    Loader loader(open(folder().root()), small_plan(), small_options(ReaderKind::pool));
+    try {
+      (void)loader.epoch(0).next();
+    } catch (const LoadError& error) {
+      return error.what();
+    }
+    return "loaded";
+  });
+  CHECK(said.starts_with("setup: Resource temporarily unavailable: no thread can be started"));
+  CHECK(said.ends_with("(ulimit -u, the container's pids), or lower num_workers"));
+}
+
+TEST_CASE("where there is no address space the error says for what, and what to do") {
+  const std::string said = in_child([]() -> std::string {
+    auto options = small_options(ReaderKind::pool);
+    options.read_ahead_bytes = std::size_t{1} << 40;
+    const rlimit limit{std::size_t{1} << 36, std::size_t{1} << 36};
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) return "no limit";
+    Loader loader(open(folder().root()), small_plan(), options);
+    try {
+      (void)loader.epoch(0).next();
+    } catch (const LoadError& error) {
+      return error.what();
+    }
+    return "loaded";
+  });
+  CHECK(said.starts_with("setup: Cannot allocate memory: no address space for the 1099511627776"));
+  CHECK(said.ends_with("or lower read_ahead_bytes"));
 }
 
 TEST_CASE("in a forked child next() throws and destructors return") {
