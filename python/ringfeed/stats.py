@@ -12,25 +12,34 @@ class Stats(dict[str, Any]):
 
     `read`, `decode` and `deliver` each hold count, failed, bytes, busy_seconds and p50_us, p90_us,
     p99_us, max_us: of files, samples and batches. `verdict` is what holds the loader back. Before
-    the first batch the core's figures are missing.
+    the first batch the core's figures are missing. They are those of the present threads, which
+    without persistent_workers are the latest epoch's. `retries`: files opened again; `skipped`,
+    `replaced`: samples, as `on_error` says.
 
-    `batches`: delivered by this loader. `next_cpu_ms`: CPU time of the calling thread inside
-    next(), a batch; waiting takes none. `begin_cpu_ms`: the same for what the first next() of an
-    iterator does besides, the last time. `held_batches`, `held_bytes`: handed out by this process
-    and still in use; they are the caller's, outside `memory_bound`. `memory_bound`: the most bytes
-    that the loader holds.
+    `batches`: delivered by this loader, in all epochs. `next_cpu_ms`: CPU time of the calling
+    thread inside next(), a batch; waiting takes none. `begin_cpu_ms`: the same for what the first
+    next() of an iterator does besides, the last time. `held_batches`, `held_bytes`: handed out by
+    this process and still in use; they are the caller's, outside `memory_bound`. `memory_bound`:
+    the most bytes that the loader holds.
     """
 
     def __str__(self) -> str:
         lines = [
-            f"{self['batches']} batches, {self['next_cpu_ms']:.2f} ms CPU in next() each "
-            f"({self['begin_cpu_ms']:.1f} ms to begin); {self['held_batches']} held, "
+            f"all epochs: {self['batches']} batches, {self['next_cpu_ms']:.2f} ms CPU in next() "
+            f"each ({self['begin_cpu_ms']:.1f} ms to begin); {self['held_batches']} held, "
             f"{_bytes(self['held_bytes'])}"
         ]
         if "verdict_line" in self:
-            lines.append(self["verdict_line"])
+            lines.append(f"the present threads: {self['verdict_line']}")
             for stage, unit in (("read", "files"), ("decode", "images"), ("deliver", "batches")):
                 lines.append(_line(stage, unit, self[stage]))
+            for count, what in (
+                ("retries", "files opened again"),
+                ("skipped", "samples left out"),
+                ("replaced", "samples replaced"),
+            ):
+                if self[count]:
+                    lines.append(f"{self[count]} {what}")
             note = f" ({self['reader_note']})" if self["reader_note"] else ""
             lines.append(
                 f"{self['workers']} decode threads; reader {self['reader']}{note}, "

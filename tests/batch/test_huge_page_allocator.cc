@@ -116,9 +116,10 @@ TEST_CASE("memory outlives the allocator and goes with its last owner") {
 TEST_CASE("an impossible size is a bad_alloc that says of what, and the allocator stays usable") {
   const auto allocator = make_huge_page_allocator(2);
   CHECK_THROWS_AS(allocator->allocate(std::numeric_limits<std::size_t>::max()), std::bad_alloc);
-  CHECK_THROWS_WITH_AS(allocator->allocate(std::size_t{1} << 60),
-                       doctest::Contains("no memory for a batch of 1152921504606846976 bytes: make"),
-                       std::bad_alloc);
+  CHECK_THROWS_WITH_AS(
+      allocator->allocate(std::size_t{1} << 60),
+      doctest::Contains("no memory for a batch of 1152921504606846976 bytes: make"),
+      std::bad_alloc);
   CHECK(allocator->allocate(1).data != nullptr);
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <new>
@@ -206,7 +207,10 @@ TEST_CASE("where there is no address space the error says for what, and what to 
   const std::string said = in_child([]() -> std::string {
     auto options = small_options(ReaderKind::pool);
     options.read_ahead_bytes = std::size_t{1} << 40;
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
     const rlimit limit{std::size_t{1} << 36, std::size_t{1} << 36};
+    if (pages > limit.rlim_cur / 4096) return "";  // a sanitizer's shadow
     if (::setrlimit(RLIMIT_AS, &limit) != 0) return "no limit";
     Loader loader(open(folder().root()), small_plan(), options);
     try {
@@ -216,6 +220,7 @@ TEST_CASE("where there is no address space the error says for what, and what to 
     }
     return "loaded";
   });
+  if (said.empty()) return;
   CHECK(said.starts_with("setup: Cannot allocate memory: no address space for the 1099511627776"));
   CHECK(said.ends_with("or lower read_ahead_bytes"));
 }
