@@ -60,9 +60,9 @@ void prepare(const fs::path& root, const fs::path& cache) {
   std::vector<Watched> watched;
   for (std::uint32_t c = 0; c < class_count; ++c) fs::create_directories(root / class_name(c));
   const ringfeed::FileDescriptor fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  watched.push_back({"", stamp_of(fd.get(), "")});
+  watched.push_back({"", find(fd.get(), "").stamp});
   for (std::uint32_t c = 0; c < class_count; ++c) {
-    watched.push_back({class_name(c), stamp_of(fd.get(), class_name(c))});
+    watched.push_back({class_name(c), find(fd.get(), class_name(c)).stamp});
   }
   fs::create_directories(cache);
   const std::string real = fs::canonical(root).string();

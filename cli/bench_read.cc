@@ -10,6 +10,7 @@
 #include "coro/task.h"
 #include "data/index.h"
 #include "decode/file_format.h"
+#include "decode/image_end.h"
 #include "io/credits.h"
 #include "io/open_engine.h"
 #include "io/reader.h"
@@ -105,6 +106,7 @@ class ReadRun {
       dataset_.index().relative_path(static_cast<std::size_t>(file), out);
     };
     options.ends_cleanly = decode::ends_cleanly;
+    options.image_end = decode::image_end;
     options.report = [this](const io::ReadReport& report) {
       if (report.failed) return;
       micros_.push_back(std::chrono::duration<double, std::micro>(report.latency).count());

@@ -27,6 +27,19 @@ const char* to_string(Severity severity) {
   return "unknown";
 }
 
+Finding check_jpeg() {
+  Finding finding{"libjpeg-turbo", Severity::ok, RINGFEED_STRING(LIBJPEG_TURBO_VERSION), ""};
+  // Their smoothing of what is missing was corrected in 3.0.1, and lossless JPEG came with 3.0.
+  if (LIBJPEG_TURBO_VERSION_NUMBER < 3000001) {
+    finding.severity = Severity::note;
+    finding.advice =
+        "progressive files that lack scans come out by up to 27 levels otherwise than with "
+        "Pillow's "
+        "3.0.1 or later, and lossless JPEG is refused: build against a later one";
+  }
+  return finding;
+}
+
 }  // namespace
 
 std::string first_line(const std::string& path) {
@@ -46,7 +59,7 @@ Findings check_build() {
     findings[0].severity = Severity::note;
     findings[0].advice = "no AVX2 here: resizing runs at a fraction of the usual speed";
   }
-  findings.push_back({"libjpeg-turbo", Severity::ok, RINGFEED_STRING(LIBJPEG_TURBO_VERSION), ""});
+  findings.push_back(check_jpeg());
   findings.push_back({"libpng", Severity::ok, PNG_LIBPNG_VER_STRING, ""});
   return findings;
 }

@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string_view>
 
+#include "data/time_trust.h"
 #include "doctor.h"
 #include "io/fs_probe.h"
 #include "ringfeed/error.h"
@@ -126,6 +128,20 @@ Findings check_lustre() {
            "the first epoch can take seconds a file: lfs hsm_restore the dataset beforehand"}};
 }
 
+/// Of a folder: whether later starts will know its listing.
+Findings check_listing(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return {};
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto why =
+      data::why_not_kept(path, std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+  if (why.empty()) return {{"listing", Severity::ok, "kept, and checked by folder times", ""}};
+  return {
+      {"listing", Severity::note, "not kept: " + std::string(why),
+       "every start lists the folder, since nothing tells when a listing is old; where files do "
+       "not change, --always-cache or, in Python, ImageFolder(use_cache=\"always\") keeps it"}};
+}
+
 }  // namespace
 
 Findings check_path(const std::string& path) {
@@ -147,6 +163,7 @@ Findings check_path(const std::string& path) {
   if (type.starts_with("fuse")) append(check_fuse(file));
   if (type.starts_with("nfs")) append(check_nfs(mount));
   if (type == "lustre") append(check_lustre());
+  append(check_listing(path));
   return findings;
 }
 

@@ -32,7 +32,14 @@ void DatasetFlags::add(CLI::App& command) {
   command.add_option("root", root, "Folder of class folders of images, as ImageFolder takes it")
       ->type_name("ROOT")
       ->required();
-  command.add_flag("--no-cache", no_cache, "List the folder anew; neither read nor write a cache");
+  auto* none = command.add_flag("--no-cache", no_cache,
+                                "List the folder anew; neither read nor write a cache");
+  command
+      .add_flag(
+          "--always-cache", always_cache,
+          "Keep a listing where folder times do not tell that it is old (FUSE), and believe it "
+          "until its file is removed")
+      ->excludes(none);
   command
       .add_option("--cache-dir", cache_dir,
                   "Folder for listings (default: $RINGFEED_CACHE_DIR, else "

@@ -33,6 +33,7 @@ ImageFolder DatasetFlags::open() const {
   ScanOptions options;
   options.allow_empty = allow_empty;
   options.use_cache = !no_cache;
+  options.always_use_cache = always_cache;
   options.cache_dir = cache_dir;
   options.threads = threads;
   ImageFolder dataset = ImageFolder::open(root, options);

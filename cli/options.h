@@ -20,6 +20,7 @@ namespace ringfeed::cli {
 struct DatasetFlags {
   std::string root;
   bool no_cache = false;
+  bool always_cache = false;
   std::string cache_dir;
   bool allow_empty = false;
   int threads = 0;  ///< only `scan` has an option for it

@@ -35,6 +35,16 @@ std::optional<std::string> undecodable(const ImageFolder& dataset) {
          data::to_text(formats) + "); what is neither fails to decode: convert or remove it";
 }
 
+/// Where nothing tells that a kept listing is old.
+std::optional<std::string> doubt(const ScanReport& report) {
+  if (report.times_tell_nothing.empty()) return std::nullopt;
+  std::string text = report.times_tell_nothing + ": nothing tells when a listing is old, ";
+  if (report.manifest.empty()) {
+    return text + "so that every start lists the folder; --always-cache keeps the listing";
+  }
+  return text + "and " + report.manifest.string() + " is believed until you remove it";
+}
+
 Json report_json(const ImageFolder& dataset, const std::vector<std::string>& warnings) {
   const ScanReport& report = dataset.report();
   return {{"root", dataset.root()},
@@ -45,6 +55,8 @@ Json report_json(const ImageFolder& dataset, const std::vector<std::string>& war
           {"from_cache", report.from_cache},
           {"fingerprint", format_checksum(dataset.fingerprint())},
           {"memory_bytes", dataset.memory_bytes()},
+          {"times_tell_nothing", report.times_tell_nothing},
+          {"manifest", report.manifest.string()},
           {"warnings", warnings}};
 }
 
@@ -53,7 +65,9 @@ Json report_json(const ImageFolder& dataset, const std::vector<std::string>& war
 int scan(const ScanFlags& flags, bool json) {
   const ImageFolder dataset = flags.dataset.open();
   std::vector<std::string> warnings = dataset.report().warnings;
-  if (const auto warning = undecodable(dataset)) {
+  const auto doubted = flags.dataset.no_cache ? std::nullopt : doubt(dataset.report());
+  for (const auto& warning : {undecodable(dataset), doubted}) {
+    if (!warning) continue;
     complain("warning: " + *warning);
     warnings.push_back(*warning);
   }

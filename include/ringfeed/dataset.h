@@ -18,8 +18,12 @@ class Index;
 
 struct ScanOptions {
   bool allow_empty = false;
-  /// Manifest cache: a second start on an unchanged tree lists nothing.
+  /// Manifest cache: a second start on an unchanged tree lists nothing. Whether it has changed is
+  /// told by the times of its directories; where these tell nothing (on FUSE, in the future, all
+  /// the same) it is listed at every start.
   bool use_cache = true;
+  /// With use_cache: a manifest there too. It is believed as it is until its file is removed.
+  bool always_use_cache = false;
   /// Empty: $RINGFEED_CACHE_DIR, else $XDG_CACHE_HOME/ringfeed, else ~/.cache/ringfeed.
   std::filesystem::path cache_dir{};
   /// Directories listed at once; 0: 16 (a listing is a network round trip, not CPU).
@@ -34,6 +38,10 @@ struct ScanReport {
   bool from_cache = false;
   std::uint64_t directories_listed = 0;
   double seconds = 0;
+  /// Why directory times do not tell whether the tree has changed, so that only always_use_cache
+  /// keeps a manifest; empty where they tell, or were not looked at.
+  std::string times_tell_nothing;
+  std::filesystem::path manifest;     ///< that was loaded or written; empty for none
   std::vector<std::string> warnings;  ///< a damaged manifest, an unwritable cache directory, …
 };
 

@@ -19,11 +19,13 @@ namespace {
 
 namespace nb = nanobind;
 
-ImageFolder open_folder(nb::handle root, bool allow_empty, bool use_cache, nb::handle cache_dir) {
+ImageFolder open_folder(nb::handle root, bool allow_empty, bool use_cache, bool always_use_cache,
+                        nb::handle cache_dir) {
   const std::string folder = fs_encode(root);
   ScanOptions options;
   options.allow_empty = allow_empty;
   options.use_cache = use_cache;
+  options.always_use_cache = always_use_cache;
   if (!cache_dir.is_none()) options.cache_dir = fs_encode(cache_dir);
   options.while_waiting = check_while_waiting(std::make_shared<Signals>());
   const WithoutGil without_gil;
@@ -84,7 +86,7 @@ void bind_dataset(nb::module_& module) {
   nb::class_<ImageFolder>(module, "Dataset", nb::is_final())
       .def_static("open", open_folder, nb::arg("root"), nb::kw_only(),
                   nb::arg("allow_empty") = false, nb::arg("use_cache") = true,
-                  nb::arg("cache_dir") = nb::none())
+                  nb::arg("always_use_cache") = false, nb::arg("cache_dir") = nb::none())
       .def_static("from_samples", from_samples, nb::arg("root"), nb::arg("classes"),
                   nb::arg("paths"), nb::arg("labels").noconvert())
       .def("__len__", &ImageFolder::size)

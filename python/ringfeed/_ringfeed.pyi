@@ -43,6 +43,7 @@ class Dataset:
         *,
         allow_empty: bool = False,
         use_cache: bool = True,
+        always_use_cache: bool = False,
         cache_dir: str | None = None,
     ) -> Dataset:
         """Scans `root`, or loads its manifest. Raises errors.LoadError (stage "scan")."""

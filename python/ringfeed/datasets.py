@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,8 +43,13 @@ class ImageFolder(FileDataset):
 
     Classes, labels, order and errors are torchvision's. With `use_cache` a manifest keeps the
     listing in `cache_dir`, $RINGFEED_CACHE_DIR, $XDG_CACHE_HOME/ringfeed or ~/.cache/ringfeed, and
-    serves while no directory has changed. It also works in torch's own DataLoader; a worker process
-    that is not forked opens the folder again, and raises RuntimeError if it has changed.
+    serves while no directory has changed, which their times tell. Where times tell nothing (on
+    FUSE, by which most object stores are mounted; in the future; one and the same for all) the
+    folder is listed at every start, and `ringfeed scan ROOT` says so; `use_cache="always"` keeps a
+    manifest there too, and believes it until you remove it.
+
+    It also works in torch's own DataLoader; a worker process that is not forked opens the folder
+    again, and raises RuntimeError if it has changed.
 
     `is_valid_file` says by a path whether a file belongs to the dataset, in the place of its
     extension. With it, or in a subclass with its own find_classes() or make_dataset(), the folder
@@ -70,10 +75,12 @@ class ImageFolder(FileDataset):
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
         *,
-        use_cache: bool = True,
+        use_cache: bool | Literal["always"] = True,
         cache_dir: Path | None = None,
     ) -> None:
         self.root = os.path.expanduser(root) if isinstance(root, str) else root
+        if use_cache not in (True, False, "always"):
+            raise ValueError(f'use_cache must be True, False or "always", not {use_cache!r}')
         self.loader = loader
         self.is_valid_file = is_valid_file
         self.extensions = _EXTENSIONS if is_valid_file is None else None
@@ -136,7 +143,8 @@ class ImageFolder(FileDataset):
             index = _ringfeed.Dataset.open(
                 os.fspath(self.root),
                 allow_empty=self.allow_empty,
-                use_cache=self.use_cache,
+                use_cache=bool(self.use_cache),
+                always_use_cache=self.use_cache == "always",
                 cache_dir=None if self.cache_dir is None else os.fspath(self.cache_dir),
             )
         except LoadError as error:

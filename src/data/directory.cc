@@ -84,10 +84,10 @@ Listing list_directory(int root, const std::string& path, const std::string& sho
   }
 }
 
-Stamp stamp_of(int root, const std::string& path) noexcept {
+Found find(int root, const std::string& path) noexcept {
   struct stat status;
   if (fstatat(root, below_root(path), &status, 0) != 0) return {};
-  return Stamp(status);
+  return {status.st_dev, Stamp(status)};
 }
 
 }  // namespace ringfeed::data

@@ -44,7 +44,12 @@ struct Listing {
 /// trip an image. Throws LoadError (stage scan) with `shown`, the path as the user would write it.
 Listing list_directory(int root, const std::string& path, const std::string& shown);
 
-/// The stamp of `path` below `root` now; inode 0 where there is nothing or it cannot be told.
-Stamp stamp_of(int root, const std::string& path) noexcept;
+struct Found {
+  std::uint64_t device = 0;
+  Stamp stamp;  ///< inode 0 where there is nothing or it cannot be told
+};
+
+/// What `path` below `root` is now.
+Found find(int root, const std::string& path) noexcept;
 
 }  // namespace ringfeed::data

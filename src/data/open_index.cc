@@ -21,6 +21,7 @@
 #include "base/file_descriptor.h"
 #include "base/printable.h"
 #include "data/manifest.h"
+#include "data/time_trust.h"
 #include "ringfeed/error.h"
 
 namespace ringfeed::data {
@@ -47,6 +48,7 @@ class Opening {
         fd_(open_root(root_)),
         threads_(options.threads == 0 ? default_threads : options.threads),
         while_waiting_(options.while_waiting),
+        always_(options.always_use_cache),
         now_(now),
         longest_wait_(longest_wait) {}
 
@@ -55,7 +57,12 @@ class Opening {
     const std::filesystem::path cache = cache_directory(options);
     const std::optional<std::filesystem::path> file = usable(cache);
     if (!file) return scan(nullptr);
+    if (!always_) {
+      // Before the lock: nobody will write what others could wait for.
+      if (!TrustedDevices(fd_.get()).tell(find(fd_.get(), "").device, "")) return scan(nullptr);
+    }
     if (auto index = load(*file, Warn::no)) return std::move(*index);
+    if (!always_ && !report_.times_tell_nothing.empty()) return scan(nullptr);
 
     const FileDescriptor lock = take_lock(*file);
     // Another process may have written it meanwhile.
@@ -96,9 +103,14 @@ class Opening {
     const ManifestState state = load_manifest(file, manifest);
     if (state == ManifestState::absent) return std::nullopt;
     if (state == ManifestState::loaded && manifest.real_root == real_root_) {
-      if (has_changed(fd_.get(), manifest.watched, threads_, while_waiting_)) return std::nullopt;
+      TreeVerdict now = look_again(fd_.get(), manifest.watched, threads_, now_, while_waiting_);
+      report_.times_tell_nothing = std::move(now.why);
+      const bool believed =
+          now.state == TreeState::unchanged || (now.state == TreeState::untold && always_);
+      if (!believed) return std::nullopt;
       if (auto index = Index::adopt(root_, std::move(manifest.index))) {
         report_.from_cache = true;
+        report_.manifest = file;
         return index;
       }
     }
@@ -137,11 +149,15 @@ class Opening {
   Index scan(const std::filesystem::path* file) {
     Tree tree = scan_tree(fd_.get(), root_, threads_, now_, while_waiting_);
     report_.directories_listed = tree.directories_listed;
-    if (file != nullptr && tree.settled) {
+    report_.times_tell_nothing = std::move(tree.times_tell_nothing);
+    const bool told = report_.times_tell_nothing.empty();
+    if (file != nullptr && (told ? tree.settled : always_)) {
       const int code = save_manifest(*file, real_root_, tree.watched, tree.index);
       if (code != 0) {
         warn("cannot write manifest " + file->string() + ": " + std::strerror(code) +
              "; the folder is listed at every start");
+      } else {
+        report_.manifest = *file;
       }
     }
     auto index = Index::adopt(root_, std::move(tree.index));
@@ -153,6 +169,7 @@ class Opening {
   const FileDescriptor fd_;
   const int threads_;
   const std::function<void()>& while_waiting_;
+  const bool always_;
   const Clock now_;
   const std::chrono::milliseconds longest_wait_;
   std::string real_root_;

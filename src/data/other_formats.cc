@@ -10,7 +10,7 @@ namespace {
 using namespace std::string_view_literals;
 
 // What torchvision lists besides .jpg, .jpeg and .png, and what lists of files hold.
-constexpr std::array others{".ppm"sv, ".bmp"sv, ".pgm"sv,  ".tif"sv,  ".tiff"sv, ".webp"sv,
+constexpr std::array others{".ppm"sv, ".bmp"sv,  ".pgm"sv,  ".tif"sv,  ".tiff"sv, ".webp"sv,
                             ".gif"sv, ".avif"sv, ".heic"sv, ".heif"sv, ".jp2"sv,  ".jxl"sv};
 constexpr std::size_t longest = 5;
 

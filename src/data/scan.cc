@@ -19,6 +19,7 @@
 #include "base/work_queue.h"
 #include "data/name_order.h"
 #include "data/stalls.h"
+#include "data/time_trust.h"
 
 namespace ringfeed::data {
 namespace {
@@ -67,6 +68,13 @@ FileDescriptor duplicate(int fd) {
   return copy;
 }
 
+std::vector<Stamp> stamps_of(const std::vector<Watched>& watched) {
+  std::vector<Stamp> stamps;
+  stamps.reserve(watched.size());
+  for (const Watched& item : watched) stamps.push_back(item.stamp);
+  return stamps;
+}
+
 /// Owned by its threads too: where the caller gives up, one that hangs in a file system that does
 /// not answer is left behind.
 class Scan : public std::enable_shared_from_this<Scan> {
@@ -110,6 +118,9 @@ class Scan : public std::enable_shared_from_this<Scan> {
     // Threads finish in any order; the same tree is to give the same manifest.
     std::sort(tree_.watched.begin(), tree_.watched.end(),
               [](const Watched& a, const Watched& b) { return a.path < b.path; });
+    if (tree_.times_tell_nothing.empty()) {
+      tree_.times_tell_nothing = why_times_tell_nothing(stamps_of(tree_.watched), now_());
+    }
     tree_.index = pack(classes);
     return std::move(tree_);
   }
@@ -129,7 +140,9 @@ class Scan : public std::enable_shared_from_this<Scan> {
     const std::int64_t changed = std::max(listing.stamp.mtime_ns, listing.stamp.ctime_ns);
     const bool settled = now_() - changed >= settling_ns;
     watch(path, listing.stamp);
+    const bool told = devices_.tell(listing.device, path);
     const MutexLock lock(mutex_);
+    if (!told) tree_.times_tell_nothing = made_up_times;
     tree_.settled = tree_.settled && settled;
     ++tree_.directories_listed;
     return listing;
@@ -203,6 +216,7 @@ class Scan : public std::enable_shared_from_this<Scan> {
   const std::string shown_;
   const Clock now_;
   Listing listing_of_root_;  // of the one thread that lists it
+  TrustedDevices devices_{root_.get()};
   Mutex mutex_;
   Stalls stalls_ GUARDED_BY(mutex_);
   Tree tree_ GUARDED_BY(mutex_);
@@ -216,13 +230,14 @@ Tree scan_tree(int root, const std::string& shown, int threads, Clock now,
   return std::make_shared<Scan>(root, shown, now)->run(threads, while_waiting);
 }
 
-bool has_changed(int root, const std::vector<Watched>& watched, int threads,
-                 const std::function<void()>& while_waiting) {
+TreeVerdict look_again(int root, const std::vector<Watched>& watched, int threads, Clock now,
+                       const std::function<void()>& while_waiting) {
   // The threads' own, as Scan is.
   struct Check {
     FileDescriptor root;
     std::vector<Watched> watched;
-    std::atomic<bool> changed = false;
+    TrustedDevices devices{root.get()};
+    std::atomic<bool> changed = false, untold = false;
   };
   const auto check = std::make_shared<Check>(duplicate(root), watched);
   std::vector<std::size_t> items(watched.size());
@@ -232,12 +247,19 @@ bool has_changed(int root, const std::vector<Watched>& watched, int threads,
       threads,
       [check](std::size_t i) {
         const Watched& item = check->watched[i];
-        if (!check->changed.load() && stamp_of(check->root.get(), item.path) != item.stamp) {
+        if (check->changed.load()) return;
+        const Found found = find(check->root.get(), item.path);
+        if (found.stamp.inode != 0 && !check->devices.tell(found.device, item.path)) {
+          check->untold.store(true);
+        } else if (found.stamp != item.stamp) {
           check->changed.store(true);
         }
       },
       while_waiting);
-  return check->changed.load();
+  if (check->changed.load()) return {TreeState::changed, ""};
+  if (check->untold.load()) return {TreeState::untold, std::string(made_up_times)};
+  const std::string_view why = why_times_tell_nothing(stamps_of(watched), now());
+  return {why.empty() ? TreeState::unchanged : TreeState::untold, std::string(why)};
 }
 
 }  // namespace ringfeed::data

@@ -24,6 +24,8 @@ struct Tree {
   /// No directory changed within 2 s of its listing. Time stamps are that coarse on some file
   /// systems: a later change could leave them as they are.
   bool settled = true;
+  /// Why directory times do not tell that the tree has changed; empty where they do.
+  std::string times_tell_nothing;
 };
 
 using Clock = std::int64_t (*)();  ///< nanoseconds since 1970
@@ -35,8 +37,18 @@ using Clock = std::int64_t (*)();  ///< nanoseconds since 1970
 Tree scan_tree(int root, const std::string& shown, int threads, Clock now,
                const std::function<void()>& while_waiting);
 
-/// Whether any of `watched` is no longer as it was. Stats, lists nothing.
-bool has_changed(int root, const std::vector<Watched>& watched, int threads,
-                 const std::function<void()>& while_waiting);
+enum class TreeState : std::uint8_t {
+  unchanged,
+  changed,  ///< one of the watched is no longer as it was
+  untold,   ///< no directory time has changed, but they tell nothing: `why` says why
+};
+struct TreeVerdict {
+  TreeState state;
+  std::string why;
+};
+
+/// What has become of the tree. Stats, lists nothing.
+TreeVerdict look_again(int root, const std::vector<Watched>& watched, int threads, Clock now,
+                       const std::function<void()>& while_waiting);
 
 }  // namespace ringfeed::data

@@ -53,6 +53,48 @@ def test_files_that_only_torchvision_decodes_are_counted(cli, small_folder):
     assert warning in done.err
 
 
+@pytest.fixture
+def timeless(small_folder):
+    """A folder whose times lie in the future."""
+    os.utime(small_folder / "class_0", (1 << 32, 1 << 32))
+    return small_folder
+
+
+def test_a_listing_that_nothing_would_say_is_old_is_not_kept_and_scan_says_so(cli, timeless):
+    for _ in range(2):
+        done = cli("scan", timeless, "--json")
+        (warning,) = done.json["warnings"]
+        assert warning.startswith("a folder's time lies in the future: nothing tells when")
+        assert "--always-cache keeps" in warning and warning in done.err
+        assert not done.json["from_cache"] and done.json["manifest"] == ""
+        assert done.json["times_tell_nothing"] == "a folder's time lies in the future"
+    assert cli("scan", timeless, "--no-cache").err == ""
+
+
+def test_always_cache_keeps_it_and_names_the_file_to_remove(cli, timeless):
+    first, second = (cli("scan", timeless, "--always-cache", "--json").json for _ in range(2))
+    assert (first["from_cache"], second["from_cache"]) == (False, True)
+    (warning,) = second["warnings"]
+    assert warning.endswith(f"and {second['manifest']} is believed until you remove it")
+    os.unlink(second["manifest"])
+    assert not cli("scan", timeless, "--always-cache", "--json").json["from_cache"]
+    assert cli("scan", timeless, "--always-cache", "--no-cache").code == 2
+
+
+def test_doctor_says_whether_listings_are_kept(cli, timeless):
+    def finding(path):
+        found = cli("doctor", path, "--json").json["findings"]
+        return [f for f in found if f["subject"] == "listing"]
+
+    (doubted,) = finding(timeless)
+    assert doubted["severity"] == "note" and "lies in the future" in doubted["value"]
+    assert "--always-cache" in doubted["advice"] and 'use_cache="always"' in doubted["advice"]
+    os.utime(timeless / "class_0", (1 << 30, 1 << 30))
+    (kept,) = finding(timeless)
+    assert kept["severity"] == "ok"
+    assert finding(timeless / "class_0" / "0.jpg") == []
+
+
 def test_an_empty_class_is_refused_unless_allowed(cli, small_folder):
     (small_folder / "nothing").mkdir()
     refused = cli("scan", small_folder)
