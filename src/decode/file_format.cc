@@ -76,6 +76,10 @@ tl::expected<Format, Failure> file_format(Bytes file) {
   return tl::unexpected(unsupported(file));
 }
 
+bool starts_as(Format format, Bytes file) noexcept {
+  return has_at(file, 0, format == Format::jpeg ? jpeg_start : png_start);
+}
+
 bool ends_cleanly(std::span<const std::byte> tail) noexcept {
   // Searched for, not compared with the last bytes: many writers append something. An EXIF
   // thumbnail's EOI can fool this; the decoder's verdict follows.

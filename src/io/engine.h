@@ -45,6 +45,11 @@ class Engine {
   /// untouched until the completion. The slot's earlier file, if any, is gone.
   virtual void open_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
                              std::uint64_t offset) = 0;
+  /// Likewise, of a file that somebody holds by a lease or a group lock: waits until it is let go,
+  /// where open_and_read() completes with EAGAIN. Of what is no regular file, and could be waited
+  /// for without end, the completion has EAGAIN here too.
+  virtual void wait_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
+                             std::uint64_t offset) = 0;
   /// Reads on from the file open in `slot`.
   virtual void read_more(std::uint32_t slot, std::span<std::byte> buffer, std::uint64_t offset) = 0;
   /// Asks the kernel to give the slot's operation up; its completion still comes, perhaps late,

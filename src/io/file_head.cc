@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/retry.h"
+#include "io/root.h"
 
 namespace ringfeed::io {
 
@@ -16,8 +17,12 @@ int FileHead::open(int root, const char* path) {
   ended_ = false;
   file_ = {};  // here, where its close() spoils no errno
   // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
-  file_ = FileDescriptor(
-      retry_interrupted([&] { return ::openat(root, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
+  int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+  file_ = FileDescriptor(retry_interrupted([&] { return ::openat(root, path, flags); }));
+  if (!file_ && errno == EAGAIN && is_regular(root, path)) {  // somebody holds it: wait
+    flags &= ~O_NONBLOCK;
+    file_ = FileDescriptor(retry_interrupted([&] { return ::openat(root, path, flags); }));
+  }
   return file_ ? 0 : errno;
 }
 
@@ -33,6 +38,11 @@ int FileHead::read_to(std::size_t wanted) {
     const auto count = retry_interrupted([&] {
       return ::pread(file_.get(), buffer_.get() + size_, wanted - size_, static_cast<off_t>(size_));
     });
+    // Only a file that somebody holds gives it, and then for O_NONBLOCK.
+    if (count < 0 && errno == EAGAIN && (::fcntl(file_.get(), F_GETFL) & O_NONBLOCK) != 0 &&
+        ::fcntl(file_.get(), F_SETFL, 0) == 0) {
+      continue;
+    }
     if (count < 0) return errno;
     ended_ = count == 0;
     size_ += static_cast<std::size_t>(count);

@@ -57,6 +57,11 @@ class PoolEngine final : public Engine {
     start(slot, path, buffer, offset);
   }
 
+  void wait_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
+                     std::uint64_t offset) override {
+    start(slot, path, buffer, offset, true);
+  }
+
   void read_more(std::uint32_t slot, std::span<std::byte> buffer, std::uint64_t offset) override {
     start(slot, nullptr, buffer, offset);
   }
@@ -107,6 +112,7 @@ class PoolEngine final : public Engine {
     const char* path = nullptr;  ///< nullptr: read on
     std::span<std::byte> buffer;
     std::uint64_t offset = 0;
+    bool wait = false;  ///< open and read without O_NONBLOCK
   };
 
   static std::uint32_t descriptors_for_slots() {
@@ -117,13 +123,14 @@ class PoolEngine final : public Engine {
   }
 
   void start(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
-             std::uint64_t offset) {
+             std::uint64_t offset, bool wait = false) {
     {
       const MutexLock lock(mutex_);
       Slot& s = slots_[slot];
       s.path = path;
       s.buffer = buffer;
       s.offset = offset;
+      s.wait = wait;
       released_[slot] = false;
       queue_.push_back(slot);
       // Threads appear only while all there are have something to wait for.
@@ -177,11 +184,13 @@ class PoolEngine final : public Engine {
     Slot& s = slots_[slot];
     if (s.path != nullptr) {
       old = std::move(s.file);
+      if (s.wait && !is_regular(root_.get(), s.path)) return {slot, Step::open, -EAGAIN};
+      // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
+      const int flags = O_RDONLY | O_CLOEXEC | (s.wait ? 0 : O_NONBLOCK);
       int error = 0;
       do {
-        // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
-        s.file = FileDescriptor(retry_interrupted(
-            [&] { return ::openat(root_.get(), s.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
+        s.file =
+            FileDescriptor(retry_interrupted([&] { return ::openat(root_.get(), s.path, flags); }));
         error = s.file.get() < 0 ? errno : 0;
       } while ((error == EMFILE || error == ENFILE) && close_unused(old));
       if (error != 0) return {slot, Step::open, -error};

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdio>
 #include <string>
+
+#include "base/printable.h"
 
 namespace ringfeed::io {
 
@@ -15,6 +19,13 @@ inline std::string after_bytes(std::size_t read) {
 
 inline std::string larger_than(std::size_t bytes) {
   return "larger than " + std::to_string(bytes) + " bytes";
+}
+
+/// "name.jpg (1.5 s)"
+inline std::string since(const std::string& path, std::chrono::duration<double> time) {
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, " (%.1f s)", time.count());
+  return printable(path) + seconds;
 }
 
 }  // namespace ringfeed::io

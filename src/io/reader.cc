@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <ranges>
 #include <utility>
 
-#include "base/printable.h"
+#include "io/attempt.h"
 #include "io/judge_end.h"
 #include "io/read_errors.h"
 
@@ -27,35 +26,6 @@ bool may_pass(int error) noexcept {
 }
 
 }  // namespace
-
-/// One try at one file: owns its slot, and the bytes that the engine writes to, from the open to
-/// the last completion.
-struct Reader::Attempt final : Credits::Growth {
-  enum class State : std::uint8_t {
-    idle,     // the slot is free
-    reading,  // the engine has it
-    growing,  // waits in Credits
-    refused,  // waits in DepthLimit
-    resting,  // waits for `due`
-  };
-
-  Attempt(Reader& r, std::uint32_t s) : reader(r), slot(s) { buffer = &bytes; }
-  void granted() override { reader.issue(*this); }
-
-  Reader& reader;
-  const std::uint32_t slot;
-  State state = State::idle;
-  Read* read = nullptr;  // which it serves; null while idle
-  Buffer bytes;
-  std::string path;
-  std::size_t asked = 0;
-  bool opened = false;
-  int interruptions = 0;
-  int retries = 0;
-  std::chrono::milliseconds rest{0};  // before the next of them
-  Clock::time_point due;
-  Clock::time_point started;
-};
 
 Reader::Reader(Engine& engine, Credits& credits, ReaderOptions options)
     : engine_(engine),
@@ -99,7 +69,7 @@ void Reader::start(Clock::time_point now, Read& read) {
   attempt.sequence = read.sequence_;
   attempt.bytes = std::move(read.buffer_);
   attempt.used = read.offset_;
-  attempt.opened = false;
+  attempt.opened = attempt.waits = false;
   attempt.interruptions = 0;
   attempt.retries = 0;
   attempt.rest = first_rest;
@@ -157,7 +127,8 @@ void Reader::issue(Attempt& attempt) {
     engine_.read_more(attempt.slot, room, attempt.used);
   } else {
     attempt.opened = true;
-    engine_.open_and_read(attempt.slot, attempt.path.c_str(), room, attempt.used);
+    const auto begin = attempt.waits ? &Engine::wait_and_read : &Engine::open_and_read;
+    (engine_.*begin)(attempt.slot, attempt.path.c_str(), room, attempt.used);
   }
 }
 
@@ -199,8 +170,17 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
     }
     case EndVerdict::ended: return Encoded{used, true};
     case EndVerdict::believed: return Encoded{used, false};
-    case EndVerdict::grow: grow(attempt); break;
-    case EndVerdict::read_on: issue(attempt); break;
+    case EndVerdict::grow:
+    case EndVerdict::read_on: break;
+  }
+  // What follows the image is not read. If the decoder misses data nevertheless, a read from there
+  // on finds what else there is.
+  const std::size_t image = options_.image_end({attempt.bytes.data(), used});
+  if (image > attempt.read->offset_) return Encoded{image, false};
+  if (used == attempt.bytes.size()) {
+    grow(attempt);
+  } else {
+    issue(attempt);
   }
   return std::nullopt;
 }
@@ -208,8 +188,10 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
 std::optional<Reader::Result> Reader::on_error(Clock::time_point now, Attempt& attempt,
                                                Engine::Step step, int code) {
   if (cancelled(attempt.sequence)) return given_up(attempt);
-  if (code == EINTR && attempt.interruptions++ < most_interruptions) {
-    if (step == Engine::Step::open) attempt.opened = false;
+  // EAGAIN: somebody may hold the file. It is opened anew, by an open that waits.
+  if ((code == EINTR && attempt.interruptions++ < most_interruptions) ||
+      (code == EAGAIN && !std::exchange(attempt.waits, true))) {
+    if (step == Engine::Step::open || code == EAGAIN) attempt.opened = false;
     issue(attempt);
     return std::nullopt;
   }
@@ -333,10 +315,7 @@ std::vector<std::string> Reader::outstanding(Clock::time_point now) const {
   std::ranges::sort(busy, {}, &Attempt::sequence);
   std::vector<std::string> lines;
   for (const Attempt* attempt : busy | std::views::take(most_named)) {
-    char seconds[32];
-    std::snprintf(seconds, sizeof seconds, " (%.1f s)",
-                  std::chrono::duration<double>(now - attempt->started).count());
-    lines.push_back(printable(attempt->path) + seconds);
+    lines.push_back(since(attempt->path, now - attempt->started));
   }
   if (busy.size() > most_named) {
     lines.push_back("and " + std::to_string(busy.size() - most_named) + " more");

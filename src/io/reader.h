@@ -19,10 +19,11 @@
 
 namespace ringfeed::io {
 
-/// A whole file in its Buffer's memory.
+/// A whole file in its Buffer's memory, or as much of it as the image takes.
 struct Encoded {
   std::size_t size = 0;
-  /// A read past the end returned 0. Otherwise a short read met a clean end and was believed.
+  /// A read past the end returned 0. Otherwise the bytes look complete, and were believed: they end
+  /// cleanly, or hold all of an image.
   bool end_confirmed = false;
 };
 
@@ -42,6 +43,8 @@ struct ReaderOptions {
   std::function<void(std::uint64_t file, std::string& out)> path_of;
   /// Whether a file's last bytes look like its format's end.
   std::function<bool(std::span<const std::byte> tail)> ends_cleanly;
+  /// How many of a file's first bytes are all that is wanted of it; 0 where these do not tell.
+  std::function<std::size_t(std::span<const std::byte> beginning)> image_end;
   std::function<void(const ReadReport&)> report;
 };
 

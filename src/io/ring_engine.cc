@@ -54,6 +54,11 @@ class RingEngine final : public Engine {
     start(slot, path, buffer, offset);
   }
 
+  void wait_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
+                     std::uint64_t offset) override {
+    start(slot, path, buffer, offset, true);
+  }
+
   void read_more(std::uint32_t slot, std::span<std::byte> buffer, std::uint64_t offset) override {
     start(slot, nullptr, buffer, offset);
   }
@@ -101,13 +106,14 @@ class RingEngine final : public Engine {
     std::uint32_t size = 0;
     std::uint64_t offset = 0;
     State state = State::idle;
+    bool wait = false;     ///< open and read without O_NONBLOCK
     bool async = false;    ///< the file is opened, and read on, in io-wq
     bool cancel = false;   ///< asked for, not yet sent
     bool retried = false;  ///< the read gave EAGAIN once
   };
 
   void start(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
-             std::uint64_t offset) {
+             std::uint64_t offset, bool wait = false) {
     constexpr std::size_t most = 0x7ffff000;  // MAX_RW_COUNT, what one read can return
     Slot& s = slots_[slot];
     s = {.path = path,
@@ -115,9 +121,10 @@ class RingEngine final : public Engine {
          .size = static_cast<std::uint32_t>(std::min(buffer.size(), most)),
          .offset = offset,
          .state = State::waiting,
+         .wait = wait,
          // An absolute path leads to a file system that nobody has looked at.
-         .async = path != nullptr ? async_opens_ || path[0] == '/' : s.async};
-    if (!queue(slot)) pending_.push_back(slot);
+         .async = path != nullptr ? wait || async_opens_ || path[0] == '/' : s.async};
+    if (wait || !queue(slot)) pending_.push_back(slot);
   }
 
   /// Room for `n` entries that must be submitted together: a chain cut in two reads whatever file
@@ -146,7 +153,8 @@ class RingEngine final : public Engine {
     bool async = s.retried || async_reads_;
     if (chain) {
       io_uring_sqe* open = ring_.next_sqe();
-      io_uring_prep_openat_direct(open, root_.get(), s.path, O_RDONLY | O_NONBLOCK, 0, slot);
+      io_uring_prep_openat_direct(open, root_.get(), s.path, O_RDONLY | (s.wait ? 0 : O_NONBLOCK),
+                                  0, slot);
       open->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
       // A warm dentry lets the open run inside io_uring_enter and wait there for the server: one
       // open at a time (49 files/s, not 1,553). The chain then stays in io-wq.
@@ -197,6 +205,8 @@ class RingEngine final : public Engine {
       Slot& s = slots_[slot];
       if (s.state == State::waiting && s.cancel) {
         finish(slot, s.path != nullptr && !s.retried ? Step::open : Step::read, -ECANCELED);
+      } else if (s.state == State::waiting && s.wait && !is_regular(root_.get(), s.path)) {
+        finish(slot, Step::open, -EAGAIN);
       } else if (s.state == State::waiting) {
         if (!queue(slot)) break;
       } else if (s.state == State::queued && s.cancel) {

@@ -10,4 +10,8 @@ namespace ringfeed::io {
 /// Throws LoadError (stage setup).
 FileDescriptor open_root(const std::string& path);
 
+/// Whether `path`, below `root` unless absolute, is a regular file, as far as is known without
+/// asking a server.
+bool is_regular(int root, const char* path) noexcept;
+
 }  // namespace ringfeed::io

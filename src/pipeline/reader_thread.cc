@@ -6,6 +6,7 @@
 
 #include "data/index.h"
 #include "decode/file_format.h"
+#include "decode/image_end.h"
 
 namespace ringfeed::pipeline {
 namespace {
@@ -47,6 +48,7 @@ io::ReaderOptions ReaderThread::reader_options() const {
     dataset.index().relative_path(static_cast<std::size_t>(file), out);
   };
   options.ends_cleanly = decode::ends_cleanly;
+  options.image_end = decode::image_end;
   options.report = [&published = parts_.published](const io::ReadReport& report) {
     published.read.record(report.latency, report.bytes, report.failed);
     published.retries.fetch_add(static_cast<std::uint64_t>(report.retries), relaxed);

@@ -21,6 +21,7 @@ class FakeEngine : public Engine {
     std::span<std::byte> buffer;
     std::uint64_t offset;
     bool cancelled = false;
+    bool waits = false;
   };
 
   explicit FakeEngine(std::uint32_t slots) : paths_(slots) {}
@@ -35,6 +36,11 @@ class FakeEngine : public Engine {
     paths_[slot] = path;
     held.insert(slot);
     operations.push_back({slot, true, path, buffer, offset});
+  }
+  void wait_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
+                     std::uint64_t offset) override {
+    open_and_read(slot, path, buffer, offset);
+    operations.back().waits = true;
   }
   void read_more(std::uint32_t slot, std::span<std::byte> buffer, std::uint64_t offset) override {
     operations.push_back({slot, false, paths_[slot], buffer, offset});

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,10 @@ struct ReaderFixture {
     };
     options.ends_cleanly = [](std::span<const std::byte> tail) {
       return tail.back() == std::byte{'.'};
+    };
+    options.image_end = [](std::span<const std::byte> beginning) {
+      const auto end = std::ranges::find(beginning, std::byte{'!'});
+      return end == beginning.end() ? 0 : static_cast<std::size_t>(end - beginning.begin()) + 1;
     };
     options.report = [this](const ReadReport& report) {
       ++reported;

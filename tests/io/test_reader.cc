@@ -200,6 +200,98 @@ TEST_CASE("a file owns its bytes while it is read and gives them back, whole or 
   }
 }
 
+TEST_CASE("what follows the image is not read, and no size of it is expected of other files") {
+  ReaderFixture f(64 * page, 4, 32 * page);
+  f.add(0, std::string(page + 100, 'x') + '!' + std::string(20 * page, 'v'));
+  ReadResult result;
+  f.read(0, 0, result);
+  f.reader->complete(f.now, f.engine.answer(0));  // a page, and the image is longer
+  f.serve();
+  REQUIRE(f.engine.operations.size() == 1);
+  f.reader->complete(f.now, f.engine.answer(0));
+  REQUIRE(result.value);
+  REQUIRE(*result.value);
+  CHECK((*result.value)->size == page + 101);
+  CHECK_FALSE((*result.value)->end_confirmed);
+  CHECK(f.engine.operations.empty());
+}
+
+TEST_CASE("an image that ends before a short read does is believed at once") {
+  ReaderFixture f;
+  f.add(0, "image!video");
+  ReadResult result;
+  f.read(0, 0, result);
+  f.reader->complete(f.now, f.engine.answer(0));
+  REQUIRE(result.value);
+  CHECK(result.bytes == "image!");
+}
+
+TEST_CASE(
+    "where the decoder misses data the file is read behind what looked like the image's end") {
+  ReaderFixture f;
+  f.add(0, "thumb!image." + std::string(2 * page, 'v'));
+  ReadResult result;
+  f.read(0, 0, result, page, 6);
+  while (!result.value) {
+    f.reader->complete(f.now, f.engine.answer(0));
+    f.serve();
+  }
+  REQUIRE(*result.value);
+  CHECK((*result.value)->size == 12 + 2 * page);
+  CHECK((*result.value)->end_confirmed);
+}
+
+TEST_CASE("a file that somebody holds is opened again, to be waited for") {
+  for (const bool opened : {false, true}) {
+    ReaderFixture f;
+    f.add(0, clean(10));
+    ReadResult result;
+    f.read(0, 0, result);
+    CHECK_FALSE(f.engine.operations[0].waits);
+    // From the open, or from a read by a descriptor with O_NONBLOCK.
+    f.reader->complete(f.now, opened ? f.engine.break_read(0, EAGAIN) : f.engine.refuse(0, EAGAIN));
+    REQUIRE(f.engine.operations.size() == 1);
+    CHECK(f.engine.operations[0].open);
+    CHECK(f.engine.operations[0].waits);
+    f.reader->complete(f.now, f.engine.answer(0));
+    REQUIRE(result.value);
+    REQUIRE(*result.value);
+    CHECK(result.bytes == clean(10));
+  }
+}
+
+TEST_CASE("a read that somebody holds up goes on where it was") {
+  ReaderFixture f;
+  f.add(0, clean(100));
+  ReadResult result;
+  f.read(0, 0, result);
+  f.reader->complete(f.now, f.engine.answer(0, 40));
+  f.reader->complete(f.now, f.engine.refuse(0, EAGAIN));
+  REQUIRE(f.engine.operations.size() == 1);
+  CHECK(f.engine.operations[0].waits);
+  CHECK(f.engine.operations[0].offset == 40);
+  f.reader->complete(f.now, f.engine.answer(0));
+  REQUIRE(result.value);
+  CHECK(result.bytes == clean(100));
+}
+
+TEST_CASE(
+    "a file that has no use for waiting is an error the second time, and the slot starts anew") {
+  ReaderFixture f(64 * page, 1);
+  f.add(1, clean(10));
+  ReadResult result, other;
+  f.read(0, 0, result);
+  f.reader->complete(f.now, f.engine.refuse(0, EAGAIN));
+  f.reader->complete(f.now, f.engine.refuse(0, EAGAIN));
+  REQUIRE(result.value);
+  REQUIRE_FALSE(*result.value);
+  CHECK(result.value->error().code == EAGAIN);
+  f.serve();
+  f.read(1, 1, other);
+  CHECK_FALSE(f.engine.operations[0].waits);
+  f.reader->complete(f.now, f.engine.answer(0));
+}
+
 TEST_CASE("outstanding files are named oldest first") {
   ReaderFixture f;
   ReadResult a, b;
