@@ -21,6 +21,7 @@ import zlib
 
 import numpy as np
 import PIL
+from odd_files import chunk, odd_files, save
 from PIL import Image, ImageFile
 
 warnings.simplefilter("ignore")
@@ -39,17 +40,6 @@ def picture(rng, width, height, mode="RGB"):
     ]
     a = np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8)
     return Image.fromarray(a if channels > 1 else a[..., 0], mode)
-
-
-def save(image, **options):
-    out = io.BytesIO()
-    image.save(out, **options)
-    return out.getvalue()
-
-
-def chunk(name, data):
-    """One chunk of a PNG file."""
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def jpegs(rng):
@@ -159,6 +149,11 @@ def pngs(rng):
         yield f"adam7 {depth} {color_type}", adam7(rng, depth, color_type, channels)
 
 
+def images(rng):
+    """(name, data) of every kind of file, none of them damaged."""
+    return [*jpegs(rng), *pngs(rng), *odd_files(rng, picture)]
+
+
 def segments(data):
     """(start, end) of every header segment or chunk."""
     spans, at = [], 2
@@ -263,7 +258,7 @@ def main():
     rng = random.Random(args.seed)
     ringfeed = Ringfeed(args.program)
     counts, wrong = collections.Counter(), 0
-    for name, data in [*jpegs(rng), *pngs(rng)]:
+    for name, data in images(rng):
         for variant in range(args.variants):
             kind, damaged = ("none", data) if variant == 0 else damage(rng, data)
             for truncated in (False, True):

@@ -17,6 +17,7 @@ from native import Native
 
 torch.set_num_threads(1)  # OpenMP's threads wait by spinning, on cores that decode
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.append(str(REPOSITORY / "tests" / "decode"))  # compare_pillow and odd_files
 
 
 @pytest.fixture(scope="session")

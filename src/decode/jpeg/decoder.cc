@@ -38,16 +38,18 @@ struct ScanPlan {
 };
 
 /// A file of several scans has been read to its end before the first row, so nothing is left to go
-/// wrong; a Huffman-coded single scan that runs into EOI cannot go wrong. Any other is decoded in
-/// full, as Pillow does, for the verdict. Only sequential files gain from decoding a part: a
-/// progressive one spends its time on reading the scans, and block smoothing (scans missing) wants
-/// neighbours.
-ScanPlan plan_scan(jpeg_decompress_struct& cinfo, bool whole_scan, const Region& region) {
+/// wrong; libjpeg cannot skip parts of a lossless one; a Huffman-coded single scan that runs into
+/// EOI cannot go wrong. Any other is decoded in full, as Pillow does, for the verdict. Only
+/// sequential files gain from decoding a part: a progressive one spends its time on reading the
+/// scans, and block smoothing (scans missing) wants neighbours.
+ScanPlan plan_scan(jpeg_decompress_struct& cinfo, const JpegHeader& header, bool whole_scan,
+                   const Region& region) {
   const auto width = static_cast<int>(cinfo.image_width);
   const Columns all{0, cinfo.image_width};
   const int below = region.top + region.height;
   if (jpeg_has_multiple_scans(&cinfo)) return {all, 0, below, false};
-  if (!whole_scan || cinfo.arith_code) return {all, 0, static_cast<int>(cinfo.image_height), true};
+  if (!whole_scan || cinfo.arith_code || header.lossless)
+    return {all, 0, static_cast<int>(cinfo.image_height), true};
   return {columns_around(region, width), region.top, below, false};
 }
 
@@ -132,6 +134,14 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
                                          std::to_string(limits_.max_decoder_bytes) + " bytes",
                                      Option::max_decoder_bytes));
   }
+  if (ending == Ending::error && header->lossless &&
+      session.cinfo.err->msg_code == JERR_SOF_UNSUPPORTED) {
+    // Not Pillow's black image under load_truncated, whose libjpeg reads it.
+    return tl::unexpected(
+        Failure{false,
+                "lossless JPEG needs libjpeg-turbo 3.0 or later, which this build "
+                "is without; convert the file or remove it"});
+  }
   if (limits_.load_truncated) {
     // Pillow leaves the rows it did not get at zero: black, or white once CMYK becomes RGB.
     const std::size_t bytes = static_cast<std::size_t>(region.width) * 3;
@@ -146,10 +156,14 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
   return tl::unexpected(broken_file("JPEG", why));
 }
 
-void JpegDecoder::push(const std::uint8_t* pixels, bool cmyk, int width, RowSink& sink) {
-  if (cmyk) {
+void JpegDecoder::push(const std::uint8_t* pixels, int channels, int width, RowSink& sink) {
+  if (channels != 3) {
     std::uint8_t* const rgb = rgb_.reserve(static_cast<std::size_t>(width) * 3);
-    inverted_cmyk_to_rgb(pixels, width, rgb);
+    if (channels == 4) {
+      inverted_cmyk_to_rgb(pixels, width, rgb);
+    } else {
+      for (int i = 0; i < width; ++i) std::memset(rgb + std::ptrdiff_t{3} * i, pixels[i], 3);
+    }
     pixels = rgb;
   }
   sink.push_row(pixels);
@@ -180,12 +194,14 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
     ERREXIT1(cinfo, JERR_OUT_OF_MEMORY, 0);
   }
 
-  const bool cmyk = header.components == 4;
-  cinfo->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;  // grey is replicated by libjpeg
+  // Grey is replicated by libjpeg, which converts no colours of a lossless file.
+  const bool grey = header.lossless && header.components == 1;
+  const int channels = header.components == 4 ? 4 : grey ? 1 : 3;
+  cinfo->out_color_space = channels == 4 ? JCS_CMYK : grey ? JCS_GRAYSCALE : JCS_RGB;
   if (!jpeg_start_decompress(cinfo)) return Ending::out_of_bytes;
   // From here on cinfo->entropy decodes: the place where a faster entropy decoder takes over.
 
-  ScanPlan plan = plan_scan(*cinfo, whole_scan, region);
+  ScanPlan plan = plan_scan(*cinfo, header, whole_scan, region);
   const bool wanted = region.height > 0 && region.width > 0;
   if (!wanted && !plan.finish) return Ending::complete;
   if (plan.columns.width < cinfo->image_width) {
@@ -195,7 +211,6 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
   // Once and from row 0: later skips have returned wrong rows in several versions.
   if (plan.first_row > 0) jpeg_skip_scanlines(cinfo, static_cast<JDIMENSION>(plan.first_row));
 
-  const int channels = cmyk ? 4 : 3;
   JSAMPROW row =
       row_.reserve(std::size_t{cinfo->output_width} * static_cast<std::size_t>(channels));
   const std::uint8_t* const pixels =
@@ -203,11 +218,14 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
   for (int y = plan.first_row; y < plan.last_row; ++y) {
     if (jpeg_read_scanlines(cinfo, &row, 1) != 1) return Ending::out_of_bytes;
     if (wanted && y >= region.top && y < region.top + region.height) {
-      push(pixels, cmyk, region.width, sink);
+      push(pixels, channels, region.width, sink);
     }
   }
   // What follows the scan may be an error; that it has no end is none to Pillow, all rows being in.
-  if (plan.finish) jpeg_finish_decompress(cinfo);
+  if (plan.finish && !jpeg_finish_decompress(cinfo) && begins_frame(cinfo->unread_marker)) {
+    // Before libjpeg-turbo 3.0 the verdict waited for all of the second frame's header.
+    ERREXIT(cinfo, JERR_SOF_DUPLICATE);
+  }
   return Ending::complete;
 }
 

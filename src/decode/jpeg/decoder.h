@@ -39,7 +39,7 @@ class JpegDecoder {
 
   Ending run(JpegSession& session, const JpegHeader& header, bool whole_scan, Region region,
              RowSink& sink);
-  void push(const std::uint8_t* pixels, bool cmyk, int width, RowSink& sink);
+  void push(const std::uint8_t* pixels, int channels, int width, RowSink& sink);
 
   DecodeLimits limits_;
   ScratchRow row_;

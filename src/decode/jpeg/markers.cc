@@ -8,7 +8,18 @@
 namespace ringfeed::decode {
 namespace {
 
-enum : int { sof0 = 0xC0, dht = 0xC4, jpg = 0xC8, dac = 0xCC, rst0 = 0xD0, eoi = 0xD9 };
+enum : int {
+  sof0 = 0xC0,
+  sof2 = 0xC2,
+  sof3 = 0xC3,
+  sof9 = 0xC9,
+  sof10 = 0xCA,
+  dht = 0xC4,
+  jpg = 0xC8,
+  dac = 0xCC,
+  rst0 = 0xD0,
+  eoi = 0xD9
+};
 enum : int { sos = 0xDA, dqt = 0xDB, dnl = 0xDC, dri = 0xDD, dhp = 0xDE, exp = 0xDF };
 enum : int { app0 = 0xE0, app2 = 0xE2, app13 = 0xED, app14 = 0xEE, jpg0 = 0xF0, com = 0xFE };
 
@@ -59,7 +70,10 @@ bool photoshop_resources_fit(Bytes segment) {
 class HeaderWalk {
  public:
   const char* segment(int marker, Bytes content) {
-    if (is_frame(marker)) return frame(content);
+    if (is_frame(marker)) {
+      header.lossless = marker == sof3;
+      return frame(content);
+    }
     switch (marker) {
       case dqt: return quantization_tables_fit(content) ? nullptr : "bad quantization table marker";
       case app0:
@@ -144,6 +158,10 @@ tl::expected<JpegHeader, Failure> read_jpeg_header(Bytes file) {
   }
   walk.header.scan = at;
   return walk.header;
+}
+
+bool begins_frame(int marker) noexcept {
+  return (marker >= sof0 && marker <= sof2) || marker == sof9 || marker == sof10;
 }
 
 bool scan_ends_in_eoi(Bytes scan) noexcept {

@@ -12,7 +12,8 @@ namespace ringfeed::decode {
 /// What stands before the first scan.
 struct JpegHeader {
   int height = 0, width = 0;
-  int components = 0;    ///< 1, 3 or 4
+  int components = 0;  ///< 1, 3 or 4
+  bool lossless = false;
   std::size_t scan = 0;  ///< offset of the first scan's entropy-coded bytes
 };
 
@@ -20,6 +21,9 @@ struct JpegHeader {
 /// (PIL 13.0.0, JpegImageFile._open): that code is stricter than libjpeg about some segments, and
 /// its verdict also stands under LOAD_TRUNCATED_IMAGES, where libjpeg's does not.
 tl::expected<JpegHeader, Failure> read_jpeg_header(Bytes file);
+
+/// True for a marker of libjpeg's that begins a frame, which may be the file's second.
+bool begins_frame(int marker) noexcept;
 
 /// True if the entropy-coded bytes run into EOI with nothing between but stuffed bytes and restart
 /// markers. Then decoding the only scan of a Huffman-coded sequential file can neither run out of

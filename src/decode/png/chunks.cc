@@ -39,6 +39,14 @@ bool is_ascii(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](char c) { return (c & 0x80) == 0; });
 }
 
+/// A chunk with content whose name the file ends in. Under LOAD_TRUNCATED_IMAGES alone Pillow takes
+/// such a name for one, and misses the content.
+bool cut_in_name(Bytes file, std::size_t at) {
+  if (at > file.size() || file.size() - at < 4 || u32(&file[at]) == 0) return false;
+  return std::all_of(file.begin() + static_cast<std::ptrdiff_t>(at) + 4, file.end(),
+                     [](std::uint8_t c) { return c < 0x80; });
+}
+
 /// Bytes below which Pillow's handler of a chunk raises, unless it may load truncated files.
 std::size_t least_length(std::string_view name, const PngHeader& header) {
   struct Least {
@@ -46,7 +54,7 @@ std::size_t least_length(std::string_view name, const PngHeader& header) {
     std::size_t length;
   };
   static constexpr Least table[] = {{"IHDR", 13}, {"gAMA", 4}, {"cHRM", 32}, {"sRGB", 1},
-                                    {"pHYs", 9},  {"acTL", 8}, {"fcTL", 26}};
+                                    {"pHYs", 9},  {"acTL", 8}, {"fcTL", 26}, {"fdAT", 4}};
   for (const Least& least : table) {
     if (name == least.name) return least.length;
   }
@@ -98,6 +106,34 @@ bool bits_and_type_exist(int bit_depth, int color_type) {
   }
 }
 
+/// Whether the frame control or frame data of an animation is the next.
+bool follows(std::uint32_t sequence, PngHeader& header) {
+  const bool next =
+      header.sequence ? *header.sequence + 1 == sequence && sequence != 0 : sequence == 0;
+  header.sequence = sequence;
+  return next;
+}
+
+/// false if Pillow rejects the content of a chunk that controls an animation.
+bool apply_animation(const Chunk& chunk, PngHeader& header) {
+  const std::uint8_t* const p = chunk.content.data();
+  if (chunk.name == "acTL" && chunk.length >= 8) {
+    const std::uint32_t frames = u32(p);
+    if (header.frames) {
+      header.frames.reset();  // of two neither counts
+    } else if (frames > 0 && frames <= 0x80000000) {
+      header.frames = frames;
+    }
+  }
+  if (chunk.name == "fdAT" && chunk.length >= 4) return header.sequence && follows(u32(p), header);
+  if (chunk.name != "fcTL" || chunk.length < 26) return true;
+  if (!follows(u32(p), header)) return false;
+  const PngFrame frame{u32(p + 8), u32(p + 4), u32(p + 16), u32(p + 12)};
+  header.first_frame = frame;
+  return std::uint64_t{frame.left} + frame.width <= header.width &&
+         std::uint64_t{frame.top} + frame.height <= header.height;
+}
+
 /// Takes over what the decoder needs; false if Pillow rejects the content.
 bool apply_chunk(const Chunk& chunk, PngHeader& header) {
   if (chunk.name == "IHDR" && chunk.length >= 13) {
@@ -118,7 +154,7 @@ bool apply_chunk(const Chunk& chunk, PngHeader& header) {
     if (bytes > header.palette.size()) return false;
     std::memcpy(header.palette.data(), chunk.content.data(), bytes);
   }
-  return true;
+  return apply_animation(chunk, header);
 }
 
 }  // namespace
@@ -159,6 +195,12 @@ tl::expected<PngHeader, Failure> read_png_header(Bytes file, bool load_truncated
   if (is_empty(header)) {
     return tl::unexpected(unidentified(broken_file("PNG", "no usable header, or an empty image")));
   }
+  if (const auto& frame = header.first_frame;
+      frame && (frame->height != header.height || frame->width != header.width)) {
+    return tl::unexpected(Failure{false,
+                                  "animated PNG whose first frame is a part of the image is not "
+                                  "supported; convert the file or remove it"});
+  }
   // The image is in consecutive IDATs (their checksums do not count).
   header.data = static_cast<std::size_t>(chunk.content.data() - file.data()) - 8;
   Next next = Next::chunk;
@@ -179,7 +221,9 @@ std::optional<Bytes> next_png_data(Bytes file, std::size_t& at) {
   return chunk.content;
 }
 
-std::optional<Failure> check_png_end(Bytes file, Bytes last_data, bool load_truncated) {
+std::optional<Failure> check_png_end(Bytes file, Bytes last_data, PngHeader header,
+                                     bool load_truncated) {
+  const bool animated = header.animated();  // what follows the image changes that no more
   // From the completing chunk's own header, which states its length.
   std::size_t at = static_cast<std::size_t>(last_data.data() - file.data()) - 8;
   Chunk chunk;
@@ -187,10 +231,15 @@ std::optional<Failure> check_png_end(Bytes file, Bytes last_data, bool load_trun
   while (true) {
     at += 4;
     const Next next = read_chunk(file, at, chunk);
+    if (next == Next::end_of_file && load_truncated && cut_in_name(file, at)) {
+      return truncated_file("PNG");
+    }
     if (next == Next::end_of_file || chunk.name == "IEND") return std::nullopt;
     if (next == Next::bad_name && (!load_truncated || !is_ascii(chunk.name))) return std::nullopt;
+    if (animated && chunk.name == "fcTL") return std::nullopt;  // the next frame is not read
     if (chunk.name == "IDAT" && chunk.cut() && load_truncated) return std::nullopt;
     if (auto failure = check_chunk(chunk, PngHeader{}, load_truncated)) return failure;
+    if (!apply_animation(chunk, header)) return broken_file("PNG", "frames out of order");
   }
 }
 

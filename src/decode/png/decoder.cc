@@ -107,7 +107,7 @@ tl::expected<void, Failure> PngDecoder::decode(Bytes file, RowSink& sink) {
       push(*header, rows.data() + (header->interlaced ? y * row_bytes : 0), region, sink);
     }
   }
-  if (auto failure = check_png_end(file, session.chunk, limits_.load_truncated)) {
+  if (auto failure = check_png_end(file, session.chunk, *header, limits_.load_truncated)) {
     return tl::unexpected(std::move(*failure));
   }
   return {};
