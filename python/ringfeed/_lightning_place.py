@@ -66,7 +66,8 @@ class TrainPlace:
         if self._loaded is not None:
             there = loader.state_dict()
             place = {name: self._loaded.get(name) for name in _PLACE}
-            left_behind = (place["epoch"] or 0) < trainer.current_epoch
+            epoch = place["epoch"]
+            left_behind = isinstance(epoch, int) and epoch < trainer.current_epoch
             if left_behind or place == {name: there[name] for name in _PLACE}:
                 self.drop()  # a limit had ended the epoch there, or Lightning has loaded it
         self._give(loader, strict)

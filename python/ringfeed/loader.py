@@ -321,8 +321,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         first: another epoch than its own then counts from the pass after it, with a warning. Calls
         the sampler's set_epoch()."""
         epoch = operator.index(epoch)
-        if epoch < 0:
-            raise ValueError(f"epoch must not be negative, not {epoch}")
+        if not 0 <= epoch < 2**62:  # as in states
+            raise ValueError(f"epoch must be in [0, 2**62), not {epoch}")
         for sampler in self._order.samplers:
             if callable(getattr(sampler, "set_epoch", None)):
                 sampler.set_epoch(epoch)

@@ -186,28 +186,34 @@ class Pairs(pl.LightningModule):
         super().__init__()
         self.layer = torch.nn.Linear(3, 1)
         self.seen: list[tuple[str, str]] = []
+        self.estimates = False
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         self.seen.append(tuple(tiny_imagenet.digest(batch[name]) for name in ("long", "short")))
         return self.layer(batch["long"][0].mean((2, 3))).mean()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        if self.estimates:
+            assert self.trainer.estimated_stepping_batches > 0
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
 def test_loaders_of_different_lengths_both_keep_their_places_and_no_pass_repeats(
     images: ImageFolder, tmp_path: Path
 ) -> None:
-    def run(ckpt_path: Path | None = None, callbacks: Any = ()) -> list[tuple[str, str]]:
+    def run(
+        ckpt_path: Path | None = None, callbacks: Any = (), estimates: bool = False
+    ) -> list[tuple[str, str]]:
         few = torch.utils.data.Subset(images, range(18))
         pair = {
             "long": DataLoader(images, 6, shuffle=True, seed=2),
             "short": DataLoader(few, 6, shuffle=True, seed=2),
         }
         model = Pairs()
+        model.estimates = estimates
         options = {**QUIET, "max_epochs": 2, "callbacks": list(callbacks)}
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", "set_epoch|.*this loader from")
+            warnings.filterwarnings("error", ".*set_epoch|.*this loader from")
             trainer = pl.Trainer(**options, enable_checkpointing=bool(callbacks))
             trainer.fit(model, CombinedLoader(pair, "max_size_cycle"), ckpt_path=ckpt_path)
         return model.seen
@@ -220,6 +226,10 @@ def test_loaders_of_different_lengths_both_keep_their_places_and_no_pass_repeats
         assert len(set(column)) == len(column) == 2 * BATCHES
     for done in (2, 3, 4, BATCHES, BATCHES + 4):
         assert run(tmp_path / f"step={done}.ckpt") == whole[done:], done
+    with pytest.raises(
+        UserWarning, match="goes on with batch 2 of epoch 0, and this loader from 0"
+    ):
+        run(tmp_path / "step=2.ckpt", estimates=True)
 
 
 def test_a_combined_loader_pickles_in_mid_epoch(images: ImageFolder) -> None:

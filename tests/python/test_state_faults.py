@@ -93,6 +93,15 @@ def test_positions_beyond_the_end_are_refused_for_every_order_whose_end_is_known
         assert loader.state_dict() == state
 
 
+def test_an_epoch_that_no_state_could_hold_is_refused(images):
+    loader = DataLoader(images, 4, shuffle=True, seed=1)
+    for epoch in (-1, 2**62, 2**64):
+        with pytest.raises(ValueError, match=r"epoch must be in \[0, 2\*\*62\), not"):
+            loader.set_epoch(epoch)
+    loader.set_epoch(2**62 - 1)
+    assert len(order_of(loader)) == COUNT
+
+
 NUMBERS = [-(2**63), -1, 0, 1, 7, 22, 24, 2**31, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**90]
 OTHERS = [None, True, 0.5, float("nan"), "", "x", "AAAA", b"", [], {}, (), object(), np.int64(3)]
 OTHERS += [torch.tensor(1), torch.zeros(3), np.zeros(3), "ü" * 300, float("inf")]
