@@ -126,6 +126,17 @@ class Order:
             )
         return None
 
+    def check_seed(self, given: Any, has_key: bool, stacklevel: int) -> None:
+        """NoSeed as from shared_seed(), before any file is read. `has_key`: the next pass has a
+        loaded one, and a warning says that those after it will fail."""
+        try:
+            self.shared_seed(given)
+        except NoSeed as error:
+            if not has_key:
+                raise
+            told = f"{error}. The pass that a state goes on with has its key, later ones will fail"
+            warnings.warn(told, stacklevel=stacklevel)
+
     def warn_if_unshared(self, stacklevel: int) -> bool:
         """Warns where each of several processes shuffles all samples for itself; whether."""
         if not self.shuffled or self.rank is not None or _rank_in_group()[1] == 1:

@@ -58,8 +58,7 @@ class Reading:
 def start_pass(loader: Any, order: Order, epochs: Epochs, passes: Passes) -> PassStart:
     """What torch's iter() draws and begins, whatever is made of it. (Of a given generator torch's
     RandomSampler takes a permutation, and this a number.)"""
-    if epochs.next.key is None:
-        order.shared_seed(loader.seed)  # NoSeed now, and not once files have been read
+    order.check_seed(loader.seed, epochs.next.key is not None, stacklevel=8)
     epochs.tell_samplers(order)
     return passes.start(
         loader.generator,

@@ -491,7 +491,12 @@ def test_a_missing_seed_is_named_at_iter_whatever_was_loaded(plain, monkeypatch)
     saved = DataLoader(plain, 4, shuffle=True, rank=0, world_size=2, seed=1)
     loader = DataLoader(plain, 4, shuffle=True, rank=0, world_size=2)
     loader.load_state_dict(saved.state_dict())
-    with pytest.raises(ValueError, match=r"need one seed for it: pass seed=, or set \$PL_GLOBAL"):
+    missing = r"need one seed for it: pass seed=, or set \$PL_GLOBAL"
+    with pytest.warns(UserWarning, match=missing + ".*later ones will fail") as told:
+        batches = iter(loader)
+    assert told[0].filename == __file__
+    assert order_of(batches) == order_of(saved)  # the state's own pass needs none
+    with pytest.raises(ValueError, match=missing):
         iter(loader)
     for wrong in ("x", "-1", str(2**64)):
         monkeypatch.setenv("PL_GLOBAL_SEED", wrong)
