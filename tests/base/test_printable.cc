@@ -16,8 +16,8 @@ TEST_CASE("what a terminal would obey is written out") {
 
 TEST_CASE("no byte of the second half of the controls stays outside of a character") {
   CHECK(printable("a\x9b") == "a\\x9b");
-  CHECK(printable("\xe2\x9b") == "\xe2\\x9b");          // a character that is cut
-  CHECK(printable("\xc0\x9b") == "\xc0\\x9b");          // too long a form
+  CHECK(printable("\xe2\x9b") == "\xe2\\x9b");           // a character that is cut
+  CHECK(printable("\xc0\x9b") == "\xc0\\x9b");           // too long a form
   CHECK(printable("\xe0\x80\x9b") == "\xe0\\x80\\x9b");  // likewise
 }
 
