@@ -15,9 +15,8 @@ namespace {
 constexpr std::size_t number_bytes = 4;  // at a file's beginning, which entry it is
 
 std::string number_of(std::size_t entry) {
-  char text[number_bytes + 1];
-  std::snprintf(text, sizeof text, "%04zu", entry);
-  return text;
+  const std::string digits = std::to_string(entry);
+  return std::string(number_bytes - digits.size(), '0') + digits;
 }
 
 }  // namespace
