@@ -102,7 +102,7 @@ TEST_CASE("a stop at any moment drains") {
 /// A reader thread whose engine gives what `done` holds, over batches of one sample each.
 struct OneSample {
   explicit OneSample(std::size_t batches = 0, std::size_t prefetch = 1)
-      : settings(settings_of({.prefetch = prefetch})) {
+      : settings(settings_of({.prefetch = prefetch, .bytes = 256 * page})) {
     engine.files["0"] = "\xFF\xD9";
     engine.on_poll = [this](auto, auto& out) { std::swap(out, done); };
     inbox.post([this] { thread.begin(epoch); });
