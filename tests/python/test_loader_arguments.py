@@ -55,6 +55,7 @@ def test_names_order_and_defaults_are_torch_s():
         *("limits", "read_ahead_bytes", "depth", "dtype", "channels_last", "pillow"),
         "batch_transform",
         "finish_on",
+        *("on_error", "max_failures", "retries"),
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
 
