@@ -182,6 +182,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.retries = retries
         self._warned_of_sharding = False
         self._cached: Resolved | None = None
+        self._read: Resolved | None = None  # what the pass that began last reads
         self._iterator_ref: weakref.ref[LoaderIterator] | None = None
         self._session = Session(Epochs([]))  # torch's constructor sets _iterator, which needs one
         _arguments.refuse_multiprocessing(multiprocessing_context)
@@ -282,6 +283,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         return Beginning(started, partial(self._make_request, reading, started))
 
     def _make_request(self, reading: Reading, started: PassStart) -> EpochRequest:
+        vars(self)["_read"] = reading.resolved
         epochs = self._up_to_date_epochs()
         return read_next(self, self._order, epochs, reading, started, self._key_of)
 
@@ -354,7 +356,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         known = place.sampler_epoch, epochs.pending_epoch, order.sampler_epoch
         sampler_epoch = next((epoch for epoch in known if epoch is not None), None)
         begun = epochs.begun.runs()
-        return to_state(place, self._identity(), begun, sampler_epoch, generator)
+        identity = self._identity(None if epochs.at_rest else self._read)
+        return to_state(place, identity, begun, sampler_epoch, generator)
 
     def load_state_dict(self, state: Mapping[str, Any] | None, strict: bool = True) -> None:
         """Goes on from `state` at the next iterator's first next(), whatever set_epoch() says
@@ -415,8 +418,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         given = self._sampler_given
         return Order(self.sampler, self.batch_sampler, given, self.rank, self.world_size)
 
-    def _identity(self) -> Identity:
-        resolved, order = self._resolved(), self._order
+    def _identity(self, resolved: Resolved | None = None) -> Identity:
+        """Of what a pass reads; None: of what the next one will."""
+        resolved, order = resolved or self._resolved(), self._order
         return Identity(
             batch_size=batch_size_of(self.batch_sampler),
             rank=order.process_rank,
@@ -512,7 +516,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(vars(self))
         # What belongs to this process and is not copied.
-        del state["_cached"], state["_iterator_ref"]
+        del state["_cached"], state["_read"], state["_iterator_ref"]
         # A copy goes its own way from here on. A sampler of the caller's stays shared, as in torch.
         state["_session"] = copy.copy(self._session.epochs)
         if isinstance(self.sampler, OwnOrder):
@@ -523,5 +527,5 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _cached=None, _iterator_ref=None)
+        vars(self).update(state, _cached=None, _read=None, _iterator_ref=None)
         vars(self)["_session"] = Session(state["_session"])

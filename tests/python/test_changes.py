@@ -17,6 +17,7 @@ from torchvision import transforms as v1
 from torchvision.datasets import folder as tv_folder
 
 import ringfeed
+from ringfeed import _resolved
 from ringfeed._dataset_parts import AsItWas
 from ringfeed.errors import UnsupportedTransform
 from ringfeed.loader import DataLoader
@@ -194,6 +195,22 @@ def test_threads_and_buffers_stay_where_nothing_has_changed(dataset):
     dataset.transform.transforms[0].size = (4, 4)
     list(loader)
     assert loader._session._kept[1] is not kept
+
+
+def test_a_state_within_a_pass_tells_what_the_pass_reads_and_compiles_nothing(dataset, monkeypatch):
+    loader = DataLoader(dataset, 5)
+    batches = iter(loader)
+    next(batches)
+    state = loader.state_dict()
+    dataset.transform = v1.Compose([v1.CenterCrop(4), v1.ToTensor()])
+    with monkeypatch.context() as patch:
+        patch.setattr(_resolved, "compile_transform", None)
+        assert loader.state_dict() == state
+        other = copy.copy(batches._loader)
+    list(batches)
+    assert loader.state_dict()["recipe"] != state["recipe"]
+    with pytest.warns(UserWarning, match="transform"):
+        other.load_state_dict(state)
 
 
 def test_one_sample_of_many_is_noticed():

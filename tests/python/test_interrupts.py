@@ -8,6 +8,7 @@ import fcntl
 import itertools
 import operator
 import os
+import random
 import shutil
 import signal
 import sys
@@ -242,7 +243,12 @@ def test_an_interrupt_at_any_moment_of_next_loses_no_batch(tmp_path, monkeypatch
     expected, _ = run(None)
     assert len(expected) == 6 // samples
     unheard = 0
-    for step in itertools.count(1):
+    # A prefetcher's states have the transform compiled, which is a thousand moments each: there
+    # every third is tried.
+    stride = 3 if "prefetched" in case else 1
+    first = random.randint(1, stride)
+    print("first step", first)
+    for step in itertools.count(first, stride):
         profiler = Interrupt(step)
         found, interrupts = run(profiler)
         if profiler.left > 0:
@@ -253,7 +259,7 @@ def test_an_interrupt_at_any_moment_of_next_loses_no_batch(tmp_path, monkeypatch
             assert [str(f) for f in found] == [str(e) for e in expected], step
         else:
             assert sorted(map(str, found)) == sorted(map(str, expected)), step
-    assert step > 100 and unheard < step // 20  # those that end within a __del__
+    assert step > 100 * stride and unheard < step // stride // 20  # those that end within a __del__
 
 
 def test_an_interrupted_target_transform_is_called_again(tmp_path):
