@@ -92,6 +92,7 @@ class WorkQueue {
         if (!thrown) continue;
         if (!failure) failure = thrown;
         items.clear();
+        changed.notify_all();
         const auto limit = std::chrono::steady_clock::now() + patience;
         while (busy > 0 && done.wait_until(lock, limit) != std::cv_status::timeout) {
         }
@@ -158,7 +159,7 @@ class WorkQueue {
           state->serve({});
           state->leave();
         }));
-      } catch (const std::system_error&) {
+      } catch (const std::exception&) {  // no thread, or no memory for one: fewer have to do
         count(-1);
         return;
       }

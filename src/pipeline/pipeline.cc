@@ -214,20 +214,23 @@ void Pipeline::quarantine(std::shared_ptr<Pipeline> pipeline) noexcept {
   // It holds itself, because the kernel may still write to its buffers, even at exit.
   static std::atomic<SetAside*> all{nullptr};
   Pipeline& kept = *pipeline;
+  const auto list = [&kept] {
+    kept.set_aside_->pipeline = &kept;
+    kept.set_aside_->before = all.exchange(kept.set_aside_);
+  };
   if (kept.forked()) {  // any lock may be locked for ever
+    list();
     kept.itself_in_child_ = std::move(pipeline);
-  } else {
-    const MutexLock end(kept.end_mutex_);
-    const MutexLock lock(kept.stop_mutex_);
-    if (kept.reader_has_ended_) {  // answered meanwhile: `pipeline` frees it, if it is the last
-      if (kept.thread_.joinable()) kept.thread_.join();
-      return;
-    }
-    if (kept.thread_.joinable()) kept.thread_.detach();
-    kept.itself_ = std::move(pipeline);
+    return;
   }
-  kept.set_aside_->pipeline = &kept;
-  kept.set_aside_->before = all.exchange(kept.set_aside_);
+  {
+    const MutexLock lock(kept.stop_mutex_);
+    if (kept.thread_.joinable()) kept.thread_.detach();
+  }
+  const MutexLock end(kept.end_mutex_);
+  if (kept.reader_has_ended_) return;  // answered meanwhile: `pipeline` frees it, if it is the last
+  list();
+  kept.itself_ = std::move(pipeline);  // with the lock the reader thread gets it, and may free it
 }
 
 /// The reads that it was set aside for have been answered: what is returned frees it.

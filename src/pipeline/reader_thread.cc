@@ -140,8 +140,9 @@ sample::Decoders::Idle ReaderThread::idle_reason() {
   if (room_lacks && epoch.channel.batch_waits()) return Idle::blocked;
   if (reader_.in_flight() > 0) return Idle::starved;
   if (room_lacks) return Idle::finished;
+  const bool closed = epoch.queue.closed();  // asked first: the last batch comes before the end
   if (epoch.queue.ready()) return Idle::starved;
-  if (epoch.queue.closed()) return Idle::finished;
+  if (closed) return Idle::finished;
   return epoch.channel.batch_waits() ? Idle::blocked : Idle::unordered;
 }
 

@@ -2,10 +2,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "base/work_queue.h"
 #include "support/deny.h"
@@ -65,6 +68,29 @@ TEST_CASE("what the caller throws does not wait for work that hangs, which owns 
   CHECK(gone.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
   answer.set_value();
   CHECK(gone.wait_for(std::chrono::seconds(60)) == std::future_status::ready);
+}
+
+TEST_CASE("work that hangs keeps its own thread alone when the caller throws") {
+  const auto threads = [] {
+    std::size_t count = 0;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::string name;
+      std::getline(std::ifstream(task.path() / "comm"), name);
+      count += name == "idle-test" ? 1 : 0;
+    }
+    return count;
+  };
+  std::promise<void> answer;
+  std::shared_future<void> answered = answer.get_future().share();
+  WorkQueue<int> queue("idle-test", {1});
+  const auto refuse = [] { throw std::runtime_error("enough"); };
+  CHECK_THROWS_AS(queue.run(4, [answered](int) { answered.wait(); }, refuse), std::runtime_error);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (threads() > 1 && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+  CHECK(threads() == 1);
+  answer.set_value();
+  while (threads() > 0 && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+  CHECK(threads() == 0);
 }
 
 TEST_CASE("where no thread can be started the caller does the work, and is asked on the way") {
