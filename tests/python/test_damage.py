@@ -97,6 +97,9 @@ def test_ringfeed_refuses_what_pillow_refuses(tmp_path, reader):
         counts[refused] += 1
         if isinstance(ours, Exception):
             assert_refused(ours, path, "decode" if os.path.getsize(path) else "read")
+        # An animation without IDAT, of which Pillow shows a later frame (docs/python.md).
+        if kind[0].startswith("apng") and not refused and "no image data" in str(ours):
+            continue
         if refused != isinstance(ours, Exception):
             wrong.append(f"{path}, {kind}: Pillow {theirs}, ringfeed {ours}")
         # Pillow 12 identifies no file whose headers are cut; Pillow 13 opens it.
