@@ -186,7 +186,7 @@ def test_memory_bound_counts_what_pinning_rounds_up(sample):
     plain = Native(sample / "val", plan, batch_size=48).loader.memory_bound
     pinned = Native(sample / "val", plan, batch_size=48, pinned=Pinned()).loader.memory_bound
     batch = 48 * 224 * 224 * 3 * 4
-    assert pinned - plain == 4 * ((1 << 25) - (batch + (-batch) % (1 << 21)))
+    assert pinned - plain == 4 * ((1 << 25) - (batch + (-batch) % 4096))
 
 
 def test_what_pinned_raises_comes_out_and_no_batch_is_lost(sample):
