@@ -67,6 +67,7 @@ bool ReaderThread::turn(Clock::time_point now) {
     for (const auto& epoch : epochs_) epoch->channel.cancel();
     reader_.cancel_before(UINT64_MAX);
   }
+  give_up_abandoned();
   reader_.serve(now_, sequences_.oldest());
   for (const auto& epoch : epochs_) epoch->channel.resume_cells();
   const bool watching = !stop && watch_window();
@@ -79,6 +80,13 @@ bool ReaderThread::turn(Clock::time_point now) {
   return true;
 }
 
+/// Else an epoch that nobody waits for would go on trying files again, and others in their place.
+void ReaderThread::give_up_abandoned() {
+  if (gave_up_ || epochs_.empty() || !epochs_.back()->channel.cancelled()) return;
+  gave_up_ = true;
+  reader_.cancel_before(sequences_.next());
+}
+
 void ReaderThread::take_posts() {
   parts_.inbox.take(finished_, calls_);
   for (const auto handle : finished_) scope_.collect(handle);
@@ -87,6 +95,7 @@ void ReaderThread::take_posts() {
 
 void ReaderThread::begin(std::shared_ptr<EpochLink> epoch) {
   reader_.cancel_before(sequences_.next());  // an abandoned epoch's reads would be waited for
+  gave_up_ = false;
   epochs_.push_back(std::move(epoch));
 }
 

@@ -101,8 +101,12 @@ TEST_CASE("a stop at any moment drains") {
 
 /// A reader thread whose engine gives what `done` holds, over batches of one sample each.
 struct OneSample {
-  explicit OneSample(std::size_t batches = 0, std::size_t prefetch = 1)
-      : settings(settings_of({.prefetch = prefetch, .bytes = 256 * page})) {
+  explicit OneSample(std::size_t batches = 0, std::size_t prefetch = 1,
+                     OnError on_error = OnError::raise, int retries = 0)
+      : settings(settings_of({.prefetch = prefetch,
+                              .bytes = 256 * page,
+                              .on_error = on_error,
+                              .retries = retries})) {
     engine.files["0"] = "\xFF\xD9";
     engine.on_poll = [this](auto, auto& out) { std::swap(out, done); };
     inbox.post([this] { thread.begin(epoch); });
@@ -142,6 +146,32 @@ struct OneSample {
   std::shared_ptr<EpochLink> epoch = std::make_shared<EpochLink>(settings, 0);
   ReaderThread thread{{engine, inbox, decoders, dataset, settings, published, stopping}};
 };
+
+TEST_CASE("the reads of an abandoned epoch are given up, and no other file is tried for it") {
+  OneSample loader(/*batches=*/1, /*prefetch=*/1, OnError::replace, /*retries=*/5);
+  loader.thread.turn({});
+  loader.done.push_back(loader.engine.refuse(0, EIO));
+  loader.thread.turn({});
+  loader.thread.turn({});  // it rests, to be opened again
+  REQUIRE(loader.published.files_in_flight == 1);
+  loader.epoch->channel.cancel();
+  for (int turn = 0; turn < 3; ++turn)
+    loader.thread.turn(Clock::time_point(std::chrono::hours(turn)));
+  CHECK(loader.engine.operations.empty());
+  CHECK(loader.published.files_in_flight == 0);
+}
+
+TEST_CASE("a read of an abandoned epoch that is under way is cancelled once") {
+  OneSample loader(/*batches=*/1);
+  loader.thread.turn({});
+  REQUIRE(loader.engine.operations.size() == 1);
+  loader.epoch->channel.cancel();
+  loader.thread.turn({});
+  REQUIRE(loader.engine.operations[0].cancelled);
+  loader.engine.operations[0].cancelled = false;
+  loader.thread.turn({});
+  CHECK_FALSE(loader.engine.operations[0].cancelled);
+}
 
 using Idle = sample::Decoders::Idle;
 
