@@ -203,7 +203,8 @@ std::optional<Reader::Result> Reader::on_error(Clock::time_point now, Attempt& a
   }
   if (may_pass(code) && attempt.retries < options_.retries) {
     ++attempt.retries;
-    attempt.opened = false;  // what is open may be what has gone stale
+    attempt.opened = false;                // what is open may be what has gone stale
+    attempt.used = attempt.read->offset_;  // and what is there by then another file
     attempt.state = Attempt::State::resting;
     attempt.due = now + attempt.rest;
     attempt.rest = std::min(2 * attempt.rest, longest_rest);
