@@ -41,7 +41,7 @@ breathe_show_include = False
 nitpick_ignore_regex = [
     (r"cpp:.*", r"(::)?(std|torch|at|data|detail)(::.*)?|ringfeed|u?int\d+_t"),
     (r"py:.*", r"(collections|lightning|numpy|os|pytorch_lightning|torch|torchvision)\..*"),
-    (r"py:.*", r"ringfeed\.(.*\.)?(T|_\w+|FileDataset)"),
+    (r"py:.*", r"ringfeed\.(.*\.)?(T|_\w+(\..*)?|FileDataset)"),
     (r"py:class", r"Finish|Erased"),  # of a constructor that scripts do not call
 ]
 

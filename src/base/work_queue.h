@@ -32,7 +32,7 @@ class WorkQueue {
   void push(T item) {
     {
       const MutexLock lock(state_->mutex);
-      if (state_->failure) return;
+      if (state_->failed) return;
       state_->items.push_back(std::move(item));
     }
     state_->changed.notify_one();
@@ -62,8 +62,13 @@ class WorkQueue {
     }
     for (std::thread& thread : pool) abandoned ? thread.detach() : thread.join();
     state.leave();
-    const MutexLock lock(state.mutex);
-    if (state.failure) std::rethrow_exception(state.failure);
+    // Taken out: threads that are left behind may outlive whoever catches it.
+    std::exception_ptr failure;
+    {
+      const MutexLock lock(state.mutex);
+      failure = std::exchange(state.failure, nullptr);
+    }
+    if (failure) std::rethrow_exception(failure);
   }
 
   static constexpr std::chrono::milliseconds patience{200};
@@ -90,7 +95,7 @@ class WorkQueue {
         }
         lock.lock();
         if (!thrown) continue;
-        if (!failure) failure = thrown;
+        fail(thrown);
         items.clear();
         changed.notify_all();
         const auto limit = std::chrono::steady_clock::now() + patience;
@@ -104,7 +109,7 @@ class WorkQueue {
     void serve(const std::function<void()>& after_each) {
       MutexLock lock(mutex);
       for (;;) {
-        while (items.empty() && busy > 0 && !failure) changed.wait(lock);
+        while (items.empty() && busy > 0 && !failed) changed.wait(lock);
         if (items.empty()) break;
         T item = std::move(items.front());
         items.pop_front();
@@ -119,14 +124,18 @@ class WorkQueue {
         }
         lock.lock();
         --busy;
-        if (thrown && !failure) failure = thrown;
-        if (failure) {
+        if (thrown) fail(std::exchange(thrown, nullptr));
+        if (failed) {
           items.clear();
           changed.notify_all();
         }
       }
       changed.notify_all();
       done.notify_one();
+    }
+
+    void fail(std::exception_ptr thrown) REQUIRES(mutex) {
+      if (!std::exchange(failed, true)) failure = std::move(thrown);
     }
 
     /// Of those that serve, or run(): the last drops the work, which may hold the queue.
@@ -143,7 +152,8 @@ class WorkQueue {
     std::deque<T> items GUARDED_BY(mutex);
     int busy GUARDED_BY(mutex) = 0;  // items being worked on, which may yet add more
     int serving GUARDED_BY(mutex) = 0;
-    std::exception_ptr failure GUARDED_BY(mutex);
+    bool failed GUARDED_BY(mutex) = false;
+    std::exception_ptr failure GUARDED_BY(mutex);  // the first, until run() throws it
   };
 
   void start(std::vector<std::thread>& pool, int threads) {
