@@ -26,16 +26,17 @@ _MOST_FILES = _ringfeed.largest["depth"]
 
 def resolve_workers(num_workers: int | None) -> int:
     """Decode threads; None or 0: the cores this process may use."""
-    cores = _ringfeed.usable_cores(ranks_on_this_host())
-    if num_workers is None:
-        return cores
-    if not 0 <= whole("num_workers", num_workers) <= _MOST_WORKERS:
+    if num_workers is not None and not 0 <= whole("num_workers", num_workers) <= _MOST_WORKERS:
         raise ValueError(
             f"num_workers must be in [0, {_MOST_WORKERS}], not {num_workers}: it counts decode "
-            f"threads, of which more than cores serve nothing, and 0 means the {cores} cores that "
-            "this process may use"
+            f"threads, of which more than cores serve nothing, and 0 means the {_cores()} cores "
+            "that this process may use"
         )
-    return num_workers or cores
+    return num_workers or _cores()
+
+
+def _cores() -> int:
+    return _ringfeed.usable_cores(ranks_on_this_host())
 
 
 def ranks_on_this_host() -> int:

@@ -67,7 +67,7 @@ class EpochRun:
         mixer = None if rule is None else Mixer(rule, 0, draws)
         make: Callable[..., Any] = _tensors.sample if request.one_by_one else _tensors.batch
         if recipe.finish is not None:
-            make = partial(_tensors.unfinished, seed=0, epoch=draws, mixer=mixer)
+            make = partial(_tensors.unfinished, draws=draws, mixer=mixer)
         elif mixer is not None:
             make = partial(_tensors.batch, mixing=_tensors.Mixing(mixer, request.pinned))
         self._make = partial(

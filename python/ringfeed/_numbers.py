@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from typing import Any
 
 
@@ -25,3 +26,14 @@ def check_share(option: str, share: float) -> None:
     check_number(option, share)
     if not 0 <= share <= 1:
         raise ValueError(f"{option} must be in [0, 1], not {share}")
+
+
+def global_seed() -> int | None:
+    """$PL_GLOBAL_SEED, which Lightning's seed_everything() sets; None without. ValueError for what
+    is no seed."""
+    found = os.environ.get("PL_GLOBAL_SEED")
+    if not found:
+        return None
+    if not found.isascii() or not found.isdecimal() or int(found) >= 2**64:
+        raise ValueError(f"$PL_GLOBAL_SEED must be a whole number in [0, 2**64), not {found!r}")
+    return int(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import operator
-import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from typing import Any
 import torch.distributed as dist
 from torch.utils.data import BatchSampler, DistributedSampler, RandomSampler, SequentialSampler
 
-from ._numbers import whole
+from ._numbers import global_seed, whole
 from ._repeats import RepeatedAugmentationSampler
-from ._sampler_batches import batch_size_of
 from ._samplers import OwnOrder, ShuffledOrder
 
 
@@ -112,19 +110,13 @@ class Order:
         NoSeed where they need one and there is none."""
         if given is not None or not self.own or (self.world_size or 1) == 1:
             return given
-        found = os.environ.get("PL_GLOBAL_SEED")
-        if found:
-            if not found.isascii() or not found.isdecimal() or int(found) >= 2**64:
-                raise ValueError(
-                    f"$PL_GLOBAL_SEED must be a whole number in [0, 2**64), not {found!r}"
-                )
-            return int(found)
-        if self.shuffled:
+        found = global_seed()
+        if found is None and self.shuffled:
             raise NoSeed(
                 "rank= and world_size= deal one order to several processes, which need one seed "
                 "for it: pass seed=, or set $PL_GLOBAL_SEED as Lightning's seed_everything() does"
             )
-        return None
+        return found
 
     def check_seed(self, given: Any, has_key: bool, stacklevel: int) -> None:
         """NoSeed as from shared_seed(), before any file is read. `has_key`: the next pass has a
@@ -134,8 +126,10 @@ class Order:
         except NoSeed as error:
             if not has_key:
                 raise
-            told = f"{error}. The pass that a state goes on with has its key, later ones will fail"
-            warnings.warn(told, stacklevel=stacklevel)
+            warnings.warn(
+                f"{error}. The pass that a state goes on with has its key, later ones will fail",
+                stacklevel=stacklevel,
+            )
 
     def warn_if_unshared(self, stacklevel: int) -> bool:
         """Warns where each of several processes shuffles all samples for itself; whether."""
@@ -174,14 +168,6 @@ class Order:
     def can_reshard(self) -> bool:
         """Whether what is left of an epoch can be dealt to another number of ranks."""
         return self.own or self.dealt_sampler is not None
-
-    @property
-    def batch_size(self) -> int | None:
-        """Of the batches of the core's order, of torch's BatchSampler, or single samples. None: a
-        batch_sampler of the caller's says."""
-        if self.custom_batches:
-            return None
-        return 1 if self.batch_sampler is None else batch_size_of(self.batch_sampler)
 
     def samples_of(self, length: int) -> int | None:
         """In an epoch of all ranks, without padding, of `length` images. None: only the end of the

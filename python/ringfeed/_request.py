@@ -17,7 +17,7 @@ from ._mixing_rules import Rule
 from ._order import Order, count_batches, dealt_from
 from ._passes import PassKey
 from ._resolved import Resolved
-from ._sampler_batches import SamplerBatches, batches_of, size_of, slices_of
+from ._sampler_batches import SamplerBatches, batch_size_of, batches_of, size_of, slices_of
 from ._samplers import share_of
 
 
@@ -99,7 +99,7 @@ def epoch_batches(
     sampler: Any = order.sampler
     if batch_sampler is not None and not order.custom_batches:
         sampler = batch_sampler.sampler
-    room = _room(_batch_size(batch_sampler), size_of(sampler))
+    room = _room(1 if batch_sampler is None else batch_size_of(batch_sampler), size_of(sampler))
     if order.dealt_sampler is not None:
         left = dealt_from(order.dealt_sampler, start.positions, start.sampler_epoch)
         batches = SamplerBatches(slices_of(left, batch_sampler), resolved)
@@ -143,7 +143,7 @@ def delivered_entries(
 
 def _room(batch_size: int | None, samples: int | None) -> int | None:
     """EpochBatches.size of batches of an epoch that has so many `samples`, if that is known."""
-    if batch_size is None or samples is None:
+    if batch_size is None or batch_size < 1 or samples is None:
         return None
     return min(batch_size, max(1, samples))
 
@@ -151,11 +151,6 @@ def _room(batch_size: int | None, samples: int | None) -> int | None:
 def _undelivered(batches: int, start: Progress) -> int:
     """How many of the `batches` after `start.positions` have not been delivered out of order."""
     return batches - sum(number < batches for number in start.beyond)
-
-
-def _batch_size(batch_sampler: Any) -> int | None:
-    size = 1 if batch_sampler is None else getattr(batch_sampler, "batch_size", None)
-    return size if isinstance(size, int) and size > 0 else None
 
 
 def _batches_in(samples: int, batch_sampler: BatchSampler | None) -> int:

@@ -33,7 +33,7 @@ class OwnOrder:
         self.world_size = world_size
         self.epoch = 0
         self.set_epoch_calls = 0
-        self._told_of_reader = False
+        self._warned_of_reader = False
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that the next iterator begins, unless it is the one it would begin anyway."""
@@ -70,8 +70,8 @@ class OwnOrder:
                 f"{type(dealer).__name__} deals it to the processes again: {_WAY_OUT}, or drop "
                 "rank= and world_size="
             )
-        if not self._told_of_reader:
-            self._told_of_reader = True
+        if not self._warned_of_reader:
+            self._warned_of_reader = True
             warnings.warn(
                 "the sampler of a ringfeed loader is read by another than ringfeed: a torch loader "
                 "that was built from its attributes loads without ringfeed's threads, dtype and "

@@ -101,16 +101,16 @@ def unfinished(
     recipe: Recipe,
     target_transform: Any,
     pinned: bool,
-    seed: int,
-    epoch: int,
+    draws: int,
     mixer: Mixer | None,
 ) -> UnfinishedBatch:
-    """What batch() gives, before it is finished. All that is drawn for it is drawn here."""
+    """What batch() gives, before it is finished. All that is drawn for it is drawn here, from the
+    number `draws` of the pass's key."""
     from ._finish import Erased
 
     assert recipe.finish is not None
     images, labels = batch(found, recipe, target_transform, False)
-    boxes = recipe.plan.erased(seed, epoch, found.positions).reshape(-1, 5).tolist()
+    boxes = recipe.plan.erased(0, draws, found.positions).reshape(-1, 5).tolist()
     erased = tuple(Erased(*box) for box in boxes)
     mix = None
     if mixer is not None:

@@ -52,7 +52,7 @@ def follow_trainer(epochs: Epochs, order: Order) -> None:
 
 def _batches_before(place: Progress, order: Order) -> float | None:
     """How many of the epoch this rank has had. None: a batch_sampler's own, of any size."""
-    size = order.batch_size
+    size = 1 if order.batch_sampler is None else order.batching[0]
     if size is None:
         return None if place.within else 0
     return place.positions / (size * order.shares[1]) + len(place.beyond)

@@ -16,6 +16,7 @@ from ._lightning_finish import FinishHook
 from ._lightning_options import batch_transform, check_options, loader_options
 from ._lightning_place import BeginTraining, TrainPlace
 from ._limits import DecodeLimits
+from ._numbers import global_seed
 from ._repeats import RepeatedAugmentationSampler
 from .datasets import ImageFolder
 from .loader import DataLoader
@@ -288,10 +289,9 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
         if self.hparams.seed is not None:
             return self.hparams.seed
         if self._drawn_seed is None:
-            given = os.environ.get("PL_GLOBAL_SEED")
-            self._drawn_seed = (
-                int(given) if given else int(torch.empty((), dtype=torch.int64).random_())
-            )
+            given = global_seed()
+            drawn = int(torch.empty((), dtype=torch.int64).random_()) if given is None else given
+            self._drawn_seed = drawn
         return self._drawn_seed
 
     def _loader(self, split: str, **options: Any) -> DataLoader:

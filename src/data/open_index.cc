@@ -203,9 +203,8 @@ std::optional<std::string> mistaken_for_classes(const Index& index) {
   }
   const std::string& first = index.classes().front();
   return index.root() + " has the folders " + names +
-         ", which are taken for classes; if they are the parts of a dataset, give one of them, "
-         "such "
-         "as " +
+         ", which are taken for classes; if they are the parts of a dataset, give one of "
+         "them, such as " +
          (std::filesystem::path(index.root()) / first).string();
 }
 

@@ -42,6 +42,13 @@ def files(batches: list) -> list[int]:
     return [index for batch in batches for index in batch[3]]
 
 
+@pytest.mark.parametrize("found", ["x", "-1", str(2**64)])
+def test_a_global_seed_that_is_none_is_refused_by_its_name(root, monkeypatch, found) -> None:
+    monkeypatch.setenv("PL_GLOBAL_SEED", found)
+    with pytest.raises(ValueError, match=r"\$PL_GLOBAL_SEED must be a whole number in \[0, 2"):
+        data_module(root).setup("fit")
+
+
 def test_gives_batches_of_the_documented_shapes_after_setup(root: Path) -> None:
     module = data_module(root, batch_size=16)
     module.setup("fit")
