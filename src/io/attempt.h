@@ -31,7 +31,8 @@ struct Reader::Attempt final : Credits::Growth {
   std::string path;
   std::size_t asked = 0;
   bool opened = false;
-  bool waits = false;  // somebody holds the file
+  bool waits = false;     // somebody holds the file
+  bool reopened = false;  // because what was open had gone stale
   int interruptions = 0;
   int retries = 0;
   std::chrono::milliseconds rest{0};  // before the next of them

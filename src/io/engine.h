@@ -40,9 +40,9 @@ class Engine {
   /// nothing.
   virtual const std::string& note() const noexcept = 0;
 
-  /// Opens `path` (relative to the engine's root unless absolute) into `slot` and reads up to
-  /// buffer.size() bytes from `offset`. Never blocks on a FIFO. `path` and `buffer` stay valid and
-  /// untouched until the completion. The slot's earlier file, if any, is gone.
+  /// Opens `path` (below the engine's root unless absolute) into `slot` and reads up to
+  /// buffer.size() bytes from `offset`. Never blocks on a FIFO. `buffer` stays valid and untouched
+  /// until the completion. The slot's earlier file, if any, is gone.
   virtual void open_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
                              std::uint64_t offset) = 0;
   /// Likewise, of a file that somebody holds by a lease or a group lock: waits until it is let go,
@@ -69,7 +69,7 @@ class Engine {
 
 struct EngineOptions {
   std::uint32_t slots = 64;  ///< files in flight
-  std::string root;          ///< directory that relative paths start from
+  std::string root;          ///< directory that relative paths start from; see io/root.h
 };
 
 /// Created on the reader thread. Throws std::system_error when the kernel or a container forbids

@@ -12,16 +12,16 @@
 
 namespace ringfeed::io {
 
-int FileHead::open(int root, const char* path) {
+int FileHead::open(const char* path) {
   size_ = 0;
   ended_ = false;
   file_ = {};  // here, where its close() spoils no errno
   // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
   int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
-  file_ = FileDescriptor(retry_interrupted([&] { return ::openat(root, path, flags); }));
-  if (!file_ && errno == EAGAIN && is_regular(root, path)) {  // somebody holds it: wait
+  file_ = FileDescriptor(retry_interrupted([&] { return ::open(path, flags); }));
+  if (!file_ && errno == EAGAIN && is_regular(path)) {  // somebody holds it: wait
     flags &= ~O_NONBLOCK;
-    file_ = FileDescriptor(retry_interrupted([&] { return ::openat(root, path, flags); }));
+    file_ = FileDescriptor(retry_interrupted([&] { return ::open(path, flags); }));
   }
   return file_ ? 0 : errno;
 }

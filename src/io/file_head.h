@@ -11,9 +11,8 @@ namespace ringfeed::io {
 /// The beginning of a file, read as far as its user turns out to need. Blocks; one thread.
 class FileHead {
  public:
-  /// Begins with another file. `path` is relative to the directory `root` unless absolute. Never
-  /// waits for a FIFO's writer. Returns 0 or the errno.
-  int open(int root, const char* path);
+  /// Begins with another file. Never waits for a FIFO's writer. Returns 0 or the errno.
+  int open(const char* path);
   /// Reads on until there are `wanted` bytes or the file has ended. Returns 0 or the errno.
   int read_to(std::size_t wanted);
 

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/file_descriptor.h"
 #include "base/mutex.h"
 #include "base/retry.h"
 #include "base/thread_start.h"
@@ -22,7 +23,7 @@ namespace {
 /// Blocking reads on threads of our own, for where io_uring is missing or forbidden.
 class PoolEngine final : public Engine {
  public:
-  explicit PoolEngine(const PoolEngineOptions& options) : root_(open_root(options.root)) {
+  explicit PoolEngine(const PoolEngineOptions& options) : root_(options.root) {
     const std::uint32_t wanted = std::max(options.slots, 1u);
     slots_.resize(std::min(wanted, descriptors_for_slots()));
     released_.resize(slots_.size());
@@ -71,7 +72,7 @@ class PoolEngine final : public Engine {
     const auto found = std::find(queue_.begin(), queue_.end(), slot);
     if (found == queue_.end()) return;  // running: it tells its own end
     queue_.erase(found);
-    done_.push_back({slot, slots_[slot].path ? Step::open : Step::read, -ECANCELED});
+    done_.push_back({slot, slots_[slot].open ? Step::open : Step::read, -ECANCELED});
   }
 
   // Closing may wait for a server; the worker that opens the slot's next file does it, or one that
@@ -109,9 +110,10 @@ class PoolEngine final : public Engine {
  private:
   struct Slot {
     FileDescriptor file;
-    const char* path = nullptr;  ///< nullptr: read on
+    std::string path;  ///< from "/"
     std::span<std::byte> buffer;
     std::uint64_t offset = 0;
+    bool open = false;  ///< opens `path` first; else reads on
     bool wait = false;  ///< open and read without O_NONBLOCK
   };
 
@@ -127,7 +129,8 @@ class PoolEngine final : public Engine {
     {
       const MutexLock lock(mutex_);
       Slot& s = slots_[slot];
-      s.path = path;
+      s.open = path != nullptr;
+      if (s.open) root_.put_before(path, s.path);
       s.buffer = buffer;
       s.offset = offset;
       s.wait = wait;
@@ -182,15 +185,14 @@ class PoolEngine final : public Engine {
   /// completion has been told: a close may be a round trip.
   Completion run(std::uint32_t slot, FileDescriptor& old) {
     Slot& s = slots_[slot];
-    if (s.path != nullptr) {
+    if (s.open) {
       old = std::move(s.file);
-      if (s.wait && !is_regular(root_.get(), s.path)) return {slot, Step::open, -EAGAIN};
+      if (s.wait && !is_regular(s.path.c_str())) return {slot, Step::open, -EAGAIN};
       // O_NONBLOCK: a FIFO's open must not wait for a writer; its pread then gives ESPIPE.
       const int flags = O_RDONLY | O_CLOEXEC | (s.wait ? 0 : O_NONBLOCK);
       int error = 0;
       do {
-        s.file =
-            FileDescriptor(retry_interrupted([&] { return ::openat(root_.get(), s.path, flags); }));
+        s.file = FileDescriptor(retry_interrupted([&] { return ::open(s.path.c_str(), flags); }));
         error = s.file.get() < 0 ? errno : 0;
       } while ((error == EMFILE || error == ENFILE) && close_unused(old));
       if (error != 0) return {slot, Step::open, -error};
@@ -215,7 +217,7 @@ class PoolEngine final : public Engine {
     return true;
   }
 
-  const FileDescriptor root_;
+  const Root root_;
   std::string note_;
   std::vector<Slot> slots_;  ///< each of the thread that has its operation
   std::vector<std::thread> threads_;

@@ -19,6 +19,10 @@ constexpr std::size_t most_named = 10;
 constexpr std::chrono::milliseconds first_rest{50};
 constexpr std::chrono::milliseconds longest_rest{5000};
 
+/// What is open, or the file system that it is on, is gone: its name may lead to what has come in
+/// its place. (ENOENT needs no such look: an open walks from "/" anyway.)
+bool stale(int error) noexcept { return error == ESTALE || error == ENOTCONN; }
+
 /// What a server that restarts, or a network for a moment without a way, answers with.
 bool may_pass(int error) noexcept {
   return error == EIO || error == ESTALE || error == EAGAIN || error == ETIMEDOUT ||
@@ -69,7 +73,7 @@ void Reader::start(Clock::time_point now, Read& read) {
   attempt.sequence = read.sequence_;
   attempt.bytes = std::move(read.buffer_);
   attempt.used = read.offset_;
-  attempt.opened = attempt.waits = false;
+  attempt.opened = attempt.waits = attempt.reopened = false;
   attempt.interruptions = 0;
   attempt.retries = 0;
   attempt.rest = first_rest;
@@ -201,10 +205,14 @@ std::optional<Reader::Result> Reader::on_error(Clock::time_point now, Attempt& a
     attempt.state = Attempt::State::refused;
     return std::nullopt;
   }
+  if (stale(code) && !std::exchange(attempt.reopened, true)) {
+    begin_anew(attempt);
+    issue(attempt);
+    return std::nullopt;
+  }
   if (may_pass(code) && attempt.retries < options_.retries) {
     ++attempt.retries;
-    attempt.opened = false;                // what is open may be what has gone stale
-    attempt.used = attempt.read->offset_;  // and what is there by then another file
+    begin_anew(attempt);
     attempt.state = Attempt::State::resting;
     attempt.due = now + attempt.rest;
     attempt.rest = std::min(2 * attempt.rest, longest_rest);
@@ -217,6 +225,12 @@ std::optional<Reader::Result> Reader::on_error(Clock::time_point now, Attempt& a
   }
   return error(attempt, stage, code,
                stage == Stage::open ? check_that_it_exists : after_bytes(attempt.used));
+}
+
+/// The next open may find another file: no byte of this one stays.
+void Reader::begin_anew(Attempt& attempt) {
+  attempt.opened = false;
+  attempt.used = 0;
 }
 
 void Reader::grow(Attempt& attempt) {

@@ -111,6 +111,7 @@ class Reader {
   std::optional<Result> on_bytes(Attempt& attempt, std::size_t bytes);
   std::optional<Result> on_error(Clock::time_point now, Attempt& attempt, Engine::Step step,
                                  int error);
+  static void begin_anew(Attempt& attempt);
   void retry_due(Clock::time_point now);
   void grow(Attempt& attempt);
   void end(Attempt& attempt, Result result);

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/file_descriptor.h"
 #include "io/fs_probe.h"
 #include "io/ring.h"
 #include "io/root.h"
@@ -37,7 +38,7 @@ std::uint32_t slot_of(std::uint64_t data) { return static_cast<std::uint32_t>(da
 class RingEngine final : public Engine {
  public:
   explicit RingEngine(const RingEngineOptions& options)
-      : root_(open_root(options.root)),
+      : root_(options.root),
         wake_fd_(eventfd(0, EFD_CLOEXEC)),
         ring_({.files = options.slots, .workers = options.workers, .entries = options.entries}),
         async_opens_(options.async_opens.value_or(opens_may_block(options.root))),
@@ -101,11 +102,12 @@ class RingEngine final : public Engine {
 
   enum class State : std::uint8_t { idle, waiting, queued };
   struct Slot {
-    const char* path = nullptr;  ///< nullptr: read on
+    std::string path;  ///< from "/"
     std::byte* data = nullptr;
     std::uint32_t size = 0;
     std::uint64_t offset = 0;
     State state = State::idle;
+    bool open = false;     ///< a chain that opens `path`; else reads on
     bool wait = false;     ///< open and read without O_NONBLOCK
     bool async = false;    ///< the file is opened, and read on, in io-wq
     bool cancel = false;   ///< asked for, not yet sent
@@ -116,14 +118,18 @@ class RingEngine final : public Engine {
              std::uint64_t offset, bool wait = false) {
     constexpr std::size_t most = 0x7ffff000;  // MAX_RW_COUNT, what one read can return
     Slot& s = slots_[slot];
-    s = {.path = path,
-         .data = buffer.data(),
-         .size = static_cast<std::uint32_t>(std::min(buffer.size(), most)),
-         .offset = offset,
-         .state = State::waiting,
-         .wait = wait,
-         // An absolute path leads to a file system that nobody has looked at.
-         .async = path != nullptr ? wait || async_opens_ || path[0] == '/' : s.async};
+    s.data = buffer.data();
+    s.size = static_cast<std::uint32_t>(std::min(buffer.size(), most));
+    s.offset = offset;
+    s.state = State::waiting;
+    s.open = path != nullptr;
+    s.wait = wait;
+    s.cancel = s.retried = false;
+    if (s.open) {
+      root_.put_before(path, s.path);
+      // An absolute path leads to a file system that nobody has looked at.
+      s.async = wait || async_opens_ || path[0] == '/';
+    }
     if (wait || !queue(slot)) pending_.push_back(slot);
   }
 
@@ -147,14 +153,14 @@ class RingEngine final : public Engine {
 
   bool queue(std::uint32_t slot) {
     Slot& s = slots_[slot];
-    const bool chain = s.path != nullptr && !s.retried;
+    const bool chain = s.open && !s.retried;
     if (!make_room(chain ? chain_length : 1)) return false;
     const int file = static_cast<int>(slot);
     bool async = s.retried || async_reads_;
     if (chain) {
       io_uring_sqe* open = ring_.next_sqe();
-      io_uring_prep_openat_direct(open, root_.get(), s.path, O_RDONLY | (s.wait ? 0 : O_NONBLOCK),
-                                  0, slot);
+      io_uring_prep_openat_direct(open, AT_FDCWD, s.path.c_str(),
+                                  O_RDONLY | (s.wait ? 0 : O_NONBLOCK), 0, slot);
       open->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
       // A warm dentry lets the open run inside io_uring_enter and wait there for the server: one
       // open at a time (49 files/s, not 1,553). The chain then stays in io-wq.
@@ -183,7 +189,7 @@ class RingEngine final : public Engine {
   bool queue_cancel(std::uint32_t slot) {
     const Slot& s = slots_[slot];
     if (!make_room(2)) return false;
-    const Tag read = s.path != nullptr && !s.retried ? Tag::read : Tag::read_on;
+    const Tag read = s.open && !s.retried ? Tag::read : Tag::read_on;
     for (const Tag tag : {Tag::open, read}) {
       io_uring_sqe* cancel = ring_.next_sqe();
       io_uring_prep_cancel64(cancel, pack(tag, slot), 0);
@@ -204,8 +210,8 @@ class RingEngine final : public Engine {
       const std::uint32_t slot = pending_[done];
       Slot& s = slots_[slot];
       if (s.state == State::waiting && s.cancel) {
-        finish(slot, s.path != nullptr && !s.retried ? Step::open : Step::read, -ECANCELED);
-      } else if (s.state == State::waiting && s.wait && !is_regular(root_.get(), s.path)) {
+        finish(slot, s.open && !s.retried ? Step::open : Step::read, -ECANCELED);
+      } else if (s.state == State::waiting && s.wait && !is_regular(s.path.c_str())) {
         finish(slot, Step::open, -EAGAIN);
       } else if (s.state == State::waiting) {
         if (!queue(slot)) break;
@@ -255,7 +261,7 @@ class RingEngine final : public Engine {
     out_->push_back({slot, step, result});
   }
 
-  const FileDescriptor root_;
+  const Root root_;
   const FileDescriptor wake_fd_;
   Ring ring_;
   const bool async_opens_;

@@ -3,22 +3,28 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <cerrno>
-
-#include "ringfeed/error.h"
+#include <filesystem>
+#include <system_error>
 
 namespace ringfeed::io {
 
-FileDescriptor open_root(const std::string& path) {
-  const char* directory = path.empty() ? "." : path.c_str();
-  FileDescriptor root(::open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root) throw LoadError({Stage::setup, errno, directory, "cannot open the images' folder"});
-  return root;
+Root::Root(const std::string& path) : directory_(path) {
+  if (!path.starts_with('/')) {
+    std::error_code removed;  // the working directory: then no open below it succeeds
+    directory_ = (std::filesystem::current_path(removed) / path).string();
+  }
+  if (!directory_.ends_with('/')) directory_ += '/';
 }
 
-bool is_regular(int root, const char* path) noexcept {
+void Root::put_before(const char* path, std::string& out) const {
+  out.clear();
+  if (path[0] != '/' && path[0] != '\0') out = directory_;  // "" is no file, not the root
+  out += path;
+}
+
+bool is_regular(const char* path) noexcept {
   struct statx status{};
-  return ::statx(root, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status) == 0 &&
+  return ::statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status) == 0 &&
          S_ISREG(status.stx_mode);
 }
 

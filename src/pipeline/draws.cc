@@ -23,7 +23,6 @@
 #include "decode/image_size.h"
 #include "io/file_head.h"
 #include "io/read_errors.h"
-#include "io/root.h"
 
 namespace ringfeed::pipeline {
 namespace {
@@ -35,17 +34,15 @@ constexpr std::size_t threads_per_worker = 8;
 constexpr std::size_t most_threads = 64;
 
 Expected<decode::ImageSize> read_size(const ImageFolder& dataset, const DecodeLimits& limits,
-                                      std::size_t limit, int root, std::uint32_t entry) {
+                                      std::size_t limit, std::uint32_t entry) {
   const data::Index& index = dataset.index();
   const auto failed = [&](Stage stage, int code, std::string detail, Option option = Option::none,
                           bool unidentified = false) {
     return fail(stage, code, dataset.path(entry), std::move(detail), option, unidentified);
   };
   if (const char* why = index.why_not_openable(entry)) return failed(Stage::open, 0, why);
-  std::string path;
-  index.relative_path(entry, path);
   io::FileHead head;
-  if (const int code = head.open(root, path.c_str())) {
+  if (const int code = head.open(dataset.path(entry).c_str())) {
     return failed(Stage::open, code, io::check_that_it_exists);
   }
   for (std::size_t wanted = first_bytes;; wanted *= 2) {
@@ -71,7 +68,6 @@ struct SizeReads {
       : dataset(folder),
         limits(settings.limits),
         max_file_bytes(settings.max_file_bytes),
-        root(io::open_root(folder.root())),
         files(std::move(entries)),
         sizes(files.size()),
         first_failed(files.size()) {}
@@ -79,7 +75,7 @@ struct SizeReads {
   void read(std::size_t i) {
     // Files are begun in order, so all before the first failed one are read.
     if (i >= first_failed) return;
-    auto size = read_size(dataset, limits, max_file_bytes, root.get(), files[i]);
+    auto size = read_size(dataset, limits, max_file_bytes, files[i]);
     if (size) {
       sizes[i] = *size;
       return;
@@ -93,7 +89,6 @@ struct SizeReads {
   const ImageFolder dataset;
   const DecodeLimits limits;
   const std::size_t max_file_bytes;
-  const FileDescriptor root;
   const std::vector<std::uint32_t> files;
   std::vector<decode::ImageSize> sizes;
   std::atomic<std::size_t> first_failed;  // lowered under the mutex

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "engine_test.h"
-#include "ringfeed/error.h"
 
 namespace ringfeed::io {
 namespace {
@@ -166,16 +165,42 @@ TEST_CASE("a file without permission is EACCES") {
   });
 }
 
-TEST_CASE("a root that does not exist is refused by name") {
+TEST_CASE("each open looks the root up anew: missing, made, replaced, or a link turned elsewhere") {
   on_every_engine([&](Kind kind) {
-    try {
-      make(kind, 2, "/nonexistent/data");
-      FAIL("made an engine without its root");
-    } catch (const LoadError& error) {
-      CHECK(error.error().stage == Stage::setup);
-      CHECK(error.error().code == ENOENT);
-      CHECK(error.error().path == "/nonexistent/data");
-    }
+    const TempDir dir;
+    const auto engine = make(kind, 2, dir / "root");
+    Buffer buffer(64);
+    const auto missing = read_alone(*engine, "class/f", buffer);
+    CHECK(missing.step == Step::open);
+    CHECK(missing.result == -ENOENT);
+    const auto finds = [&](const std::string& content) {
+      const auto done = read_alone(*engine, "class/f", buffer);
+      REQUIRE(done.result == static_cast<int>(content.size()));
+      CHECK(text_of(buffer, done.result) == content);
+    };
+    dir.write("root/class/f", "first");
+    finds("first");
+    std::filesystem::rename(dir / "root", dir / "away");
+    dir.write("root/class/f", "second");
+    finds("second");
+    std::filesystem::remove_all(dir / "root");
+    std::filesystem::create_directory_symlink(dir / "away", dir / "root");
+    finds("first");
+  });
+}
+
+TEST_CASE("a relative root counts from the directory that the engine was made in") {
+  const TempDir dir;
+  dir.write("root/f", "content");
+  on_every_engine([&](Kind kind) {
+    const std::string said = in_child([&] {
+      std::filesystem::current_path(dir.path());
+      const auto engine = make(kind, 2, "root");
+      std::filesystem::current_path("/");
+      Buffer buffer(64);
+      return text_of(buffer, std::max(0, read_alone(*engine, "f", buffer).result));
+    });
+    CHECK(said == "content");
   });
 }
 

@@ -20,8 +20,11 @@ TEST_CASE("a file is opened again, later each time, and then read whole from its
     ReadResult result;
     f.read(0, 1, result);
     f.reader->complete(f.now, f.engine.answer(0, 100));  // a part of it
-    // Somebody may hold the file: it is opened at once, to wait.
-    if (error == EAGAIN) f.reader->complete(f.now, f.engine.refuse(0, error));
+    // It is opened at once where somebody may hold it, to wait, and where it may have been
+    // replaced.
+    if (error == EAGAIN || error == ESTALE || error == ENOTCONN) {
+      f.reader->complete(f.now, f.engine.refuse(0, error));
+    }
     for (const int rest : {50, 100, 200, 400, 800, 1600, 3200, 5000}) {
       f.reader->complete(f.now, f.engine.refuse(0, error));
       CHECK(f.reader->next_retry() == f.now + milliseconds(rest));
@@ -99,6 +102,68 @@ TEST_CASE("while one file rests the others are read, and a cancellation ends its
   REQUIRE(r[0].value);
   CHECK(r[0].value->error().code == ECANCELED);
   CHECK(f.reader->next_retry() == Engine::for_ever);
+}
+
+TEST_CASE("a file that has gone stale is opened anew at once, once, and that is no retry") {
+  for (const int error : {ESTALE, ENOTCONN}) {
+    for (const bool heals : {true, false}) {
+      CAPTURE(heals);
+      ReaderFixture f;
+      f.add(1, clean(100));
+      ReadResult result;
+      f.read(0, 1, result);
+      f.reader->complete(f.now, f.engine.refuse(0, error));
+      REQUIRE(f.engine.operations.size() == 1);
+      CHECK(f.engine.operations[0].open);
+      f.reader->complete(f.now, heals ? f.engine.answer(0) : f.engine.refuse(0, error));
+      CHECK(f.engine.operations.empty());
+      REQUIRE(result.value);
+      CHECK(result.value->has_value() == heals);
+      if (!heals) CHECK(result.value->error().code == error);
+      CHECK(f.retried == 0);
+    }
+  }
+}
+
+TEST_CASE("the bytes of a file that has gone stale are not joined with those of its successor") {
+  ReaderFixture f;
+  f.add(1, std::string(3 * page, 'o'));
+  f.add(2, std::string(3 * page, 'o'));
+  ReadResult r[2];
+  f.read(0, 1, r[0], 4 * page);
+  f.read(1, 2, r[1], page, 40);  // 40 bytes of it are there already
+  for (int file = 0; file < 2; ++file) f.reader->complete(f.now, f.engine.answer(0, 200));
+  for (int file = 0; file < 2; ++file) {
+    REQUIRE_FALSE(f.engine.operations[0].open);
+    f.reader->complete(f.now, f.engine.refuse(0, ESTALE));
+  }
+  f.add(1, clean(300));
+  f.add(2, clean(300));
+  for (int file = 0; file < 2; ++file) {
+    CHECK(f.engine.operations[0].offset == 0);
+    f.reader->complete(f.now, f.engine.answer(0));
+    REQUIRE(r[file].value);
+    CHECK(r[file].bytes == clean(300));
+  }
+}
+
+TEST_CASE("every file in flight is opened anew where the mount goes, but no unwanted one") {
+  ReaderFixture f;
+  ReadResult r[4];
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    f.add(i, clean(100 + i));
+    f.read(i, i, r[i]);
+  }
+  f.reader->cancel_before(1);
+  for (int i = 0; i < 4; ++i) f.reader->complete(f.now, f.engine.refuse(0, ENOTCONN));
+  REQUIRE(r[0].value);
+  CHECK(r[0].value->error().code == ECANCELED);
+  REQUIRE(f.engine.operations.size() == 3);
+  for (std::uint64_t i = 1; i < 4; ++i) {
+    f.reader->complete(f.now, f.engine.answer(0));
+    REQUIRE(r[i].value);
+    CHECK(r[i].bytes == clean(100 + i));
+  }
 }
 
 }  // namespace

@@ -346,6 +346,6 @@ TEST_CASE("draws can be broken off between files") {
   CHECK(loader.draws(0).size() == folder.size());
 }
 
-TEST_CASE("a folder that is gone is named") {
-  CHECK(failure(listing({"/nonexistent/data/1.jpg"})) == "setup 2 data");
+TEST_CASE("of a folder that is gone the first file is named") {
+  CHECK(failure(listing({"/nonexistent/data/1.jpg"})) == "open 2 1.jpg");
 }
