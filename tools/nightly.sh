@@ -20,6 +20,7 @@ check train_pipeline .venv/bin/python bench/compare/train_pipeline.py photos/tra
 check train_pipeline_augmented .venv/bin/python bench/compare/train_pipeline.py photos/train \
   --augment imagenet --at-least 2.8
 check data_loader .venv/bin/python bench/compare/data_loader.py photos/train --check
+check short_loops .venv/bin/python bench/compare/short_loops.py photos/train --check
 check data_loader_256 \
   .venv/bin/python bench/compare/data_loader.py photos/train --batch-size 256 --copies 16
 for reader in ring pool; do

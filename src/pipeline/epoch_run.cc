@@ -31,13 +31,18 @@ EpochRun::EpochRun(Parts parts, std::uint64_t epoch, data::BatchOrder order,
       failed_(parts_.settings, parts_.dataset, parts_.published,
               data::EpochOrder::share(
                   parts_.settings.indices ? parts_.settings.indices->size() : parts_.dataset.size(),
-                  order_options(parts_.settings, epoch))) {}
+                  order_options(parts_.settings, epoch))),
+      ahead_(parts_.settings.prefetch_factor) {}
 
-/// Queues the order's next batch or its end, if the window has room: beyond the open batches,
-/// as many samples as may be under way at once, and one batch at least. False: nothing queued.
+std::size_t EpochRun::most_under_way() const noexcept {
+  return parts_.settings.depth * samples_per_slot;
+}
+
+/// Queues the order's next batch or its end, if the window has room: `ahead_` batches beyond those
+/// taken and, beyond the open ones, as many samples as may be under way at once, but one batch at
+/// least. False: nothing queued.
 bool EpochRun::pull() {
-  const std::size_t most = parts_.settings.depth * samples_per_slot;
-  if (!order_ || planned_samples_ >= most) return false;
+  if (!order_ || queued_ - taken_ >= ahead_ || planned_samples_ >= most_under_way()) return false;
   try {
     while (auto batch = order_()) {
       if (const auto number = progress_.pulled(batch->end)) {
@@ -68,9 +73,12 @@ void EpochRun::enqueue(std::uint64_t number, std::vector<data::Sample> samples) 
   ++queued_;
 }
 
-/// Gives memory to the oldest batch without, if the channel has room for it.
+/// Gives memory to the oldest batch without, if the channel has room for it. Until the first has
+/// been taken it is the only one, where no other could be taken before it: decoding more would be
+/// for nothing where that is the only one wanted.
 bool EpochRun::open() {
-  if (planned_.empty() || !channel_.has_room()) return false;
+  const bool only_first = parts_.settings.in_order && taken_ == 0;
+  if (planned_.empty() || !channel_.has_room() || (only_first && opened_ > 0)) return false;
   const PlannedBatch& planned = *planned_.front();
   const std::size_t size = planned.samples.size();
   Batch batch;
@@ -91,6 +99,7 @@ bool EpochRun::open() {
   batch.memory = parts_.settings.allocator->allocate(
       batch::bytes_of(batch::lay_out(parts_.plans, room), room));
   channel_.open(std::move(batch));
+  ++opened_;
   planned_samples_ -= size;
   planned_.pop_front();
   return true;
@@ -141,6 +150,8 @@ NextBatch EpochRun::next() {
   }
   Batch& batch = delivery->batch;
   progress_.delivered(static_cast<std::uint64_t>(batch.number));
+  ++taken_;
+  ahead_ = std::min(2 * ahead_, parts_.settings.prefetch_factor + most_under_way());
   NextBatch next;
   next.error = failed_.settle(batch, std::move(delivery->failed));
   parts_.published.delivered.record(

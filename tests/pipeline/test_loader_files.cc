@@ -153,6 +153,7 @@ TEST_CASE("all of the depth is used where reads do not come back at once") {
   auto options = small_options(ReaderKind::pool);  // the ring's own thread would be held
   options.num_workers = 1;
   options.depth = depth;
+  options.prefetch_factor = 40;  // 320 samples before the first batch has been taken
   options.timeout = std::chrono::milliseconds(50);
   Loader loader(open(files.root()), small_plan(), options);
   Epoch epoch = loader.epoch(0);
@@ -176,11 +177,13 @@ TEST_CASE("all of the depth is used where one slow read keeps the others from th
   auto options = small_options(ReaderKind::pool);
   options.num_workers = 1;
   options.depth = 1 + others;
+  options.prefetch_factor = 40;  // 320 samples before the first batch has been taken
   options.shuffle = false;
   options.timeout = std::chrono::milliseconds(50);
   Loader loader(open(files.root()), small_plan(), options);
   Epoch epoch = loader.epoch(0);
-  const auto open_cells = static_cast<std::uint64_t>(2 * options.batch_size - 1);
+  // Of the first batch, until that is taken; one waits for the read.
+  const auto open_cells = static_cast<std::uint64_t>(options.batch_size - 1);
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (loader.stats().encoded_ready < others - open_cells &&
          std::chrono::steady_clock::now() < limit) {
