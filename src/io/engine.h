@@ -55,8 +55,12 @@ class Engine {
   /// Asks the kernel to give the slot's operation up; its completion still comes, perhaps late,
   /// perhaps with data. May be asked again: what falls between the open and the read is lost.
   virtual void cancel(std::uint32_t slot) = 0;
-  /// The slot's file is no longer needed (no operation outstanding). Never blocks.
+  /// The slot's file is no longer needed (no operation outstanding). Never blocks. It may stay open
+  /// until the slot's next file, which is cheaper.
   virtual void release(std::uint32_t slot) = 0;
+  /// Closes the files of all released slots, in the background, from the next poll on. Never
+  /// blocks.
+  virtual void close_files() = 0;
 
   /// Submits what is queued and appends the completions there are to `out`. Unless `until` is
   /// at_once, it waits for one, for wake(), or until that time. A wake() since the last poll that

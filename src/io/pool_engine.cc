@@ -27,6 +27,7 @@ class PoolEngine final : public Engine {
     const std::uint32_t wanted = std::max(options.slots, 1u);
     slots_.resize(std::min(wanted, descriptors_for_slots()));
     released_.resize(slots_.size());
+    unused_.reserve(slots_.size());
     if (slots_.size() < wanted) {
       note_ = std::to_string(wanted) + " slots refused (EMFILE), using " +
               std::to_string(slots_.size());
@@ -80,6 +81,16 @@ class PoolEngine final : public Engine {
   void release(std::uint32_t slot) override {
     const MutexLock lock(mutex_);
     released_[slot] = true;
+  }
+
+  void close_files() override {
+    {
+      const MutexLock lock(mutex_);
+      for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+        if (released_[slot] && slots_[slot].file) unused_.push_back(std::move(slots_[slot].file));
+      }
+    }
+    work_.notify_all();
   }
 
   void poll(Clock::time_point until, std::vector<Completion>& out) override {
@@ -161,8 +172,18 @@ class PoolEngine final : public Engine {
   void work() {
     MutexLock lock(mutex_);
     for (;;) {
-      while (!stopping_ && queue_.empty()) work_.wait(lock);
+      while (!stopping_ && queue_.empty() && unused_.empty()) work_.wait(lock);
       if (stopping_) return;
+      if (queue_.empty()) {
+        FileDescriptor unused = std::move(unused_.back());
+        unused_.pop_back();
+        --idle_;
+        lock.unlock();
+        unused.reset();
+        lock.lock();
+        ++idle_;
+        continue;
+      }
       const std::uint32_t slot = queue_.front();
       queue_.pop_front();
       --idle_;
@@ -203,11 +224,15 @@ class PoolEngine final : public Engine {
     return {slot, Step::read, count < 0 ? -errno : static_cast<int>(count)};
   }
 
-  /// Makes a descriptor free: `old`'s, else one that a released slot still has. False: there is
-  /// none.
+  /// Makes a descriptor free: `old`'s, else one that is to be closed or that a released slot still
+  /// has. False: there is none.
   bool close_unused(FileDescriptor& old) {
     if (old.get() < 0) {
       const MutexLock lock(mutex_);
+      if (!unused_.empty()) {
+        old = std::move(unused_.back());
+        unused_.pop_back();
+      }
       for (std::size_t slot = 0; slot < slots_.size() && old.get() < 0; ++slot) {
         if (released_[slot]) old = std::move(slots_[slot].file);
       }
@@ -228,6 +253,7 @@ class PoolEngine final : public Engine {
   std::deque<std::uint32_t> queue_ GUARDED_BY(mutex_);
   std::vector<Completion> done_ GUARDED_BY(mutex_);
   std::vector<bool> released_ GUARDED_BY(mutex_);  ///< slots whose file any worker may close
+  std::vector<FileDescriptor> unused_ GUARDED_BY(mutex_);  ///< to be closed, the last first
   std::size_t idle_ GUARDED_BY(mutex_) = 0;
   bool stopping_ GUARDED_BY(mutex_) = false;
   bool woken_ GUARDED_BY(mutex_) = false;

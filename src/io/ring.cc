@@ -92,6 +92,7 @@ void Ring::require_features() {
     const char* name;
   } needed[] = {{IORING_OP_OPENAT, "OPENAT"},
                 {IORING_OP_READ, "READ"},
+                {IORING_OP_CLOSE, "CLOSE"},
                 {IORING_OP_FADVISE, "FADVISE"},
                 {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"}};
   for (const auto& [op, name] : needed) {

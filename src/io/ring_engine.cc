@@ -19,15 +19,16 @@ namespace {
 
 /// One file is one chain: open → advise → read, of which exactly one completion arrives: that of
 /// the read, or of the first step that failed (its link partners' are suppressed with its own).
-/// There is no close: the next open into the slot replaces the file, and a close would race with
-/// it (19,936 of 20,000 cached reads failed with EBADF).
+/// No close is part of it: the next open into the slot replaces the file, and a close would race
+/// with it (19,936 of 20,000 cached reads failed with EBADF). So close_files() closes, and a slot's
+/// next chain waits until its close is done.
 ///
 /// The advice is for its side effect: it fails with ESPIPE on a pipe. An O_NONBLOCK open does not
 /// wait for a FIFO's writer, but io_uring would poll the FIFO for data for ever. (A terminal still
 /// is polled; cancel() ends that.)
 constexpr unsigned chain_length = 3;
 
-enum class Tag : std::uint8_t { open, advise, read, read_on, cancel, wake };
+enum class Tag : std::uint8_t { open, advise, read, read_on, cancel, close, wake };
 
 std::uint64_t pack(Tag tag, std::uint32_t slot) {
   return std::uint64_t{slot} | std::uint64_t(tag) << 32;
@@ -71,7 +72,16 @@ class RingEngine final : public Engine {
     pending_.push_back(slot);
   }
 
-  void release(std::uint32_t) override {}  // the next open replaces the file
+  void release(std::uint32_t slot) override { slots_[slot].released = true; }
+
+  void close_files() override {
+    for (std::uint32_t slot = 0; slot < slots(); ++slot) {
+      Slot& s = slots_[slot];
+      if (!s.released || !s.holds_file || s.close != Close::none) continue;
+      s.close = Close::wanted;
+      pending_.push_back(slot);
+    }
+  }
 
   void poll(Clock::time_point until, std::vector<Completion>& out) override {
     const std::size_t before = out.size();
@@ -101,12 +111,16 @@ class RingEngine final : public Engine {
   }
 
   enum class State : std::uint8_t { idle, waiting, queued };
+  enum class Close : std::uint8_t { none, wanted, queued };
   struct Slot {
     std::string path;  ///< from "/"
     std::byte* data = nullptr;
     std::uint32_t size = 0;
     std::uint64_t offset = 0;
     State state = State::idle;
+    Close close = Close::none;
+    bool holds_file = false;
+    bool released = false;
     bool open = false;     ///< a chain that opens `path`; else reads on
     bool wait = false;     ///< open and read without O_NONBLOCK
     bool async = false;    ///< the file is opened, and read on, in io-wq
@@ -124,13 +138,14 @@ class RingEngine final : public Engine {
     s.state = State::waiting;
     s.open = path != nullptr;
     s.wait = wait;
-    s.cancel = s.retried = false;
+    s.cancel = s.retried = s.released = false;
+    if (s.close == Close::wanted) s.close = Close::none;
     if (s.open) {
       root_.put_before(path, s.path);
       // An absolute path leads to a file system that nobody has looked at.
       s.async = wait || async_opens_ || path[0] == '/';
     }
-    if (wait || !queue(slot)) pending_.push_back(slot);
+    if (wait || s.close == Close::queued || !queue(slot)) pending_.push_back(slot);
   }
 
   /// Room for `n` entries that must be submitted together: a chain cut in two reads whatever file
@@ -198,6 +213,17 @@ class RingEngine final : public Engine {
     return true;
   }
 
+  bool queue_close(std::uint32_t slot) {
+    if (!make_room(1)) return false;
+    Slot& s = slots_[slot];
+    io_uring_sqe* close = ring_.next_sqe();
+    io_uring_prep_close_direct(close, slot);
+    if (s.async) close->flags |= IOSQE_ASYNC;  // may be a round trip: many at once, none here
+    close->user_data = pack(Tag::close, slot);
+    s.close = Close::queued;
+    return true;
+  }
+
   void flush() {
     if (!wake_armed_ && make_room(1)) {
       io_uring_sqe* read = ring_.next_sqe();
@@ -211,6 +237,10 @@ class RingEngine final : public Engine {
       Slot& s = slots_[slot];
       if (s.state == State::waiting && s.cancel) {
         finish(slot, s.open && !s.retried ? Step::open : Step::read, -ECANCELED);
+      } else if (s.close == Close::queued) {
+        // What waits is looked at again when the close is done.
+      } else if (s.close == Close::wanted) {
+        if (!queue_close(slot)) break;
       } else if (s.state == State::waiting && s.wait && !is_regular(s.path.c_str())) {
         finish(slot, Step::open, -EAGAIN);
       } else if (s.state == State::waiting) {
@@ -231,10 +261,20 @@ class RingEngine final : public Engine {
         woken_ = true;
         break;
       case Tag::cancel: break;  // ENOENT and EALREADY are normal; the operation tells its own end
-      case Tag::open: finish(slot, Step::open, result); break;
-      case Tag::advise: finish(slot, Step::read, result); break;
+      case Tag::close:
+        // Its error would be one of the file's storage, whose bytes are here already.
+        slots_[slot].close = Close::none;
+        slots_[slot].holds_file = false;
+        if (slots_[slot].state == State::waiting) pending_.push_back(slot);
+        break;
+      case Tag::open: finish(slot, Step::open, result); break;  // an earlier file stays in the slot
+      case Tag::advise:
+        slots_[slot].holds_file = true;
+        finish(slot, Step::read, result);
+        break;
       case Tag::read:
       case Tag::read_on:
+        slots_[slot].holds_file = true;
         if (result == -EAGAIN && !slots_[slot].retried) {
           retry_in_io_wq(slot);
         } else {

@@ -72,6 +72,7 @@ bool ReaderThread::turn(Clock::time_point now) {
   for (const auto& epoch : epochs_) epoch->channel.resume_cells();
   const bool watching = !stop && watch_window();
   const bool more = spawn_samples();
+  close_files_at_rest();
   set_idle_reason();
   publish();
   reading_last_turn_ = reader_.in_flight() > 0;
@@ -127,6 +128,21 @@ bool ReaderThread::spawn_samples() {
         load_sample(*this, epoch, epoch->queue.pop(), Ticket(sequences_, std::move(buffer))));
   }
   return false;
+}
+
+/// Between epochs no file stays open, so that the storage can be unmounted. A sample that reads
+/// once more (another file in place of one that failed, what follows an end that was believed) ends
+/// the rest, and brings another.
+void ReaderThread::close_files_at_rest() {
+  const bool rests = reader_.unfinished() == 0 && nothing_to_start();
+  if (rests && !at_rest_) parts_.engine.close_files();
+  at_rest_ = rests;
+}
+
+bool ReaderThread::nothing_to_start() {
+  if (epochs_.empty() || epochs_.back()->channel.cancelled()) return true;
+  SampleQueue& queue = epochs_.back()->queue;
+  return queue.closed() && !queue.ready();  // in this order: the last batch comes before the end
 }
 
 /// Samples that have been read and wait for a cell.

@@ -73,6 +73,8 @@ class ReaderThread {
   void set_idle_reason();
   sample::Decoders::Idle idle_reason();
   void give_up_abandoned();
+  void close_files_at_rest();
+  bool nothing_to_start();
   void publish();
   bool stopping() const noexcept { return parts_.stopping.load(std::memory_order_relaxed); }
   Clock::time_point wake_time(bool watching);
@@ -87,6 +89,7 @@ class ReaderThread {
   std::vector<std::shared_ptr<EpochLink>> epochs_;  // the current one last; earlier ones drain
   Clock::time_point now_;                           // of this turn
   bool gave_up_ = false;                            // on the current epoch, which was abandoned
+  bool at_rest_ = false;                            // the epoch's files have all been read
   bool reading_last_turn_ = false;                  // a file was in flight when the last turn ended
   Clock::duration idle_noted_{0};                   // what the window has been told of
   std::size_t noted_ = 0;  // length of the engine's note when it was last published

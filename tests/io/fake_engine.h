@@ -35,6 +35,7 @@ class FakeEngine : public Engine {
                      std::uint64_t offset) override {
     paths_[slot] = path;
     held.insert(slot);
+    open.insert(slot);
     operations.push_back({slot, true, path, buffer, offset});
   }
   void wait_and_read(std::uint32_t slot, const char* path, std::span<std::byte> buffer,
@@ -51,6 +52,10 @@ class FakeEngine : public Engine {
     }
   }
   void release(std::uint32_t slot) override { held.erase(slot); }
+  void close_files() override {
+    std::erase_if(open, [this](std::uint32_t slot) { return !held.contains(slot); });
+    ++closed_files;
+  }
   void poll(Clock::time_point until, std::vector<Completion>& out) override {
     if (on_poll) on_poll(until, out);
   }
@@ -78,6 +83,8 @@ class FakeEngine : public Engine {
   std::map<std::string, std::string> files;
   std::vector<Operation> operations;  // outstanding
   std::set<std::uint32_t> held;       // slots that have a file
+  std::set<std::uint32_t> open;       // those, and released ones whose file is not closed
+  int closed_files = 0;               // calls
   std::function<void(Clock::time_point until, std::vector<Completion>& out)> on_poll;
   bool woken = false;
 

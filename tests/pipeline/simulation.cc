@@ -87,6 +87,11 @@ tl::expected<void, decode::Failure> Simulation::judge(std::uint64_t position,
 
 void Simulation::poll(Clock::time_point until, std::vector<io::Engine::Completion>& out) {
   CHECK(published_.read_ahead_peak <= s_.bytes + io::Reader::reserve_bytes(s_.max_file));
+  // Asleep behind the last file of an epoch, with no news underway.
+  if (until == io::Engine::for_ever && epoch_->channel.exhausted() && ready_.empty() &&
+      engine_.operations.empty() && !engine_.woken) {
+    CHECK(engine_.open.empty());
+  }
   while (chance(0.5)) happen();  // while the loop was awake
   while (until != io::Engine::at_once && ready_.empty() && !engine_.woken) {
     if (until != io::Engine::for_ever && (chance(0.2) || now_ >= until)) break;

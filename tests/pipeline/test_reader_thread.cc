@@ -110,9 +110,7 @@ struct OneSample {
     engine.files["0"] = "\xFF\xD9";
     engine.on_poll = [this](auto, auto& out) { std::swap(out, done); };
     inbox.post([this] { thread.begin(epoch); });
-    for (std::size_t i = 0; i < batches; ++i) {
-      epoch->queue.push(std::make_shared<const PlannedBatch>(PlannedBatch{i, i, {{}}}));
-    }
+    for (std::size_t i = 0; i < batches; ++i) plan(i);
     if (batches > 0) epoch->queue.close();
   }
   ~OneSample() {
@@ -122,6 +120,9 @@ struct OneSample {
     while (!engine.operations.empty()) done.push_back(engine.refuse(0, ECANCELED));
     while (thread.turn({})) {
     }
+  }
+  void plan(std::size_t i) {
+    epoch->queue.push(std::make_shared<const PlannedBatch>(PlannedBatch{i, i, {{}}}));
   }
   void open() {
     Batch batch;
@@ -171,6 +172,67 @@ TEST_CASE("a read of an abandoned epoch that is under way is cancelled once") {
   loader.engine.operations[0].cancelled = false;
   loader.thread.turn({});
   CHECK_FALSE(loader.engine.operations[0].cancelled);
+}
+
+TEST_CASE("files are closed once an epoch has nothing to read any more, and not before") {
+  OneSample loader(/*batches=*/2);
+  loader.thread.turn({});
+  REQUIRE(loader.engine.operations.size() == 2);
+  const int at_first = loader.engine.closed_files;
+  loader.read();
+  loader.thread.turn({});
+  loader.thread.turn({});
+  CHECK(loader.engine.closed_files == at_first);
+  loader.read();
+  loader.thread.turn({});
+  loader.thread.turn({});
+  CHECK(loader.engine.closed_files == at_first + 1);
+  CHECK(loader.engine.open.empty());
+  loader.thread.turn({});
+  CHECK(loader.engine.closed_files == at_first + 1);
+}
+
+TEST_CASE("files stay open while the consumer may give more to read") {
+  OneSample loader;
+  loader.plan(0);
+  loader.thread.turn({});
+  REQUIRE(loader.engine.operations.size() == 1);
+  loader.read();
+  loader.thread.turn({});
+  loader.thread.turn({});
+  CHECK(loader.engine.open.size() == 1);
+  CHECK(loader.epoch->queue.close());  // the thread wants to know
+  loader.thread.turn({});
+  CHECK(loader.engine.open.empty());
+}
+
+TEST_CASE("an abandoned epoch's files are closed once its reads are given up") {
+  OneSample loader;
+  loader.plan(0);
+  loader.plan(1);
+  loader.thread.turn({});
+  loader.read();
+  loader.thread.turn({});
+  loader.epoch->channel.cancel();
+  loader.thread.turn({});
+  CHECK(loader.engine.open.size() == 2);
+  loader.done.push_back(loader.engine.refuse(0, ECANCELED));
+  loader.thread.turn({});
+  loader.thread.turn({});
+  CHECK(loader.engine.open.empty());
+}
+
+TEST_CASE("a file read in place of one that failed is closed too") {
+  OneSample loader(/*batches=*/1, /*prefetch=*/1, OnError::replace);
+  loader.thread.turn({});
+  loader.done.push_back(loader.engine.refuse(0, EIO));
+  loader.thread.turn({});
+  loader.thread.turn({});
+  REQUIRE(loader.engine.operations.size() == 1);
+  loader.read();
+  loader.thread.turn({});
+  loader.thread.turn({});
+  CHECK(loader.engine.open.empty());
 }
 
 using Idle = sample::Decoders::Idle;
