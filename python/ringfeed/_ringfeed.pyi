@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 __version__: str
 error_policies: tuple[str, ...]  # what a Loader's on_error= may be
@@ -32,6 +33,24 @@ def held_bytes() -> tuple[int, int]:
 
 def printable(text: str) -> str:
     """A file's name as a message may show it: control characters are written out."""
+
+def inspect_image(file: Buffer) -> tuple[int, int, str, bool] | None:
+    """Width, height, mode as Pillow names it, and whether nothing in the bytes can keep the image
+    from being decoded; None of what Pillow would not open as JPEG or PNG. GIL released."""
+
+def decode_window(
+    file: Buffer,
+    box: tuple[int, int, int, int],
+    size: tuple[int, int],
+    interpolation: _Filter = "nearest",
+    *,
+    mirrored: bool = False,
+    pillow13: bool = True,
+    load_truncated: bool = False,
+) -> bytes:
+    """RGB bytes of `box` (left, top, right, bottom; within the image, in its own pixels), mirrored
+    if that is asked for, then resized to `size` (width, height): what Pillow's convert("RGB"),
+    crop, transpose and resize give. Any thread; GIL released. Raises ValueError saying why."""
 
 @final
 class Dataset:

@@ -62,5 +62,9 @@ void get_rgb_row(const Canvas& image, int y, int begin, int count, std::uint8_t*
   (image.row(y) + begin, plane_stride(image.width()), count, rgb);
 }
 
+void to_rgb_row(const std::uint8_t* planar, int width, std::uint8_t* rgb) {
+  HWY_DYNAMIC_DISPATCH(to_triples)(planar, plane_stride(width), width, rgb);
+}
+
 }  // namespace ringfeed::augment
 #endif

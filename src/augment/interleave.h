@@ -13,4 +13,7 @@ void set_rgb_row(Canvas& image, int y, const std::uint8_t* rgb);
 /// written.
 void get_rgb_row(const Canvas& image, int y, int begin, int count, std::uint8_t* rgb);
 
+/// A planar row as RGB triples; kernel_slack bytes behind them may be written.
+void to_rgb_row(const std::uint8_t* planar, int width, std::uint8_t* rgb);
+
 }  // namespace ringfeed::augment

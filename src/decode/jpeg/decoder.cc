@@ -29,6 +29,10 @@ Columns columns_around(const Region& region, int image_width) {
   return {static_cast<JDIMENSION>(left), static_cast<JDIMENSION>(right - left)};
 }
 
+/// What libjpeg holds of any file: a strip of rows. 4 components x 10 row groups of at most 4 rows,
+/// an iMCU's colour rows.
+constexpr std::size_t strip_bound = max_side * (4 * 10 * 4 + 4 * 8 * 4);
+
 /// What of an image is decoded: the region's pixels and the verdict come out as those of a full
 /// decode.
 struct ScanPlan {
@@ -85,13 +89,35 @@ std::size_t coefficient_bytes(const jpeg_decompress_struct& cinfo) {
   return blocks * sizeof(JBLOCK);
 }
 
+/// To the first scan; false where the bytes end before. May jump.
+bool read_frame(jpeg_decompress_struct* cinfo, const JpegHeader& header) {
+  int status;
+  do status = jpeg_read_header(cinfo, FALSE);
+  while (status == JPEG_HEADER_TABLES_ONLY);
+  if (status == JPEG_SUSPENDED) return false;
+  // The walk that sized everything and libjpeg must have seen the same frame header.
+  if (static_cast<int>(cinfo->image_width) != header.width ||
+      static_cast<int>(cinfo->image_height) != header.height ||
+      cinfo->num_components != header.components) {
+    ERREXIT(cinfo, JERR_SOF_DUPLICATE);
+  }
+  return true;
+}
+
+/// Whether this is a file of one Huffman-coded scan that can be decoded; reads nothing of the scan.
+/// Every call may jump, and nothing here has a destructor.
+bool starts_single_scan(JpegSession& session, const JpegHeader& header) {
+  if (setjmp(session.on_error)) return false;
+  jpeg_decompress_struct* const cinfo = &session.cinfo;
+  session.open(strip_bound);
+  return read_frame(cinfo, header) && !jpeg_has_multiple_scans(cinfo) && !cinfo->arith_code &&
+         jpeg_start_decompress(cinfo);
+}
+
 }  // namespace
 
 std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
-  // Besides the coefficients, libjpeg holds a strip of rows:
-  // 4 components x 10 row groups of at most 4 rows, an iMCU's colour rows.
-  constexpr std::size_t strips = max_side * (4 * 10 * 4 + 4 * 8 * 4);
-  return limits.max_decoder_bytes + strips + scratch_bound;
+  return limits.max_decoder_bytes + strip_bound + scratch_bound;
 }
 
 tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLimits& limits) {
@@ -111,6 +137,12 @@ tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLi
                                                   std::to_string(JPEG_MAX_DIMENSION) + " pixels"));
   }
   return header;
+}
+
+bool JpegDecoder::is_sound(Bytes file, const JpegHeader& header) {
+  if (header.lossless || !scan_ends_in_eoi(file.subspan(header.scan))) return false;
+  JpegSession session(file, false, 1);
+  return starts_single_scan(session, header);
 }
 
 tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
@@ -177,16 +209,7 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
   jpeg_decompress_struct* const cinfo = &session.cinfo;
   session.open(limits_.max_decoder_bytes);
 
-  int status;
-  do status = jpeg_read_header(cinfo, FALSE);
-  while (status == JPEG_HEADER_TABLES_ONLY);
-  if (status == JPEG_SUSPENDED) return Ending::out_of_bytes;
-  // The walk that sized everything and libjpeg must have seen the same frame header.
-  if (static_cast<int>(cinfo->image_width) != header.width ||
-      static_cast<int>(cinfo->image_height) != header.height ||
-      cinfo->num_components != header.components) {
-    ERREXIT(cinfo, JERR_SOF_DUPLICATE);
-  }
+  if (!read_frame(cinfo, header)) return Ending::out_of_bytes;
 
   // libjpeg's own limit lets through what it works on at a time: 84 MB where an image is 65,500
   // pixels wide and at most 160 high.

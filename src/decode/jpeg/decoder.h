@@ -29,6 +29,11 @@ class JpegDecoder {
   /// What stands before the first scan, if it is within `limits`.
   static tl::expected<JpegHeader, Failure> header(Bytes file, const DecodeLimits& limits);
 
+  /// Whether the file can neither run out of bytes nor meet an error, whatever of it is decoded: a
+  /// Huffman-coded sequential one of a single scan, which runs into EOI, with usable tables. Some
+  /// 10 us per 100 KB.
+  static bool is_sound(Bytes file, const JpegHeader& header);
+
   /// The most bytes one decoder holds, libjpeg's included, and what of it stays between images.
   static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
   static constexpr std::size_t scratch_bound =

@@ -20,6 +20,12 @@ struct Chunk {
   bool cut() const { return content.size() < length; }
 };
 
+/// Over name and content, which must be there.
+std::uint32_t checksum(const Chunk& chunk) {
+  const auto* const named = reinterpret_cast<const Bytef*>(chunk.content.data() - 4);
+  return static_cast<std::uint32_t>(crc32(0, named, static_cast<uInt>(chunk.length + 4)));
+}
+
 enum class Next { chunk, end_of_file, bad_name };
 
 Next read_chunk(Bytes file, std::size_t& at, Chunk& chunk) {
@@ -186,8 +192,7 @@ tl::expected<PngHeader, Failure> read_png_header(Bytes file, bool load_truncated
       continue;
     }
     if (file.size() - at < 4) return tl::unexpected(unidentified(truncated_file("PNG")));
-    const auto* const named = reinterpret_cast<const Bytef*>(chunk.content.data() - 4);
-    if (crc32(0, named, static_cast<uInt>(chunk.length + 4)) != u32(&file[at])) {
+    if (checksum(chunk) != u32(&file[at])) {
       return tl::unexpected(unidentified(broken_file("PNG", "bad header checksum")));
     }
     at += 4;
@@ -219,6 +224,20 @@ std::optional<Bytes> next_png_data(Bytes file, std::size_t& at) {
   if (read_chunk(file, behind, chunk) != Next::chunk || chunk.name != "IDAT") return std::nullopt;
   at = behind + 4;
   return chunk.content;
+}
+
+bool png_is_sound(Bytes file, const PngHeader& header) {
+  if (header.data_cut || header.frames || header.sequence || header.first_frame) return false;
+  std::size_t at = header.data;
+  Chunk chunk;
+  while (read_chunk(file, at, chunk) == Next::chunk) {
+    if (chunk.cut() || at > file.size() || file.size() - at < 4) return false;
+    if (checksum(chunk) != u32(&file[at])) return false;
+    at += 4;
+    if (chunk.name == "IEND") return chunk.length == 0;
+    if (chunk.name != "IDAT") return false;
+  }
+  return false;
 }
 
 std::optional<Failure> check_png_end(Bytes file, Bytes last_data, PngHeader header,

@@ -43,6 +43,10 @@ tl::expected<PngHeader, Failure> read_png_header(Bytes file, bool load_truncated
 /// memory a file takes may not follow from how many it has.
 std::optional<Bytes> next_png_data(Bytes file, std::size_t& at);
 
+/// Whether the file is an image without animation whose data has right checksums and is followed by
+/// IEND, as every writer leaves it: its zlib stream is then the one that was written.
+bool png_is_sound(Bytes file, const PngHeader& header);
+
 /// Pillow's verdict on what follows the IDAT chunk (its content given) that completed the image.
 std::optional<Failure> check_png_end(Bytes file, Bytes last_data, PngHeader header,
                                      bool load_truncated);

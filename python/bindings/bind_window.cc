@@ -1,0 +1,152 @@
+// One image at a time, for images that decode late.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "bindings.h"
+#include "choice.h"
+#include "decode/inspect.h"
+#include "decode/max_side.h"
+#include "gil.h"
+#include "sample/window_decoder.h"
+
+namespace ringfeed::python {
+namespace {
+
+namespace nb = nanobind;
+
+/// The bytes of any object that has some, held while they are read. Dropped with the GIL.
+class HeldBytes {
+ public:
+  explicit HeldBytes(nb::handle object) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
+  }
+  ~HeldBytes() { PyBuffer_Release(&view_); }
+  HeldBytes(const HeldBytes&) = delete;
+  HeldBytes& operator=(const HeldBytes&) = delete;
+
+  decode::Bytes bytes() const {
+    return {static_cast<const std::uint8_t*>(view_.buf), static_cast<std::size_t>(view_.len)};
+  }
+
+ private:
+  Py_buffer view_;
+};
+
+struct Decoder {
+  PillowRule rule;
+  bool load_truncated;
+  sample::WindowDecoder decoder;
+
+  Decoder(PillowRule pillow, bool truncated)
+      : rule(pillow), load_truncated(truncated), decoder(pillow, limits(truncated)) {}
+
+  static DecodeLimits limits(bool truncated) {
+    DecodeLimits limits;
+    limits.max_pixels = UINT64_MAX;  // Pillow has looked at the size
+    limits.load_truncated = truncated;
+    return limits;
+  }
+};
+
+/// Decoders that nobody uses just now, with their scratch memory. Guarded by the GIL; so a fork
+/// finds none half way.
+std::vector<std::unique_ptr<Decoder>> idle_decoders;
+
+std::unique_ptr<Decoder> take_decoder(PillowRule rule, bool load_truncated) {
+  const auto found = std::find_if(
+      idle_decoders.begin(), idle_decoders.end(), [&](const std::unique_ptr<Decoder>& one) {
+        return one->rule == rule && one->load_truncated == load_truncated;
+      });
+  if (found == idle_decoders.end()) return std::make_unique<Decoder>(rule, load_truncated);
+  std::unique_ptr<Decoder> decoder = std::move(*found);
+  idle_decoders.erase(found);
+  return decoder;
+}
+
+/// One that has worked on a large image is not kept, since its memory follows from the image's
+/// size: making it anew is nothing beside such an image.
+void put_back(std::unique_ptr<Decoder> decoder, const resize::Geometry& window) {
+  constexpr std::int64_t most_pixels = 4 << 20;
+  constexpr std::size_t most_decoders = 16;
+  const std::int64_t pixels = std::int64_t{window.height} * window.width +
+                              std::int64_t{window.out_height} * window.out_width;
+  if (pixels <= most_pixels && idle_decoders.size() < most_decoders) {
+    idle_decoders.push_back(std::move(decoder));
+  }
+}
+
+nb::object inspect(nb::handle file) {
+  const HeldBytes held(file);
+  const auto found = [&] {
+    const WithoutGil without;
+    return decode::inspect(held.bytes());
+  }();
+  if (!found) return nb::none();
+  return nb::make_tuple(found->width, found->height, found->mode, found->sound);
+}
+
+nb::bytes decode_window(nb::handle file, std::tuple<int, int, int, int> box,
+                        std::pair<int, int> size, std::string_view interpolation, bool mirrored,
+                        bool pillow13, bool load_truncated) {
+  const auto [left, top, right, bottom] = box;
+  const auto [width, height] = size;
+  // Differences of a box that makes sense do not overflow; nor do the sides of what is resized.
+  if (left < 0 || top < 0 || right <= left || bottom <= top) {
+    throw nb::value_error("box must be (left, top, right, bottom) of at least one pixel");
+  }
+  if (width < 1 || height < 1 ||
+      static_cast<std::size_t>(std::max(width, height)) > decode::max_side) {
+    throw nb::value_error("the sides of size must be in [1, 65535]");
+  }
+  const resize::Geometry window{
+      .top = top,
+      .left = left,
+      .height = bottom - top,
+      .width = right - left,
+      .resized_height = height,
+      .resized_width = width,
+      .out_height = height,
+      .out_width = width,
+      .interpolation = choose("interpolation", interpolation, interpolations),
+      .mirrored_source = mirrored};
+  const HeldBytes held(file);
+  const std::size_t count = std::size_t{3} * static_cast<std::size_t>(height) * width;
+  nb::bytes pixels =
+      nb::steal<nb::bytes>(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(count)));
+  if (!pixels.is_valid()) throw nb::python_error();
+  const std::span rgb(reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(pixels.ptr())), count);
+  auto decoder =
+      take_decoder(pillow13 ? PillowRule::from_13 : PillowRule::before_13, load_truncated);
+  const auto done = [&] {
+    const WithoutGil without;
+    return decoder->decoder.decode(held.bytes(), window, rgb);
+  }();
+  put_back(std::move(decoder), window);
+  if (!done) throw nb::value_error(done.error().detail.c_str());
+  return pixels;
+}
+
+}  // namespace
+
+void bind_window(nb::module_& module) {
+  module.def("inspect_image", inspect, nb::arg("file"));
+  module.def("decode_window", decode_window, nb::arg("file"), nb::arg("box"), nb::arg("size"),
+             nb::arg("interpolation") = "nearest", nb::kw_only(), nb::arg("mirrored") = false,
+             nb::arg("pillow13") = true, nb::arg("load_truncated") = false);
+}
+
+}  // namespace ringfeed::python
