@@ -17,7 +17,7 @@ from . import _ringfeed
 from ._limits import DecodeLimits
 from ._numbers import whole
 from ._state_values import is_key
-from .errors import not_native
+from .errors import NotNativeType, not_native
 
 # The core refuses more, but not before the first next().
 _MOST_WORKERS = _ringfeed.largest["num_workers"]
@@ -70,9 +70,8 @@ def refuse_iterable(dataset: Any) -> None:
     if isinstance(dataset, IterableDataset):
         not_native(
             f"ringfeed cannot read {type(dataset).__name__}, an IterableDataset: it needs a list "
-            "of files, as ringfeed.ImageFolder and ringfeed.ImageList have. For others use "
-            "torch.utils.data.DataLoader",
-            TypeError,
+            "of files, as ringfeed.ImageFolder and ringfeed.ImageList have",
+            NotNativeType,
         )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import _ringfeed
 from ._file_dataset import FileDataset, index_of, load_image
 from .datasets import index_of_samples
-from .errors import not_native
+from .errors import NotNativeType, not_native
 
 _ACCEPTED = (
     "It reads torchvision.datasets.ImageFolder and ImageNet, ringfeed.ImageFolder and ImageList, "
@@ -71,8 +71,8 @@ def checked(dataset: Any) -> tuple[Any, list[Any]]:
             return dataset, chosen
     not_native(
         f"ringfeed cannot read {_name(dataset)}. {_ACCEPTED}; ringfeed.ImageList(paths, labels) "
-        "takes any files. For others use torch.utils.data.DataLoader",
-        TypeError,
+        "takes any files",
+        NotNativeType,
     )
 
 
@@ -122,8 +122,7 @@ def _check_decoding(dataset: Any) -> None:
     if not default and not _defined_in(folder, "pil_loader", loader):
         not_native(
             f"{_name(dataset)} has loader={loader!r}, which ringfeed cannot call: it decodes as "
-            "torchvision's default_loader does. Leave loader= out, or use "
-            "torch.utils.data.DataLoader"
+            "torchvision's default_loader does. Leave loader= out"
         )
     if default:
         import torchvision
@@ -144,8 +143,7 @@ def _check_pillow(used: Any = None) -> None:
     if used is not None and used is not image:
         not_native(
             f"torchvision.datasets.folder.Image is {used!r} and not PIL.Image: ringfeed decodes "
-            "files itself and never calls it. Put PIL.Image back, or use "
-            "torch.utils.data.DataLoader"
+            "files itself and never calls it. Put PIL.Image back"
         )
     if image is not None:
         _check_unpatched(image, "open")
@@ -156,8 +154,8 @@ def _check_unpatched(module: Any, name: str) -> None:
     if not _defined_in(module, name, now):
         not_native(
             f"{module.__name__}.{name} has been replaced by {now!r}, which ringfeed never calls: "
-            f"it decodes files itself, as Pillow does. Put the original back, move what it does "
-            "into the transform, or use torch.utils.data.DataLoader"
+            "it decodes files itself, as Pillow does. Put the original back, or move what it does "
+            "into the transform"
         )
 
 
@@ -180,8 +178,8 @@ def _check_own_methods(dataset: Any, base: type) -> None:
             not_native(
                 f"{_name(dataset)} has its own {name}, which ringfeed never calls: it reads the "
                 f"files of {base.__name__}'s samples. Put what it does into the transform, the "
-                "target_transform or the samples, or use torch.utils.data.DataLoader",
-                TypeError,
+                "target_transform or the samples",
+                NotNativeType,
             )
 
 

@@ -214,21 +214,15 @@ class Passes:
             return None
         start = self.waiting()
         state = generator.get_state() if start is None else start.generator_state
-        return None if state is None else base64.b64encode(state.numpy().tobytes()).decode()
+        return None if state is None else generator_text(state)
 
     def restore(self, generator: torch.Generator | None, state: str | None) -> None:
         """Gives a given generator the `state` that coming_generator_state() has told. An iterator
         that waits draws anew from there. ValueError for the state of another kind of generator."""
         if generator is None or state is None:
             return
-        values = np.frombuffer(base64.b64decode(state), np.uint8).copy()
         before = generator.get_state()
-        try:
-            generator.set_state(torch.from_numpy(values))
-        except RuntimeError as error:
-            raise ValueError(
-                f"the state's generator does not fit this loader's on {generator.device}: {error}"
-            ) from None
+        generator.set_state(state_of(generator, state))
         if self._unrestored is None:
             self._unrestored = before
         self._draw_anew(generator)
@@ -253,6 +247,24 @@ class Passes:
         """The pass that follows from `start` has begun. Called again it changes nothing."""
         start.began()
         self._unrestored = None
+
+
+def generator_text(state: torch.Tensor) -> str:
+    """A generator's state as loaders' states hold it."""
+    return base64.b64encode(state.numpy().tobytes()).decode()
+
+
+def state_of(generator: torch.Generator, text: str) -> torch.Tensor:
+    """What generator_text() has told, for a `generator`. ValueError for the state of another kind
+    of generator."""
+    state = torch.from_numpy(np.frombuffer(base64.b64decode(text), np.uint8).copy())
+    try:
+        torch.Generator(generator.device).set_state(state)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the state's generator does not fit this loader's on {generator.device}: {error}"
+        ) from None
+    return state
 
 
 def _primed(items: Iterator[Any]) -> Iterator[Any]:

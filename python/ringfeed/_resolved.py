@@ -106,8 +106,8 @@ def _warn_of_other_formats(parts: DatasetParts) -> None:
     if formats:
         warn_user(
             f"by their names {formats} files are of formats that ringfeed does not decode: a file "
-            "that is neither a JPEG nor a PNG ends its batch with a LoadError. Convert these or "
-            "leave them out, or use torch.utils.data.DataLoader"
+            "that is neither a JPEG nor a PNG ends its batch with a LoadError. Convert these, "
+            "leave them out, or let torch's own loader read them by native=False"
         )
 
 

@@ -77,6 +77,8 @@ _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
             isinstance(v, list | tuple) and all(map(_is_count, v)) and list(v) == sorted(set(v))
         ),
     ),
+    "batches": _COUNT,
+    "shuffled_by": ("a whole number, or None", lambda v: v is None or is_word(v)),
     "rank": _COUNT,
     "checksum": ("a whole number, or None", lambda v: v is None or is_word(v)),
     "sampler_epoch": (f"{_EPOCH[0]}, or None", lambda v: v is None or _is_epoch(v)),

@@ -20,9 +20,7 @@ _ACCEPTED = (
     "AutoAugment and its kin, in any order; then ToTensor, or PILToTensor / ToImage with ToDtype / "
     "ConvertImageDtype; then Normalize"
 )
-_ELSEWHERE = (
-    f"{_ACCEPTED}. Leave this step out, or load this dataset with torch.utils.data.DataLoader"
-)
+_ELSEWHERE = f"{_ACCEPTED}. Leave this step out"
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 # torchvision's modes and Pillow's numbers. On PIL images its two kinds of nearest are one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import os
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 __all__ = ["LoadError", "LoadTimeout", "UnsupportedTransform"]
@@ -108,11 +109,34 @@ class LoadTimeout(RuntimeError, TimeoutError):
     """
 
 
-class UnsupportedTransform(ValueError):
+class NotNative(Exception):
+    """What is raised for all that torch's DataLoader can do and ringfeed's threads cannot."""
+
+
+class UnsupportedTransform(NotNative, ValueError):
     """A transform whose result ringfeed cannot reproduce bit for bit: names the step."""
 
 
-def not_native(why: str, kind: type[Exception] = ValueError) -> NoReturn:
+class NotNativeType(NotNative, TypeError):
+    """A dataset of a type that ringfeed's threads cannot read."""
+
+
+class NotNativeValue(NotNative, ValueError):
+    """An option that ringfeed's threads cannot serve."""
+
+
+def not_native(why: str, kind: type[NotNative] = NotNativeValue) -> NoReturn:
     """Refuses what torch's DataLoader can do and ringfeed's threads cannot. `why`: the reason, and
     what to do. All such refusals come from here."""
     raise kind(f"not native, because {why}")
+
+
+def with_own_options(obstacle: NotNative, own: Sequence[str]) -> NotNative:
+    """`obstacle`, with the options of ringfeed's that keep torch's loader from doing it."""
+    if not own:
+        return obstacle
+    names = ", ".join(f"{name}=" for name in own)
+    return type(obstacle)(
+        f"{obstacle}. (Without {names} the loader would be torch's own, which knows nothing of "
+        f"{'it' if len(own) == 1 else 'them'}.)"
+    )

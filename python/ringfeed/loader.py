@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import operator
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +15,10 @@ import numpy as np
 import torch
 import torch.utils.data
 from numpy.typing import NDArray
-from torch.utils.data import BatchSampler, Dataset, Sampler
+from torch.utils.data import BatchSampler, Dataset, RandomSampler, Sampler
 
 from . import _arguments, _ringfeed
+from ._collate import check_collate
 from ._core import core_loader
 from ._epochs import Epochs, Progress
 from ._failures import Failure, check_failure_options, check_replaceable
@@ -40,7 +42,10 @@ from ._samplers import (
 )
 from ._session import Session
 from ._state import Identity, from_state, saved_here, to_state, warn_of_key
+from ._torch_rung import NATIVE, TORCH, TorchRung, loads_on
 from ._trainer import calling_trainer, strict_state
+from .datasets import warn_user
+from .errors import NotNative, NotNativeValue, not_native, with_own_options
 from .stats import Stats
 from .transforms import ViewsRecipe
 
@@ -49,7 +54,7 @@ __all__ = ["DataLoader"]
 T = TypeVar("T", covariant=True)
 
 
-class DataLoader(torch.utils.data.DataLoader[T]):
+class DataLoader(TorchRung[T]):
     """torch.utils.data.DataLoader for folders of images, with ringfeed's threads for workers.
 
     >>> from torchvision import transforms
@@ -69,7 +74,10 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     transform are, which may have changed in place. It starts nothing: files are read, and the epoch
     chosen, from an iterator's first next() on.
 
-    Arguments are torch's, with these differences:
+    Takes all that torch's takes. What the threads cannot do makes it torch's loader, with a warning
+    that names the reason: `rung` is then "torch", otherwise "native". Each iter() decides anew.
+
+    Arguments are torch's, on the native rung with these differences:
 
     - `dataset`: torchvision's ImageFolder or ImageNet, ringfeed.ImageFolder or ImageList, or Subset
       of these. Its transform is compiled; `target_transform` runs on the thread of next().
@@ -83,14 +91,16 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     - `generator`: gives two numbers a pass, one for the crops and one for the order, and no
       permutation.
     - `collate_fn` may be timm's fast_collate, or its FastCollateMixup in place of a
-      `batch_transform`; others, and `multiprocessing_context`, are refused. `worker_init_fn` is not
-      called: there is no worker process. `persistent_workers` keeps threads and buffers between
-      epochs.
+      `batch_transform`; others, and `multiprocessing_context`, are torch's rung's. `worker_init_fn`
+      is not called: there is no worker process. `persistent_workers` keeps threads and buffers
+      between epochs.
     - `pin_memory`: batches are made in page-locked memory where there is an accelerator.
     - `timeout`: seconds to wait for a batch before LoadTimeout, which names the files.
 
-    Its own:
+    Its own, which but for `native` need the native rung:
 
+    - `native`: True: UnsupportedTransform, ValueError or TypeError for what the threads cannot do.
+      False: torch's rung, without a warning.
     - `seed`: of order and augmentation, which then follow from (seed, epoch, how many passes the
       epoch had before). None: they follow from what each pass draws from `generator` or torch's
       default, as torch's do. A state's `key` in its place repeats that one pass.
@@ -163,7 +173,9 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         on_error: str = "raise",
         max_failures: int | float | None = None,
         retries: int = 0,
+        native: bool | None = None,
     ) -> None:
+        self.native = native
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
@@ -181,13 +193,47 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         self.max_failures = max_failures
         self.retries = retries
         self._warned_of_sharding = False
+        self._settled: Reading | None = None  # by iter(), for the iterator that it makes
         self._cached: Resolved | None = None
         self._read: Resolved | None = None  # what the pass that began last reads
         self._iterator_ref: weakref.ref[LoaderIterator] | None = None
         self._session = Session(Epochs([]))  # torch's constructor sets _iterator, which needs one
-        _arguments.refuse_multiprocessing(multiprocessing_context)
-        _arguments.refuse_iterable(dataset)
         _arguments.check_batch_size(batch_size)
+        self.dataset = dataset
+        try:
+            if native is False:
+                not_native("native=False asks for torch's own loader")
+            _arguments.refuse_multiprocessing(multiprocessing_context)
+            _arguments.refuse_iterable(dataset)
+            if collate_fn is not None:
+                check_collate(collate_fn, batch_size is not None or batch_sampler is not None)
+            self._resolved()
+        except NotNative as obstacle:
+            self._sampler_given = not (sampler is None and batch_sampler is None)
+            self._go_to_torch(obstacle)
+            super().__init__(
+                dataset,
+                batch_size,
+                shuffle,
+                sampler,
+                batch_sampler,
+                _arguments.resolve_workers(None) if num_workers is None else num_workers,
+                collate_fn,
+                pin_memory,
+                drop_last,
+                timeout,
+                worker_init_fn,
+                multiprocessing_context,
+                generator,
+                prefetch_factor=prefetch_factor,
+                persistent_workers=persistent_workers,
+                pin_memory_device=pin_memory_device,
+                in_order=in_order,
+            )
+            if shuffle and sampler is None:
+                self._use_torchs_samplers(shuffle=True)
+            return
+        self._set(rung=NATIVE)
         handed_back = stands_for_own_order(sampler, dataset, rank, world_size)
         handed_back = handed_back and not shuffle and batch_sampler is None
         self._sampler_given = not (handed_back or (sampler is None and batch_sampler is None))
@@ -258,10 +304,56 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             batches = BatchSampler(own, self.batch_size, self.drop_last)
             object.__setattr__(self, "batch_sampler", batches)
 
+    # Rungs
+
+    def _settle_rung(self) -> Reading | None:
+        """What the next iterator reads on the native rung; None: it is torch's. What the dataset
+        and its transform are now counts."""
+        if self.native is False:
+            return None
+        try:
+            reading = self._reading()
+            reading.resolved.check_default_dtype(iterating=True)
+        except NotNative as obstacle:
+            self._go_to_torch(obstacle)
+            return None
+        if self.rung != NATIVE:
+            self._end_workers()
+            if not self._sampler_given:
+                self._replace_sampler(isinstance(self.sampler, RandomSampler))
+            self._set(rung=NATIVE, why_not_native="", _to_skip=0, _latest=None)
+            self._session.epochs = Epochs(self._order.samplers)
+        return reading
+
+    def _go_to_torch(self, obstacle: NotNative) -> None:
+        """Raises `obstacle` where ringfeed's threads are insisted on."""
+        own = [name for name, default in _OWN.items() if getattr(self, name) != default]
+        if self.native or own:
+            raise with_own_options(obstacle, own)
+        if self.rung == NATIVE:
+            self._session.drop_core()
+            if not self._sampler_given:
+                self._use_torchs_samplers(isinstance(self.sampler, RandomSampler))
+        why, before = str(obstacle), self.why_not_native
+        if self.native is None and not before:
+            warn_user(
+                f"this loader is torch's own, with its worker processes and its speed: {why}. "
+                "native=True makes an error of this, native=False says that it is wanted"
+            )
+        self._set(rung=TORCH, why_not_native=why)
+
+    def _need_threads(self, what: str) -> None:
+        if self.rung != NATIVE:
+            raise NotNativeValue(f"{what} is of the native rung, and {self.why_not_native}")
+
     # Iteration
 
-    def __iter__(self) -> LoaderIterator:
-        iterator = self._iterator if self.persistent_workers else None
+    def __iter__(self) -> Any:
+        reading = self._settle_rung()
+        if reading is None:
+            return self._iterate()
+        self._set(_settled=reading)
+        iterator: LoaderIterator | None = self._iterator if self.persistent_workers else None
         if iterator is None:
             iterator = self._get_iterator()
             if self.persistent_workers:
@@ -270,13 +362,16 @@ class DataLoader(torch.utils.data.DataLoader[T]):
             iterator.reset()
         return iterator
 
-    def _get_iterator(self) -> LoaderIterator:
+    def _get_iterator(self) -> Any:
+        if self.rung != NATIVE:
+            return super()._get_iterator()
         return LoaderIterator(self, self._session, self._begin_pass)
 
     def _begin_pass(self) -> Beginning:
         """What iter() settles: what the attributes say at this moment counts."""
         order, epochs = self._order, self._up_to_date_epochs()
-        reading = self._reading()
+        reading = self._settled or self._reading()
+        self._set(_settled=None)
         if not self._warned_of_sharding:
             vars(self)["_warned_of_sharding"] = order.warn_if_unshared(stacklevel=7)
         started = start_pass(self, order, epochs, self._session.passes)
@@ -292,15 +387,22 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     def check_worker_number_rationality(self) -> None:
         """torch warns here of too many processes: these are threads."""
+        if self.rung != NATIVE:
+            super().check_worker_number_rationality()
 
-    @property  # type: ignore[override]
-    def _iterator(self) -> LoaderIterator | None:
+    @property
+    def _iterator(self) -> Any:
         """The persistent iterator, held weakly: it holds the loader, and in a cycle both would keep
         threads and buffers until a garbage collection. Threads and buffers are kept here."""
+        if self.rung != NATIVE:
+            return self._of_torch
         return None if self._iterator_ref is None else self._iterator_ref()
 
     @_iterator.setter
-    def _iterator(self, iterator: LoaderIterator | None) -> None:
+    def _iterator(self, iterator: Any) -> None:
+        if self.rung != NATIVE:
+            self._set(_of_torch=iterator)
+            return
         vars(self)["_iterator_ref"] = None if iterator is None else weakref.ref(iterator)
         if iterator is None:  # as Lightning ends workers
             self._session.drop_core()
@@ -309,6 +411,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def close(self) -> None:
         """Stops all threads; iterators end. Any thread. The loader can be iterated again."""
         self._session.stop()
+        self._end_workers()
 
     def __enter__(self) -> DataLoader[T]:
         return self
@@ -328,7 +431,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         for sampler in self._order.samplers:
             if callable(getattr(sampler, "set_epoch", None)):
                 sampler.set_epoch(epoch)
-        self._up_to_date_epochs().set(epoch)
+        if self.rung == NATIVE:
+            self._up_to_date_epochs().set(epoch)
 
     def _up_to_date_epochs(self) -> Epochs:
         """The session's, after a look for set_epoch() calls on the samplers."""
@@ -344,6 +448,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         one that it gets if nothing else draws before, and the state of a given `generator`; no
         generator is advanced.
         """
+        if self.rung != NATIVE:
+            return super().state_dict()
         epochs, order = self._up_to_date_epochs(), self._order
         place, generator = epochs.progress(), None
         if epochs.at_rest:
@@ -370,7 +476,12 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         for what is no state, and in mid-epoch for another dataset or order: `strict=False` begins
         the epoch anew, with a warning. Between epochs another dataset is a warning.
         """
+        if self.rung != NATIVE:
+            super().load_state_dict(state, strict)
+            return
         epochs, order, passes = self._up_to_date_epochs(), self._order, self._session.passes
+        if state is not None and not loads_on(state, NATIVE):
+            return
         if state is None:
             epochs.drop_loaded(order)
             passes.drop_restored(self.generator)
@@ -457,6 +568,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         disturbed, and taken as set to `epoch`. Of an epoch that had several passes, the latest.
         ValueError without `seed` for an epoch that is neither the next nor among the last 100 that
         had one."""
+        self._need_threads("draws()")
         epoch, resolved = operator.index(epoch), self._resolved()
         entries, count = delivered_entries(self._order, resolved, epoch)
         key, options = self._key_in(epoch), core_options(self, self._order, pinned=False)
@@ -470,6 +582,7 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def mixing(self, epoch: int) -> list[BatchMix]:
         """What `batch_transform` draws for this rank's batches in `epoch`, in the order of the
         epoch; empty without one. Reads no file. ValueError as from draws()."""
+        self._need_threads("mixing()")
         epoch, order, reading = operator.index(epoch), self._order, self._reading()
         resolved, rule = reading.resolved, reading.mixing
         if rule is None:
@@ -493,10 +606,15 @@ class DataLoader(torch.utils.data.DataLoader[T]):
     def stats(self) -> Stats:
         """Figures of the iterator that began last; print them. Any thread."""
         count, size = _ringfeed.held_bytes()
-        held = {"held_batches": count, "held_bytes": size}
+        held = {"held_batches": count, "held_bytes": size, "rung": self.rung}
+        if self.rung != NATIVE:
+            held["why_not_native"] = self.why_not_native
         return Stats({**self._session.stats(), **held})
 
     def __repr__(self) -> str:
+        if self.rung != NATIVE:
+            shown = f"{self.batch_size}, num_workers={self.num_workers}"
+            return f"ringfeed.DataLoader(on torch's rung, batch_size={shown})"
         resolved, order = self._resolved(), self._order
         size = batch_size_of(self.batch_sampler)
         threads = "" if self.num_workers else f" ({_arguments.resolve_workers(0)} here)"
@@ -515,8 +633,8 @@ class DataLoader(torch.utils.data.DataLoader[T]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(vars(self))
-        # What belongs to this process and is not copied.
-        del state["_cached"], state["_read"], state["_iterator_ref"]
+        for name in _OF_PROCESS:
+            state.pop(name, None)
         # A copy goes its own way from here on. A sampler of the caller's stays shared, as in torch.
         state["_session"] = copy.copy(self._session.epochs)
         if isinstance(self.sampler, OwnOrder):
@@ -527,5 +645,17 @@ class DataLoader(torch.utils.data.DataLoader[T]):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _cached=None, _read=None, _iterator_ref=None)
+        vars(self).update(state, **dict.fromkeys(_OF_PROCESS))
         vars(self)["_session"] = Session(state["_session"])
+
+
+_OF_PROCESS = ("_cached", "_read", "_settled", "_iterator_ref", "_of_torch", "_latest")
+"""What belongs to a process and is not copied."""
+
+_ARGUMENTS = inspect.signature(DataLoader).parameters
+_OWN = {
+    name: argument.default
+    for name, argument in _ARGUMENTS.items()
+    if name not in inspect.signature(torch.utils.data.DataLoader).parameters and name != "native"
+}
+"""Options of ringfeed's own, and what they are where they are not given."""

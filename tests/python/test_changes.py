@@ -259,7 +259,7 @@ def lost_label(dataset):
 )
 @pytest.mark.parametrize("workers", WORKERS)
 def test_what_cannot_be_followed_is_refused_by_iter(dataset, change, error, text, workers):
-    loader = DataLoader(dataset, 5, **workers)
+    loader = DataLoader(dataset, 5, native=True, **workers)
     list(loader)
     change(dataset)
     with pytest.raises(error, match=text):
@@ -279,13 +279,13 @@ PATCHES = {
 
 @pytest.mark.parametrize("name", PATCHES)
 def test_a_patched_function_that_decodes_is_noticed(dataset, monkeypatch, name):
-    loader = DataLoader(dataset, 5)
+    loader = DataLoader(dataset, 5, native=True)
     place, attribute, text = PATCHES[name]
     monkeypatch.setattr(place, attribute, new_open)
     with pytest.raises(ValueError, match=f"not native, because {text}"):
         iter(loader)
     with pytest.raises(ValueError, match=f"not native, because {text}"):
-        DataLoader(dataset)
+        DataLoader(dataset, native=True)
     monkeypatch.undo()
     assert len(order_of(loader)) == COUNT
 
@@ -293,12 +293,15 @@ def test_a_patched_function_that_decodes_is_noticed(dataset, monkeypatch, name):
 def test_a_patched_loader_that_is_handed_over_is_noticed(root, monkeypatch):
     monkeypatch.setattr(tv_folder, "default_loader", new_open)
     with pytest.raises(ValueError, match="loader=<function new_open"):
-        DataLoader(torchvision.datasets.ImageFolder(root, plain(), loader=tv_folder.default_loader))
+        DataLoader(
+            torchvision.datasets.ImageFolder(root, plain(), loader=tv_folder.default_loader),
+            native=True,
+        )
 
 
 def test_ringfeed_s_datasets_notice_pillow_s_open(root, monkeypatch):
     dataset = ringfeed.ImageFolder(root, plain())
-    loader = DataLoader(dataset, 5)
+    loader = DataLoader(dataset, 5, native=True)
     check_equal(loader, Torch(dataset, 5))
     monkeypatch.setattr(PIL.Image, "open", new_open)
     with pytest.raises(ValueError, match=r"PIL\.Image\.open has been replaced"):
@@ -309,18 +312,16 @@ def test_ringfeed_s_datasets_notice_pillow_s_open(root, monkeypatch):
 
 
 def test_another_collate_fn_is_refused_by_iter(dataset):
-    loader = DataLoader(dataset, 5)
+    loader = DataLoader(dataset, 5, native=True)
     loader.collate_fn = lambda samples: samples
     with pytest.raises(ValueError, match="not native, because collate_fn="):
         iter(loader)
     loader.collate_fn = torch.utils.data.default_collate
     check_equal(loader, Torch(dataset, 5))
-    for kind in (Torch, DataLoader):
-        loader = kind(dataset, 5, num_workers=1)
-        loader.multiprocessing_context = "fork"
-        if kind is DataLoader:
-            with pytest.raises(ValueError, match="not native, because multiprocessing_context"):
-                iter(loader)
+    loader = DataLoader(dataset, 5, num_workers=1, native=True)
+    loader.multiprocessing_context = "fork"
+    with pytest.raises(ValueError, match="not native, because multiprocessing_context"):
+        iter(loader)
 
 
 @pytest.mark.parametrize(

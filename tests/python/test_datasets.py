@@ -225,7 +225,7 @@ def test_a_folder_calls_its_loader_and_a_ringfeed_loader_refuses_it(photos):
     for mine, other in zip(DataLoader(ours), DataLoader(theirs), strict=True):
         assert torch.equal(mine[0], other[0])
     with pytest.raises(ValueError, match="not native, because ringfeed.*has loader=<function"):
-        ringfeed.DataLoader(ours)
+        ringfeed.DataLoader(ours, native=True)
     default = ringfeed.ImageFolder(photos, TO_TENSOR)
     assert (
         default.loader(default.samples[1][0]).tobytes()

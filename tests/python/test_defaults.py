@@ -98,9 +98,10 @@ def test_an_epoch_cannot_begin_on_the_meta_device_as_in_torch(folder, context):
 
 @pytest.mark.parametrize("dtype", WIDER.values(), ids=WIDER)
 def test_another_default_dtype_is_refused_where_torch_would_yield_it(folder, dtype):
-    loaders = [loader_type(dataset(folder), batch_size=3) for loader_type in BOTH]
+    loaders = [BOTH[0](dataset(folder), batch_size=3), DataLoader(dataset(folder), 3, native=True)]
     with default_dtype(dtype):
         assert next(iter(loaders[0]))[0].dtype == dtype
+        assert next(iter(DataLoader(dataset(folder), 3)))[0].dtype == dtype  # torch's then
         with pytest.raises(UnsupportedTransform, match=rf"step 2, ToTensor.*yields {dtype}.*back"):
             next(iter(loaders[1]))
         assert "step 2" not in repr(loaders[1])
@@ -148,4 +149,4 @@ def test_numbers_on_the_meta_device_are_refused_by_name(folder):
         mean = v1.Normalize(torch.full((3,), 0.5), [0.5] * 3)
     for steps, place in ([crop, v1.ToTensor()], 2), ([v1.ToTensor(), mean], 3):
         with pytest.raises(UnsupportedTransform, match=f"step {place}, .*made on the meta device"):
-            DataLoader(dataset(folder, *steps))
+            DataLoader(dataset(folder, *steps), native=True)

@@ -56,6 +56,7 @@ def test_names_order_and_defaults_are_torch_s():
         "batch_transform",
         "finish_on",
         *("on_error", "max_failures", "retries"),
+        "native",
     ]
     assert all(p.kind is p.KEYWORD_ONLY for p in ours[len(theirs) :])
 
@@ -135,7 +136,7 @@ def test_errors_that_need_worker_processes_are_not_raised(images):
 )
 def test_what_cannot_apply_is_refused_with_the_reason(images, kwargs, error, text):
     with pytest.raises(error, match=text):
-        DataLoader(images, **kwargs)
+        DataLoader(images, native=True, **kwargs)
 
 
 @pytest.mark.parametrize("given", [0, None])
@@ -156,7 +157,7 @@ def test_an_iterable_dataset_is_refused_by_name():
             return iter(())
 
     with pytest.raises(TypeError, match="Endless, an IterableDataset"):
-        DataLoader(Endless())
+        DataLoader(Endless(), native=True)
 
 
 def test_two_shardings_are_refused(images):

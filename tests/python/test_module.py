@@ -220,13 +220,14 @@ def test_a_missing_file_has_the_systems_errno(four):
 
 
 def test_a_start_that_fails_is_a_setup_error_and_may_be_tried_again(four, reader):
+    if reader == "pool":
+        pytest.skip("it starts without a descriptor")
     native = Native(four, reader=reader)
     epoch = native.loader.epoch(0)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(0)
     os.close(free)
-    # The folder can still be opened, and the ring's descriptors cannot.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free + (reader == "ring"), limits[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
     try:
         with pytest.raises(LoadError) as caught:
             epoch.next()

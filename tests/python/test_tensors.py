@@ -192,7 +192,8 @@ def test_memory_bound_counts_what_pinning_rounds_up(sample):
 def test_what_pinned_raises_comes_out_and_no_batch_is_lost(sample):
     pinned = Pinned()
     failing = MemoryError("no page-locked memory")
-    calls = iter([True, False, True, True, False])
+    # What is asked for before a batch is given is asked for again: the second refusal is thrown.
+    calls = iter([True, False, False, True, True, False])
 
     def allocate(size):
         if not next(calls, True):

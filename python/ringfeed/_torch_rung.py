@@ -1,0 +1,200 @@
+"""What a loader does where ringfeed's threads cannot serve: as torch's own."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import torch
+import torch.utils.data
+from torch.utils.data import BatchSampler, IterableDataset, RandomSampler, SequentialSampler
+
+from ._passes import generator_text, state_of
+from ._state_values import check_values
+from .datasets import warn_user
+
+T = TypeVar("T", covariant=True)
+
+NATIVE, TORCH = "native", "torch"
+VERSION = 2
+"""Of a state."""
+
+
+class ShuffledByTorch(RandomSampler):
+    """torch's RandomSampler, which remembers what its latest order follows from."""
+
+    drawn: int | None = None
+    """The number that it drew; None: none yet, or a generator was given."""
+    generated_from: torch.Tensor | None = None
+    """The state that a given generator had."""
+    repeated: int | torch.Tensor | None = None
+    """What the next order follows from, in the place of what is drawn."""
+
+    def __iter__(self) -> Iterator[int]:
+        repeated, self.repeated = self.repeated, None
+        if self.generator is not None:
+            if isinstance(repeated, torch.Tensor):
+                self.generator.set_state(repeated)
+            self.generated_from = self.generator.get_state()
+            yield from super().__iter__()
+            return
+        # As RandomSampler draws it, and then follows from it.
+        self.drawn = int(torch.empty((), dtype=torch.int64).random_().item())
+        if isinstance(repeated, int):
+            self.drawn = repeated
+        generator = torch.Generator().manual_seed(self.drawn)
+        yield from RandomSampler(self.data_source, generator=generator)
+
+
+class _Skipping:
+    """A sampler that lacks its first items when it is read for the first time."""
+
+    def __init__(self, sampler: Any, count: int) -> None:
+        self._sampler, self._count = sampler, count
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._items(iter(self._sampler))  # torch begins it twice where there are workers
+
+    def _items(self, items: Iterator[Any]) -> Iterator[Any]:
+        count, self._count = self._count, 0
+        yield from itertools.islice(items, count, None)
+
+
+class TorchRung(torch.utils.data.DataLoader[T]):
+    """torch's loader, with a state like that of ringfeed's."""
+
+    rung = TORCH
+    """"native": ringfeed's threads make the batches. "torch": torch's own code does."""
+    why_not_native = ""
+    """What keeps it from the native rung; empty on that."""
+    _of_torch: Any = None  # the persistent iterator
+    _latest: weakref.ref[Any] | None = None  # the iterator that began last
+    _skipped = 0  # batches of its epoch that it did not give
+    _to_skip = 0  # of the next
+
+    # Iteration
+
+    def _iterate(self) -> Iterator[Any]:
+        iterator = super().__iter__()
+        self._set(_latest=weakref.ref(iterator), _skipped=self._to_skip, _to_skip=0)
+        return iterator
+
+    def _set(self, **values: Any) -> None:
+        """Not by __setattr__, which Lightning records."""
+        vars(self).update(values)
+
+    @property
+    def _index_sampler(self) -> Any:
+        sampler = super()._index_sampler
+        return _Skipping(sampler, self._to_skip) if self._to_skip else sampler
+
+    def _use_torchs_samplers(self, shuffle: bool) -> None:
+        """In the place of those that stand for the core's order, or that torch made."""
+        dataset: Any = self.dataset
+        own: Any = (
+            ShuffledByTorch(dataset, generator=self.generator)
+            if shuffle
+            else SequentialSampler(dataset)
+        )
+        object.__setattr__(self, "sampler", own)
+        if self.batch_size is not None:
+            batches = BatchSampler(own, self.batch_size, self.drop_last)
+            object.__setattr__(self, "batch_sampler", batches)
+
+    def _end_workers(self) -> None:
+        iterator = self._of_torch
+        self._set(_of_torch=None)
+        end = getattr(iterator, "_shutdown_workers", None)
+        if end is not None:
+            end()
+
+    # State
+
+    def _batches_given(self) -> int:
+        """Of the latest epoch; 0 at its end."""
+        iterator = None if self._latest is None else self._latest()
+        if iterator is None:
+            return self._to_skip
+        given = self._skipped + int(vars(iterator)["_num_yielded"])
+        try:
+            return 0 if given >= len(self) else given
+        except TypeError:  # without a length
+            return given
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches the latest iterator has given, and what its order follows from; plain
+        values. At an epoch's end, the beginning of the next, whose order follows from torch's
+        default generator as it is then, unless a `generator` was given."""
+        given, sampler = self._batches_given(), self.sampler
+        drawn = generator = None
+        if isinstance(sampler, ShuffledByTorch):
+            drawn = sampler.drawn if given else None
+            generator = sampler.generated_from if given else self._coming_generator_state()
+        return {
+            "version": VERSION,
+            "rung": TORCH,
+            "batches": given,
+            "shuffled_by": drawn,
+            "generator": None if generator is None else generator_text(generator),
+        }
+
+    def _coming_generator_state(self) -> torch.Tensor | None:
+        """A given generator's when it gives the next order. Advances none."""
+        if self.generator is None:
+            return None
+        clone = torch.Generator(self.generator.device)
+        clone.set_state(self.generator.get_state())
+        if self._of_torch is None:  # the base seed of new workers comes first
+            torch.empty((), dtype=torch.int64).random_(generator=clone)
+        return clone.get_state()
+
+    def load_state_dict(self, state: Mapping[str, Any] | None, strict: bool = True) -> None:
+        """The next iterator goes on from `state`: it reads the sampler as far as that had come, and
+        loads nothing of what was given. What transforms draw from then on is new. None: drops a
+        state that has been loaded and not used."""
+        if state is None:
+            state = {"batches": 0, "shuffled_by": None, "generator": None}
+        elif not loads_on(state, TORCH):
+            return
+        missing = [name for name in ("batches", "shuffled_by", "generator") if name not in state]
+        if missing:
+            raise ValueError(f"the state lacks {', '.join(missing)}")
+        check_values(state)
+        batches, generator = state["batches"], state["generator"]
+        if batches and isinstance(self.dataset, IterableDataset):
+            warn_user(
+                f"the state stands after batch {batches} of an IterableDataset, which cannot be "
+                "entered there: its epoch begins anew"
+            )
+            batches = 0
+        if isinstance(self.sampler, ShuffledByTorch):
+            repeated = state["shuffled_by"] if batches else None
+            if self.generator is not None and generator is not None:
+                repeated = state_of(self.generator, generator)
+            self.sampler.repeated = repeated
+        self._end_workers()
+        self._set(_to_skip=batches, _latest=None)
+
+
+def loads_on(state: Mapping[str, Any], rung: str) -> bool:
+    """Whether a state says something on `rung`: it was saved there. One of another rung is a
+    warning between epochs, and within one a ValueError."""
+    if not isinstance(state, Mapping) or "version" not in state:
+        raise ValueError("this is not a state of a ringfeed.DataLoader")
+    saved = state.get("rung", NATIVE)
+    if saved == rung:
+        return True
+    text = f"the state was saved on the {saved} rung, and this loader is on the {rung} rung"
+    if any(state.get(name) for name in ("batches", "positions", "beyond")):
+        raise ValueError(
+            f"{text}, whose order is another: within an epoch it cannot go on. Make the loader as "
+            f"it was (native={saved == NATIVE} insists), load a state from between two epochs, or "
+            "none"
+        )
+    warn_user(f"{text}: the next epoch has another order")
+    return False
