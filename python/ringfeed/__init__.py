@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from ._failures import Failure
+from ._install import install, uninstall
 from ._limits import DecodeLimits
 from ._repeats import RepeatedAugmentationSampler
 from ._replay import replay
@@ -45,5 +46,7 @@ __all__ = [
     "UnfinishedBatch",
     "UnsupportedTransform",
     "__version__",
+    "install",
     "replay",
+    "uninstall",
 ]

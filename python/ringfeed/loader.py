@@ -652,10 +652,11 @@ class DataLoader(TorchRung[T]):
 _OF_PROCESS = ("_cached", "_read", "_settled", "_iterator_ref", "_of_torch", "_latest")
 """What belongs to a process and is not copied."""
 
-_ARGUMENTS = inspect.signature(DataLoader).parameters
+# Of the functions, not the classes: torch's may have a __new__ that install() has put there.
+_TORCHS = inspect.signature(torch.utils.data.DataLoader.__init__).parameters
 _OWN = {
     name: argument.default
-    for name, argument in _ARGUMENTS.items()
-    if name not in inspect.signature(torch.utils.data.DataLoader).parameters and name != "native"
+    for name, argument in inspect.signature(DataLoader.__init__).parameters.items()
+    if name not in _TORCHS and name != "native"
 }
 """Options of ringfeed's own, and what they are where they are not given."""

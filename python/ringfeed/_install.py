@@ -1,0 +1,86 @@
+"""torch's DataLoader, wherever a script or a library has its name from, makes ringfeed's."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import Any
+
+from torch.utils.data import DataLoader as _Torch
+
+from .datasets import warn_user
+from .loader import DataLoader
+
+__all__ = ["install", "uninstall"]
+
+_SITE = os.path.join(os.path.dirname(__file__), "_site")
+
+# Classes of libraries that are torch's DataLoader but for what they add, and call its __init__.
+_KNOWN = {("timm.data.loader", "MultiEpochsDataLoader")}
+
+_installed = False
+_warned_of: set[type] = set()
+_with_ringfeed: dict[type, type] = {}
+
+
+def install() -> None:
+    """From now on `torch.utils.data.DataLoader(...)` makes a `ringfeed.DataLoader`.
+
+    >>> import ringfeed, torch.utils.data
+    >>> ringfeed.install()
+    >>> type(torch.utils.data.DataLoader([1, 2, 3], native=False))
+    <class 'ringfeed.loader.DataLoader'>
+    >>> ringfeed.uninstall()
+
+    For scripts that are left as they are, and for libraries that make loaders. No name is replaced:
+    whoever has imported the class, and wherever it stands, has the same class as before, and
+    `isinstance`, pickles and base classes stay right. Subclasses of it stay torch's, with a warning
+    for each, but for timm's MultiEpochsDataLoader. What was made before stays as it is. Spawned
+    children are reached where the script calls this at its top level, outside of
+    `if __name__ == "__main__"`; `python -m ringfeed script.py` reaches all of them.
+    """
+    global _installed
+    _installed = True
+    if _Torch.__new__ is not _new:
+        _Torch.__new__ = _new  # type: ignore[method-assign]
+
+
+def uninstall() -> None:
+    """`torch.utils.data.DataLoader(...)` makes torch's again."""
+    global _installed
+    _installed = False  # __new__ stays: without it object's would refuse the arguments
+
+
+def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
+    # Without arguments it is a copy or a pickle.
+    if _installed and (args or kwargs) and not issubclass(cls, DataLoader):
+        cls = DataLoader if cls is _Torch else _of_library(cls)
+    return object.__new__(cls)
+
+
+_new.__name__ = "__new__"
+_new.__signature__ = inspect.signature(_Torch.__init__)  # type: ignore[attr-defined]
+
+
+def _of_library(cls: type) -> type:
+    """A subclass that somebody else has made."""
+    if (cls.__module__, cls.__qualname__) in _KNOWN:
+        if cls not in _with_ringfeed:
+            body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+            _with_ringfeed[cls] = type(cls.__name__, (cls, DataLoader), body)
+        return _with_ringfeed[cls]
+    if cls not in _warned_of:
+        _warned_of.add(cls)
+        warn_user(
+            f"{cls.__module__}.{cls.__qualname__} derives from torch's DataLoader and stays "
+            "torch's: derive it from ringfeed.DataLoader to load by ringfeed"
+        )
+    return cls
+
+
+def hand_on() -> None:
+    """Python processes that this one starts are installed in too: by the environment, and a
+    sitecustomize at the head of $PYTHONPATH, which runs the one that was there."""
+    paths = [_SITE, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    os.environ["RINGFEED_INSTALL"] = "1"

@@ -1,0 +1,260 @@
+"""install() and python -m ringfeed: torch's DataLoader makes ringfeed's, in every process."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+import torch.utils.data
+from torch.utils.data import DataLoader as Alias
+
+import ringfeed
+from small_images import make, order_of
+
+COUNT = 7
+
+
+@pytest.fixture
+def installed():
+    ringfeed.install()
+    yield
+    ringfeed.uninstall()
+
+
+@pytest.fixture
+def images(tmp_path):
+    return make(tmp_path / "images", COUNT)
+
+
+def test_every_name_of_torch_s_class_makes_ringfeed_s(images, installed):
+    for make_loader in (Alias, torch.utils.data.DataLoader, Alias[int]):
+        loader = make_loader(images, batch_size=2)
+        assert type(loader) is ringfeed.DataLoader and loader.rung == "native"
+        assert isinstance(loader, Alias)
+    assert torch.utils.data.DataLoader is Alias and type(Alias(dataset=images)) is type(loader)
+    assert order_of(Alias(images, 3)) == list(range(COUNT))
+
+
+def test_what_was_made_before_and_copies_stay_what_they_are(images):
+    before = Alias(images, 2)
+    ringfeed.install()
+    try:
+        for kind in (Alias, ringfeed.DataLoader):
+            loader = before if kind is Alias else Alias(images, 2)
+            for other in (
+                copy.copy(loader),
+                copy.deepcopy(loader),
+                pickle.loads(pickle.dumps(loader)),
+            ):
+                assert type(other) is type(loader) is kind
+                assert order_of(other) == list(range(COUNT))
+    finally:
+        ringfeed.uninstall()
+    assert type(Alias(images, 2)) is Alias and type(copy.copy(before)) is Alias
+    assert order_of(Alias(images, 2)) == list(range(COUNT))
+
+
+def test_the_signature_is_torch_s(installed):
+    names = list(inspect.signature(Alias).parameters)
+    assert names[:3] == ["dataset", "batch_size", "shuffle"] and "self" not in names
+
+
+def test_a_subclass_of_somebody_else_stays_torch_s_and_is_named_once(images, installed):
+    class Theirs(Alias):
+        pass
+
+    with pytest.warns(RuntimeWarning, match=r"Theirs derives from torch's DataLoader") as caught:
+        loaders = [Theirs(images, 2), Theirs(images, 2)]
+    assert len(caught) == 1 and all(not isinstance(x, ringfeed.DataLoader) for x in loaders)
+
+    class Ours(ringfeed.DataLoader):
+        pass
+
+    assert type(Ours(images, 2)) is Ours
+
+
+def test_timm_s_loader_is_made_with_ringfeed_behind_it(images, installed):
+    timm = pytest.importorskip("timm.data.loader")
+    loader = timm.MultiEpochsDataLoader(images, batch_size=2)
+    assert isinstance(loader, ringfeed.DataLoader) and isinstance(
+        loader, timm.MultiEpochsDataLoader
+    )
+    assert order_of(loader) == order_of(loader) == list(range(COUNT))
+
+
+# The launcher
+
+SCRIPT = """
+import sys, os
+import sibling
+import torch
+from torch.utils.data import DataLoader
+if __name__ == "__main__":
+    print(type(DataLoader([1])).__module__, sys.argv[1:], sibling.NAME, __file__, __spec__)
+"""
+
+
+def launch(tmp_path, script, *arguments, command=("-m", "ringfeed"), **environment):
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(script))
+    (tmp_path / "sibling.py").write_text("NAME = 'sibling'\n")
+    search = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": search, "PYTHONWARNINGS": "ignore", **environment}
+    done = subprocess.run(
+        [sys.executable, *command, str(path), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        cwd=tmp_path.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_script_finds_itself_as_python_would_start_it(tmp_path):
+    (found,) = launch(tmp_path, SCRIPT, "--epochs", "3")
+    assert found == f"ringfeed.loader ['--epochs', '3'] sibling {tmp_path}/script.py None"
+
+
+def test_a_module_is_run_likewise(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    (tmp_path / "package" / "run.py").write_text(
+        "import sys\nfrom torch.utils.data import DataLoader\n"
+        "print(type(DataLoader([1])).__module__, sys.argv[1:])"
+    )
+    search = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "ringfeed", "-m", "package.run", "7"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": search},
+    )
+    assert done.stdout == "ringfeed.loader ['7']\n", done.stderr
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_spawned_children_are_reached(tmp_path, method):
+    script = """
+        import torch.multiprocessing as mp
+        from torch.utils.data import DataLoader
+        def work(rank, queue):
+            queue.put(type(DataLoader([1])).__module__)
+        if __name__ == "__main__":
+            context = mp.get_context("METHOD")
+            queue = context.Queue()
+            children = [context.Process(target=work, args=(rank, queue)) for rank in range(2)]
+            for child in children: child.start()
+            print(queue.get(), queue.get())
+            for child in children: child.join()
+    """.replace("METHOD", method)
+    assert launch(tmp_path, script) == ["ringfeed.loader ringfeed.loader"]
+
+
+def test_mp_spawn_and_subprocesses_are_reached(tmp_path):
+    script = """
+        import subprocess, sys
+        import torch.multiprocessing as mp
+        from torch.utils.data import DataLoader
+        def work(rank):
+            print(type(DataLoader([1])).__module__, flush=True)
+        if __name__ == "__main__":
+            mp.spawn(work, nprocs=1)
+            code = "from torch.utils.data import DataLoader as L; print(type(L([1])).__module__)"
+            subprocess.run([sys.executable, "-c", code], check=True)
+    """
+    assert launch(tmp_path, script) == ["ringfeed.loader"] * 2
+
+
+def test_a_child_that_never_imports_torch_imports_nothing_more(tmp_path):
+    script = """
+        import subprocess, sys
+        code = "import sys; print({'torch', 'ringfeed', 'numpy'} & {*sys.modules})"
+        subprocess.run([sys.executable, "-c", code], check=True)
+    """
+    assert launch(tmp_path, script) == ["set()"]
+
+
+def test_a_sitecustomize_that_was_there_runs_too(tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("import os; os.environ['SEEN'] = 'yes'")
+    search = os.pathsep.join([str(tmp_path / "site"), *filter(None, sys.path)])
+    script = """
+        import subprocess, sys
+        code = "import os, sitecustomize; print(os.environ.pop('SEEN'), sitecustomize.__file__)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+    """
+    (found,) = launch(tmp_path, script, PYTHONPATH=search)
+    assert found == f"yes {tmp_path}/site/sitecustomize.py"
+
+
+def test_torchrun_starts_it_for_each_rank(tmp_path):
+    script = """
+        import os
+        from torch.utils.data import DataLoader
+        print(os.environ["RANK"], type(DataLoader([1])).__module__, flush=True)
+    """
+    command = (
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "ringfeed",
+    )
+    assert sorted(launch(tmp_path, script, command=command)) == [
+        "0 ringfeed.loader",
+        "1 ringfeed.loader",
+    ]
+
+
+def test_lightning_s_ranks_are_reached(tmp_path):
+    pytest.importorskip("lightning")
+    script = """
+        import lightning, torch
+        from torch.utils.data import DataLoader
+        class Model(lightning.LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.layer = torch.nn.Linear(1, 1)
+            def training_step(self, batch, index):
+                return self.layer(batch.float()[:, None]).sum()
+            def configure_optimizers(self):
+                return torch.optim.SGD(self.parameters(), 0.1)
+        if __name__ == "__main__":
+            loader = DataLoader(list(range(8)), 2)
+            trainer = lightning.Trainer(
+                accelerator="cpu", devices=2, strategy="ddp", max_epochs=1, logger=False,
+                enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+            trainer.fit(Model(), loader)
+            kind = type(trainer.train_dataloader)
+            print("rank", trainer.global_rank, kind.__module__, flush=True)
+    """
+    found = [line for line in launch(tmp_path, script) if line.startswith("rank")]
+    assert sorted(found) == ["rank 0 ringfeed.loader", "rank 1 ringfeed.loader"]
+
+
+def test_what_is_wrong_with_a_call_is_said(tmp_path):
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "ringfeed", *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+
+    assert (helped := run("--help")).returncode == 0 and helped.stdout.startswith(
+        "usage: python -m"
+    )
+    assert (none := run()).returncode == 2 and "usage" in none.stderr
+    gone = run(str(tmp_path / "gone.py"))
+    assert gone.returncode == 2 and "can't open file" in gone.stderr and "gone.py" in gone.stderr
+    assert "needs the name" in run("-m").stderr
