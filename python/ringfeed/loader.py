@@ -359,7 +359,7 @@ class DataLoader(TorchRung[T]):
             if self.persistent_workers:
                 vars(self)["_iterator_ref"] = weakref.ref(iterator)
         else:
-            iterator.reset()
+            iterator._reset(self)  # torch's name: a subclass may make iterators of its own
         return iterator
 
     def _get_iterator(self) -> Any:

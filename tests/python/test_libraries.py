@@ -260,3 +260,24 @@ def test_torch_s_reset_begins_the_next_epoch(images):
     next(batches)
     batches._reset(loader)
     assert batches._num_yielded == 0 and order_of(batches) == list(range(COUNT))
+
+
+@pytest.mark.parametrize("kind", [Torch, DataLoader])
+def test_a_subclass_s_own_iterator_is_reset_as_torch_resets_it(images, kind):
+    class Own:
+        def __init__(self):
+            self.resets = []
+
+        def __next__(self):
+            raise StopIteration
+
+        def _reset(self, loader, first_iter=False):
+            self.resets.append(loader)
+
+    class Loader(kind):
+        def _get_iterator(self):
+            return Own()
+
+    loader = Loader(images, 5, num_workers=1, persistent_workers=True)
+    first = iter(loader)
+    assert iter(loader) is first and first.resets == [loader]
