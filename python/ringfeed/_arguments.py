@@ -58,6 +58,11 @@ def check_batch_size(batch_size: Any) -> None:
         raise ValueError(f"batch_size must be a positive whole number or None, not {batch_size!r}")
 
 
+def check_generator(generator: Any) -> None:
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator or None, not {generator!r}")
+
+
 def refuse_multiprocessing(context: Any) -> None:
     if context is not None:
         not_native(

@@ -58,6 +58,7 @@ class Reading:
 def start_pass(loader: Any, order: Order, epochs: Epochs, passes: Passes) -> PassStart:
     """What torch's iter() draws and begins, whatever is made of it. (Of a given generator torch's
     RandomSampler takes a permutation, and this a number.)"""
+    _arguments.check_generator(loader.generator)
     order.check_seed(loader.seed, epochs.next.key is not None, stacklevel=8)
     epochs.tell_samplers(order)
     return passes.start(
@@ -118,7 +119,7 @@ def core_options(loader: Any, order: Order, pinned: bool) -> dict[str, Any]:
         own_order=order.own,
         shuffle=order.shuffled,
         drop_last=order.own and order.batching[1],
-        in_order=loader.in_order,
+        in_order=bool(loader.in_order),
         seed=0,
         rank=rank,
         world_size=world_size,

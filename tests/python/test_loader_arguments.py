@@ -85,6 +85,37 @@ def test_lengths_and_errors_are_torch_s(images):
     assert len(seen) > 8
 
 
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"in_order": 3},
+        {"in_order": None, "num_workers": 1},
+        {"pin_memory": ""},
+        {"generator": 3},
+        {"generator": "cpu", "num_workers": 1},
+        {"sampler": {1, 2}},
+        {"sampler": {4: "a", 2: "b"}},
+        {"sampler": [True, False]},
+        {"sampler": torch.tensor([3, 1])},
+        {"sampler": [-1, 11]},
+        {"sampler": ["a"]},
+        {"sampler": [1.0]},
+        {"sampler": [None]},
+        {"sampler": [[1, 2]]},
+        {"batch_sampler": [(1, 2), torch.tensor([3])]},
+    ],
+    ids=str,
+)
+def test_what_iterating_gives_or_raises_is_torch_s(images, kwargs):
+    def iterated(kind):
+        try:
+            return order_of(kind(images, **kwargs))
+        except Exception as error:
+            return type(error)
+
+    assert iterated(DataLoader) == iterated(Torch)
+
+
 def test_shuffling_nothing_raises_as_in_torch(tmp_path):
     empty = make(tmp_path, 0)
     assert outcome(DataLoader, empty, shuffle=True) == outcome(Torch, empty, shuffle=True)
