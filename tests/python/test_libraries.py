@@ -221,6 +221,57 @@ def test_ray_builds_a_torch_loader_of_no_processes_unless_told_not_to(images, sh
     assert prepare_data_loader(given) is given and order_of(given) == list(given.sampler)
 
 
+class Kept(BatchSampler):
+    """Reads a whole epoch of another before it gives the first batch, as ignite's
+    ReproducibleBatchSampler does."""
+
+    def __init__(self, batch_sampler):
+        self.batch_sampler, self.sampler = batch_sampler, batch_sampler.sampler
+
+    def __iter__(self):
+        yield from list(self.batch_sampler)
+
+    def __len__(self):
+        return len(self.batch_sampler)
+
+
+def made_anew(loader):
+    """As ignite's DeterministicEngine makes it: of all public attributes."""
+    replaced = ("batch_size", "sampler", "drop_last", "batch_sampler")
+    names = [n for n in vars(loader) if not n.startswith("_") and n not in replaced]
+    kept = {name: getattr(loader, name) for name in names}
+    return type(loader)(**kept, batch_sampler=Kept(loader.batch_sampler))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_loader_made_anew_of_its_attributes_has_torch_s_order(images, shuffle, workers):
+    orders = []
+    for kind in (DataLoader, Torch):
+        torch.manual_seed(3)
+        loader, found = warned(
+            lambda kind=kind: made_anew(kind(images, 5, shuffle, None, None, workers))
+        )
+        assert type(loader) is kind and not found
+        orders.append([order_of(loader) for _ in range(2)])
+    assert orders[0] == orders[1]
+    assert (orders[0][0] == orders[0][1]) is not shuffle
+
+
+def test_a_dealt_order_in_a_loader_made_anew_follows_set_epoch_of_the_sampler(images):
+    def epochs(rank):
+        loader = DataLoader(images, 4, shuffle=True, seed=1, rank=rank, world_size=2)
+        again, given = made_anew(loader), []
+        for epoch in range(2):
+            loader.sampler.set_epoch(epoch)
+            given.append(order_of(again))
+        return given
+
+    (first, second), (first_of_1, second_of_1) = epochs(0), epochs(1)
+    assert sorted(first + first_of_1) == sorted(second + second_of_1) == list(range(COUNT))
+    assert first != second
+
+
 # What libraries read of an iterator
 
 
