@@ -68,14 +68,22 @@ class _Skipping:
 class TorchRung(torch.utils.data.DataLoader[T]):
     """torch's loader, with a state like that of ringfeed's."""
 
-    rung = TORCH
-    """"native": ringfeed's threads make the batches. "torch": torch's own code does."""
-    why_not_native = ""
-    """What keeps it from the native rung; empty on that."""
+    _rung = TORCH
+    _why_not_native = ""
     _of_torch: Any = None  # the persistent iterator
     _latest: weakref.ref[Any] | None = None  # the iterator that began last
     _skipped = 0  # batches of its epoch that it did not give
     _to_skip = 0  # of the next
+
+    @property
+    def rung(self) -> str:
+        """ "native": ringfeed's threads make the batches. "torch": torch's own code does."""
+        return self._rung
+
+    @property
+    def why_not_native(self) -> str:
+        """What keeps it from the native rung; empty on that."""
+        return self._why_not_native
 
     # Iteration
 

@@ -233,7 +233,7 @@ class DataLoader(TorchRung[T]):
             if shuffle and sampler is None:
                 self._use_torchs_samplers(shuffle=True)
             return
-        self._set(rung=NATIVE)
+        self._set(_rung=NATIVE)
         handed_back = stands_for_own_order(sampler, dataset, rank, world_size)
         handed_back = handed_back and not shuffle and batch_sampler is None
         self._sampler_given = not (handed_back or (sampler is None and batch_sampler is None))
@@ -321,7 +321,7 @@ class DataLoader(TorchRung[T]):
             self._end_workers()
             if not self._sampler_given:
                 self._replace_sampler(isinstance(self.sampler, RandomSampler))
-            self._set(rung=NATIVE, why_not_native="", _to_skip=0, _latest=None)
+            self._set(_rung=NATIVE, _why_not_native="", _to_skip=0, _latest=None)
             self._session.epochs = Epochs(self._order.samplers)
         return reading
 
@@ -340,7 +340,7 @@ class DataLoader(TorchRung[T]):
                 f"this loader is torch's own, with its worker processes and its speed: {why}. "
                 "native=True makes an error of this, native=False says that it is wanted"
             )
-        self._set(rung=TORCH, why_not_native=why)
+        self._set(_rung=TORCH, _why_not_native=why)
 
     def _need_threads(self, what: str) -> None:
         if self.rung != NATIVE:

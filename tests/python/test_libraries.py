@@ -245,15 +245,15 @@ def made_anew(loader):
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_a_loader_made_anew_of_its_attributes_has_torch_s_order(images, shuffle, workers):
+@pytest.mark.parametrize("rung", ["native", "torch"])
+def test_a_loader_made_anew_of_its_attributes_has_torch_s_order(images, rung, shuffle, workers):
     orders = []
-    for kind in (DataLoader, Torch):
+    for kind, own in (DataLoader, {"native": rung == "native"}), (Torch, {}):
         torch.manual_seed(3)
-        loader, found = warned(
-            lambda kind=kind: made_anew(kind(images, 5, shuffle, None, None, workers))
-        )
-        assert type(loader) is kind and not found
-        orders.append([order_of(loader) for _ in range(2)])
+        loader = kind(images, 5, shuffle, num_workers=workers, **own)
+        again, found = warned(lambda loader=loader: made_anew(loader))
+        assert type(again) is kind and getattr(again, "rung", rung) == rung and not found
+        orders.append([order_of(again) for _ in range(2)])
     assert orders[0] == orders[1]
     assert (orders[0][0] == orders[0][1]) is not shuffle
 
