@@ -57,8 +57,8 @@ bool Reader::has_slot() const noexcept {
 bool Reader::short_of_room() const noexcept { return credits_.growth_waits() || !waiting_.empty(); }
 
 Reader::Read Reader::read(Clock::time_point now, std::uint64_t sequence, std::uint64_t file,
-                          Buffer& buffer, std::size_t offset) {
-  return Read(*this, now, sequence, file, buffer, offset);
+                          Buffer& buffer, bool to_end) {
+  return Read(*this, now, sequence, file, buffer, to_end);
 }
 
 void Reader::start(Clock::time_point now, Read& read) {
@@ -72,7 +72,7 @@ void Reader::start(Clock::time_point now, Read& read) {
   attempt.read = &read;
   attempt.sequence = read.sequence_;
   attempt.bytes = std::move(read.buffer_);
-  attempt.used = read.offset_;
+  attempt.used = 0;
   attempt.opened = attempt.waits = attempt.reopened = false;
   attempt.interruptions = 0;
   attempt.retries = 0;
@@ -103,7 +103,6 @@ bool Reader::make_slot(const Read& read) {
     if (youngest == nullptr) return false;
     credits_.withdraw(*youngest);
     Read& displaced = release(*youngest);
-    displaced.offset_ = youngest->used;
     wait_for_slot(displaced);
   }
   return true;
@@ -158,7 +157,8 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
     return given_up(attempt);
   }
   const std::size_t tail = std::min(used, tail_bytes);
-  const bool clean = bytes > 0 && bytes < attempt.asked &&
+  const bool believing = !attempt.read->to_end_;
+  const bool clean = believing && bytes > 0 && bytes < attempt.asked &&
                      options_.ends_cleanly({attempt.bytes.data() + used - tail, tail});
   switch (judge_end({attempt.asked, bytes, used, attempt.bytes.size(), clean},
                     options_.max_file_bytes)) {
@@ -177,10 +177,9 @@ std::optional<Reader::Result> Reader::on_bytes(Attempt& attempt, std::size_t byt
     case EndVerdict::grow:
     case EndVerdict::read_on: break;
   }
-  // What follows the image is not read. If the decoder misses data nevertheless, a read from there
-  // on finds what else there is.
-  const std::size_t image = options_.image_end({attempt.bytes.data(), used});
-  if (image > attempt.read->offset_) return Encoded{image, false};
+  // What follows the image is not read, unless the decoder then misses data.
+  const std::size_t image = believing ? options_.image_end({attempt.bytes.data(), used}) : 0;
+  if (image > 0) return Encoded{image, false};
   if (used == attempt.bytes.size()) {
     grow(attempt);
   } else {
@@ -195,7 +194,7 @@ std::optional<Reader::Result> Reader::on_error(Clock::time_point now, Attempt& a
   // EAGAIN: somebody may hold the file. It is opened anew, by an open that waits.
   if ((code == EINTR && attempt.interruptions++ < most_interruptions) ||
       (code == EAGAIN && !std::exchange(attempt.waits, true))) {
-    if (step == Engine::Step::open || code == EAGAIN) attempt.opened = false;
+    if (step == Engine::Step::open || code == EAGAIN) begin_anew(attempt);
     issue(attempt);
     return std::nullopt;
   }

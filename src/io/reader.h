@@ -70,12 +70,13 @@ class Reader {
   std::size_t guess() const noexcept { return guess_.bytes(); }
 
   class Read;
-  /// Awaitable: reads `file` into `buffer` from `offset` on (bytes before it are there already and
-  /// stay), growing them as needed. Afterwards `buffer` has the file's size, rounded up to a page.
-  /// `buffer` must outlive the await, and is empty meanwhile. A sample's first read asks for
-  /// can_start() to hold.
+  /// Awaitable: reads `file` into `buffer`, which grows as needed. Afterwards it has the file's
+  /// size, rounded up to a page. It must outlive the await, and is empty meanwhile. `to_end`: an
+  /// earlier read believed in an end that is none, so that only the file's own is taken for one.
+  /// Every read begins with the file's first byte: its name may lead to another file by then. A
+  /// sample's first read asks for can_start() to hold.
   Read read(Clock::time_point now, std::uint64_t sequence, std::uint64_t file, Buffer& buffer,
-            std::size_t offset = 0);
+            bool to_end = false);
 
   /// Feeds one of the engine's completions.
   void complete(Clock::time_point now, const Engine::Completion& completion);
@@ -145,20 +146,20 @@ class Reader::Read {
  private:
   friend class Reader;
   Read(Reader& reader, Clock::time_point asked, std::uint64_t sequence, std::uint64_t file,
-       Buffer& buffer, std::size_t offset) noexcept
+       Buffer& buffer, bool to_end) noexcept
       : reader_(reader),
         asked_(asked),
         sequence_(sequence),
         file_(file),
         buffer_(buffer),
-        offset_(offset) {}
+        to_end_(to_end) {}
 
   Reader& reader_;
   Clock::time_point asked_;
   std::uint64_t sequence_;
   std::uint64_t file_;
   Buffer& buffer_;
-  std::size_t offset_;
+  bool to_end_;
   std::coroutine_handle<> handle_;
   Expected<Encoded> result_;
 };

@@ -218,7 +218,7 @@ class RingEngine final : public Engine {
     Slot& s = slots_[slot];
     io_uring_sqe* close = ring_.next_sqe();
     io_uring_prep_close_direct(close, slot);
-    if (s.async) close->flags |= IOSQE_ASYNC;  // may be a round trip: many at once, none here
+    close->flags |= IOSQE_ASYNC;  // may be a round trip: many at once, and none on this thread
     close->user_data = pack(Tag::close, slot);
     s.close = Close::queued;
     return true;

@@ -10,8 +10,9 @@ namespace ringfeed::io {
 
 Root::Root(const std::string& path) : directory_(path) {
   if (!path.starts_with('/')) {
-    std::error_code removed;  // the working directory: then no open below it succeeds
-    directory_ = (std::filesystem::current_path(removed) / path).string();
+    std::error_code removed;  // the working directory
+    const auto working = std::filesystem::current_path(removed);
+    directory_ = removed ? "/dev/null/" : (working / path).string();  // below which nothing is
   }
   if (!directory_.ends_with('/')) directory_ += '/';
 }

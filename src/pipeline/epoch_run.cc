@@ -74,8 +74,8 @@ void EpochRun::enqueue(std::uint64_t number, std::vector<data::Sample> samples) 
 }
 
 /// Gives memory to the oldest batch without, if the channel has room for it. Until the first has
-/// been taken it is the only one, where no other could be taken before it: decoding more would be
-/// for nothing where that is the only one wanted.
+/// been taken it is the only one, where no other could be taken before it: for a caller who leaves
+/// with that one, more would be for nothing.
 bool EpochRun::open() {
   const bool only_first = parts_.settings.in_order && taken_ == 0;
   if (planned_.empty() || !channel_.has_room() || (only_first && opened_ > 0)) return false;

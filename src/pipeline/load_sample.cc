@@ -50,19 +50,19 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
   const ImageFolder& dataset = self.parts_.dataset;
   EntryChoice choice(self.parts_.settings, dataset.size(), epoch->key, next.sample);
   Expected<io::Encoded> file;
-  std::size_t offset = 0;  // of the file's bytes that are there already
+  bool to_end = false;
   for (;;) {
     // Not `? :`: g++ 12 destroys the temporary of a co_await inside a conditional twice.
     if (const char* why = dataset.index().why_not_openable(choice.entry())) {
       file = fail(Stage::open, 0, dataset.path(choice.entry()), why);
     } else {
       file = co_await self.reader_.read(self.now_, ticket.sequence, choice.entry(), ticket.buffer,
-                                        offset);
+                                        to_end);
     }
     bool loadable = file.has_value();
     if (!loadable && choice.try_another(std::move(file.error()))) {
       ticket.buffer.shrink(self.reader_.guess());  // it may have grown for the file that failed
-      offset = 0;
+      to_end = false;
       continue;
     }
     {
@@ -82,8 +82,8 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
         cell.finish(choice.failures(true));
         co_return;
       }
-      // A file that seemed to end cleanly and yet lacks data: look behind the end before judging
-      // it.
+      // A file that seemed to end cleanly and yet lacks data is read to its real end before it is
+      // judged.
       loadable = decoded.error().truncated && !file->end_confirmed;
       if (!loadable &&
           !choice.try_another({Stage::decode, decoded.error().code, dataset.path(choice.entry()),
@@ -95,7 +95,7 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
     }
     // No cell is held meanwhile, so that an abandoned batch's memory never waits for I/O.
     co_await self.parts_.inbox.resume_here();
-    offset = loadable ? file->size : 0;
+    to_end = loadable;
     if (!loadable) ticket.buffer.shrink(self.reader_.guess());
   }
 }

@@ -65,7 +65,7 @@ struct ReaderFixture {
   }
   /// Reads `file` with `buffer` bytes to begin with.
   void read(std::uint64_t sequence, std::uint64_t file, ReadResult& result,
-            std::size_t buffer = page, std::size_t offset = 0);
+            std::size_t buffer = page, bool to_end = false);
   void serve(std::uint64_t oldest = 0) {
     inbox.take(finished, calls);
     for (auto handle : finished) scope.collect(handle);
@@ -88,15 +88,15 @@ struct ReaderFixture {
 };
 
 inline coro::Task reading(ReaderFixture& f, std::uint64_t sequence, std::uint64_t file,
-                          ReadResult& result, Buffer buffer, std::size_t offset) {
-  auto encoded = co_await f.reader->read(f.now, sequence, file, buffer, offset);
+                          ReadResult& result, Buffer buffer, bool to_end) {
+  auto encoded = co_await f.reader->read(f.now, sequence, file, buffer, to_end);
   if (encoded) result.bytes.assign(reinterpret_cast<const char*>(buffer.data()), encoded->size);
   result.value = std::move(encoded);
 }
 
 inline void ReaderFixture::read(std::uint64_t sequence, std::uint64_t file, ReadResult& result,
-                                std::size_t buffer, std::size_t offset) {
-  scope.spawn(reading(*this, sequence, file, result, credits.try_acquire(buffer), offset));
+                                std::size_t buffer, bool to_end) {
+  scope.spawn(reading(*this, sequence, file, result, credits.try_acquire(buffer), to_end));
 }
 
 /// `n` bytes that end as a whole file does.

@@ -131,7 +131,7 @@ TEST_CASE("the bytes of a file that has gone stale are not joined with those of 
   f.add(2, std::string(3 * page, 'o'));
   ReadResult r[2];
   f.read(0, 1, r[0], 4 * page);
-  f.read(1, 2, r[1], page, 40);  // 40 bytes of it are there already
+  f.read(1, 2, r[1], page, true);
   for (int file = 0; file < 2; ++file) f.reader->complete(f.now, f.engine.answer(0, 200));
   for (int file = 0; file < 2; ++file) {
     REQUIRE_FALSE(f.engine.operations[0].open);
@@ -141,8 +141,7 @@ TEST_CASE("the bytes of a file that has gone stale are not joined with those of 
   f.add(2, clean(300));
   for (int file = 0; file < 2; ++file) {
     CHECK(f.engine.operations[0].offset == 0);
-    f.reader->complete(f.now, f.engine.answer(0));
-    REQUIRE(r[file].value);
+    while (!r[file].value) f.reader->complete(f.now, f.engine.answer(0));
     CHECK(r[file].bytes == clean(300));
   }
 }
