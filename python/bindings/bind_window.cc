@@ -47,31 +47,27 @@ class HeldBytes {
 };
 
 struct Decoder {
-  PillowRule rule;
-  bool load_truncated;
-  sample::WindowDecoder decoder;
+  explicit Decoder(PillowRule pillow) : rule(pillow), decoder(pillow, limits()) {}
 
-  Decoder(PillowRule pillow, bool truncated)
-      : rule(pillow), load_truncated(truncated), decoder(pillow, limits(truncated)) {}
-
-  static DecodeLimits limits(bool truncated) {
+  static DecodeLimits limits() {
     DecodeLimits limits;
     limits.max_pixels = UINT64_MAX;  // Pillow has looked at the size
-    limits.load_truncated = truncated;
     return limits;
   }
+
+  PillowRule rule;
+  sample::WindowDecoder decoder;
 };
 
 /// Decoders that nobody uses just now, with their scratch memory. Guarded by the GIL; so a fork
 /// finds none half way.
 std::vector<std::unique_ptr<Decoder>> idle_decoders;
 
-std::unique_ptr<Decoder> take_decoder(PillowRule rule, bool load_truncated) {
-  const auto found = std::find_if(
-      idle_decoders.begin(), idle_decoders.end(), [&](const std::unique_ptr<Decoder>& one) {
-        return one->rule == rule && one->load_truncated == load_truncated;
-      });
-  if (found == idle_decoders.end()) return std::make_unique<Decoder>(rule, load_truncated);
+std::unique_ptr<Decoder> take_decoder(PillowRule rule) {
+  const auto found =
+      std::find_if(idle_decoders.begin(), idle_decoders.end(),
+                   [&](const std::unique_ptr<Decoder>& one) { return one->rule == rule; });
+  if (found == idle_decoders.end()) return std::make_unique<Decoder>(rule);
   std::unique_ptr<Decoder> decoder = std::move(*found);
   idle_decoders.erase(found);
   return decoder;
@@ -101,7 +97,7 @@ nb::object inspect(nb::handle file) {
 
 nb::bytes decode_window(nb::handle file, std::tuple<int, int, int, int> box,
                         std::pair<int, int> size, std::string_view interpolation, bool mirrored,
-                        bool pillow13, bool load_truncated) {
+                        bool pillow13) {
   const auto [left, top, right, bottom] = box;
   const auto [width, height] = size;
   // Differences of a box that makes sense do not overflow; nor do the sides of what is resized.
@@ -129,8 +125,7 @@ nb::bytes decode_window(nb::handle file, std::tuple<int, int, int, int> box,
       nb::steal<nb::bytes>(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(count)));
   if (!pixels.is_valid()) throw nb::python_error();
   const std::span rgb(reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(pixels.ptr())), count);
-  auto decoder =
-      take_decoder(pillow13 ? PillowRule::from_13 : PillowRule::before_13, load_truncated);
+  auto decoder = take_decoder(pillow13 ? PillowRule::from_13 : PillowRule::before_13);
   const auto done = [&] {
     const WithoutGil without;
     return decoder->decoder.decode(held.bytes(), window, rgb);
@@ -146,7 +141,7 @@ void bind_window(nb::module_& module) {
   module.def("inspect_image", inspect, nb::arg("file"));
   module.def("decode_window", decode_window, nb::arg("file"), nb::arg("box"), nb::arg("size"),
              nb::arg("interpolation") = "nearest", nb::kw_only(), nb::arg("mirrored") = false,
-             nb::arg("pillow13") = true, nb::arg("load_truncated") = false);
+             nb::arg("pillow13") = true);
 }
 
 }  // namespace ringfeed::python

@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
 from ._failures import Failure
 from ._install import install, uninstall
 from ._limits import DecodeLimits
+from ._open import open, pil_loader
 from ._repeats import RepeatedAugmentationSampler
 from ._replay import replay
 from ._ringfeed import __version__
@@ -47,6 +48,8 @@ __all__ = [
     "UnsupportedTransform",
     "__version__",
     "install",
+    "open",
+    "pil_loader",
     "replay",
     "uninstall",
 ]

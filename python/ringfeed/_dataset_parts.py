@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _ringfeed
 from ._file_dataset import FileDataset, index_of, load_image
+from ._open import pil_loader
 from .datasets import index_of_samples
 from .errors import NotNativeType, not_native
 
@@ -114,7 +115,7 @@ def _check_decoding(dataset: Any) -> None:
                 "together: use transform= and target_transform="
             )
     loader = dataset.loader
-    if loader is load_image:
+    if loader is load_image or loader is pil_loader:
         _check_pillow()
         return
     folder: Any = sys.modules.get("torchvision.datasets.folder")

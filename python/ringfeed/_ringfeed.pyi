@@ -46,7 +46,6 @@ def decode_window(
     *,
     mirrored: bool = False,
     pillow13: bool = True,
-    load_truncated: bool = False,
 ) -> bytes:
     """RGB bytes of `box` (left, top, right, bottom; within the image, in its own pixels), mirrored
     if that is asked for, then resized to `size` (width, height): what Pillow's convert("RGB"),
