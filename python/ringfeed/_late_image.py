@@ -123,7 +123,7 @@ class _Derived(Image.Image):
         window = _ask(self) if flips else None
         if window is None:
             return Image.Image.transpose(self, method)
-        return _derive(self, window._replace(mirrored=not window.mirrored), self._size)
+        return _derive(self, window.mirror(), self._size)
 
     def __eq__(self, other: object) -> bool:
         return _equal(self, other)

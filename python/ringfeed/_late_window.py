@@ -41,6 +41,9 @@ class Window(NamedTuple):
             left, right = self.box[0] + left, self.box[0] + right
         return self._replace(box=(left, self.box[1] + top, right, self.box[1] + bottom))
 
+    def mirror(self) -> Window:
+        return self._replace(mirrored=not self.mirrored)
+
     def decode(self, size: Size, resample: int) -> Image.Image:
         try:
             pixels = decode_window(
@@ -87,6 +90,6 @@ def resized(
         width, height = map(operator.index, wanted)
     except (TypeError, ValueError):
         return None
-    if (width, height) == size or not (0 < width <= 65535 and 0 < height <= 65535):
+    if not (0 < width <= 65535 and 0 < height <= 65535):
         return None
     return (width, height), resample

@@ -33,11 +33,13 @@ def open(
 
     What comes back is the object that Pillow makes, its class replaced by a subclass of the same
     name that knows its bytes. `convert("RGB")`, `crop`, `transpose(FLIP_LEFT_RIGHT)` and `copy`
-    wait; `resize`, or whatever needs pixels, decodes, and what it gives is a plain image. Whatever
-    else is done with an image is Pillow's own code. The second window that is asked of one image
-    decodes all of it, once. An image whose bytes could fail later on (cut or damaged), a
-    progressive JPEG, any mode but RGB and L is Pillow's object as it is; so is every image with
-    Pillow before 11. Threads may share what `convert` and `crop` give.
+    give images that wait in turn. `resize`, or whatever else needs pixels, decodes; the rest is
+    Pillow's own code, and a loaded image is of Pillow's own class. The second time that something
+    is derived from an image, all of it is decoded, and kept as Pillow keeps it. Threads may share
+    an image wherever they may share Pillow's.
+
+    An image that could fail later (cut, damaged, a progressive JPEG), or is of another mode than
+    RGB and L, is Pillow's object as it is; so is every one with Pillow before 11.
 
     Raises what `PIL.Image.open` raises, and where it does.
     """
@@ -51,10 +53,13 @@ def pil_loader(path: str | os.PathLike[Any]) -> Image.Image:
 
     >>> from torchvision.datasets import ImageFolder
     >>> import ringfeed
-    >>> dataset = ImageFolder(root, loader=ringfeed.pil_loader)  # doctest: +SKIP
+    >>> dataset = ImageFolder("imagenet/train", loader=ringfeed.pil_loader)
+    >>> image, label = dataset[0]
+    >>> image.mode, image.size
+    ('RGB', (260, 240))
 
-    Gives an image of mode RGB. Raises what `PIL.Image.open` raises, and OSError for a file that is
-    cut or damaged.
+    ringfeed.DataLoader never calls it, and reads such a dataset itself. Gives an image of mode RGB.
+    Raises what `PIL.Image.open` raises, and OSError for a file that is cut or damaged.
     """
     return open(path).convert("RGB")
 

@@ -52,6 +52,11 @@ def with_own_info(image):
     return other, image.info
 
 
+def with_a_list_in_info(image):
+    image.info["list"] = []
+    return image.crop((0, 0, 9, 9)).info["list"] is image.info["list"]
+
+
 def without_tiles(image):
     image.tile = []
     return image.convert("RGB")
@@ -102,6 +107,7 @@ USES = {
     "paste": inplace(lambda i: i.paste(i.crop((0, 0, 5, 5)), (2, 2))),
     "turn in place": inplace(lambda i: ImageOps.exif_transpose(i, in_place=True)),
     "info is its own": with_own_info,
+    "list in info": with_a_list_in_info,
     # Then something else.
     "draft, convert": lambda i: (i.draft(None, (30, 20)), i.convert("RGB"), i),
     "draft to the same, convert": lambda i: (i.draft(None, i.size), i.convert("RGB"), i),

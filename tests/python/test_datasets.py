@@ -231,7 +231,7 @@ def test_a_folder_calls_its_loader_and_a_ringfeed_loader_refuses_it(photos):
         default.loader(default.samples[1][0]).tobytes()
         == default.loader(os.path.join(photos, "cat", "b.png")).tobytes()
     )
-    for known in (pil_loader, tv.folder.default_loader):
+    for known in (pil_loader, tv.folder.default_loader, ringfeed.pil_loader):
         known = ringfeed.ImageFolder(photos, TO_TENSOR, loader=known)
         assert len(list(ringfeed.DataLoader(known))) == 5
 
@@ -421,8 +421,8 @@ def test_a_subclass_that_lists_otherwise_is_read(photos):
     assert {label for _, label in dataset.samples} == {0}
 
 
-@pytest.mark.parametrize("loader", [pil_loader, tv.folder.default_loader])
-def test_a_dataset_folder_with_torchvisions_loaders_is_read(photos, loader):
+@pytest.mark.parametrize("loader", [pil_loader, tv.folder.default_loader, ringfeed.pil_loader])
+def test_a_dataset_folder_with_a_known_loader_is_read(photos, loader):
     dataset = tv.DatasetFolder(photos, loader, extensions=(".png",))
     assert entries(resolve(dataset)) == dataset.samples
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import warnings
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import PIL
 import pytest
 import torch
 from PIL import Image, ImageFile
+from torchvision.datasets.folder import pil_loader
 
 import late_files
 import ringfeed
 from late_uses import FLIP, USES
+from native import run_python
 from ringfeed import _late_open
 from ringfeed._late_image import is_late
 
@@ -210,6 +213,24 @@ def test_a_late_image_holds_its_bytes_and_no_pixels(folder):
     assert _pixels_within(converted)
 
 
+def test_the_loader_gives_what_torchvision_s_gives(folder):
+    for name in ("420.jpg", "grey.jpg", "palette.png", "rgba.png", "cmyk.jpg"):
+        ours, theirs = ringfeed.pil_loader(folder / name), pil_loader(folder / name)
+        assert plain(ours) == plain(theirs)
+    assert pickle.loads(pickle.dumps(ringfeed.pil_loader)) is ringfeed.pil_loader
+
+
+def test_importing_ringfeed_imports_nothing_of_pillow():
+    script = """
+import sys
+sys.modules["PIL"] = None
+import ringfeed
+assert callable(ringfeed.open)
+assert not [name for name in sys.modules if name.startswith("ringfeed._late")]
+"""
+    run_python(script)
+
+
 def _pixels_within(image):
     return any(type(value).__name__ == "ImagingCore" for value in vars(image).values())
 
@@ -218,14 +239,22 @@ def test_the_settings_of_pillow_count_when_pillow_reads_them(folder, monkeypatch
     def limited_crops(image):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
         try:
-            return image.crop((0, 0, 40, 40)), image.crop((0, 0, 83, 60))
+            return [image.crop(box) for box in ((0, 0, 40, 40), (0, 0, 83, 60))]
+        finally:
+            monkeypatch.undo()
+
+    def limited_whole(image):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+        try:
+            return image.crop((0, 0, *image.size))
         finally:
             monkeypatch.undo()
 
     path = folder / "420.jpg"
-    ours = outcome(ringfeed.open, path, BEFORE["converted"], limited_crops)
-    assert ours == outcome(Image.open, path, BEFORE["converted"], limited_crops)
-    assert ours[1]  # it has warned
+    for crops in (limited_crops, limited_whole):
+        ours = outcome(ringfeed.open, path, BEFORE["converted"], crops)
+        assert ours == outcome(Image.open, path, BEFORE["converted"], crops)
+        assert bool(ours[1]) == (crops is limited_crops)  # it has warned
     for most in (100, 3000, None):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
         use = USES["convert, crop, resize"]

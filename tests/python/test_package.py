@@ -93,6 +93,8 @@ def faults_of(package: Path) -> list[str]:
                 owner = ast.unparse(node.value)
                 # A `transform` is torchvision's, which has no other way to tell its tables.
                 foreign = owner.rpartition(".")[2] == "transform"
+                # A late image is Pillow's own object, all of it.
+                foreign |= name.startswith("_late_") and owner in ("image", "Image")
                 if owner not in ("self", "cls", "sys") and not foreign and node.attr not in own:
                     faults.append(f"{name}:{node.lineno} reaches for {owner}.{node.attr}")
     return faults
