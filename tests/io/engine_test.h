@@ -33,9 +33,9 @@ inline std::string numbered(std::string name, int number) {
   return name;
 }
 
-using Buffer = std::vector<std::byte>;
+using Bytes = std::vector<std::byte>;
 
-inline std::string text_of(const Buffer& buffer, int size) {
+inline std::string text_of(const Bytes& buffer, int size) {
   return {reinterpret_cast<const char*>(buffer.data()), static_cast<std::size_t>(size)};
 }
 
@@ -112,7 +112,7 @@ inline std::vector<Engine::Completion> wait_for_some(Engine& engine) {
 }
 
 /// Reads one file with nothing else under way.
-inline Engine::Completion read_alone(Engine& engine, const std::string& path, Buffer& buffer,
+inline Engine::Completion read_alone(Engine& engine, const std::string& path, Bytes& buffer,
                                      std::uint64_t offset = 0, std::uint32_t slot = 0) {
   engine.open_and_read(slot, path.c_str(), buffer, offset);
   const auto out = wait_for_some(engine);
@@ -124,7 +124,7 @@ inline Engine::Completion read_alone(Engine& engine, const std::string& path, Bu
 /// Reads the file of 7 bytes `dir / "file"`, `count` times, slot by slot at once; "all N right" or
 /// the first fault.
 inline std::string read_together(Engine& engine, const TempDir& dir, std::uint32_t count) {
-  std::vector<Buffer> buffers(engine.slots(), Buffer(16));
+  std::vector<Bytes> buffers(engine.slots(), Bytes(16));
   const std::string path = dir / "file";
   std::uint32_t right = 0;
   while (right < count) {

@@ -17,7 +17,7 @@ TEST_CASE("a file's bytes arrive, from its start or an offset") {
   dir.write("class/image.jpg", "0123456789");
   on_every_engine([&](Kind kind) {
     const auto engine = make(kind, 4, dir.path());
-    Buffer buffer(64);
+    Bytes buffer(64);
     auto done = read_alone(*engine, "class/image.jpg", buffer);
     CHECK(done.step == Step::read);
     REQUIRE(done.result == 10);
@@ -38,7 +38,7 @@ TEST_CASE("an empty file is a read of 0 bytes, and so is the place behind the en
   dir.write("ten", "0123456789");
   on_every_engine([&](Kind kind) {
     const auto engine = make(kind, 4, dir.path());
-    Buffer buffer(64);
+    Bytes buffer(64);
     auto done = read_alone(*engine, "empty", buffer);
     CHECK(done.step == Step::read);
     CHECK(done.result == 0);
@@ -52,7 +52,7 @@ TEST_CASE("a file larger than the buffer fills it and is read on") {
   dir.write("ten", "0123456789");
   on_every_engine([&](Kind kind) {
     const auto engine = make(kind, 4, dir.path());
-    Buffer buffer(4);
+    Bytes buffer(4);
     REQUIRE(read_alone(*engine, "ten", buffer, 0, 3).result == 4);
     CHECK(text_of(buffer, 4) == "0123");
 
@@ -78,7 +78,7 @@ TEST_CASE("faults come with their step and errno, one completion each") {
   REQUIRE(::symlink("loop", (dir / "loop").c_str()) == 0);
   on_every_engine([&](Kind kind) {
     const auto engine = make(kind, 4, dir.path());
-    Buffer buffer(64);
+    Bytes buffer(64);
     const struct {
       const char* path;
       Step step;
@@ -117,7 +117,7 @@ TEST_CASE("a FIFO is an error at once, with and without a writer") {
   on_every_engine([&](Kind kind) {
     const Deadline deadline(60);
     const auto engine = make(kind, 4, dir.path());
-    Buffer buffer(64);
+    Bytes buffer(64);
     for (const char* path : {"lonely", "silent", "full"}) {
       CAPTURE(path);
       const auto done = read_alone(*engine, path, buffer);
@@ -139,7 +139,7 @@ TEST_CASE("a socket is an error at its open") {
   REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   on_every_engine([&](Kind kind) {
     const auto engine = make(kind, 4, dir.path());
-    Buffer buffer(64);
+    Bytes buffer(64);
     const auto done = read_alone(*engine, "socket", buffer);
     CHECK(done.step == Step::open);
     CHECK(done.result == -ENXIO);
@@ -155,7 +155,7 @@ TEST_CASE("a file without permission is EACCES") {
     const std::string said = in_child([&] {
       become_nobody();
       const auto engine = make(kind, 2, dir.path());
-      Buffer buffer(64);
+      Bytes buffer(64);
       engine->open_and_read(0, "secret", buffer, 0);
       const auto done = wait_for_some(*engine).at(0);
       return std::string(done.step == Step::open ? "open " : "read ") +
@@ -169,7 +169,7 @@ TEST_CASE("each open looks the root up anew: missing, made, replaced, or a link 
   on_every_engine([&](Kind kind) {
     const TempDir dir;
     const auto engine = make(kind, 2, dir / "root");
-    Buffer buffer(64);
+    Bytes buffer(64);
     const auto missing = read_alone(*engine, "class/f", buffer);
     CHECK(missing.step == Step::open);
     CHECK(missing.result == -ENOENT);
@@ -197,7 +197,7 @@ TEST_CASE("a relative root counts from the directory that the engine was made in
       std::filesystem::current_path(dir.path());
       const auto engine = make(kind, 2, "root");
       std::filesystem::current_path("/");
-      Buffer buffer(64);
+      Bytes buffer(64);
       return text_of(buffer, std::max(0, read_alone(*engine, "f", buffer).result));
     });
     CHECK(said == "content");

@@ -27,7 +27,7 @@ TEST_CASE("what queues behind a stuck open is cancelled; the stuck one completes
         }
         const Deadline deadline(60);
         const auto engine = make(kind, 8, dir.path(), 1);
-        std::vector<Buffer> buffers(8, Buffer(64));
+        std::vector<Bytes> buffers(8, Bytes(64));
         std::vector<std::string> names;
         for (int i = 0; i < 8; ++i) names.push_back(numbered("f", i));
         std::vector<Engine::Completion> out;
@@ -72,7 +72,7 @@ TEST_CASE("a stuck open blocks no other file, and wake() still ends the wait") {
         }
         const Deadline deadline(60);
         const auto engine = make(kind, 2, dir.path());
-        Buffer held(16), free(16);
+        Bytes held(16), free(16);
         std::vector<Engine::Completion> out;
         engine->open_and_read(0, "held/file", held, 0);
         engine->poll(Engine::at_once, out);
@@ -102,7 +102,7 @@ TEST_CASE("as many opens wait at once as there are slots") {
         // Beyond the kernel's own limit of 4 x CPUs threads.
         const std::uint32_t slots = 4 * std::thread::hardware_concurrency() + 8;
         const auto engine = make(kind, slots, dir.path());
-        std::vector<Buffer> buffers(slots, Buffer(16));
+        std::vector<Bytes> buffers(slots, Bytes(16));
         for (std::uint32_t i = 0; i < slots; ++i) engine->open_and_read(i, "f", buffers[i], 0);
         std::vector<Engine::Completion> out;
         engine->poll(Engine::at_once, out);
@@ -120,7 +120,7 @@ TEST_CASE("a read that would be polled for ever is ended by cancel") {
   on_every_engine(
       [](Kind kind) {
         const Deadline deadline(60);
-        Buffer buffer(64);
+        Bytes buffer(64);
         const auto engine = make(kind, 2, "/");
         std::vector<Engine::Completion> out;
         engine->open_and_read(0, "dev/ptmx", buffer, 0);  // a terminal at which nobody types
@@ -149,7 +149,7 @@ TEST_CASE("cancelled at any moment, every operation completes exactly once and s
       int file = -1;
       bool cancelled = false;
       std::string path;
-      Buffer buffer = Buffer(64);
+      Bytes buffer = Bytes(64);
     };
     std::vector<Running> slots(engine->slots());
     std::vector<Engine::Completion> out;

@@ -67,7 +67,7 @@ struct Held {
   const TempDir dir;
   std::vector<std::string> names;
   std::unique_ptr<Engine> engine;
-  Buffer buffer = Buffer(16);
+  Bytes buffer = Bytes(16);
 };
 
 TEST_CASE("the files of released slots are closed, and the slots read on with others") {
@@ -135,7 +135,7 @@ TEST_CASE("20,000 cached reads, files closed between and beside them, each give 
       bool cancelled = false;
     };
     std::vector<Reading> reading(engine->slots());
-    std::vector<Buffer> buffers(engine->slots(), Buffer(1 << 13));
+    std::vector<Bytes> buffers(engine->slots(), Bytes(1 << 13));
     std::vector<Engine::Completion> out;
     int started = 0, finished = 0, right = 0, cancelled = 0;
     while (finished < 20000) {

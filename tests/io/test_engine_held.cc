@@ -51,7 +51,7 @@ TEST_CASE("a file that somebody holds is read once it is let go") {
       return;
     }
     const auto engine = make(kind, 2, dir.path());
-    Buffer buffer(64);
+    Bytes buffer(64);
     const auto refused = read_alone(*engine, "held", buffer);
     CHECK(refused.step == Engine::Step::open);
     CHECK(refused.result == -EAGAIN);
@@ -77,7 +77,7 @@ TEST_CASE("what could be waited for without end is not") {
   on_every_engine([&dir](Kind kind) {
     const Deadline deadline(60);
     const auto engine = make(kind, 1, dir.path());
-    Buffer buffer(64);
+    Bytes buffer(64);
     for (const std::string& path : {std::string("fifo"), std::string("/dev/ptmx")}) {
       engine->wait_and_read(0, path.c_str(), buffer, 0);
       const auto out = wait_for_some(*engine);
@@ -101,7 +101,7 @@ TEST_CASE("a cancelled wait for a file ends, and the slot is usable") {
           return;
         }
         const auto engine = make(kind, 1, dir.path());
-        Buffer buffer(64);
+        Bytes buffer(64);
         engine->wait_and_read(0, "held", buffer, 0);
         std::vector<Engine::Completion> out;
         while (out.empty()) {

@@ -102,7 +102,7 @@ TEST_CASE("the last descriptors go from slots that no longer need them to those 
       ::close(none_below);
       limit(RLIMIT_NOFILE, static_cast<rlim_t>(none_below));
       for (std::uint32_t slot = 0; slot < 4; ++slot) engine->release(slot);
-      Buffer buffer(16);
+      Bytes buffer(16);
       const std::string path = dir / "file";
       engine->open_and_read(7, path.c_str(), buffer, 0);
       std::vector<Engine::Completion> out;

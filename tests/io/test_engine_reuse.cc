@@ -46,7 +46,7 @@ Tally read_all(Engine& engine, const NamedFiles& files, int total, std::size_t c
   struct Attempt {
     int file = 0;
     std::string got;
-    Buffer buffer;
+    Bytes buffer;
   };
   std::vector<Attempt> attempts(engine.slots());
   Tally tally;
@@ -121,7 +121,7 @@ TEST_CASE("a ring of 4 entries that is full at every offset never cuts a chain")
         const auto engine = make_ring_engine(
             RingEngineOptions{{.slots = slots, .root = dir.path()}, 0, 4, async_opens});
         // Single reads of one entry each move the place where the next chain begins.
-        Buffer buffer(8);
+        Bytes buffer(8);
         REQUIRE(read_alone(*engine, files.name(0), buffer).result > 0);
         for (int i = 0; i < before; ++i) {
           engine->read_more(0, buffer, 0);
@@ -154,7 +154,7 @@ TEST_CASE(
     const Deadline deadline(120);
     std::mt19937 random(seed);
     const auto engine = make(kind, 1 + random() % 12, dir.path());
-    std::vector<Buffer> buffers(engine->slots(), Buffer(1 << 14));
+    std::vector<Bytes> buffers(engine->slots(), Bytes(1 << 14));
     std::vector<int> running(engine->slots(),
                              -1);  // file, or count() missing, count() + 1 directory
     std::vector<Engine::Completion> out;

@@ -20,7 +20,7 @@ TEST_CASE("a wake-up before the wait ends it, once") {
     engine->poll(Engine::for_ever, out);
     CHECK(out.empty());
     // Used up now: the next wait lasts until the file is there.
-    Buffer buffer(16);
+    Bytes buffer(16);
     engine->open_and_read(0, "f", buffer, 0);
     engine->poll(Engine::for_ever, out);
     CHECK(out.size() == 1);
@@ -44,7 +44,7 @@ TEST_CASE("a poll with a time to wake at ends there, sooner with a completion or
     engine->wake();
     engine->poll(late, out);
     CHECK(out.empty());
-    Buffer buffer(16);
+    Bytes buffer(16);
     engine->open_and_read(0, "f", buffer, 0);
     engine->poll(late, out);
     CHECK(out.size() == 1);
@@ -76,7 +76,7 @@ TEST_CASE("no wake-up is lost while others hammer and files are read") {
       }
     });
     std::vector<Engine::Completion> out;
-    Buffer buffer(16);
+    Bytes buffer(16);
     bool reading = false;
     int reads = 0;
     while (answered.load() < rounds) {
