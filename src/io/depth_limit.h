@@ -26,6 +26,7 @@ class DepthLimit {
   /// Every operation of the engine, from its start to its completion.
   void operation_started(std::uint32_t slot) noexcept;
   void operation_ended() noexcept { --operations_; }
+  std::size_t operations() const noexcept { return operations_; }  ///< outstanding
 
   /// The kernel refused to open the slot's file; `in_flight` have a slot, this one and those
   /// refused before included. True: next_retry() will name it. False: nothing else was outstanding

@@ -84,6 +84,8 @@ class Reader {
   void serve(Clock::time_point now, std::uint64_t oldest);
   /// When serve() has an open to make again; Engine::for_ever where there is none.
   Clock::time_point next_retry() const noexcept;
+  /// The engine has nothing to do: what is unfinished waits for bytes, or for serve().
+  bool engine_idle() const noexcept { return depth_limit_.operations() == 0; }
   /// True while somebody waits for bytes or slots to be freed.
   bool short_of_room() const noexcept;
   /// Gives up the reads of lower sequences, now and in future; they end with ECANCELED, those under
