@@ -49,6 +49,7 @@ NB_MODULE(_ringfeed, module) {
   py::bind_loader(module);
   py::bind_mixing(module);
   py::bind_epoch(module);
+  py::bind_file_fetcher(module);
   py::bind_window(module);
 
   pthread_atfork(nullptr, nullptr, after_fork_in_child);

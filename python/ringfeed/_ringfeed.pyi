@@ -4,7 +4,8 @@ Paths are str as os.fsdecode gives them (undecodable bytes as surrogates). One t
 use a Loader's epochs; stop(), stats() and memory_bound may be used from any thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
 from typing import Any, Literal, final
 
 import numpy as np
@@ -50,6 +51,30 @@ def decode_window(
     """RGB bytes of `box` (left, top, right, bottom; within the image, in its own pixels), mirrored
     if that is asked for, then resized to `size` (width, height): what Pillow's convert("RGB"),
     crop, transpose and resize give. Any thread; GIL released. Raises ValueError saying why."""
+
+@final
+class FileFetcher:
+    """Reads whole files ahead of whoever opens them one after the other: all of a batch at once. It
+    has no thread of its own: reads go on within announce() and take(). Calls belong to the thread
+    that made it; those of another thread, of a forked child or of a signal handler within take() are
+    refused."""
+
+    def __init__(self, reader: str = "auto") -> None:
+        """Raises OSError where the ring was asked for and is refused, ValueError of a wrong name
+        here or in $RINGFEED_READER."""
+    @property
+    def reader(self) -> str:
+        """Which of the two it is: "ring" or "pool"."""
+    def announce(self, paths: Iterable[str | bytes | PathLike[str]]) -> bool:
+        """Starts to read them, each as often as it is named, and returns. What has been announced
+        before stays; 64 MiB are held, and what does not fit waits for those before it. Once a file
+        of a later call is taken, those of earlier ones are dropped where room lacks. False:
+        refused. A path that open() would call a ValueError is passed over. GIL released."""
+    def take(self, path: str | bytes | PathLike[str]) -> bytes | None:
+        """Its bytes, waited for with the GIL released; signals are looked for every 100 ms, and
+        after a KeyboardInterrupt the file may be taken still. Raises the OSError of open(). None:
+        the caller opens it, because it was not announced or has been taken as often, was dropped
+        or found no room, is over 64 MiB or no regular file, or because the call is refused."""
 
 @final
 class Dataset:
