@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <sstream>
+#include <initializer_list>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -30,6 +31,36 @@ std::optional<std::int64_t> number_in(const std::string& path) {
   const auto text = words(path);
   return text.empty() ? std::nullopt : to_number<std::int64_t>(text.front());
 }
+
+/// Lines of a name and a number, as /proc/meminfo and memory.stat have.
+class Numbers {
+ public:
+  explicit Numbers(const std::string& path) : lines_("\n") {
+    std::ifstream file(path);
+    lines_.append(std::istreambuf_iterator<char>(file), {});
+  }
+
+  std::uint64_t sum(std::initializer_list<std::string_view> names) const {
+    std::uint64_t all = 0;
+    for (const std::string_view name : names) all += value(name);
+    return all;
+  }
+
+ private:
+  std::uint64_t value(std::string_view name) const {
+    const std::size_t at = lines_.find("\n" + std::string(name) + " ");
+    if (at == lines_.npos) return 0;
+    const std::size_t begin = lines_.find_first_not_of(' ', at + name.size() + 1);
+    const std::size_t end = std::min(lines_.find_first_of(" \n", begin), lines_.size());
+    if (begin >= end) return 0;
+    return to_number<std::uint64_t>(std::string_view(lines_).substr(begin, end - begin))
+        .value_or(0);
+  }
+
+  std::string lines_;
+};
+
+std::uint64_t without(std::uint64_t all, std::uint64_t part) { return all > part ? all - part : 0; }
 
 bool lists(std::string_view controllers, std::string_view wanted) {
   while (!controllers.empty()) {
@@ -107,6 +138,44 @@ std::optional<int> cpuset_cpus(const std::string& root) {
   return std::nullopt;
 }
 
+/// What one cgroup allows; nothing where it has no limit.
+std::optional<Memory> cgroup_memory(const std::string& directory, std::uint64_t swap) {
+  std::optional<std::int64_t> limit = number_in(directory + "/memory.max"), used;
+  // Beyond it the kernel throttles until nothing moves.
+  if (const auto high = number_in(directory + "/memory.high")) keep_least(limit, *high);
+  const bool version2 = limit.has_value();
+  if (version2) {
+    used = number_in(directory + "/memory.current");
+  } else {
+    constexpr std::int64_t none_above = std::int64_t{1} << 62;
+    limit = number_in(directory + "/memory.limit_in_bytes");
+    if (limit && *limit > none_above) return std::nullopt;
+    used = number_in(directory + "/memory.usage_in_bytes");
+  }
+  if (!limit || !used || *limit < 0 || *used < 0) return std::nullopt;
+  const Numbers stat(directory + "/memory.stat");
+  std::uint64_t clean = 0;  // shmem, in RAM alone, is on none of these lists
+  if (version2) {
+    clean = without(stat.sum({"active_file", "inactive_file"}),
+                    stat.sum({"file_dirty", "file_writeback"})) +
+            stat.sum({"slab_reclaimable"});
+    if (const auto most = number_in(directory + "/memory.swap.max")) {
+      const auto current = number_in(directory + "/memory.swap.current").value_or(0);
+      swap = std::min(swap, static_cast<std::uint64_t>(std::max<std::int64_t>(*most - current, 0)));
+    }
+  } else {
+    clean = without(stat.sum({"total_active_file", "total_inactive_file"}),
+                    stat.sum({"total_dirty", "total_writeback"}));
+    // Mostly the caches of names and inodes; how much of it is not, no file says.
+    const auto kernel = number_in(directory + "/memory.kmem.usage_in_bytes").value_or(0);
+    clean += static_cast<std::uint64_t>(std::max<std::int64_t>(kernel, 0));
+  }
+  return Memory{.limit = static_cast<std::uint64_t>(*limit),
+                .used = without(static_cast<std::uint64_t>(*used), clean),
+                .swap = swap,
+                .of_cgroup = true};
+}
+
 rlim_t soft_limit(__rlimit_resource resource) {
   rlimit limit{};
   return getrlimit(resource, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
@@ -140,6 +209,21 @@ std::optional<std::uint64_t> cgroup_free_pids(const std::string& root) {
     if (most && current) {
       keep_least(least, static_cast<std::uint64_t>(std::max<std::int64_t>(*most - *current, 0)));
     }
+  }
+  return least;
+}
+
+std::optional<Memory> memory(const std::string& root) {
+  const Numbers machine(root + "/proc/meminfo");  // in KiB
+  const std::uint64_t all = machine.sum({"MemTotal:"}) << 10;
+  const std::uint64_t swap = machine.sum({"SwapFree:"}) << 10;
+  std::optional<Memory> least;
+  if (const std::uint64_t available = machine.sum({"MemAvailable:"}) << 10; available > 0) {
+    least = Memory{.limit = all, .used = without(all, available), .swap = swap};
+  }
+  for (const std::string& directory : cgroup_directories(root, "memory")) {
+    const auto level = cgroup_memory(directory, swap);
+    if (level && (!least || level->left() < least->left())) least = level;
   }
   return least;
 }

@@ -16,6 +16,20 @@ std::optional<double> cgroup_cpu_quota(const std::string& root = "");
 /// How many more threads the process's cgroup and its ancestors allow; nothing if unlimited.
 std::optional<std::uint64_t> cgroup_free_pids(const std::string& root = "");
 
+/// Memory that this process may take, and what of it is taken.
+struct Memory {
+  std::uint64_t limit = 0;
+  std::uint64_t used = 0;  ///< but for what the kernel takes back without a wait: clean file pages
+  std::uint64_t swap = 0;  ///< that pages of `used` can still go to
+  bool of_cgroup = false;  ///< else the machine's own
+
+  std::uint64_t left() const noexcept { return limit > used ? limit - used : 0; }
+};
+
+/// Of the machine, the process's cgroup and its ancestors (v1 or v2), the one that leaves least;
+/// nothing where none says.
+std::optional<Memory> memory(const std::string& root = "");
+
 struct Cpus {
   int own = 1;                    ///< in this process's affinity mask
   int common = 1;                 ///< that the processes of its job on this machine have together

@@ -62,6 +62,95 @@ TEST_CASE("no cgroup files, or nonsense in them, mean no limit") {
   CHECK_FALSE(cgroup_free_pids(root.path()).has_value());
 }
 
+constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+
+std::string bytes(std::uint64_t mebibytes) { return std::to_string(mebibytes * mib) + "\n"; }
+
+TEST_CASE("cgroup v2: the level that leaves least memory counts, without its clean file pages") {
+  const TempDir root;
+  const auto write = [&](const char* file, const std::string& text) {
+    root.write(std::string("sys/fs/cgroup/") + file, text);
+  };
+  root.write("proc/self/cgroup", "0::/pod/job\n");
+  write("pod/job/memory.max", bytes(8000));
+  write("pod/job/memory.high", "max\n");
+  write("pod/job/memory.current", bytes(3000));
+  CHECK(memory(root.path())->left() == 5000 * mib);
+  CHECK(memory(root.path())->of_cgroup);
+  // shmem is in `file`, and can go nowhere; dirty pages have to be written first.
+  write("pod/job/memory.stat", "anon 1\nfile " + bytes(2000) + "shmem " + bytes(500) +
+                                   "file_dirty " + bytes(100) + "file_writeback " + bytes(50) +
+                                   "inactive_file " + bytes(900) + "active_file " + bytes(600) +
+                                   "slab_reclaimable " + bytes(70));
+  CHECK(memory(root.path())->used == (3000 - 1350 - 70) * mib);
+  write("pod/job/memory.high", bytes(7000));
+  CHECK(memory(root.path())->limit == 7000 * mib);
+  write("pod/memory.max", bytes(9000));
+  write("pod/memory.current", bytes(8900));
+  CHECK(memory(root.path())->limit == 9000 * mib);
+  CHECK(memory(root.path())->left() == 100 * mib);
+  write("pod/memory.current", bytes(9100));
+  CHECK(memory(root.path())->left() == 0);
+}
+
+TEST_CASE("cgroup v1: memory has a path of its own, and a limit near 2^63 is none") {
+  const TempDir root;
+  const auto write = [&](const char* file, const std::string& text) {
+    root.write(std::string("sys/fs/cgroup/memory/") + file, text);
+  };
+  root.write("proc/self/cgroup", "4:memory:/a\n2:cpu:/b\n0::/unified\n");
+  write("a/memory.limit_in_bytes", "9223372036854771712\n");
+  write("a/memory.usage_in_bytes", bytes(500));
+  CHECK_FALSE(memory(root.path()).has_value());
+  write("memory.limit_in_bytes", bytes(4000));
+  write("memory.usage_in_bytes", bytes(3500));
+  write("memory.stat", "cache 1\nactive_file 7\ntotal_dirty " + bytes(10) + "total_active_file " +
+                           bytes(600) + "total_inactive_file " + bytes(400));
+  write("memory.kmem.usage_in_bytes", bytes(25));
+  const auto found = memory(root.path());
+  REQUIRE(found.has_value());
+  CHECK(found->limit == 4000 * mib);
+  CHECK(found->used == (3500 - 990 - 25) * mib);
+}
+
+TEST_CASE("the machine's own memory is a limit too, and pages can go to swap") {
+  const TempDir root;
+  root.write("proc/meminfo",
+             "MemTotal:       8388608 kB\nMemFree: 1 kB\nMemAvailable:   2097152 kB\n"
+             "HugePages_Total:       0\nSwapFree:       1048576 kB\n");
+  const auto machine = memory(root.path());
+  REQUIRE(machine.has_value());
+  CHECK_FALSE(machine->of_cgroup);
+  CHECK(machine->limit == 8192 * mib);
+  CHECK(machine->left() == 2048 * mib);
+  CHECK(machine->swap == 1024 * mib);
+  root.write("proc/self/cgroup", "0::/\n");
+  root.write("sys/fs/cgroup/memory.max", bytes(4096));
+  root.write("sys/fs/cgroup/memory.current", bytes(1024));
+  CHECK_FALSE_MESSAGE(memory(root.path())->of_cgroup, "the container leaves more than there is");
+  root.write("sys/fs/cgroup/memory.current", bytes(4000));
+  CHECK(memory(root.path())->of_cgroup);
+  CHECK(memory(root.path())->swap == 1024 * mib);
+  root.write("sys/fs/cgroup/memory.swap.max", bytes(300));
+  root.write("sys/fs/cgroup/memory.swap.current", bytes(100));
+  CHECK(memory(root.path())->swap == 200 * mib);
+  root.write("sys/fs/cgroup/memory.swap.max", "0\n");
+  CHECK(memory(root.path())->swap == 0);
+}
+
+TEST_CASE("no files about memory, or nonsense in them, mean no limit") {
+  const TempDir root;
+  CHECK_FALSE(memory(root.path()).has_value());
+  root.write("proc/self/cgroup", "0::/\n");
+  root.write("proc/meminfo", "MemTotal: lots\n");
+  root.write("sys/fs/cgroup/memory.max", "-1\n");
+  root.write("sys/fs/cgroup/memory.current", "7\n");
+  CHECK_FALSE(memory(root.path()).has_value());
+  root.write("sys/fs/cgroup/memory.max", bytes(10));
+  root.write("sys/fs/cgroup/memory.current", "much\n");
+  CHECK_FALSE(memory(root.path()).has_value());
+}
+
 TEST_CASE("a rank that is bound keeps its cores; those that share a mask divide it") {
   struct Case {
     const char* what;
