@@ -70,6 +70,7 @@ int doctor(const std::string& path, bool json) {
     findings.insert(findings.end(), more.begin(), more.end());
   };
   append(check_limits());
+  append(check_memory(pipeline::memory_room()));
   append(check_build());
   append(check_path(path));
 

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "pipeline/memory_room.h"
 
 namespace ringfeed::cli {
 
@@ -21,6 +24,8 @@ using Findings = std::vector<Finding>;
 Findings check_kernel();
 /// Threads, descriptors, locked memory and CPU time this process may have.
 Findings check_limits();
+/// The memory that there is, and what a loader with its defaults makes of it.
+Findings check_memory(const std::optional<pipeline::MemoryRoom>& room);
 /// CPU targets and the libraries built in.
 Findings check_build();
 /// The file system `path` is on; a folder is probed by the first file found in it.

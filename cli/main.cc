@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/out_of_memory.h"
 #include "command_line.h"
 #include "commands.h"
 #include "output.h"
@@ -27,6 +28,9 @@ int run(const Chosen& chosen) {
   } catch (const OptionError& error) {
     const std::string message = error.message(flag_name);
     return report(chosen, message, setup_error(message), exit_usage);
+  } catch (const OutOfMemory& error) {
+    const std::string message = error.message(flag_name);
+    return report(chosen, message, setup_error(message), exit_data);
   } catch (const std::invalid_argument& error) {
     return report(chosen, error.what(), setup_error(error.what()), exit_usage);
   } catch (const std::exception& error) {

@@ -125,8 +125,9 @@ void ReaderFlags::add(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::Range(0, largest::depth))
       ->capture_default_str();
-  add_bytes(command, "--read-ahead-bytes", read_ahead_bytes,
-            "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth");
+  add_bytes(
+      command, "--read-ahead-bytes", read_ahead_bytes,
+      "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth, less where memory is short");
   add_bytes(command, "--max-file-bytes", max_file_bytes, "A larger file is an error");
 }
 
@@ -136,9 +137,11 @@ void LoaderFlags::add(CLI::App& command) {
       ->check(CLI::Range(1, largest::batch_size))
       ->capture_default_str();
   add_workers(command, workers);
-  command.add_option("--prefetch-factor", prefetch_factor, "Decoded batches ahead, in all")
+  command
+      .add_option("--prefetch-factor", prefetch_factor,
+                  "Decoded batches ahead, in all; 0: 2, or 1 where memory is short")
       ->type_name("N")
-      ->check(CLI::Range(1, largest::prefetch_factor))
+      ->check(CLI::Range(0, largest::prefetch_factor))
       ->capture_default_str();
   add_seed(command, seed);
   command.add_option("--rank", rank, "This process's rank")
@@ -159,8 +162,10 @@ void LoaderFlags::add(CLI::App& command) {
   command.add_flag("--no-shuffle", no_shuffle, "Keep the dataset's order");
   command.add_flag("--drop-last", drop_last, "Leave out a last batch that is not full");
   command.add_flag("--out-of-order", out_of_order, "Deliver whole batches as they complete");
-  add_bytes(command, "--memory-limit", memory_limit,
-            "Most bytes the loader may hold, e.g. 2G; 0: what the other options need");
+  add_bytes(
+      command, "--memory-limit", memory_limit,
+      "Most bytes the loader may hold, e.g. 2G; 0: what the other options need, and what memory "
+      "the container leaves is asked for");
   add_seconds(command, "--timeout", timeout, "Longest wait for a batch in seconds; 0: for ever");
   CLI::Option* policy =
       command

@@ -73,7 +73,7 @@ struct ReaderFlags {
 struct LoaderFlags {
   int batch_size = 256;
   int workers = 0;
-  int prefetch_factor = 2;
+  int prefetch_factor = 0;
   std::uint64_t seed = 0;
   int rank = 0;
   int world_size = 1;

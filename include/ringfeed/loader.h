@@ -42,7 +42,7 @@ inline constexpr int retries = 100;
 struct LoaderOptions {
   int batch_size = 256;     ///< memory is measured out for no more samples than there are
   int num_workers = 0;      ///< decode threads; 0: usable_cores()
-  int prefetch_factor = 2;  ///< decoded batches ahead, in all
+  int prefetch_factor = 0;  ///< decoded batches ahead, in all; 0: 2, or 1 where memory is short
   bool shuffle = true;
   bool drop_last = false;
   bool in_order = true;  ///< false: batches (whole, unchanged) come as they complete
@@ -55,10 +55,15 @@ struct LoaderOptions {
   std::optional<std::vector<std::uint32_t>> indices{};
 
   ReaderKind reader = ReaderKind::automatic;
-  std::size_t read_ahead_bytes = 0;  ///< encoded bytes ahead; 0: 128 KiB a file of depth
+  /// Encoded bytes ahead; 0: 128 KiB a file of depth, and at most a quarter of this rank's part of
+  /// the memory that the container or the machine has left.
+  std::size_t read_ahead_bytes = 0;
   std::size_t max_file_bytes = std::size_t{64} << 20;
-  int depth = 0;                        ///< files in flight; 0: clamp(320 x workers, 64, 1024)
-  std::size_t memory_limit = 0;         ///< the whole bound of memory_bound(); 0: none
+  int depth = 0;  ///< files in flight; 0: clamp(320 x workers, 64, 1024)
+  /// The whole bound of memory_bound(); 0: none, and what is left in the container (the cgroup) or
+  /// of the machine's memory is asked for. The others, read_ahead_bytes and prefetch_factor, then
+  /// follow it where they are 0, and next() throws std::bad_alloc for batches that cannot fit.
+  std::size_t memory_limit = 0;
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
   OnError on_error = OnError::raise;    ///< replace is for training, raise for measuring
   /// Files that may fail in an epoch, on this rank and since it was begun or gone on with: a
@@ -129,9 +134,10 @@ class Epoch {
   ///
   /// What no batch is to blame for is thrown, and no batch is lost: LoadError of stage setup where
   /// the threads cannot start, std::invalid_argument where $RINGFEED_READER names no reader,
-  /// TimeoutError naming the files outstanding after `timeout`, what
-  /// while_waiting, the allocator or a BatchSource throws, and std::logic_error in a forked child
-  /// or once another epoch of the loader has begun.
+  /// TimeoutError naming the files outstanding after `timeout`, std::bad_alloc naming the options
+  /// to lower where the batches do not fit in the memory there is, what while_waiting, the
+  /// allocator or a BatchSource throws, and std::logic_error in a forked child or once another
+  /// epoch of the loader has begun.
   ///
   /// @code
   /// ringfeed::Loader loader(ringfeed::ImageFolder::open("imagenet/train"),

@@ -27,13 +27,14 @@ enum class Verdict : std::uint8_t { storage_bound, decode_bound, consumer_bound,
 /// std::cout << stats.verdict_line() << "; a file took " << stats.read.p50_us << " us\n";
 /// @endcode
 struct Stats {
-  StageStats read;                    ///< open to last byte, one file
-  StageStats decode;                  ///< decode, resize, normalise, one sample
-  StageStats deliver;                 ///< consumer waiting inside next(), one batch
-  std::uint64_t files_in_flight = 0;  ///< reads outstanding now
-  std::uint64_t encoded_ready = 0;    ///< read and waiting for a place in an open batch
-  std::uint64_t decode_queue = 0;     ///< waiting for a decoder
-  std::uint64_t batches_ready = 0;    ///< complete and not yet taken
+  StageStats read;                     ///< open to last byte, one file
+  StageStats decode;                   ///< decode, resize, normalise, one sample
+  StageStats deliver;                  ///< consumer waiting inside next(), one batch
+  std::uint64_t files_in_flight = 0;   ///< reads outstanding now
+  std::uint64_t encoded_ready = 0;     ///< read and waiting for a place in an open batch
+  std::uint64_t decode_queue = 0;      ///< waiting for a decoder
+  std::uint64_t batches_ready = 0;     ///< complete and not yet taken
+  std::uint64_t read_ahead_bytes = 0;  ///< the most that may be read and not decoded
   std::uint64_t read_ahead_bytes_peak = 0;
   std::uint64_t size_guess = 0;  ///< bytes a new read asks for
   std::uint64_t retries = 0;     ///< files opened again after an error: LoaderOptions::retries
@@ -46,6 +47,7 @@ struct Stats {
   double wall_seconds = 0;       ///< time with an epoch running
   int workers = 0;
   int depth = 0;            ///< most files in flight at once
+  int prefetch_factor = 0;  ///< decoded batches ahead, in all
   std::string reader;       ///< "ring" or "pool"
   std::string reader_note;  ///< why a fallback was taken; empty if none
 

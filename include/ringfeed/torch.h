@@ -138,7 +138,7 @@ struct ImageNetOptions {
   int batch_size = 256;               ///< per rank
   int num_workers = 8;                ///< decode threads of each loader; 0: usable_cores()
   bool pin_memory = true;             ///< see TorchOptions
-  int prefetch_factor = 2;            ///< decoded batches ahead, in all
+  int prefetch_factor = 0;            ///< decoded batches ahead, in all; see LoaderOptions
   bool drop_last = false;             ///< leave out the last, smaller training batch
   std::uint64_t seed = 0;             ///< of the training order, the crops and the flips
   int rank = 0;

@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "base/out_of_memory.h"
 #include "bindings.h"
 #include "convert.h"
 #include "object_ref.h"
@@ -45,6 +46,8 @@ void translate(const std::exception_ptr& exception, void*) try {
     raise(PyExc_ValueError, decode_text(error.message(argument_name)));
   } catch (const std::invalid_argument& error) {
     raise(PyExc_ValueError, decode_text(error.what()));
+  } catch (const OutOfMemory& error) {
+    raise(PyExc_MemoryError, decode_text(error.message(argument_name)));
   }
 } catch (nb::python_error& error) {
   error.restore();  // a KeyboardInterrupt while one of the above was made

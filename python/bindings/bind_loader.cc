@@ -110,6 +110,7 @@ nb::dict stats(const BoundLoader& self) {
   dict["encoded_ready"] = stats.encoded_ready;
   dict["decode_queue"] = stats.decode_queue;
   dict["batches_ready"] = stats.batches_ready;
+  dict["read_ahead_bytes"] = stats.read_ahead_bytes;
   dict["read_ahead_bytes_peak"] = stats.read_ahead_bytes_peak;
   dict["size_guess"] = stats.size_guess;
   dict["retries"] = stats.retries;
@@ -122,6 +123,7 @@ nb::dict stats(const BoundLoader& self) {
   dict["wall_seconds"] = stats.wall_seconds;
   dict["workers"] = stats.workers;
   dict["depth"] = stats.depth;
+  dict["prefetch_factor"] = stats.prefetch_factor;
   dict["reader"] = decode_text(stats.reader);
   dict["reader_note"] = decode_text(stats.reader_note);
   dict["verdict"] = decode_text(to_string(stats.verdict()));

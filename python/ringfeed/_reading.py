@@ -113,6 +113,8 @@ def core_options(loader: Any, order: Order, pinned: bool) -> dict[str, Any]:
     if loader.batch_sampler is None:
         # Samples then, not batches: as many as torch's workers would have ready.
         ahead = min(_ringfeed.largest["prefetch_factor"], ahead * threads)
+    elif ahead == 2 and loader._prefetch_left_open:
+        ahead = 0  # the core chooses
     return dict(
         num_workers=threads,
         prefetch_factor=ahead,

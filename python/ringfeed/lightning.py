@@ -51,7 +51,8 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
             cores.
         pin_memory: Build batches in page-locked memory; without CUDA it means nothing.
         persistent_workers: Keep threads and buffers from one epoch to the next.
-        prefetch_factor: Batches ready ahead, in all (not per worker).
+        prefetch_factor: Batches ready ahead, in all (not per worker); None: 2, or 1 where memory is
+            short.
         train_transform, val_transform: torchvision transforms in place of the standard ones. They
             are not saved as hyperparameters: checkpoints keep to plain values.
         drop_last: Leave out the last, smaller training batch. False, as in torchvision's
@@ -65,7 +66,8 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
         reader: "ring" (io_uring), "pool" (threads), or "auto": what $RINGFEED_READER names, else
             the ring where it is allowed.
         limits: What one file may ask for: ringfeed.DecodeLimits or a dict of its fields.
-        read_ahead_bytes: Encoded bytes read ahead; None: 128 KiB a file of `depth`.
+        read_ahead_bytes: Encoded bytes read ahead; None: 128 KiB a file of `depth`, less where
+            memory is short.
         depth: Files read at once; None: 320 a worker, within 64 and 1024.
         dtype: "float32", "float16", "bfloat16", or "uint8" with a transform that yields it; None:
             what the transform yields.
@@ -112,7 +114,7 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
         num_workers: int = 8,
         pin_memory: bool = True,
         persistent_workers: bool = True,
-        prefetch_factor: int = 2,
+        prefetch_factor: int | None = None,
         *,
         train_transform: Callable[[Any], Any] | None = None,
         val_transform: Callable[[Any], Any] | None = None,

@@ -82,7 +82,8 @@ class DataLoader(TorchRung[T]):
     - `dataset`: torchvision's ImageFolder or ImageNet, ringfeed.ImageFolder or ImageList, or Subset
       of these. Its transform is compiled; `target_transform` runs on the thread of next().
     - `num_workers`: threads that decode; 0 or None: the cores this process may use.
-    - `prefetch_factor`: batches ready ahead in all, not for each worker; 2 if None.
+    - `prefetch_factor`: batches ready ahead in all, not for each worker; None: 2, or 1 where memory
+      is short.
     - `batch_size=None`: yields [image [3, H, W], label], one sample at a time; prefetch_factor is
       then for each worker.
     - `shuffle` draws the order from the seed, or from the number that torch's RandomSampler would
@@ -107,12 +108,13 @@ class DataLoader(TorchRung[T]):
     - `rank`, `world_size`: deal ringfeed's own order to several processes, padded as by
       DistributedSampler. Never done by itself. Under shuffle they need a seed: `seed`, else
       $PL_GLOBAL_SEED. With a `sampler` they only number its samples.
-    - `memory_limit`: bytes; None: no limit.
+    - `memory_limit`: the most bytes that the loader may hold; None: no limit, and the container's
+      memory, or the machine's, is looked at as an epoch begins.
     - `reader`: "ring" (io_uring), "pool" (threads), or "auto": what $RINGFEED_READER names, else
       the ring where it is allowed.
     - `limits`: what one file may ask for, a DecodeLimits; None: its defaults.
-    - `read_ahead_bytes`: encoded bytes read ahead; None: 128 KiB a file of `depth`. `depth`: files
-      read at once; None: 320 a worker, within 64 and 1024.
+    - `read_ahead_bytes`: encoded bytes read ahead; None: 128 KiB a file of `depth`, less where
+      memory is short. `depth`: files read at once; None: 320 a worker, within 64 and 1024.
     - `dtype`: torch.float32, float16, bfloat16 of a float transform; None: the transform's.
     - `batch_transform`: MixUp, CutMix or LabelSmoothing of ringfeed.transforms, torchvision v2's
       MixUp and CutMix, RandomChoice of these, or timm's Mixup. Labels become float targets
@@ -134,7 +136,8 @@ class DataLoader(TorchRung[T]):
     had one has other batches. Two iterators at once read independently.
 
     Raises LoadError (an OSError) from next() for a file that cannot be read or decoded, at its
-    batch, unless `on_error` says otherwise; next() may go on after it.
+    batch, unless `on_error` says otherwise; next() may go on after it. MemoryError from next()
+    where the batches do not fit in the memory that there is, naming what to lower.
     """
 
     def __init__(
@@ -260,6 +263,7 @@ class DataLoader(TorchRung[T]):
         self.num_workers = num_workers or 0
         if not self.num_workers and prefetch_factor is None:
             self.prefetch_factor = None
+        self._prefetch_left_open = prefetch_factor is None  # with workers it reads torch's 2
         _arguments.check_own(
             prefetch_factor=prefetch_factor,
             seed=seed,

@@ -20,7 +20,8 @@ class Stats(dict[str, Any]):
     thread inside next(), a batch; waiting takes none. `begin_cpu_ms`: the same for what the first
     next() of an iterator does besides, the last time. `held_batches`, `held_bytes`: handed out by
     this process and still in use; they are the caller's, outside `memory_bound`. `memory_bound`:
-    the most bytes that the loader holds.
+    the most bytes that the loader holds. `prefetch_factor`, `read_ahead_bytes`: as they were given
+    or chosen.
     """
 
     def __str__(self) -> str:

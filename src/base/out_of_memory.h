@@ -4,18 +4,23 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "ringfeed/error.h"
 
 namespace ringfeed {
 
 /// A std::bad_alloc that says for what there is no more memory, and what to do.
 class OutOfMemory : public std::bad_alloc {
  public:
-  explicit OutOfMemory(std::string what)
-      : what_(std::make_shared<const std::string>(std::move(what))) {}
-  const char* what() const noexcept override { return what_->c_str(); }
+  /// As OptionError's: `text` has a "{}" for each of `options`.
+  OutOfMemory(std::string text, std::vector<Option> options)
+      : error_(std::make_shared<const OptionError>(std::move(text), std::move(options))) {}
+  const char* what() const noexcept override { return error_->what(); }
+  std::string message(OptionNames names = field_name) const { return error_->message(names); }
 
  private:
-  std::shared_ptr<const std::string> what_;  // a copy of an exception may not throw
+  std::shared_ptr<const OptionError> error_;  // a copy of an exception may not throw
 };
 
 }  // namespace ringfeed

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -10,6 +11,7 @@
 
 #include "base/mutex.h"
 #include "base/out_of_memory.h"
+#include "batch/block_count.h"
 #include "ringfeed/batch.h"
 
 namespace ringfeed {
@@ -33,16 +35,20 @@ constexpr std::size_t block_bytes(std::size_t bytes) {
   return round_up(bytes, bytes < huge_page ? alignment : small_page);
 }
 
+std::atomic<std::size_t> in_blocks{0};
+
 [[noreturn]] void refuse(std::size_t bytes) {
   throw OutOfMemory("no memory for a batch of " + std::to_string(bytes) +
-                    " bytes: make batches smaller, fewer of them ready ahead, or raise the "
-                    "process's limit on memory");
+                        " bytes; lower {} or {}, or raise the process's limit on memory (ulimit "
+                        "-v, the container's)",
+                    {Option::batch_size, Option::prefetch_factor});
 }
 
 Block make_block(std::size_t bytes) {
   if (bytes < huge_page) {
     void* const plain = std::aligned_alloc(alignment, bytes);
     if (plain == nullptr) refuse(bytes);
+    in_blocks.fetch_add(bytes, std::memory_order_relaxed);
     return {static_cast<std::byte*>(plain), bytes};
   }
   // One huge page more than needed, so that an aligned block lies in it; the rest goes back.
@@ -57,10 +63,12 @@ Block make_block(std::size_t bytes) {
   // The rest of a huge page that is not filled would cost all of it. Refused where transparent huge
   // pages are switched off: small pages do then.
   ::madvise(first + before, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+  in_blocks.fetch_add(bytes, std::memory_order_relaxed);
   return {first + before, bytes};
 }
 
 void free_block(const Block& block) noexcept {
+  in_blocks.fetch_sub(block.bytes, std::memory_order_relaxed);
   if (block.bytes < huge_page) {
     std::free(block.data);
   } else {
@@ -159,6 +167,8 @@ class HugePageAllocator final : public BatchAllocator {
 };
 
 }  // namespace
+
+std::size_t batch::bytes_in_blocks() noexcept { return in_blocks.load(std::memory_order_relaxed); }
 
 std::shared_ptr<BatchAllocator> make_huge_page_allocator(std::size_t keep) {
   return std::make_shared<HugePageAllocator>(keep);

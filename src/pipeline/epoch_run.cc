@@ -96,13 +96,27 @@ bool EpochRun::open() {
   // reused. One of less than half would keep twice what it holds.
   const std::size_t full = parts_.settings.batch_room;
   const std::size_t room = size > full / 2 ? std::max(size, full) : size;
-  batch.memory = parts_.settings.allocator->allocate(
-      batch::bytes_of(batch::lay_out(parts_.plans, room), room));
+  const std::size_t bytes = batch::bytes_of(batch::lay_out(parts_.plans, room), room);
+  require_room(bytes);
+  batch.memory = parts_.settings.allocator->allocate(bytes);
   channel_.open(std::move(batch));
   ++opened_;
   planned_samples_ -= size;
   planned_.pop_front();
   return true;
+}
+
+/// Throws OutOfMemory where the batch to be opened, of `bytes`, will not fit beside those before
+/// it. The first prefetch_factor + 1 are there at once, while the first is being handed over; later
+/// ones lie where an earlier one has been.
+void EpochRun::require_room(std::size_t bytes) {
+  constexpr std::size_t always_there = std::size_t{64} << 20;  // which needs no question
+  const std::size_t most = parts_.settings.prefetch_factor + 1;
+  if (!parts_.settings.asks_for_room || opened_ >= most) return;
+  const std::size_t block = parts_.settings.allocator->footprint(bytes);
+  if (most * block <= always_there) return;
+  if (opened_ == 0) room_ = parts_.memory_room();
+  if (room_) pipeline::require_room(opened_ + 1, block, *room_);
 }
 
 /// Opens and pulls what the windows have room for, by turns: what has been pulled is on its way

@@ -35,6 +35,7 @@ class EpochRun {
     std::function<void()> notify;  ///< the reader thread looks for what has changed
     /// The files being read, oldest first; nothing where the reader thread does not answer.
     std::function<std::optional<std::vector<std::string>>()> outstanding;
+    std::function<std::optional<MemoryRoom>()> memory_room;
   };
 
   /// `batches` of `order` to be delivered, if known.
@@ -53,6 +54,7 @@ class EpochRun {
   bool pull();
   void enqueue(std::uint64_t number, std::vector<data::Sample> samples);
   bool open();
+  void require_room(std::size_t bytes);
   void fill();
   NextBatch end();
   std::optional<batch::Channel::Delivery> take(std::chrono::steady_clock::time_point began);
@@ -71,6 +73,7 @@ class EpochRun {
   // some callers take one batch and leave, and twice as many with each that is taken.
   std::size_t queued_ = 0, opened_ = 0, taken_ = 0;
   std::size_t ahead_;
+  std::optional<MemoryRoom> room_;
   bool begun_ = false;
 };
 

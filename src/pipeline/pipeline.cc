@@ -26,9 +26,10 @@ std::exception_ptr explained(std::exception_ptr failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::bad_alloc&) {
-    return std::make_exception_ptr(OutOfMemory(
-        "the thread that reads found no memory for its bookkeeping: read fewer files at once, or "
-        "raise the process's limit on memory"));
+    return std::make_exception_ptr(
+        OutOfMemory("the thread that reads found no memory for its bookkeeping; lower {}, or raise "
+                    "the process's limit on memory (ulimit -v, the container's)",
+                    {Option::depth}));
   } catch (...) {
     return failure;
   }
@@ -102,7 +103,8 @@ EpochRun::Parts Pipeline::epoch_parts() {
           .published = published_,
           .begin = [this](const std::shared_ptr<EpochLink>& epoch) { begin(epoch); },
           .notify = [this] { inbox_.notify(); },
-          .outstanding = [this] { return outstanding(); }};
+          .outstanding = [this] { return outstanding(); },
+          .memory_room = [] { return memory_room(); }};
 }
 
 /// Starts the threads on the first call and makes `epoch` the current one. Consumer thread.
@@ -269,6 +271,8 @@ Stats Pipeline::stats() const {
   stats.workers = settings.num_workers;
   const MutexLock current(current_mutex_);
   stats.depth = depth_;
+  stats.prefetch_factor = static_cast<int>(settings.prefetch_factor);
+  stats.read_ahead_bytes = settings.read_ahead_bytes;
   stats.reader = engine_name_;
   stats.reader_note = ring_refused_;
   if (const std::string note = published_.engine_note(); !note.empty()) {

@@ -44,7 +44,8 @@ void validate(const LoaderOptions& options, const ImageFolder& dataset) {
   require_range(Option::batch_size, options.batch_size, 1, largest::batch_size);
   require_range(Option::num_workers, options.num_workers, 0, largest::num_workers,
                 "; 0 takes the cores this process may use");
-  require_range(Option::prefetch_factor, options.prefetch_factor, 1, largest::prefetch_factor);
+  require_range(Option::prefetch_factor, options.prefetch_factor, 0, largest::prefetch_factor,
+                "; 0 chooses");
   if (options.world_size < 1) throw OptionError("{} must be at least 1", {Option::world_size});
   if (options.rank < 0 || options.rank >= options.world_size) {
     throw OptionError("{} must be in [0, {})", {Option::rank, Option::world_size});
@@ -87,16 +88,19 @@ std::size_t choose_depth(int asked, int workers) {
   return system_limits::depth_limit(static_cast<std::uint32_t>(depth));
 }
 
+std::size_t batch_bytes(const Settings& settings, const std::vector<TransformPlan>& plans) {
+  return batch::bytes_of(batch::lay_out(plans, settings.batch_room), settings.batch_room);
+}
+
 /// All of the memory bound but read_ahead_bytes.
 std::size_t fixed_bytes(const Settings& settings, const std::vector<TransformPlan>& plans,
                         const ImageFolder& dataset) {
-  const std::size_t batch =
-      batch::bytes_of(batch::lay_out(plans, settings.batch_room), settings.batch_room);
   const std::size_t order =
       (settings.indices ? 3 * settings.indices->size() : 2 * dataset.size()) *
       sizeof(std::uint32_t);  // of the epoch that ends and the one that begins
   return io::Reader::reserve_bytes(settings.max_file_bytes) +
-         (settings.prefetch_factor + callers_batches) * settings.allocator->footprint(batch) +
+         (settings.prefetch_factor + callers_batches) *
+             settings.allocator->footprint(batch_bytes(settings, plans)) +
          sample::DecodePool::memory_bound(settings.num_workers, plans, settings.limits) +
          dataset.memory_bytes() + order + settings.depth * bookkeeping_per_file;
 }
@@ -127,7 +131,7 @@ void refuse_memory_limit(std::size_t limit, std::size_t needed,
 
 /// Chooses read_ahead_bytes where `asked` is 0, and sets the memory bound.
 void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std::size_t fixed,
-                   const std::vector<TransformPlan>& plans) {
+                   const std::vector<TransformPlan>& plans, const std::optional<MemoryRoom>& room) {
   // One guess at a time is slow but moves; half of read_ahead_bytes is the largest guess.
   constexpr std::size_t least = 2 * bytes_per_file;
   if (asked != 0) {
@@ -136,7 +140,9 @@ void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std
   settings.read_ahead_bytes = asked;
   if (asked == 0) {
     settings.read_ahead_bytes = std::max(least, settings.depth * bytes_per_file);
-    if (limit != 0) {
+    if (limit == 0) {
+      settings.read_ahead_bytes = choose_read_ahead(settings.read_ahead_bytes, least, room);
+    } else {
       const std::size_t left = limit > fixed ? limit - fixed : 0;
       settings.read_ahead_bytes = std::clamp(left, least, settings.read_ahead_bytes);
     }
@@ -150,16 +156,15 @@ void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std
 }  // namespace
 
 Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
-                 const ImageFolder& dataset) {
+                 const ImageFolder& dataset, const std::optional<MemoryRoom>& room) {
   validate(options, dataset);
   validate(plans);
   const int workers = options.num_workers > 0 ? options.num_workers : usable_cores();
-  const auto prefetch_factor = static_cast<std::size_t>(options.prefetch_factor);
   Settings settings{
       .batch_size = static_cast<std::size_t>(options.batch_size),
       .batch_room = 0,  // follows from the rest
       .num_workers = workers,
-      .prefetch_factor = prefetch_factor,
+      .prefetch_factor = static_cast<std::size_t>(options.prefetch_factor),
       .shuffle = options.shuffle,
       .drop_last = options.drop_last,
       .in_order = options.in_order,
@@ -179,15 +184,22 @@ Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
       .max_failures = options.max_failures,
       .retries = options.retries,
       .limits = options.limits,
-      .allocator = options.allocator != nullptr
-                       ? std::move(options.allocator)
-                       : make_huge_page_allocator(prefetch_factor + callers_batches),
+      .allocator = std::move(options.allocator),
+      .asks_for_room = false,
   };
   const std::size_t total = settings.indices ? settings.indices->size() : dataset.size();
   const std::size_t share = data::EpochOrder::share(total, order_options(settings, 0));
   settings.batch_room = std::min(settings.batch_size, std::max(share, std::size_t{1}));
+  if (settings.prefetch_factor == 0) {
+    settings.prefetch_factor = choose_prefetch(batch_bytes(settings, plans),
+                                               options.memory_limit == 0 ? room : std::nullopt);
+  }
+  if (settings.allocator == nullptr) {
+    settings.asks_for_room = options.memory_limit == 0;
+    settings.allocator = make_huge_page_allocator(settings.prefetch_factor + callers_batches);
+  }
   divide_memory(settings, options.read_ahead_bytes, options.memory_limit,
-                fixed_bytes(settings, plans, dataset), plans);
+                fixed_bytes(settings, plans, dataset), plans, room);
   return settings;
 }
 

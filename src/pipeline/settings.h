@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/epoch_order.h"
+#include "pipeline/memory_room.h"
 #include "ringfeed/loader.h"
 
 namespace ringfeed::pipeline {
@@ -46,12 +47,15 @@ struct Settings {
   int retries;
   DecodeLimits limits;
   std::shared_ptr<BatchAllocator> allocator;  ///< never null
+  /// Batches are this process's own memory, and the caller has not said how much there is.
+  bool asks_for_room;
 };
 
 /// Throws OptionError for options that make no sense, stating the legal range, and
-/// std::invalid_argument for such plans.
+/// std::invalid_argument for such plans. Defaults that take memory follow `room`, unless there is a
+/// memory_limit.
 Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
-                 const ImageFolder& dataset);
+                 const ImageFolder& dataset, const std::optional<MemoryRoom>& room = memory_room());
 
 data::OrderOptions order_options(const Settings& settings, std::uint64_t epoch,
                                  std::uint64_t start = 0) noexcept;

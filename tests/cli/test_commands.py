@@ -237,6 +237,36 @@ def test_doctor_judges_a_dataset_and_a_file(cli, folder, target):
         assert finding["severity"] == "ok" or finding["advice"]
 
 
+def test_doctor_tells_of_memory(cli, folder):
+    findings = {f["subject"]: f["value"] for f in cli("doctor", folder, "--json").json["findings"]}
+    number = r"[\d.]+ [KMGT]iB"
+    assert re.fullmatch(
+        rf"the (container|machine)'s limit {number}, {number} used, {number} left",
+        findings["memory"],
+    )
+    assert re.match(r"256 images of 224 x 224 a batch, [12] ahead; ", findings["default loader"])
+
+
+def test_batches_beyond_the_memory_are_an_error_that_names_the_flags(
+    cli_path, environment, folder, tmp_path
+):
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(f"MemTotal: {8 << 20} kB\nMemAvailable: {40 << 10} kB\n")
+    mount = 'mount --bind "$0" /proc/meminfo && exec "$@"'
+    short = ["unshare", "--mount", "sh", "-c", mount, meminfo]
+    if subprocess.run([*short, "true"], capture_output=True).returncode:
+        pytest.skip("mounting needs privileges")
+    load = [*short, cli_path, "load", folder, "--batch-size", "7", "--views", "4"]
+    done = subprocess.run(
+        [*load, "--prefetch-factor", "3"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("ringfeed: 3 batches are held at once, each of 16859136 bytes")
+    assert flags_in(done.stderr) == {"--batch-size", "--prefetch-factor"}
+    done = subprocess.run(load, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_doctor_names_a_path_that_is_not_there(cli, tmp_path):
     done = cli("doctor", tmp_path / "nowhere")
     assert done.code == 1 and str(tmp_path / "nowhere") in done.err

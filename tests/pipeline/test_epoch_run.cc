@@ -19,8 +19,9 @@ using namespace std::chrono_literals;
 
 /// An epoch of one batch of four, over a loader whose threads the test plays.
 struct Fixture {
-  explicit Fixture(LoaderOptions options = testing::small_options())
-      : settings(resolve(std::move(options), plans, dataset)) {}
+  explicit Fixture(LoaderOptions options = testing::small_options(),
+                   TransformPlan plan = testing::small_plan())
+      : plans{std::move(plan)}, settings(resolve(std::move(options), plans, dataset)) {}
 
   EpochRun run() {
     const auto order = data::in_batches(
@@ -31,17 +32,19 @@ struct Fixture {
                      .published = published,
                      .begin = [this](std::shared_ptr<EpochLink> epoch) { link = epoch; },
                      .notify = [this] { ++notified; },
-                     .outstanding = [this] { return reading; }},
+                     .outstanding = [this] { return reading; },
+                     .memory_room = [this] { return room; }},
                     0, order, std::nullopt, {});
   }
 
   const ImageFolder dataset = testing::open(testing::folder().root());
-  const std::vector<TransformPlan> plans{testing::small_plan()};
+  const std::vector<TransformPlan> plans;
   const Settings settings;
   Published published;
   std::shared_ptr<EpochLink> link;
   int notified = 0;
   std::optional<std::vector<std::string>> reading;
+  std::optional<MemoryRoom> room;
 };
 
 Fixture with_timeout() {
@@ -104,6 +107,65 @@ TEST_CASE("until a batch is taken prefetch_factor batches are read, and the firs
     for (; loader.link->queue.ready(); ++queued) loader.link->queue.pop();
     CHECK(queued == 3 * 4);
   }
+}
+
+/// Batches of 48 MB, of which nothing is written here. Out of order all that are ahead get memory
+/// at once.
+Fixture with_large_batches(int prefetch_factor, std::size_t memory_limit = 0) {
+  LoaderOptions options = testing::small_options();
+  options.batch_size = 4;
+  options.prefetch_factor = prefetch_factor;
+  options.memory_limit = memory_limit;
+  options.in_order = false;
+  options.timeout = 1ms;
+  TransformPlan plan = testing::small_plan();
+  plan.geometry = RandomResizedCrop{.height = 1000, .width = 1000};
+  return Fixture(options, plan);
+}
+
+std::string refusal(EpochRun& run) {
+  try {
+    run.next();
+  } catch (const TimeoutError&) {
+    return "none";  // there was memory for the batches, and nothing comes
+  } catch (const std::bad_alloc& error) {
+    return error.what();
+  }
+  return "a batch";
+}
+
+TEST_CASE("batches that cannot fit are refused before they are written, with what to lower") {
+  Fixture loader = with_large_batches(1);
+  EpochRun run = loader.run();
+  loader.room = MemoryRoom{.all = 40'000'000, .share = 1, .found = {.limit = 50'000'000}};
+  const std::string one =
+      "a batch takes 48001024 bytes, and of the 50000000 bytes that this machine has, 40000000 are "
+      "left; lower batch_size, or make more memory available";
+  CHECK(refusal(run) == one);
+  CHECK(refusal(run) == one);
+  loader.room->found.swap = 10'000'000;
+  CHECK(refusal(run) == "none");  // no batch has been lost
+}
+
+TEST_CASE("what is refused is what is held at once, and nothing where the caller gives a limit") {
+  const MemoryRoom two_batches{
+      .all = 120'000'000, .share = 1, .found = {.limit = 150'000'000, .of_cgroup = true}};
+  Fixture loader = with_large_batches(3);
+  loader.room = two_batches;
+  EpochRun run = loader.run();
+  std::string said = refusal(run);
+  CHECK(
+      said.starts_with("3 batches are held at once, each of 48001024 bytes, and of the 150000000"));
+  CHECK(
+      said.ends_with("bytes that this container may use, 120000000 are left; lower batch_size or "
+                     "prefetch_factor, or make more memory available"));
+  loader.room->all = 200'000'000;
+  EpochRun fits = loader.run();
+  CHECK(refusal(fits) == "none");
+  Fixture limited = with_large_batches(3, std::size_t{1} << 40);
+  limited.room = two_batches;
+  EpochRun trusted = limited.run();
+  CHECK(refusal(trusted) == "none");
 }
 
 TEST_CASE("the reader thread is told of every batch that gets memory") {

@@ -127,7 +127,7 @@ TEST_CASE("abandoned epochs' batches are freed before the next epoch's are alloc
   options.allocator = allocator;
   Loader loader(open(folder().root()), small_plan(), options);
   for (std::uint64_t i = 0; i < 30; ++i) CHECK(loader.epoch(i).next());
-  CHECK(allocator->most == options.prefetch_factor + 1);  // one is the caller's
+  CHECK(allocator->most == 2 + 1);  // prefetch_factor, and one is the caller's
 }
 
 TEST_CASE("batches the caller keeps stay as they were") {
@@ -180,7 +180,8 @@ TEST_CASE("options that make no sense are refused when the loader is made") {
   refuses([](auto& o) { o.batch_size = 0; }, "batch_size must be in [1, 2147483647]");
   refuses([](auto& o) { o.num_workers = -1; },
           "num_workers must be in [0, 1024]; 0 takes the cores this process may use");
-  refuses([](auto& o) { o.prefetch_factor = 0; }, "prefetch_factor must be in [1, 1024]");
+  refuses([](auto& o) { o.prefetch_factor = -1; },
+          "prefetch_factor must be in [0, 1024]; 0 chooses");
   refuses([](auto& o) { o.world_size = 0; }, "world_size must be at least 1");
   refuses([](auto& o) { o.rank = 1; }, "rank must be in [0, world_size)");
   refuses([](auto& o) { o.depth = 16385; }, "depth must be in [0, 16384]; 0 chooses");

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -75,12 +75,14 @@ def drain(epoch: _ringfeed.Epoch):
         yield tensors(batch)
 
 
-def run_python(code: str, *arguments: object, timeout: float = 120) -> str:
+def run_python(
+    code: str, *arguments: object, timeout: float = 120, prefix: Sequence[str] = ()
+) -> str:
     """Runs `code` under -X dev in a Python of its own, which must end well and say nothing on
-    stderr. Returns what it prints."""
+    stderr. Returns what it prints. `prefix`: the command that runs it."""
     here = os.path.dirname(__file__)
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", code, *map(str, arguments)],
+        [*prefix, sys.executable, "-X", "dev", "-c", code, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([here, *filter(None, sys.path)])},
         capture_output=True,
         text=True,

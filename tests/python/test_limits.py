@@ -54,7 +54,7 @@ def assert_names_arguments(message, *expected):
     [
         ({"batch_size": 0}, ["batch_size"]),
         ({"num_workers": 1025}, ["num_workers"]),
-        ({"prefetch_factor": 0}, ["prefetch_factor"]),
+        ({"prefetch_factor": -1}, ["prefetch_factor"]),
         ({"world_size": 0}, ["world_size"]),
         ({"rank": 1}, ["rank", "world_size"]),
         ({"timeout": -1}, ["timeout"]),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
 import torch
 import torch.utils.data
@@ -105,3 +108,77 @@ def test_ten_thousand_kept_batches_cost_what_torch_s_do(tmp_path):
     make(tmp_path, 50)
     cost = int(run_python(KEPT, tmp_path, "ringfeed", 10_000))
     assert cost < 1.3 * int(run_python(KEPT, tmp_path, "torch", 1500))
+
+
+@pytest.fixture
+def short_of_memory(tmp_path):
+    """short_of_memory(mib): the command that runs another where the machine has so much left."""
+
+    def prefix(mib):
+        fake = tmp_path / "meminfo"
+        fake.write_text(f"MemTotal: 8388608 kB\nMemAvailable: {mib << 10} kB\nSwapFree: 0 kB\n")
+        mount = 'mount --bind "$0" /proc/meminfo && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", mount, str(fake)]
+
+    if subprocess.run([*prefix(1), "true"], capture_output=True).returncode:
+        pytest.skip("mounting needs privileges")
+    return prefix
+
+
+# Loads images of side x side, and prints what the loader has chosen or what it says.
+SHORT = """
+import sys
+from torchvision import transforms
+from ringfeed import DataLoader
+from ringfeed.datasets import ImageFolder
+
+folder, side, options = sys.argv[1], int(sys.argv[2]), eval(sys.argv[3])
+recipe = transforms.Compose([transforms.Resize((side, side)), transforms.ToTensor()])
+loader = DataLoader(ImageFolder(folder, recipe, use_cache=False), **{"num_workers": 1, **options})
+try:
+    for batch in loader:
+        pass
+    stats = loader.stats()
+    print(stats["prefetch_factor"], stats["read_ahead_bytes"], loader.prefetch_factor)
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def short(tmp_path, short_of_memory):
+    make(tmp_path / "folder" / "a", COUNT)
+
+    def run(mib, side, **options):
+        prefix = short_of_memory(mib)
+        return run_python(SHORT, tmp_path / "folder", side, options, prefix=prefix).strip()
+
+    return run
+
+
+def test_defaults_take_a_part_of_the_memory_that_is_left(short):
+    assert short(8000, 32) == f"2 {320 * (128 << 10)} 2"
+    assert short(4, 32) == f"2 {1 << 20} 2"
+    assert short(4, 32, batch_size=COUNT, num_workers=0).startswith("2 ")
+    assert short(4, 256, batch_size=2) == f"1 {1 << 20} 2"
+    assert short(4, 256, batch_size=2, prefetch_factor=2, read_ahead_bytes=2 << 20) == (
+        f"2 {2 << 20} 2"
+    )
+    assert short(4, 256, batch_size=2, memory_limit=1 << 30).startswith("2 ")
+
+
+def test_batches_beyond_the_memory_are_an_error_that_names_what_to_lower(short):
+    of_them = rf" bytes, and of the {8 << 30} bytes that this machine has, \d+ are left; lower "
+    more = ", or make more memory available$"
+    one = short(40, 2000)
+    assert re.match(r"a batch takes \d+" + of_them + "batch_size" + more, one)
+    three = short(130, 2000, prefetch_factor=3)
+    assert re.match(
+        r"3 batches are held at once, each of \d+"
+        + of_them
+        + "batch_size or prefetch_factor"
+        + more,
+        three,
+    )
+    assert short(160, 2000).startswith("1 "), "what fits is loaded"
+    assert short(40, 2000, batch_size=1, memory_limit=1 << 40).startswith("2 ")

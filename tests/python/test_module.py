@@ -375,7 +375,7 @@ def test_progress_that_makes_no_sense_is_named(four, beyond, error, words):
     ("option", "words"),
     [
         ({"batch_size": 0}, "^batch_size must be in"),
-        ({"prefetch_factor": 0}, "^prefetch_factor must be in"),
+        ({"prefetch_factor": -1}, "^prefetch_factor must be in"),
         ({"timeout": -1}, "^timeout must not be negative"),
         ({"timeout": float("nan")}, "^timeout must be a number"),
         ({"reader": "magic"}, "^reader must be one of 'auto', 'ring', 'pool', not 'magic'"),

@@ -431,7 +431,7 @@ TEST_CASE("the data module's defaults are the Python one's") {
   CHECK(options.batch_size == 256);
   CHECK(options.num_workers == 8);
   CHECK(options.pin_memory);
-  CHECK(options.prefetch_factor == 2);
+  CHECK(options.prefetch_factor == 0);
   CHECK_FALSE(options.drop_last);
 }
 
