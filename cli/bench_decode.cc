@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <system_error>
 #include <thread>
 
 #include "base/mutex.h"
+#include "base/thread_start.h"
 #include "batch/lay_out.h"
 #include "data/random.h"
 #include "sample/sample_maker.h"
@@ -69,7 +71,11 @@ DecodeBench bench_decode(const ImageFolder& dataset, const std::vector<HeldFile>
   };
   std::vector<std::jthread> threads;
   threads.reserve(static_cast<std::size_t>(settings.num_workers));
-  for (int i = 0; i < settings.num_workers; ++i) threads.emplace_back(work);
+  try {
+    for (int i = 0; i < settings.num_workers; ++i) threads.emplace_back(work);
+  } catch (const std::system_error& error) {
+    throw LoadError(cannot_start(error));
+  }
   threads.clear();  // joins
   bench.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return bench;

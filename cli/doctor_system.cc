@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/system_limits.h"
+#include "base/thread_start.h"
 #include "doctor.h"
 #include "io/engine.h"
 #include "output.h"
@@ -101,7 +102,7 @@ Findings check_kernel() {
   Finding available{"io_uring", Severity::ok, "available", ""};
   // Asked of the very engine the loader would use, on a thread of its own: a ring belongs to the
   // thread that makes it.
-  std::thread([&available] {
+  const auto ask = [&available] {
     try {
       const auto engine = io::make_ring_engine({.slots = 64, .root = "/"});
       if (!engine->note().empty()) available.value += " (" + engine->note() + ")";
@@ -111,7 +112,13 @@ Findings check_kernel() {
                        ". Until then a pool of threads reads as fast, at more CPU per file on "
                        "local file systems"};
     }
-  }).join();
+  };
+  try {
+    std::thread(ask).join();
+  } catch (const std::system_error& error) {
+    available = {"io_uring", Severity::warn, std::string("not asked: ") + error.what(),
+                 cannot_start(error, Option::none).detail};
+  }
   findings.push_back(available);
   findings.push_back(check_ring_flags());
   return findings;

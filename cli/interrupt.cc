@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/thread_start.h"
 #include "output.h"
 
 namespace ringfeed::cli {
@@ -39,9 +40,13 @@ int signal_descriptor() {
 }  // namespace
 
 Interrupt::Interrupt()
-    : signals_(signal_descriptor()),
-      end_(checked(eventfd(0, EFD_CLOEXEC), "eventfd")),
-      watcher_([this] { watch(); }) {}
+    : signals_(signal_descriptor()), end_(checked(eventfd(0, EFD_CLOEXEC), "eventfd")) {
+  try {
+    watcher_ = std::thread([this] { watch(); });
+  } catch (const std::system_error& error) {
+    throw LoadError(cannot_start(error, Option::none));
+  }
+}
 
 Interrupt::~Interrupt() {
   eventfd_write(end_, 1);

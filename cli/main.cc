@@ -31,6 +31,8 @@ int run(const Chosen& chosen) {
   } catch (const OutOfMemory& error) {
     const std::string message = error.message(flag_name);
     return report(chosen, message, setup_error(message), exit_data);
+  } catch (const std::bad_alloc&) {
+    return report(chosen, no_memory(), setup_error(no_memory()), exit_data);
   } catch (const std::invalid_argument& error) {
     return report(chosen, error.what(), setup_error(error.what()), exit_usage);
   } catch (const std::exception& error) {

@@ -65,8 +65,7 @@ std::string Error::advice(OptionNames names) const {
   const std::string name(names(option)), what = printable(detail);
   switch (option) {
     case Option::depth:
-    case Option::num_workers:
-    case Option::read_ahead_bytes: return what + ", or lower " + name;
+    case Option::num_workers: return what + ", or lower " + name;
     case Option::max_file_bytes:
     case Option::max_pixels:
     case Option::max_scans:
@@ -84,6 +83,7 @@ std::string Error::advice(OptionNames names) const {
     case Option::world_size:
     case Option::timeout:
     case Option::memory_limit:
+    case Option::read_ahead_bytes:
     case Option::on_error:
     case Option::retries: break;  // no file's fault: OptionError and the verdict name them
   }

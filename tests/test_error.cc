@@ -39,7 +39,7 @@ constexpr Option of_a_file[] = {
     Option::depth,          Option::max_file_bytes,    Option::max_pixels,
     Option::max_scans,      Option::max_decoder_bytes, Option::max_canvas_bytes,
     Option::load_truncated, Option::allow_empty,       Option::max_failures,
-    Option::num_workers,    Option::read_ahead_bytes};
+    Option::num_workers};
 
 std::string_view nameless(Option) noexcept { return "THAT"; }
 

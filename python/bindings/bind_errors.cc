@@ -48,6 +48,8 @@ void translate(const std::exception_ptr& exception, void*) try {
     raise(PyExc_ValueError, decode_text(error.what()));
   } catch (const OutOfMemory& error) {
     raise(PyExc_MemoryError, decode_text(error.message(argument_name)));
+  } catch (const std::bad_alloc&) {
+    raise(PyExc_MemoryError, decode_text(no_memory()));
   }
 } catch (nb::python_error& error) {
   error.restore();  // a KeyboardInterrupt while one of the above was made

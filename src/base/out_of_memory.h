@@ -13,6 +13,9 @@ namespace ringfeed {
 /// A std::bad_alloc that says for what there is no more memory, and what to do.
 class OutOfMemory : public std::bad_alloc {
  public:
+  static constexpr const char* raise_the_limit =
+      "raise the process's limit on memory (ulimit -v, the container's)";
+
   /// As OptionError's: `text` has a "{}" for each of `options`.
   OutOfMemory(std::string text, std::vector<Option> options)
       : error_(std::make_shared<const OptionError>(std::move(text), std::move(options))) {}
@@ -22,5 +25,10 @@ class OutOfMemory : public std::bad_alloc {
  private:
   std::shared_ptr<const OptionError> error_;  // a copy of an exception may not throw
 };
+
+/// What one without words has to say.
+inline std::string no_memory() {
+  return std::string("there is no memory left; ") + OutOfMemory::raise_the_limit;
+}
 
 }  // namespace ringfeed

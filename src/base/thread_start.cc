@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <cerrno>
 #include <utility>
 
 namespace ringfeed {
@@ -31,6 +32,26 @@ std::thread start_thread(const std::string& name, std::function<void()> body) {
   std::thread thread(std::move(body));
   pthread_setname_np(thread.native_handle(), name.substr(0, 15).c_str());
   return thread;
+}
+
+Error cannot_start(const std::system_error& error, Option lower) {
+  const int code = error.code().value();
+  if (code == ENOMEM) {
+    return {
+        Stage::setup,
+        code,
+        {},
+        error.what() + std::string("; raise the limit on locked memory (ulimit -l) or on memory "
+                                   "(ulimit -v)")};
+  }
+  if (code != EAGAIN) return {Stage::setup, code, {}, error.what()};
+  // A thread's stack takes 8 MiB of address space.
+  return {Stage::setup,
+          code,
+          {},
+          "no thread can be started; raise the limit on threads (ulimit -u, the container's pids) "
+          "or on memory (ulimit -v)",
+          lower};
 }
 
 }  // namespace ringfeed

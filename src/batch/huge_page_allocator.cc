@@ -39,8 +39,7 @@ std::atomic<std::size_t> in_blocks{0};
 
 [[noreturn]] void refuse(std::size_t bytes) {
   throw OutOfMemory("no memory for a batch of " + std::to_string(bytes) +
-                        " bytes; lower {} or {}, or raise the process's limit on memory (ulimit "
-                        "-v, the container's)",
+                        " bytes; lower {} or {}, or " + OutOfMemory::raise_the_limit,
                     {Option::batch_size, Option::prefetch_factor});
 }
 

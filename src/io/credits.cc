@@ -2,8 +2,25 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
+#include <string>
+
+#include "base/out_of_memory.h"
 
 namespace ringfeed::io {
+namespace {
+
+Arena arena(std::size_t bytes, const char* of_what, Option lower) {
+  try {
+    return Arena(bytes);
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory("no address space for the " + std::to_string(bytes) + " bytes " + of_what +
+                          "; lower {}, or " + OutOfMemory::raise_the_limit,
+                      {lower});
+  }
+}
+
+}  // namespace
 
 Buffer::~Buffer() {
   if (credits_ != nullptr) (reserve_ ? credits_->reserve_ : credits_->main_).free(extent_);
@@ -18,7 +35,9 @@ void Buffer::shrink(std::size_t bytes) noexcept {
   if (credits_ != nullptr && !reserve_) credits_->main_.shrink(extent_, bytes);
 }
 
-Credits::Credits(std::size_t bytes, std::size_t reserve) : main_(bytes), reserve_(reserve) {}
+Credits::Credits(std::size_t bytes, std::size_t reserve)
+    : main_(arena(bytes, "that are read ahead", Option::read_ahead_bytes)),
+      reserve_(arena(reserve, "kept for one large file", Option::max_file_bytes)) {}
 
 void Credits::note_peak() noexcept { peak_ = std::max(peak_, in_use()); }
 

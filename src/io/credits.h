@@ -49,7 +49,7 @@ class Buffer {
 /// oldest sample can always finish, everything else waits for it at most, and nothing deadlocks.
 class Credits {
  public:
-  /// `reserve` is what the largest legal file needs. Throws std::bad_alloc.
+  /// `reserve` is what the largest legal file needs. Throws OutOfMemory.
   Credits(std::size_t bytes, std::size_t reserve);
 
   /// Empty while a growth waits or where no contiguous run is free.

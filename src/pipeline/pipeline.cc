@@ -26,23 +26,13 @@ std::exception_ptr explained(std::exception_ptr failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::bad_alloc&) {
-    return std::make_exception_ptr(
-        OutOfMemory("the thread that reads found no memory for its bookkeeping; lower {}, or raise "
-                    "the process's limit on memory (ulimit -v, the container's)",
-                    {Option::depth}));
+    return std::make_exception_ptr(OutOfMemory(
+        std::string("the thread that reads found no memory for its bookkeeping; lower {}, or ") +
+            OutOfMemory::raise_the_limit,
+        {Option::depth}));
   } catch (...) {
     return failure;
   }
-}
-
-Error cannot_start(const std::system_error& error) {
-  const int code = error.code().value();
-  if (code != EAGAIN) return {Stage::setup, code, {}, error.what()};
-  return {Stage::setup,
-          code,
-          {},
-          "no thread can be started; raise the limit on threads (ulimit -u, the container's pids)",
-          Option::num_workers};
 }
 
 }  // namespace
@@ -119,14 +109,12 @@ void Pipeline::begin(const std::shared_ptr<EpochLink>& epoch) {
       start();
     } catch (const std::system_error& error) {  // no ring, where it was asked for, or no thread
       throw LoadError(cannot_start(error));
+    } catch (const OutOfMemory&) {
+      throw;
     } catch (const std::bad_alloc&) {
-      throw LoadError({Stage::setup,
-                       ENOMEM,
-                       {},
-                       "no address space for the " + std::to_string(settings.read_ahead_bytes) +
-                           " bytes that are read ahead, or no memory for the decoders; raise the "
-                           "process's limit on memory (ulimit -v, the container's)",
-                       Option::read_ahead_bytes});
+      throw OutOfMemory("no memory for " + std::to_string(settings.num_workers) +
+                            " threads that decode; lower {}, or " + OutOfMemory::raise_the_limit,
+                        {Option::num_workers});
     }
   }
   std::shared_ptr<EpochLink> last;

@@ -1,5 +1,6 @@
 import os
 import re
+import resource
 import subprocess
 
 import pytest
@@ -265,6 +266,29 @@ def test_batches_beyond_the_memory_are_an_error_that_names_the_flags(
     assert flags_in(done.stderr) == {"--batch-size", "--prefetch-factor"}
     done = subprocess.run(load, capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--read-ahead-bytes", "1G"], "bytes that are read ahead; lower --read-ahead-bytes, or"),
+        (["--max-file-bytes", "1G"], "bytes kept for one large file; lower --max-file-bytes, or"),
+        (["--prefetch-factor", "500", "--batch-size", "2"], "lower --batch-size or --prefetch"),
+        (["--workers", "300"], "on memory (ulimit -v), or lower --workers"),
+    ],
+)
+def test_what_a_limit_on_memory_leaves_no_room_for_is_named_by_its_flag(
+    cli_path, environment, folder, options, said
+):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (450 << 20, 450 << 20))
+
+    if "--workers" not in options:
+        options = [*options, "--workers", "1"]
+    load = [cli_path, "load", folder, "--reader", "pool", "--views", "16", *options]
+    done = subprocess.run(load, capture_output=True, text=True, env=environment, preexec_fn=limit)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert said in done.stderr and "(ulimit -v" in done.stderr
 
 
 def test_doctor_names_a_path_that_is_not_there(cli, tmp_path):

@@ -6,6 +6,10 @@
 #include <string>
 
 #include "doctor.h"
+#include "interrupt.h"
+#include "output.h"
+#include "ringfeed/error.h"
+#include "support/deny.h"
 #include "support/in_child.h"
 
 namespace ringfeed::cli {
@@ -47,6 +51,27 @@ TEST_CASE("doctor tells the defaults that follow, and warns where their bound is
   CHECK(has(tight, "a batch, 1 ahead; 32 MiB of files ahead; "));
   CHECK(has(tight, "warning: that is more than is left"));
   CHECK(has(said(1 << 20, true, "65536"), "warning: that is more than is left"));
+}
+
+TEST_CASE("where no thread can be started every command says so, and doctor goes on") {
+  const std::string interrupt = testing::in_child([]() -> std::string {
+    testing::deny_threads();
+    try {
+      const Interrupt watched;
+    } catch (const LoadError& error) {
+      return error.error().message(flag_name);
+    }
+    return "started";
+  });
+  CHECK(interrupt ==
+        "setup: Resource temporarily unavailable: no thread can be started; raise the limit on "
+        "threads (ulimit -u, the container's pids) or on memory (ulimit -v)");
+  const std::string found = testing::in_child([] {
+    testing::deny_threads();
+    const Finding ring = check_kernel()[1];
+    return ring.subject + " " + ring.value + ": " + ring.advice;
+  });
+  CHECK(found.starts_with("io_uring not asked: Resource temporarily unavailable: no thread can"));
 }
 
 }  // namespace

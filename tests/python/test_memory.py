@@ -110,6 +110,56 @@ def test_ten_thousand_kept_batches_cost_what_torch_s_do(tmp_path):
     assert cost < 1.3 * int(run_python(KEPT, tmp_path, "torch", 1500))
 
 
+# Loads images of side x side in forked children that may have so many MiB of address space more.
+WITHIN = """
+import os, resource, sys
+from pathlib import Path
+from torchvision import transforms
+from ringfeed import DataLoader, DecodeLimits
+from ringfeed.datasets import ImageFolder
+
+def within(mib, side, options):
+    recipe = transforms.Compose([transforms.Resize((side, side)), transforms.ToTensor()])
+    dataset = ImageFolder(sys.argv[1], recipe, use_cache=False)
+    if os.fork():
+        return os.wait()
+    more = int(Path("/proc/self/statm").read_text().split()[0]) * 4096 + (mib << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (more, more))
+    try:
+        batches = list(DataLoader(dataset, **{"num_workers": 1, "reader": "pool", **options}))
+        print(len(batches), "batches", flush=True)
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+    os._exit(0)
+
+little = {"read_ahead_bytes": 1 << 18}
+least = {**little, "limits": DecodeLimits(max_file_bytes=1 << 16)}
+within(4, 32, {"read_ahead_bytes": 1 << 30})
+within(20, 32, little)
+within(4, 32, {**least, "num_workers": 100})  # more than there are stacks of the parent's threads
+within(44, 2000, least)
+within(2000, 32, least)
+"""
+
+
+def test_what_a_limit_on_memory_leaves_no_room_for_is_named_with_what_to_lower(tmp_path):
+    make(tmp_path / "folder" / "a", COUNT)
+    limit = ", or raise the process's limit on memory (ulimit -v, the container's)"
+    lines = run_python(WITHIN, tmp_path / "folder").splitlines()
+    numbers = [re.sub(r"\d{4,}", "N", line).replace(limit, "") for line in lines]
+    assert numbers == [
+        "MemoryError: no address space for the N bytes that are read ahead; lower read_ahead_bytes",
+        "MemoryError: no address space for the N bytes kept for one large file; lower "
+        "limits=ringfeed.DecodeLimits(max_file_bytes=...)",
+        "LoadError: setup: Resource temporarily unavailable: no thread can be started; raise the "
+        "limit on threads (ulimit -u, the container's pids) or on memory (ulimit -v), or lower "
+        "num_workers",
+        "MemoryError: no memory for a batch of N bytes; lower batch_size or prefetch_factor",
+        f"{COUNT} batches",
+    ]
+    assert sum(limit in line for line in lines) == 3
+
+
 @pytest.fixture
 def short_of_memory(tmp_path):
     """short_of_memory(mib): the command that runs another where the machine has so much left."""
