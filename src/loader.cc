@@ -93,7 +93,8 @@ std::vector<float> erasing_noise(const Draw& draw, std::size_t box, std::size_t 
   return augment::noise_of_box(draw.noise_key, static_cast<std::uint32_t>(box), count);
 }
 
-std::vector<Draw> Loader::draws(std::uint64_t epoch, std::optional<std::uint64_t> order_of) const {
+std::vector<Draw> Loader::draws(std::uint64_t epoch, std::optional<std::uint64_t> order_of,
+                                const Failures& failed) const {
   const pipeline::Settings& settings = pipeline_->settings;
   const data::EpochOrder order(pipeline_->dataset.size(), settings.indices,
                                pipeline::order_options(settings, order_of.value_or(epoch)));
@@ -105,11 +106,13 @@ std::vector<Draw> Loader::draws(std::uint64_t epoch, std::optional<std::uint64_t
     draws[i].position = sample.position;
     draws[i].index = sample.entry;
   }
+  pipeline::follow(failed, settings.on_error, draws);
   pipeline::draw(pipeline_->dataset, pipeline_->plans, settings, epoch, draws);
   return draws;
 }
 
-std::vector<Draw> Loader::draws(std::uint64_t epoch, std::span<const std::uint32_t> order) const {
+std::vector<Draw> Loader::draws(std::uint64_t epoch, std::span<const std::uint32_t> order,
+                                const Failures& failed) const {
   const pipeline::Settings& settings = pipeline_->settings;
   const auto ranks = static_cast<std::uint64_t>(settings.world_size);
   const auto rank = static_cast<std::uint64_t>(settings.rank);
@@ -125,6 +128,7 @@ std::vector<Draw> Loader::draws(std::uint64_t epoch, std::span<const std::uint32
     draws[i].position = k * ranks + rank;
     draws[i].index = order[k];
   }
+  pipeline::follow(failed, settings.on_error, draws);
   pipeline::draw(pipeline_->dataset, pipeline_->plans, settings, epoch, draws);
   return draws;
 }

@@ -66,8 +66,8 @@ struct LoaderOptions {
   std::size_t memory_limit = 0;
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
   OnError on_error = OnError::raise;    ///< replace is for training, raise for measuring
-  /// Files that may fail in an epoch, on this rank and since it was begun or gone on with: a
-  /// number, or below 1 a share of samples_per_epoch(). Each batch with one more is an error.
+  /// Files that may fail in an epoch on this rank, those before Progress included: a number, or
+  /// below 1 a share of samples_per_epoch(). Each batch with one more is an error.
   double max_failures = std::numeric_limits<double>::infinity();
   /// Times that a file is opened again after EIO, ESTALE, EAGAIN, ETIMEDOUT or ENOTCONN: 50 ms
   /// later, then after twice as long each time, 5 s at most.
@@ -234,11 +234,14 @@ class Loader {
   /// Draw for each view of a sample, in the order of the plans, then the next sample's. Reads the
   /// beginning of every file concerned, several at once; any thread. Throws LoadError for the first
   /// file whose size cannot be told, or that a plan cannot be carried out on. `order_of`: as in
-  /// epoch().
-  std::vector<Draw> draws(std::uint64_t epoch,
-                          std::optional<std::uint64_t> order_of = std::nullopt) const;
+  /// epoch(). `failed`: what Epoch::failures() says of that epoch, after it has run: which files
+  /// fail cannot be known before. With OnError::replace their positions then have the substitutes,
+  /// with OnError::skip they are left out, as in the batches.
+  std::vector<Draw> draws(std::uint64_t epoch, std::optional<std::uint64_t> order_of = std::nullopt,
+                          const Failures& failed = {}) const;
   /// The same for an order made elsewhere: sample k of this rank is entry `order[k]`.
-  std::vector<Draw> draws(std::uint64_t epoch, std::span<const std::uint32_t> order) const;
+  std::vector<Draw> draws(std::uint64_t epoch, std::span<const std::uint32_t> order,
+                          const Failures& failed = {}) const;
 
   std::size_t batches_per_epoch() const noexcept;
   std::size_t samples_per_epoch() const noexcept;  ///< of this rank, padding included

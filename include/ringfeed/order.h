@@ -15,7 +15,7 @@ enum class Uneven : std::uint8_t {
 };
 
 /// How far an epoch has come: what Loader::epoch() goes on from. The same on every rank that has
-/// taken as many batches.
+/// taken as many batches, but for `failed`.
 struct Progress {
   /// Places of the epoch's global order that all ranks together have consumed, from the front.
   /// Padding is not counted: the loader's own order ends at its length.
@@ -23,6 +23,8 @@ struct Progress {
   /// With in_order = false: batches of this rank taken beyond that, counted from there; ascending.
   /// They mean something for the same batch_size and world_size only.
   std::vector<std::uint64_t> beyond{};
+  /// Files that on_error has let pass on this rank so far: max_failures counts on from there.
+  std::uint64_t failed = 0;
 
   bool operator==(const Progress&) const = default;
 };

@@ -1,10 +1,11 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -28,9 +29,10 @@ std::optional<BoundBatch> next(EpochHandle& self, bool keep) {
   return BoundBatch{std::move(*batch), self.pinned()};
 }
 
-std::pair<std::uint64_t, std::vector<std::uint64_t>> progress(const EpochHandle& self) {
+std::tuple<std::uint64_t, std::vector<std::uint64_t>, std::uint64_t> progress(
+    const EpochHandle& self) {
   Progress progress = self.progress();
-  return {progress.positions, std::move(progress.beyond)};
+  return {progress.positions, std::move(progress.beyond), progress.failed};
 }
 
 /// The count, and (position, index, path, message, substitute or None) of those listed.

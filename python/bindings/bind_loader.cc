@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
@@ -133,27 +134,35 @@ nb::dict stats(const BoundLoader& self) {
 
 EpochHandle begin_epoch(nb::handle_t<BoundLoader> self, std::uint64_t epoch,
                         std::uint64_t positions, nb::handle beyond, nb::handle source,
-                        std::optional<std::uint64_t> order_of) {
+                        std::optional<std::uint64_t> order_of, std::uint64_t failed) {
   Progress start;
   start.positions = positions;
+  start.failed = failed;
   for (const std::int64_t batch : integers(beyond, "beyond")) {
     start.beyond.push_back(static_cast<std::uint64_t>(batch));
   }
   return {nb::borrow(self), nb::cast<BoundLoader&>(self).handle, epoch, start, source, order_of};
 }
 
+/// Positions whose samples failed, and the entries that came in their places.
+using Substitutes = std::vector<std::pair<std::uint64_t, std::optional<std::uint32_t>>>;
+
 nb::object draws(const BoundLoader& self, std::uint64_t epoch,
                  const std::optional<Array<std::uint32_t>>& order,
-                 std::optional<std::uint64_t> order_of) {
+                 std::optional<std::uint64_t> order_of, const Substitutes& failed) {
+  Failures failures;
+  for (const auto& [position, substitute] : failed) {
+    failures.first.push_back({position, 0, {}, substitute});
+  }
   std::vector<Draw> drawn;
   if (!order) {
     const WithoutGil without_gil;
-    drawn = self.handle->core().draws(epoch, order_of);
+    drawn = self.handle->core().draws(epoch, order_of, failures);
   } else {
     const std::vector<std::uint32_t> chosen =
         checked_entries(*order, self.handle->dataset_size(), "order");
     const WithoutGil without_gil;
-    drawn = self.handle->core().draws(epoch, chosen);
+    drawn = self.handle->core().draws(epoch, chosen, failures);
   }
   return draw_array(drawn, self.plans);
 }
@@ -227,9 +236,9 @@ void bind_loader(nb::module_& module) {
            nb::arg("pinned") = nb::none())
       .def("epoch", begin_epoch, nb::arg("epoch"), nb::arg("positions") = 0,
            nb::arg("beyond") = nb::make_tuple(), nb::arg("source") = nb::none(),
-           nb::arg("order_of") = nb::none())
+           nb::arg("order_of") = nb::none(), nb::arg("failed") = 0)
       .def("draws", draws, nb::arg("epoch"), nb::arg("order").noconvert() = nb::none(),
-           nb::arg("order_of") = nb::none())
+           nb::arg("order_of") = nb::none(), nb::arg("failed") = nb::make_tuple())
       .def_prop_ro("memory_bound", memory_bound)
       .def("stats", stats)
       .def("stop", [](const BoundLoader& self) { self.handle->stop(); });

@@ -23,6 +23,7 @@ class Given(NamedTuple):
 
     positions: int
     beyond: Sequence[int]
+    failed: int
     batches: int = 0
     """Of this run, the failed ones too."""
 
@@ -49,7 +50,7 @@ class EpochRun:
         assert draws is not None
         target_transform = request.resolved.parts.target_transform
         self.start = replace(start, key=request.key)
-        self.given = Given(start.positions, start.beyond)
+        self.given = Given(start.positions, start.beyond, start.failed)
         self._sampler = request.batches.of_sampler
         self._count = request.batches.count
         self._checked = request.batches.checked
@@ -60,7 +61,12 @@ class EpochRun:
             None
             if core is None
             else core.epoch(
-                draws, start.positions, start.beyond, self._sampler, order_of=request.key.order
+                draws,
+                start.positions,
+                start.beyond,
+                self._sampler,
+                order_of=request.key.order,
+                failed=start.failed,
             )
         )
         rule = request.mixing
@@ -131,11 +137,17 @@ class EpochRun:
         """What has been given so far. On the thread of next()."""
         if self._epoch is None:
             return self._last_progress
-        positions, beyond, _ = self.given
+        positions, beyond, failed, _ = self.given
         checksum = None
         if self._sampler is not None and self._checked:
             checksum = self._sampler.checksum_after(positions // self._world_size)
-        return replace(self.start, positions=positions, beyond=tuple(beyond), checksum=checksum)
+        return replace(
+            self.start,
+            positions=positions,
+            beyond=tuple(beyond),
+            failed=failed,
+            checksum=checksum,
+        )
 
     def stats(self) -> dict[str, Any]:
         """The core's figures, also when it has been let go. Any thread."""

@@ -29,6 +29,8 @@ class Progress:
     """Positions of the global order that all ranks together have consumed, from the front."""
     beyond: tuple[int, ...] = ()
     """Numbers of the batches delivered out of order after that, counted from there."""
+    failed: int = 0
+    """Files that on_error has let pass on this rank."""
     checksum: int | None = None
     """Of the indices that a caller's sampler gave this far on this rank; None: not known."""
     repeat: int = 0
@@ -253,8 +255,12 @@ class Epochs:
     def stats(self) -> dict[str, Any]:
         return {} if self._latest is None else self._latest.stats()
 
-    def failures(self) -> Failures:
-        return Failures() if self._latest is None else self._latest.failures()
+    def failures(self, key: PassKey | None = None) -> Failures:
+        """Of the latest run; with `key`, if it is of that pass."""
+        latest = self._latest
+        if latest is None or not (key is None or latest.start.key == key):
+            return Failures()
+        return latest.failures()
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -138,7 +138,9 @@ def delivered_entries(
         entries = resolved.entries(np.fromiter(sampler, np.int64))
         samples = len(entries)
     delivered = min(count_batches(samples, size, drop_last) * size, samples)
-    return (np.empty(0, np.uint32) if delivered == 0 else entries), delivered
+    if entries is not None or delivered == 0:
+        entries = np.empty(0, np.uint32) if entries is None else entries[:delivered]
+    return entries, delivered
 
 
 def _room(batch_size: int | None, samples: int | None) -> int | None:

@@ -396,14 +396,21 @@ class Loader:
         beyond: Sequence[int] = (),
         source: Callable[[], NDArray[np.uint32] | None] | None = None,
         order_of: int | None = None,
+        failed: int = 0,
     ) -> Epoch:
         """Starts nothing: that is the first next()'s. `source` gives the next batch's entries.
-        Without one `order_of` is the epoch whose order is taken; None: `epoch`."""
+        Without one `order_of` is the epoch whose order is taken; None: `epoch`. `failed`: files of
+        the epoch that have failed before."""
     def draws(
-        self, epoch: int, order: NDArray[np.uint32] | None = None, order_of: int | None = None
+        self,
+        epoch: int,
+        order: NDArray[np.uint32] | None = None,
+        order_of: int | None = None,
+        failed: Sequence[tuple[int, int | None]] = (),
     ) -> NDArray[np.void]:
         """Structured: position u8, index u4, top, left, height, width i4, hflip ?. A row for each
-        view of a sample, then the next sample's. Blocks, GIL released."""
+        view of a sample, then the next sample's. `failed`: positions, and the entries that came
+        in their places. Blocks, GIL released."""
     @property
     def memory_bound(self) -> int: ...
     def stats(self) -> dict[str, Any]:
@@ -425,9 +432,9 @@ class Epoch:
     @property
     def offers(self) -> bool:
         """Whether there is something to accept."""
-    def progress(self) -> tuple[int, list[int]]:
-        """Progress: (positions, beyond) after the batches that have been taken. Any time, also
-        from a signal handler while next() waits."""
+    def progress(self) -> tuple[int, list[int], int]:
+        """Progress: (positions, beyond, failed) after the batches that have been taken. Any time,
+        also from a signal handler while next() waits."""
     def failures(self) -> tuple[int, list[tuple[int, int, str, str, int | None]]]:
         """How many files could not be loaded, and of the first thousand: position, index, path,
         message and the substitute's index. Any thread."""

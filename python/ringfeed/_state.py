@@ -53,6 +53,8 @@ def to_state(
         "sampler_epoch": sampler_epoch,
         "generator": generator,
         **vars(identity),
+        # States without it came first.
+        **({"failed": progress.failed} if progress.failed else {}),
     }
 
 
@@ -68,6 +70,8 @@ def from_state(
         state["epoch"],
         state["positions"],
         tuple(state["beyond"]),
+        # Another rank's files are other ones.
+        state.get("failed", 0) if saved_here(state, mine) else 0,
         # A checksum taken on another rank is of other indices.
         state["checksum"] if state["rank"] == mine.rank else None,
         state.get("repeat", 0),
@@ -101,7 +105,7 @@ def _begun_anew(progress: Progress, reason: str, strict: bool) -> Progress:
             "state"
         )
     warnings.warn(f"{reason}. As strict=False asks, the loader begins {anew}", stacklevel=4)
-    return replace(progress, positions=0, beyond=(), checksum=None)
+    return replace(progress, positions=0, beyond=(), failed=0, checksum=None)
 
 
 def _key_of(state: Mapping[str, Any], mine: Identity) -> PassKey | None:

@@ -79,6 +79,7 @@ _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "batches": _COUNT,
     "shuffled_by": ("a whole number, or None", lambda v: v is None or is_word(v)),
+    "failed": _COUNT,
     "rank": _COUNT,
     "checksum": ("a whole number, or None", lambda v: v is None or is_word(v)),
     "sampler_epoch": (f"{_EPOCH[0]}, or None", lambda v: v is None or _is_epoch(v)),

@@ -571,17 +571,26 @@ class DataLoader(TorchRung[T]):
         file. ValueError for samplers whose order only iterating tells; a DistributedSampler is not
         disturbed, and taken as set to `epoch`. Of an epoch that had several passes, the latest.
         ValueError without `seed` for an epoch that is neither the next nor among the last 100 that
-        had one."""
+        had one. Of the epoch that began last, what failures() lists is as in the batches: with
+        on_error="replace" the substitute's row, with "skip" none. Which files fail is not known
+        before: a row is then that of the order's own sample, and LoadError where its beginning
+        cannot be read."""
         self._need_threads("draws()")
-        epoch, resolved = operator.index(epoch), self._resolved()
-        entries, count = delivered_entries(self._order, resolved, epoch)
-        key, options = self._key_in(epoch), core_options(self, self._order, pinned=False)
-        core = core_loader(resolved, 1, options, [view.plan for view in resolved.recipe.views])
+        epoch, resolved, order = operator.index(epoch), self._resolved(), self._order
+        entries, _ = delivered_entries(order, resolved, epoch)
+        key, options = self._key_in(epoch), core_options(self, order, pinned=False)
+        options["memory_limit"] = 0  # no batch is made
+        size = min(order.batching[0] or 1, max(1, resolved.length))
+        failed = [
+            (failure.position, failure.substitute)
+            for failure in self._session.epochs.failures(key).first
+        ]
+        core = core_loader(resolved, size, options, [view.plan for view in resolved.recipe.views])
         assert key.draws is not None
-        rows = core.draws(key.draws, entries, key.order)
+        rows = core.draws(key.draws, entries, key.order, failed)
         if isinstance(resolved.recipe, ViewsRecipe):
             rows = rows.reshape(-1, len(resolved.recipe.views))
-        return rows[:count]
+        return rows
 
     def mixing(self, epoch: int) -> list[BatchMix]:
         """What `batch_transform` draws for this rank's batches in `epoch`, in the order of the
@@ -604,7 +613,8 @@ class DataLoader(TorchRung[T]):
     def failures(self) -> list[Failure]:
         """The files that could not be loaded in the epoch that began last, and what came in their
         places: the first thousand. At its end a RuntimeWarning names ten. Of this process, since
-        the epoch was begun or gone on with. Any thread."""
+        the epoch was begun or gone on with; `max_failures` counts those before a state too. Any
+        thread."""
         return list(self._session.epochs.failures().first)
 
     def stats(self) -> Stats:

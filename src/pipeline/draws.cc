@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -116,6 +117,22 @@ std::vector<decode::ImageSize> read_sizes(const ImageFolder& dataset, const Sett
 }
 
 }  // namespace
+
+void follow(const Failures& failed, OnError on_error, std::vector<Draw>& draws) {
+  if (on_error == OnError::raise || failed.first.empty()) return;
+  std::unordered_map<std::uint64_t, std::optional<std::uint32_t>> substitutes;  // by position
+  for (const Failure& failure : failed.first) {
+    substitutes.emplace(failure.position, failure.substitute);
+  }
+  if (on_error == OnError::skip) {
+    std::erase_if(draws, [&](const Draw& draw) { return substitutes.contains(draw.position); });
+    return;
+  }
+  for (Draw& draw : draws) {
+    const auto found = substitutes.find(draw.position);
+    if (found != substitutes.end() && found->second) draw.index = *found->second;
+  }
+}
 
 void draw(const ImageFolder& dataset, const std::vector<TransformPlan>& plans,
           const Settings& settings, std::uint64_t epoch, std::vector<Draw>& draws) {

@@ -8,6 +8,10 @@
 
 namespace ringfeed::pipeline {
 
+/// Gives the samples that failed in an epoch their substitutes, or leaves them out, as its batches
+/// came.
+void follow(const Failures& failed, OnError on_error, std::vector<Draw>& draws);
+
 /// Completes draws whose position and index are there, of each sample one for each of `plans`: the
 /// beginnings of the files give the sizes of their images, and those the geometry. Throws as
 /// Loader::draws().

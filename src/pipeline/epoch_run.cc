@@ -31,7 +31,8 @@ EpochRun::EpochRun(Parts parts, std::uint64_t epoch, data::BatchOrder order,
       failed_(parts_.settings, parts_.dataset, parts_.published,
               data::EpochOrder::share(
                   parts_.settings.indices ? parts_.settings.indices->size() : parts_.dataset.size(),
-                  order_options(parts_.settings, epoch))),
+                  order_options(parts_.settings, epoch)),
+              start.failed),
       ahead_(parts_.settings.prefetch_factor) {}
 
 std::size_t EpochRun::most_under_way() const noexcept {
@@ -213,6 +214,12 @@ void EpochRun::time_out() {
                       : files.empty() ? "no read is outstanding: decoding is slow"
                       : root.empty()  ? "reads outstanding:" + files
                                       : "reads outstanding in " + root + ":" + files));
+}
+
+Progress EpochRun::progress() const {
+  Progress progress = progress_.progress();
+  progress.failed = failed_.progress();
+  return progress;
 }
 
 void EpochRun::abandon() noexcept {

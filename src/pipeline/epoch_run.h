@@ -44,7 +44,7 @@ class EpochRun {
 
   NextBatch next();  // of Epoch::try_next()
   void abandon() noexcept;
-  Progress progress() const { return progress_.progress(); }
+  Progress progress() const;
   Failures failures() const { return failed_.failures(); }  // any thread
 
   const std::optional<std::size_t> batches;

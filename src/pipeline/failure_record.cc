@@ -24,11 +24,13 @@ std::uint64_t most_failures(double asked, std::size_t samples) noexcept {
 }  // namespace
 
 FailureRecord::FailureRecord(const Settings& settings, const ImageFolder& dataset,
-                             Published& published, std::size_t samples) noexcept
+                             Published& published, std::size_t samples,
+                             std::uint64_t before) noexcept
     : settings_(settings),
       dataset_(dataset),
       published_(published),
-      most_(most_failures(settings.max_failures, samples)) {}
+      most_(most_failures(settings.max_failures, samples)),
+      before_(before) {}
 
 std::optional<Error> FailureRecord::settle(Batch& batch, std::vector<batch::FailedRow> failed) {
   if (failed.empty()) return std::nullopt;
@@ -70,7 +72,7 @@ std::optional<Error> FailureRecord::raised(const std::vector<batch::FailedRow>& 
   return error;
 }
 
-/// How many have failed with these.
+/// How many of the epoch have failed with these.
 std::uint64_t FailureRecord::note(const std::vector<batch::FailedRow>& failed) {
   const MutexLock lock(mutex_);
   for (const batch::FailedRow& row : failed) {
@@ -80,7 +82,7 @@ std::uint64_t FailureRecord::note(const std::vector<batch::FailedRow>& failed) {
       failures_.first.push_back(failure);
     }
   }
-  return failures_.count;
+  return before_ + failures_.count;
 }
 
 Error FailureRecord::too_many(const Error& last) const {
@@ -94,12 +96,20 @@ Error FailureRecord::too_many(const Error& last) const {
     }
     if (&failure - all.first.data() == most_named - 1) break;
   }
-  if (all.count > most_named) names += " and " + std::to_string(all.count - most_named) + " more";
+  const std::uint64_t count = before_ + all.count;
+  const std::size_t named = std::min(all.first.size(), most_named);
+  if (count > named) names += " and " + std::to_string(count - named) + " more";
   Error error = last;
-  error.detail += "; " + std::to_string(all.count) + " files of this epoch have failed, where " +
+  error.detail += "; " + std::to_string(count) + " files of this epoch have failed, where " +
                   std::to_string(most_) + " may: " + names;
   error.option = Option::max_failures;
   return error;
+}
+
+std::uint64_t FailureRecord::progress() const {
+  if (settings_.on_error == OnError::raise) return 0;
+  const MutexLock lock(mutex_);
+  return before_ + failures_.count;
 }
 
 Failures FailureRecord::failures() const {

@@ -18,16 +18,18 @@ namespace ringfeed::pipeline {
 /// and max_failures, carried out where batches are delivered.
 class FailureRecord {
  public:
-  /// All of it outlives the record. `samples`: of the rank's epoch.
+  /// All of it outlives the record. `samples`: of the rank's epoch; `before`: Progress::failed of
+  /// its start.
   FailureRecord(const Settings& settings, const ImageFolder& dataset, Published& published,
-                std::size_t samples) noexcept;
+                std::size_t samples, std::uint64_t before) noexcept;
 
   /// Leaves out or names anew the rows of `batch` that are in `failed`; or gives the error that
   /// comes in the batch's place. Consumer thread.
   std::optional<Error> settle(Batch& batch, std::vector<batch::FailedRow> failed);
 
-  /// Any thread.
+  /// Any thread. Without those before.
   Failures failures() const;
+  std::uint64_t progress() const;  ///< Progress::failed; any thread
 
  private:
   std::optional<Error> raised(const std::vector<batch::FailedRow>& failed, std::size_t size) const;
@@ -38,6 +40,7 @@ class FailureRecord {
   const ImageFolder& dataset_;
   Published& published_;
   const std::uint64_t most_;
+  const std::uint64_t before_;
 
   mutable Mutex mutex_;
   Failures failures_ GUARDED_BY(mutex_);

@@ -8,8 +8,10 @@
 #include <functional>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipeline/loader_test.h"
@@ -302,4 +304,68 @@ TEST_CASE("what nothing can fail or what has no meaning is refused") {
   refused(OnError::skip, [](auto& options) { options.max_failures = std::nan(""); });
   refused(OnError::raise, [](auto& options) { options.retries = -1; });
   refused(OnError::raise, [](auto& options) { options.retries = largest::retries + 1; });
+}
+
+TEST_CASE("draws of an epoch that has run are of what its batches hold") {
+  const Damaged damaged;
+  std::vector<std::uint32_t> mixed(damaged.dataset.size());
+  for (std::size_t k = 0; k < mixed.size(); ++k) {
+    mixed[k] = static_cast<std::uint32_t>(7 * k % mixed.size());
+  }
+  for (const auto on_error : {OnError::skip, OnError::replace}) {
+    for (const bool given : {false, true}) {
+      Loader loader(damaged.dataset, {small_plan(), small_plan()}, damaged.options(on_error));
+      const auto source = [&mixed, at = std::size_t{0}]() mutable {
+        std::optional<std::vector<std::uint32_t>> batch;
+        if (at < mixed.size()) batch.emplace(mixed.begin() + at, mixed.begin() + at + 4), at += 4;
+        return batch;
+      };
+      Epoch epoch = given ? loader.epoch(3, source) : loader.epoch(3);
+      std::vector<std::pair<std::uint64_t, std::uint32_t>> delivered, drawn;
+      while (const auto batch = epoch.next()) {
+        for (std::size_t i = 0; i < batch->size(); ++i) {
+          for (int view = 0; view < 2; ++view) {
+            delivered.emplace_back(batch->positions[i], batch->indices[i]);
+          }
+        }
+      }
+      const Failures failed = epoch.failures();
+      for (const Draw& draw :
+           given ? loader.draws(3, mixed, failed) : loader.draws(3, std::nullopt, failed)) {
+        drawn.emplace_back(draw.position, draw.index);
+        CHECK(draw.height > 0);
+      }
+      CHECK(drawn == delivered);
+      CHECK_THROWS_AS((void)loader.draws(3), LoadError);  // one is gone
+    }
+  }
+}
+
+TEST_CASE("max_failures counts on where an epoch goes on") {
+  const Damaged damaged;
+  auto options = damaged.options(OnError::skip);
+  options.shuffle = false;
+  options.max_failures = 3;
+  Loader loader(damaged.dataset, small_plan(), options);
+  const Outcome whole = run(loader.epoch(0));
+  REQUIRE(whole.errors.size() == 1);
+  Epoch epoch = loader.epoch(0);
+  REQUIRE(epoch.next());
+  CHECK(epoch.progress() == Progress{4, {}, 2});
+  const Outcome rest = run(loader.epoch(0, epoch.progress()));
+  CHECK(rest.failures.count == 2);
+  REQUIRE(rest.errors.size() == 1);
+  CHECK(rest.errors[0].find("4 files of this epoch have failed, where 3 may: ") !=
+        std::string::npos);
+  CHECK(rest.errors[0].find(" and 2 more") != std::string::npos);
+  const auto sized = [](const Outcome& outcome) { return outcome.sizes.back(); };
+  CHECK(sized(whole) == sized(rest));
+  CHECK_MESSAGE(run(loader.epoch(0, Progress{4, {}})).errors.empty(), "2 alone may");
+
+  options.on_error = OnError::raise;
+  options.max_failures = LoaderOptions{}.max_failures;
+  Loader raising(damaged.dataset, small_plan(), options);
+  Epoch raised = raising.epoch(0);
+  CHECK(raised.try_next().error);
+  CHECK(raised.progress() == Progress{4, {}});
 }

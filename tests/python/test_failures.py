@@ -24,6 +24,7 @@ import small_images
 import tiny_imagenet
 from lightning_runs import PACKAGES, fit
 from ringfeed import DataLoader, LoadError
+from ringfeed._file_dataset import load_image
 
 COUNT = 24
 BAD = (3, 7, 20)
@@ -190,6 +191,88 @@ def test_more_than_max_failures_raises_and_names_the_files(damaged, tmp_path) ->
         with pytest.raises(LoadError, match=f"{text}: .*raise max_failures") as caught:
             run(most)
         assert str(tmp_path / "003.jpg") in str(caught.value)
+
+
+@pytest.mark.parametrize("on_error", ["skip", "replace"])
+@pytest.mark.parametrize("given", ["shuffle", "rank", "distributed", "drop_last"])
+def test_draws_follow_what_the_latest_epoch_gave(damaged, on_error, given) -> None:
+    options: dict[str, Any] = {"shuffle": True}
+    if given == "rank":
+        options.update(rank=1, world_size=3)
+    elif given == "distributed":
+        options = {"sampler": DistributedSampler(damaged, 2, 1, seed=3)}
+    elif given == "drop_last":
+        options.update(drop_last=True)
+    loader = DataLoader(damaged, 5, num_workers=1, seed=4, on_error=on_error, **options)
+    for epoch in range(4):
+        loader.set_epoch(epoch)
+        batches = batches_of(loader)
+        rows = loader.draws(epoch)
+        assert [int(row["index"]) for row in rows] == by_label(batches)
+        images = torch.cat([images for images, _ in batches])
+        replayed = [
+            ringfeed.replay(row, load_image(damaged.samples[row["index"]][0]), damaged.transform)
+            for row in rows
+        ]
+        assert torch.equal(images, torch.stack(replayed))
+        failed = {failure.position: failure.substitute for failure in loader.failures()}
+        for position, substitute in failed.items():
+            assert [int(r["index"]) for r in rows if r["position"] == position] == (
+                [] if on_error == "skip" else [substitute]
+            )
+    if given == "shuffle":
+        with pytest.raises(LoadError):
+            loader.draws(0)  # what failed then is not kept
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be loaded:RuntimeWarning")
+def test_max_failures_counts_on_after_a_resume(damaged) -> None:
+    def loader(most: int | None = 2, **options: Any) -> DataLoader:
+        kinds = {"on_error": "skip", "max_failures": most, **options}
+        return DataLoader(damaged, 4, num_workers=1, seed=0, **kinds)
+
+    def failing_batch(batches: Any, first: int = 0) -> int:
+        for number in range(first, 6):
+            try:
+                next(batches)
+            except LoadError as error:
+                assert "3 files of this epoch have failed, where 2 may" in str(error)
+                return number
+        return -1
+
+    assert failing_batch(iter(loader())) == 5
+    begun = loader()
+    batches = iter(begun)
+    next(batches)
+    assert begun.state_dict()["failed"] == 1
+    next(batches)
+    state = begun.state_dict()
+    assert state["failed"] == 2 and state["version"] == 2
+    resumed = loader()
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == state
+    assert failing_batch(iter(resumed), 2) == 5
+    assert [failure.index for failure in resumed.failures()] == [BAD[2]]
+
+    for change in ({"failed": 0}, {"rank": 1, "world_size": 2}):  # other files, and its own number
+        elsewhere = loader()
+        elsewhere.load_state_dict({**state, **change})
+        assert failing_batch(iter(elsewhere), 2) == -1
+    without = loader()
+    without.load_state_dict({name: value for name, value in state.items() if name != "failed"})
+    assert failing_batch(iter(without), 2) == -1
+    with pytest.raises(ValueError, match="the state's failed must be a whole number"):
+        loader().load_state_dict({**state, "failed": -1})
+
+
+def test_a_state_without_failures_says_nothing_of_them(damaged) -> None:
+    whole = Subset(damaged, [0, 1, 2, 4])
+    loader = DataLoader(whole, 2, num_workers=1, seed=0, on_error="skip", max_failures=3)
+    next(iter(loader))
+    assert "failed" not in loader.state_dict()
+    loader = DataLoader(damaged, 4, num_workers=1, seed=0, on_error="skip")
+    batches_of(loader)
+    assert "failed" not in loader.state_dict()  # that of the next epoch
 
 
 def test_a_batch_without_a_sample_left_raises_and_the_iterator_goes_on(damaged) -> None:

@@ -334,7 +334,7 @@ def test_a_signal_handler_learns_the_progress_before_the_batch_waited_for(slow_f
         thread.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert told == [(0, [])] and epoch.progress() == (2, [])
+    assert told == [(0, [], 0)] and epoch.progress() == (2, [], 0)
 
 
 def test_a_timeout_loses_no_batch(slow_folder, reader):
@@ -372,7 +372,7 @@ def test_a_second_consumer_is_refused(slow_folder):
     for call in (epoch.next, other.next, lambda: native.loader.epoch(2)):
         with pytest.raises(RuntimeError, match="one thread at a time"):
             call()
-    assert epoch.progress() == other.progress() == (0, [])
+    assert epoch.progress() == other.progress() == (0, [], 0)
     thread.join()
     assert epoch.next().indices.tolist() == [2, 3]
 

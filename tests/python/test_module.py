@@ -101,10 +101,10 @@ def test_an_epoch_goes_on_from_its_progress(four, reader):
     native = Native(four, train_plan(), batch_size=1, shuffle=True, reader=reader)
     whole = native.batches(3)
     epoch = native.loader.epoch(3)
-    assert epoch.progress() == (0, [])
+    assert epoch.progress() == (0, [], 0)
     epoch.next()
-    positions, beyond = epoch.progress()
-    assert (positions, beyond) == (1, [])
+    positions, beyond, failed = epoch.progress()
+    assert (positions, beyond, failed) == (1, [], 0)
     rest = native.batches(3, positions=positions, beyond=beyond)
     assert len(rest) == 3
     for (images, labels), (again, labels_again) in zip(whole[1:], rest, strict=True):
