@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from PIL import Image
 
+import tiny_imagenet
 from native import Native
 
 torch.set_num_threads(1)  # OpenMP's threads wait by spinning, on cores that decode
@@ -38,6 +39,18 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stdout=subprocess.DEVNULL,
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small set in ImageNet's layout. Read only."""
+    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
+
+
+@pytest.fixture(autouse=True)
+def no_global_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning's seed_everything() leaves it behind for the tests that follow."""
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
 
 
 @pytest.fixture(scope="session")

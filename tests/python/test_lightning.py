@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-import tiny_imagenet
 from tiny_imagenet import MEAN, STD, TRAIN, VAL
 
 pl = pytest.importorskip("lightning.pytorch")
@@ -26,16 +25,6 @@ from ringfeed import DecodeLimits, LoadError
 from ringfeed.lightning import ImageNetDataModule
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lightning_imagenet"
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
-
-
-@pytest.fixture(autouse=True)
-def no_global_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
 
 
 def files(batches: list) -> list[int]:

@@ -24,11 +24,6 @@ BATCHES = 4  # of each rank: 21 images, 6 at a time
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
-
-
-@pytest.fixture(scope="module")
 def results(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     other = folder / "other"
@@ -126,7 +121,6 @@ def test_ranks_that_see_other_files_are_told_on_every_rank(ranks: list) -> None:
 def test_another_number_of_ranks_goes_on_between_epochs_only(
     root: Path, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
     saved = results / "checkpoints"
     with pytest.raises(ValueError, match="within an epoch"):
         fit(root, ckpt_path=saved / "step=2.ckpt")

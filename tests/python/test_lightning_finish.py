@@ -22,16 +22,6 @@ RECIPE = {"mixup_alpha": 0.2, "cutmix_alpha": 1.0, "random_erasing": 0.5, "seed"
 THERE = {**RECIPE, "finish_on": "device"}
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
-
-
-@pytest.fixture(autouse=True)
-def no_global_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
-
-
 def trainer_of(**options: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -20,16 +20,6 @@ from ringfeed.lightning import ImageNetDataModule
 MIXING = {"mixup_alpha": 0.2, "cutmix_alpha": 1.0, "label_smoothing": 0.1, "seed": 11}
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
-
-
-@pytest.fixture(autouse=True)
-def no_global_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
-
-
 def loader_of(root: Path, **options: Any) -> DataLoader:
     module = data_module(root, **options)
     module.setup("fit")

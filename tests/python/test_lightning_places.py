@@ -29,16 +29,6 @@ BATCHES = 7  # an epoch: 42 images, 6 at a time
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
-
-
-@pytest.fixture(autouse=True)
-def no_global_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
-
-
-@pytest.fixture(scope="module")
 def images(root: Path) -> ImageFolder:
     return ImageFolder(root / "train", train_recipe(data_module(root).hparams))
 

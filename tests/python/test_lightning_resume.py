@@ -7,24 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import tiny_imagenet
-
 pytest.importorskip("lightning.pytorch")
 pytest.importorskip("pytorch_lightning")
 
 from lightning_runs import PACKAGES, fit
 
 BATCHES = 7  # an epoch: 42 images, 6 at a time
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
-
-
-@pytest.fixture(autouse=True)
-def no_global_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
 
 
 def resume_all(root: Path, folder: Path, points: dict[str, int], package: str, **trainer) -> None:

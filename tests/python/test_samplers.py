@@ -199,8 +199,6 @@ def test_the_sampler_of_a_loader_with_other_shares_is_one_like_any_other(images)
 
 
 def test_seeds_of_several_processes(images, monkeypatch):
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
-
     def seed(**kwargs):
         return DataLoader(images, **kwargs).state_dict()["seed"]
 

@@ -487,7 +487,6 @@ def test_a_state_under_another_default_device_has_no_key_to_look_ahead_at(plain)
 
 
 def test_a_missing_seed_is_named_at_iter_whatever_was_loaded(plain, monkeypatch):
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
     saved = DataLoader(plain, 4, shuffle=True, rank=0, world_size=2, seed=1)
     loader = DataLoader(plain, 4, shuffle=True, rank=0, world_size=2)
     loader.load_state_dict(saved.state_dict())
