@@ -13,6 +13,7 @@ from PIL import Image
 
 from ._late_image import is_late, make_late
 from ._late_window import PILLOW_MAJOR, pillow_open
+from ._read_ahead import take
 from ._ringfeed import inspect_image
 
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
@@ -28,8 +29,12 @@ def open_late(fp: Any, mode: Any = "r", formats: Any = None) -> Image.Image:
     filename: Any = ""
     if isinstance(fp, (str, os.PathLike)):
         filename = os.fspath(fp)
-        with builtins.open(filename, "rb") as file:
-            data = _image_bytes(file)
+        announced = take(filename)
+        if announced is None:
+            with builtins.open(filename, "rb") as file:
+                data = _image_bytes(file)
+        else:
+            data = announced
     else:
         try:
             fp.seek(0)

@@ -56,8 +56,8 @@ def decode_window(
 class FileFetcher:
     """Reads whole files ahead of whoever opens them one after the other: all of a batch at once. It
     has no thread of its own: reads go on within announce() and take(). Calls belong to the thread
-    that made it; those of another thread, of a forked child or of a signal handler within take() are
-    refused."""
+    that made it; those of another thread, of a forked child or of a signal handler within take()
+    are refused."""
 
     def __init__(self, reader: str = "auto") -> None:
         """Raises OSError where the ring was asked for and is refused, ValueError of a wrong name

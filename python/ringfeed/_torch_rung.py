@@ -13,11 +13,12 @@ from torch.utils.data import BatchSampler, IterableDataset, RandomSampler, Seque
 
 from ._passes import generator_text, state_of
 from ._state_values import check_values
+from ._worker_rung import Fetch, InWorker
 from .datasets import warn_user
 
 T = TypeVar("T", covariant=True)
 
-NATIVE, TORCH = "native", "torch"
+NATIVE, WORKER, TORCH = "native", "worker", "torch"
 VERSION = 2
 """Of a state."""
 
@@ -77,7 +78,8 @@ class TorchRung(torch.utils.data.DataLoader[T]):
 
     @property
     def rung(self) -> str:
-        """ "native": ringfeed's threads make the batches. "torch": torch's own code does."""
+        """ "native": ringfeed's threads make the batches. "worker": torch's own loader does, with
+        files and images of ringfeed's. "torch": torch's own code does."""
         return self._rung
 
     @property
@@ -88,8 +90,20 @@ class TorchRung(torch.utils.data.DataLoader[T]):
     # Iteration
 
     def _iterate(self) -> Iterator[Any]:
-        iterator = super().__iter__()
+        iterator = self._in_workers() if self.rung == WORKER else super().__iter__()
         self._set(_latest=weakref.ref(iterator), _skipped=self._to_skip, _to_skip=0)
+        return iterator
+
+    def _in_workers(self) -> Any:
+        own = self.worker_init_fn
+        self._set(worker_init_fn=InWorker(own))
+        try:
+            iterator: Any = super().__iter__()
+        finally:
+            self._set(worker_init_fn=own)
+        if self.num_workers == 0:
+            fetcher = vars(iterator)["_dataset_fetcher"]
+            fetcher.fetch = Fetch(self.dataset, fetcher.fetch, self._auto_collation)
         return iterator
 
     def _set(self, **values: Any) -> None:
@@ -145,7 +159,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
             generator = sampler.generated_from if given else self._coming_generator_state()
         return {
             "version": VERSION,
-            "rung": TORCH,
+            "rung": self.rung,
             "batches": given,
             "shuffled_by": drawn,
             "generator": None if generator is None else generator_text(generator),
@@ -167,7 +181,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         state that has been loaded and not used."""
         if state is None:
             state = {"batches": 0, "shuffled_by": None, "generator": None}
-        elif not loads_on(state, TORCH):
+        elif not loads_on(state, self.rung):
             return
         missing = [name for name in ("batches", "shuffled_by", "generator") if name not in state]
         if missing:
@@ -195,7 +209,7 @@ def loads_on(state: Mapping[str, Any], rung: str) -> bool:
     if not isinstance(state, Mapping) or "version" not in state:
         raise ValueError("this is not a state of a ringfeed.DataLoader")
     saved = state.get("rung", NATIVE)
-    if saved == rung:
+    if (saved == NATIVE) == (rung == NATIVE):
         return True
     text = f"the state was saved on the {saved} rung, and this loader is on the {rung} rung"
     if any(state.get(name) for name in ("batches", "positions", "beyond")):

@@ -42,8 +42,9 @@ from ._samplers import (
 )
 from ._session import Session
 from ._state import Identity, from_state, saved_here, to_state, warn_of_key
-from ._torch_rung import NATIVE, TORCH, TorchRung, loads_on
+from ._torch_rung import NATIVE, TORCH, WORKER, TorchRung, loads_on
 from ._trainer import calling_trainer, strict_state
+from ._worker_rung import reads_images
 from .datasets import warn_user
 from .errors import NotNative, NotNativeValue, not_native, with_own_options
 from .stats import Stats
@@ -75,7 +76,8 @@ class DataLoader(TorchRung[T]):
     chosen, from an iterator's first next() on.
 
     Takes all that torch's takes. What the threads cannot do makes it torch's loader, with a warning
-    that names the reason: `rung` is then "torch", otherwise "native". Each iter() decides anew.
+    that names the reason: `rung` is then "worker" where it loads images, and files and images are
+    still ringfeed's, or "torch"; otherwise "native". Each iter() decides anew.
 
     Arguments are torch's, on the native rung with these differences:
 
@@ -92,7 +94,7 @@ class DataLoader(TorchRung[T]):
     - `generator`: gives two numbers a pass, one for the crops and one for the order, and no
       permutation.
     - `collate_fn` may be timm's fast_collate, or its FastCollateMixup in place of a
-      `batch_transform`; others, and `multiprocessing_context`, are torch's rung's. `worker_init_fn`
+      `batch_transform`; others, and `multiprocessing_context`, are a lower rung's. `worker_init_fn`
       is not called: there is no worker process. `persistent_workers` keeps threads and buffers
       between epochs.
     - `pin_memory`: batches are made in page-locked memory where there is an accelerator.
@@ -101,7 +103,7 @@ class DataLoader(TorchRung[T]):
     Its own, which but for `native` need the native rung:
 
     - `native`: True: UnsupportedTransform, ValueError or TypeError for what the threads cannot do.
-      False: torch's rung, without a warning.
+      False: the worker or torch's rung, without a warning.
     - `seed`: of order and augmentation, which then follow from (seed, epoch, how many passes the
       epoch had before). None: they follow from what each pass draws from `generator` or torch's
       default, as torch's do. A state's `key` in its place repeats that one pass.
@@ -339,12 +341,19 @@ class DataLoader(TorchRung[T]):
             if not self._sampler_given:
                 self._use_torchs_samplers(isinstance(self.sampler, RandomSampler))
         why, before = str(obstacle), self.why_not_native
+        images = reads_images(self.dataset)
         if self.native is None and not before:
-            warn_user(
-                f"this loader is torch's own, with its worker processes and its speed: {why}. "
-                "native=True makes an error of this, native=False says that it is wanted"
+            what = (
+                "the images of this loader are made by the script's own code, as in torch's "
+                "DataLoader"
+                if images
+                else "this loader is torch's own, with its worker processes and its speed"
             )
-        self._set(_rung=TORCH, _why_not_native=why)
+            warn_user(
+                f"{what}: {why}. native=True makes an error of this, native=False says that it is "
+                "wanted"
+            )
+        self._set(_rung=WORKER if images else TORCH, _why_not_native=why)
 
     def _need_threads(self, what: str) -> None:
         if self.rung != NATIVE:
@@ -627,8 +636,8 @@ class DataLoader(TorchRung[T]):
 
     def __repr__(self) -> str:
         if self.rung != NATIVE:
-            shown = f"{self.batch_size}, num_workers={self.num_workers}"
-            return f"ringfeed.DataLoader(on torch's rung, batch_size={shown})"
+            shown = f"batch_size={self.batch_size}, num_workers={self.num_workers}"
+            return f"ringfeed.DataLoader({shown}, rung={self.rung!r})"
         resolved, order = self._resolved(), self._order
         size = batch_size_of(self.batch_sampler)
         threads = "" if self.num_workers else f" ({_arguments.resolve_workers(0)} here)"

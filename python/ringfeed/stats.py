@@ -50,7 +50,7 @@ class Stats(dict[str, Any]):
         else:
             lines.append("nothing has been read yet")
         if "why_not_native" in self:
-            return f"torch's own loader; {self['why_not_native']}"
+            return f"{self['rung']} rung; {self['why_not_native']}"
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -1,0 +1,177 @@
+"""What ringfeed does where torch's own loader calls a script's code for each image: a batch's files
+are read at once, and images decode late. The script's code runs as written and in its order, and
+what it draws is its own: nothing here draws."""
+
+from __future__ import annotations
+
+import bisect
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch.utils.data
+from torch.utils.data import ConcatDataset, IterableDataset, Subset
+
+from . import _open, _read_ahead
+from ._file_dataset import FileDataset, load_image
+
+
+def reads_images(dataset: Any) -> bool:
+    """Whether it is, or holds, a dataset of images: torchvision's or ringfeed's folders, or one
+    whose class names Pillow's Image or a loader of images."""
+    if isinstance(dataset, IterableDataset):
+        return False
+    return any(_is_folder(base) or _names_images(type(base)) for base in _bases(dataset))
+
+
+def _bases(dataset: Any) -> Iterator[Any]:
+    """The datasets beneath Subsets and ConcatDatasets."""
+    if isinstance(dataset, Subset):
+        yield from _bases(dataset.dataset)
+    elif isinstance(dataset, ConcatDataset):
+        for part in dataset.datasets:
+            yield from _bases(part)
+    else:
+        yield dataset
+
+
+def _is_folder(dataset: Any) -> bool:
+    if isinstance(dataset, FileDataset):
+        return True
+    folder = sys.modules.get("torchvision.datasets.folder")
+    return folder is not None and isinstance(dataset, folder.DatasetFolder)
+
+
+_NAMES = {"Image", "pil_loader", "default_loader", "loader", "image_loader", "img_loader"}
+
+
+def _names_images(kind: type) -> bool:
+    for base in kind.__mro__:
+        if base.__module__.startswith("torch.utils.data"):
+            continue
+        for member in vars(base).values():
+            code = getattr(member, "__code__", None)
+            if isinstance(code, types.CodeType) and _NAMES & {*code.co_names, *code.co_freevars}:
+                return True
+    return False
+
+
+def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
+    """The files that these samples are made of, as far as that is known without asking for one."""
+    if isinstance(dataset, Subset):
+        return paths_of(dataset.dataset, [dataset.indices[i] for i in indices])
+    if isinstance(dataset, ConcatDataset):
+        found = []
+        for i in indices:
+            at = i + len(dataset) if i < 0 else i
+            part = bisect.bisect_right(dataset.cumulative_sizes, at)
+            before = dataset.cumulative_sizes[part - 1] if part else 0
+            found += paths_of(dataset.datasets[part], [at - before])
+        return found
+    if not _is_folder(dataset):
+        return []
+    samples = dataset.samples
+    return [path for path, *_ in (samples[i] for i in indices) if isinstance(path, str)]
+
+
+class InWorker:
+    """The worker_init_fn that torch's workers get: the script's own, then what this module does."""
+
+    def __init__(self, own: Callable[[int], None] | None) -> None:
+        self.own = own
+
+    def __call__(self, worker: int) -> None:
+        if self.own is not None:
+            self.own(worker)
+        info = torch.utils.data.get_worker_info()
+        if info is not None:
+            _serve(info.dataset)
+
+
+def _serve(dataset: Any) -> None:
+    """In a worker process, whose copy of the dataset this is."""
+    for base in _bases(dataset):
+        if _is_folder(base) and _decodes_as_torchvision(base.loader):
+            _set(base, loader=_open.pil_loader)
+    own = getattr(dataset, "__getitems__", None)
+
+    def get_items(indices: Sequence[Any]) -> list[Any]:
+        _announce(dataset, indices)
+        return [dataset[i] for i in indices] if own is None else own(indices)
+
+    _set(dataset, __getitems__=get_items)
+    image = sys.modules.get("PIL.Image")
+    if image is not None and _is_pillows(image.open):
+        from . import _late_open  # noqa: F401  (which keeps Pillow's, once that is replaced)
+
+        image.open = _open.open  # type: ignore[attr-defined]
+
+
+class Fetch:
+    """`fetch` of torch's fetcher where there is no worker: what the dataset has is put back."""
+
+    def __init__(self, dataset: Any, fetch: Callable[[Any], Any], batched: bool) -> None:
+        self._dataset, self._fetch, self._batched = dataset, fetch, batched
+
+    def __call__(self, index: Any) -> Any:
+        before = []
+        try:
+            for base in _bases(self._dataset):
+                if _is_folder(base) and _decodes_as_torchvision(base.loader):
+                    held = vars(base)
+                    before.append((held, held.get("loader", _ABSENT)))
+                    held["loader"] = _open.pil_loader
+            _announce(self._dataset, index if self._batched else [index])
+            return self._fetch(index)
+        finally:
+            for held, loader in before:
+                if loader is _ABSENT:
+                    del held["loader"]
+                else:
+                    held["loader"] = loader
+
+
+_ABSENT = object()
+
+
+def _announce(dataset: Any, indices: Sequence[Any]) -> None:
+    try:
+        paths = paths_of(dataset, indices)
+    except Exception:  # what is wrong with an index is told where the script uses it
+        return
+    if len(paths) > 1:
+        _read_ahead.announce(paths)
+
+
+def _set(owner: Any, **values: Any) -> None:
+    """Attributes of the instance. One without a dict goes without."""
+    held = getattr(owner, "__dict__", None)
+    if held is not None:
+        held.update(values)
+
+
+def _decodes_as_torchvision(loader: Any) -> bool:
+    """Whether it is torchvision's default, or ringfeed's, and decodes with Pillow."""
+    if loader is load_image:
+        return True
+    folder: Any = sys.modules.get("torchvision.datasets.folder")
+    if folder is None or not _is_of(folder, loader, folder.pil_loader):
+        return False
+    if loader is folder.default_loader:
+        import torchvision
+
+        if torchvision.get_image_backend() != "PIL":
+            return False
+    elif loader is not folder.pil_loader:
+        return False
+    return _is_pillows(folder.Image.open)
+
+
+def _is_of(module: Any, *functions: Any) -> bool:
+    """Whether they are the module's own, and none was put in their place."""
+    return all(getattr(function, "__module__", "") == module.__name__ for function in functions)
+
+
+def _is_pillows(function: Any) -> bool:
+    return _is_of(sys.modules["PIL.Image"], function)

@@ -1,0 +1,292 @@
+"""Scripts' own code for images: torch's tensors and draws, with files and images of ringfeed's."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import warnings
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+import torch.utils.data
+from torch.utils.data import ConcatDataset, Subset, TensorDataset
+from torchvision import datasets
+from torchvision import transforms as v1
+from torchvision.datasets import folder as tv_folder
+from torchvision.transforms import v2
+
+import ringfeed
+from ringfeed import DataLoader
+from ringfeed._worker_rung import InWorker, paths_of, reads_images
+from small_images import make
+
+Torch = torch.utils.data.DataLoader
+pytestmark = pytest.mark.filterwarnings("ignore:the images of this loader")
+
+
+def unknown(image):
+    """A step of a script's own, which draws."""
+    return image.rotate(random.uniform(-20, 20)) if torch.rand(()) < 0.5 else image
+
+
+TAIL = (v1.ToTensor(), v1.Normalize((0.5,) * 3, (0.25,) * 3))
+PIPELINES = {
+    "v1": v1.Compose([v1.RandomResizedCrop(16), v1.RandomHorizontalFlip(), unknown, *TAIL]),
+    "v2": v2.Compose(
+        [v2.RandomResizedCrop(16), v2.RandomHorizontalFlip(), unknown, v2.ToImage()]
+        + [v2.ToDtype(torch.float32, scale=True)]
+    ),
+    "bicubic, policy, erasing": v1.Compose(
+        [v1.RandomResizedCrop(16, interpolation=v1.InterpolationMode.BICUBIC), v1.AutoAugment()]
+        + [unknown, *TAIL, v1.RandomErasing(1.0)]
+    ),
+    "colours before the crop": v1.Compose(
+        [v1.ColorJitter(0.4, 0.4, 0.4), unknown, v1.RandomResizedCrop(16), *TAIL]
+    ),
+    "padding": v1.Compose([v1.Resize(20), v1.RandomCrop(16, padding=2), unknown, *TAIL]),
+    "five crops": v1.Compose(
+        [v1.Resize(20), v1.FiveCrop(16), v1.Lambda(lambda c: torch.stack([*map(TAIL[0], c)]))]
+    ),
+    "perspective": v1.Compose([v1.Resize((20, 20)), v1.RandomPerspective(p=1), unknown, *TAIL]),
+}
+WORKERS = [
+    {"num_workers": 0},
+    {"num_workers": 2},
+    {"num_workers": 2, "persistent_workers": True},
+]
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("cat", "dog"):
+        make(tmp_path / name, 9)
+    rng = np.random.default_rng(5)
+    for number in range(4):
+        pixels = rng.integers(0, 256, (30 + number, 50, 3), np.uint8)
+        image = PIL.Image.fromarray(pixels)
+        if number % 2:
+            image = image.convert("L")
+        image.save(tmp_path / "dog" / f"other{number}.png")
+        image.save(tmp_path / "cat" / f"other{number}.jpg", progressive=number > 1)
+    return tmp_path
+
+
+class Own(torch.utils.data.Dataset):
+    def __init__(self, root, transform):
+        self.samples = datasets.ImageFolder(root).samples
+        self.transform = transform
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        path, label = self.samples[index]
+        return self.transform(PIL.Image.open(path).convert("RGB")), label
+
+
+KINDS = {
+    "ImageFolder": datasets.ImageFolder,
+    "ringfeed.ImageFolder": lambda root, t: ringfeed.ImageFolder(root, t, use_cache=False),
+    "Subset": lambda root, t: Subset(datasets.ImageFolder(root, t), [7, 3, 3, 20, 11, 0]),
+    "ConcatDataset": lambda root, t: ConcatDataset(
+        [datasets.ImageFolder(root, t), Subset(ringfeed.ImageFolder(root, t), range(5))]
+    ),
+    "own": Own,
+}
+
+
+def states():
+    return [torch.rand(2).tolist(), random.random(), float(np.random.rand())]
+
+
+def run(kind, dataset, **options):
+    """Two passes over it, and what is drawn afterwards."""
+    loader = kind(dataset, 4, shuffle=True, **options)
+    torch.manual_seed(11)
+    random.seed(11)
+    np.random.seed(11)
+    return loader, [[*batch] for batch in itertools.chain(loader, loader)], states()
+
+
+def check_equal(dataset, **options):
+    loader, ours, after = run(DataLoader, dataset, **options)
+    _, theirs, expected = run(Torch, dataset, **options)
+    assert loader.rung == "worker"
+    assert after == expected and len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("workers", WORKERS, ids=["0", "2", "persistent"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_tensors_and_draws_are_torch_s(root, kind, workers):
+    check_equal(KINDS[kind](root, PIPELINES["v1"]), **workers)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_pipeline_gives_torch_s_tensors(root, name):
+    check_equal(datasets.ImageFolder(root, PIPELINES[name]), num_workers=2)
+    check_equal(datasets.ImageFolder(root, PIPELINES[name]))
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_of_every_start_method_serve(root, method):
+    transform = v1.Compose([v1.RandomResizedCrop(16), v1.RandomRotation(9, expand=True)])
+    transform.transforms += [v1.Resize((8, 8)), *TAIL]
+    check_equal(
+        datasets.ImageFolder(root, transform), num_workers=1, multiprocessing_context=method
+    )
+
+
+def test_what_a_script_sees_of_its_loader_is_its_own(root):
+    dataset = datasets.ImageFolder(root, PIPELINES["v1"])
+    before = dict(vars(dataset))
+    seen = torch.zeros(2, dtype=torch.int64).share_memory_()
+
+    def init(worker):
+        seen[worker] = 1 + torch.utils.data.get_worker_info().dataset.samples.index(
+            dataset.samples[0]
+        )
+
+    loader = DataLoader(dataset, 4, num_workers=2, worker_init_fn=init)
+    list(loader)
+    assert seen.tolist() == [1, 1]
+    assert loader.worker_init_fn is init and loader.dataset is dataset
+    list(DataLoader(dataset, 4, num_workers=0))
+    assert vars(dataset) == before and PIL.Image.open.__module__ == "PIL.Image"
+
+
+def test_files_of_a_batch_are_announced_before_the_first_is_opened(root, monkeypatch):
+    from ringfeed import _read_ahead
+
+    announced, opened = [], []
+    monkeypatch.setattr(_read_ahead, "announce", lambda paths: announced.append(list(paths)))
+
+    def transform(image):
+        opened.append(len(announced))
+        return v1.functional.to_tensor(image.resize((8, 8)))
+
+    dataset = datasets.ImageFolder(root, transform)
+    list(DataLoader(dataset, 4))
+    paths = [path for path, _ in dataset.samples]
+    assert announced == [paths[at : at + 4] for at in range(0, len(paths), 4)]
+    assert opened == [1 + at // 4 for at in range(len(paths))]
+
+
+def test_paths_are_known_beneath_subsets_and_concatenations(root):
+    whole = datasets.ImageFolder(root)
+    paths = [path for path, _ in whole.samples]
+    assert paths_of(whole, [2, -1]) == [paths[2], paths[-1]]
+    assert paths_of(Subset(Subset(whole, [5, 4, 3]), [0, 2]), [1]) == [paths[3]]
+    both = ConcatDataset([Subset(whole, [1]), whole])
+    assert paths_of(both, [0, 1, -1]) == [paths[1], paths[0], paths[-1]]
+    assert paths_of(TensorDataset(torch.arange(3)), [0]) == []
+
+
+def test_datasets_of_images_are_told_from_others(root):
+    whole = datasets.ImageFolder(root)
+
+    class Numbers(torch.utils.data.Dataset):
+        def __getitem__(self, index):
+            return index
+
+    for images in (whole, Subset(whole, [1]), ConcatDataset([whole]), Own(root, None)):
+        assert reads_images(images)
+    for other in (Numbers(), TensorDataset(torch.arange(3)), [1, 2], Subset(Numbers(), [0])):
+        assert not reads_images(other)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_errors_of_files_are_those_of_torch_s_loader(root, workers):
+    dataset = datasets.ImageFolder(root, PIPELINES["v1"])
+    whole = Path(dataset.samples[0][0]).read_bytes()
+    for damage in ("gone", "cut", "no image", "empty"):
+        path = dataset.samples[0][0]
+        if damage == "gone":
+            os.remove(path)
+        else:
+            data = {"cut": whole[: len(whole) // 2], "no image": b"text" * 99, "empty": b""}
+            with open(path, "wb") as file:
+                file.write(data[damage])
+        found = []
+        for kind in (DataLoader, Torch):
+            with pytest.raises(Exception) as error:
+                next(iter(kind(dataset, 4, num_workers=workers)))
+            found.append(type(error.value))
+            assert damage == "cut" or path in str(error.value)
+        assert found[0] == found[1], damage
+
+
+def test_a_script_s_own_way_out_of_a_bad_file_is_taken_where_torch_takes_it(root):
+    class Forgiving(Own):
+        """Another image in the place of one that cannot be opened, as many scripts do."""
+
+        def __getitem__(self, index):
+            path, label = self.samples[index]
+            try:
+                image = PIL.Image.open(path).convert("RGB")
+            except OSError:
+                return self[torch.randint(len(self), ()).item()]
+            return self.transform(image), label
+
+    dataset = Forgiving(root, PIPELINES["v1"])
+    for number, cut in ((1, 2), (5, 3), (12, 4)):
+        path = dataset.samples[number][0]
+        data = Path(path).read_bytes()
+        with open(path, "wb") as file:
+            file.write(data[: len(data) // cut])
+    for workers in (0, 2):
+        check_equal(dataset, num_workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_of_the_script_s_own_is_called(root, workers):
+    def loader(path):
+        return PIL.Image.new("RGB", (20, 20), len(path) % 256)
+
+    check_equal(datasets.ImageFolder(root, PIPELINES["v1"], loader=loader), num_workers=workers)
+
+
+def test_a_patched_image_open_stays_in_the_workers(root, monkeypatch):
+    monkeypatch.setattr(PIL.Image, "open", lambda *_: PIL.Image.new("RGB", (20, 20), 9))
+    for dataset in (Own(root, PIPELINES["v1"]), datasets.ImageFolder(root, PIPELINES["v1"])):
+        check_equal(dataset, num_workers=1)
+    monkeypatch.undo()
+    monkeypatch.setattr(tv_folder, "pil_loader", lambda _: PIL.Image.new("RGB", (20, 20), 7))
+    check_equal(datasets.ImageFolder(root, PIPELINES["v1"]), num_workers=1)
+
+
+def test_datasets_with_an_access_by_batches_keep_it(root):
+    class Batched(Own):
+        def __getitems__(self, indices):
+            return [self[index] for index in reversed(indices)]
+
+    check_equal(Batched(root, PIPELINES["v1"]), num_workers=2)
+    check_equal(Batched(root, PIPELINES["v1"]))
+
+
+def test_single_samples_are_torch_s(root):
+    dataset = datasets.ImageFolder(root, PIPELINES["v1"])
+    for workers in (0, 1):
+        found = []
+        for kind in (DataLoader, Torch):
+            torch.manual_seed(2)
+            random.seed(2)
+            found.append(list(kind(dataset, batch_size=None, num_workers=workers)))
+        for one, other in zip(*found, strict=True):
+            assert torch.equal(one[0], other[0]) and one[1] == other[1]
+
+
+def test_the_worker_s_function_pickles_with_the_script_s():
+    import pickle
+
+    made = pickle.loads(pickle.dumps(InWorker(os.getpid)))
+    assert made.own is os.getpid
+    with warnings.catch_warnings(), contextlib.suppress(TypeError):
+        warnings.simplefilter("error")
+        made(0)  # outside of a worker it calls the script's, and no more
