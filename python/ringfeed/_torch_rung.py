@@ -66,13 +66,39 @@ class _Skipping:
         yield from itertools.islice(items, count, None)
 
 
+class _Given:
+    """How many batches an iterator of torch's has given. It outlives the iterator, which is gone
+    once a loop over it has been left."""
+
+    batches = 0
+    ended = False
+
+    def __init__(self, iterator: Any) -> None:
+        following = getattr(type(iterator), "_next_data", None)
+        if following is None:  # a subclass's own iterator
+            return
+        # Weakly: in a cycle its workers would live on after it.
+        waiting = weakref.ref(iterator)
+
+        def counted() -> Any:
+            try:
+                batch = following(waiting())
+            except StopIteration:
+                self.ended = True
+                raise
+            self.batches += 1
+            return batch
+
+        iterator._next_data = counted
+
+
 class TorchRung(torch.utils.data.DataLoader[T]):
     """torch's loader, with a state like that of ringfeed's."""
 
     _rung = TORCH
     _why_not_native = ""
     _of_torch: Any = None  # the persistent iterator
-    _latest: weakref.ref[Any] | None = None  # the iterator that began last
+    _latest: _Given | None = None  # by the iterator that began last
     _skipped = 0  # batches of its epoch that it did not give
     _to_skip = 0  # of the next
 
@@ -91,7 +117,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
 
     def _iterate(self) -> Iterator[Any]:
         iterator = self._in_workers() if self.rung == WORKER else super().__iter__()
-        self._set(_latest=weakref.ref(iterator), _skipped=self._to_skip, _to_skip=0)
+        self._set(_latest=_Given(iterator), _skipped=self._to_skip, _to_skip=0)
         return iterator
 
     def _in_workers(self) -> Any:
@@ -139,14 +165,15 @@ class TorchRung(torch.utils.data.DataLoader[T]):
 
     def _batches_given(self) -> int:
         """Of the latest epoch; 0 at its end."""
-        iterator = None if self._latest is None else self._latest()
-        if iterator is None:
+        latest = self._latest
+        if latest is None:
             return self._to_skip
-        given = self._skipped + int(vars(iterator)["_num_yielded"])
+        given = self._skipped + latest.batches
         try:
-            return 0 if given >= len(self) else given
+            ended = latest.ended or given >= len(self)
         except TypeError:  # without a length
-            return given
+            ended = latest.ended
+        return 0 if ended else given
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches the latest iterator has given, and what its order follows from; plain

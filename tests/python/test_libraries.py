@@ -245,7 +245,7 @@ def made_anew(loader):
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("rung", ["native", "torch"])
+@pytest.mark.parametrize("rung", ["native", "worker"])
 def test_a_loader_made_anew_of_its_attributes_has_torch_s_order(images, rung, shuffle, workers):
     orders = []
     for kind, own in (DataLoader, {"native": rung == "native"}), (Torch, {}):

@@ -269,6 +269,35 @@ def test_a_state_goes_on_with_the_next_batch_and_loads_none_before(images, order
         assert second.state_dict()["batches"] == 0
 
 
+@pytest.mark.parametrize("workers", WORKERS, ids=["0", "2", "persistent"])
+def test_a_state_tells_the_place_though_the_loop_was_left(images, workers):
+    def loader():
+        return DataLoader(images, 4, shuffle=True, native=False, **workers)
+
+    first, taken = loader(), []
+    torch.manual_seed(5)
+    for _, labels in first:
+        taken += labels.tolist()
+        if len(taken) == 8:
+            break
+    second = loader()
+    second.load_state_dict(first.state_dict())
+    assert sorted(taken + order_of(second)) == list(range(COUNT))
+    with contextlib.suppress(KeyError):
+        for _ in first:
+            raise KeyError
+    assert first.state_dict()["batches"] == 1
+
+
+def test_workers_end_with_their_iterator(images):
+    loader = DataLoader(images, 4, native=False, num_workers=1)
+    iterator = iter(loader)
+    next(iterator)
+    (worker,) = iterator._workers
+    del iterator
+    assert not worker.is_alive()
+
+
 def test_a_state_may_be_dropped_and_its_fields_are_checked(images):
     loader = DataLoader(images, 4, native=False)
     iterator = iter(loader)
@@ -307,6 +336,7 @@ def test_a_place_in_an_iterable_dataset_begins_anew_with_a_warning():
     with pytest.warns(RuntimeWarning, match="IterableDataset, which cannot be entered"):
         loader.load_state_dict(state)
     assert len(list(loader)) == -(-COUNT // 3)
+    assert loader.state_dict()["batches"] == 0
 
 
 @pytest.mark.parametrize(
