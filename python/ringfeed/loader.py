@@ -235,7 +235,7 @@ class DataLoader(TorchRung[T]):
                 pin_memory_device=pin_memory_device,
                 in_order=in_order,
             )
-            if shuffle and sampler is None:
+            if sampler is None and type(self.sampler) is RandomSampler:
                 self._use_torchs_samplers(shuffle=True)
             return
         self._set(_rung=NATIVE)

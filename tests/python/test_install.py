@@ -219,7 +219,7 @@ def test_torchrun_starts_it_for_each_rank(tmp_path):
 def test_lightning_s_ranks_are_reached(tmp_path):
     pytest.importorskip("lightning")
     script = """
-        import lightning, torch
+        import sys, lightning, torch
         from torch.utils.data import DataLoader
         class Model(lightning.LightningModule):
             def __init__(self):
@@ -236,7 +236,8 @@ def test_lightning_s_ranks_are_reached(tmp_path):
                 enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
             trainer.fit(Model(), loader)
             kind = type(trainer.train_dataloader)
-            print("rank", trainer.global_rank, kind.__module__, flush=True)
+            sys.stdout.write(f"rank {trainer.global_rank} {kind.__module__}\\n")  # in one piece
+            sys.stdout.flush()
     """
     found = [line for line in launch(tmp_path, script) if line.startswith("rank")]
     assert sorted(found) == ["rank 0 ringfeed.loader", "rank 1 ringfeed.loader"]

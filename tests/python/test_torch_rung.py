@@ -21,6 +21,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 from torch.utils.data.dataloader import _BaseDataLoaderIter
+from torch.utils.data.datapipes.iter import IterableWrapper
 from torchvision import datasets
 from torchvision import transforms as v1
 
@@ -141,6 +142,16 @@ def test_an_iterable_dataset_is_torch_s(workers):
     with warned():
         loader = DataLoader(Stream(), 3, num_workers=workers)
     check_equal(loader, Torch(Stream(), 3, num_workers=workers))
+
+
+@pytest.mark.parametrize("shuffle", [None, False, True])
+def test_torch_shuffles_a_data_pipe_that_has_no_length(shuffle):
+    passes = []
+    for kind, own in ((DataLoader, {"native": False}), (Torch, {})):
+        torch.manual_seed(2)
+        pipe = IterableWrapper(iter(range(COUNT)), deepcopy=False).shuffle()
+        passes.append(list(kind(pipe, 3, shuffle=shuffle, **own)))
+    check_equal(*passes)
 
 
 @pytest.mark.parametrize(
