@@ -291,6 +291,14 @@ def test_what_a_limit_on_memory_leaves_no_room_for_is_named_by_its_flag(
     assert said in done.stderr and "(ulimit -v" in done.stderr
 
 
+def test_doctor_tells_libjpeg_turbo_s_version_and_what_an_old_one_costs(cli, folder):
+    findings = cli("doctor", folder, "--json").json["findings"]
+    (found,) = [finding for finding in findings if finding["subject"] == "libjpeg-turbo"]
+    old = tuple(map(int, found["value"].split(".")[:3])) < (3, 0, 1)
+    assert found["severity"] == ("note" if old else "ok")
+    assert ("lack scans" in found["advice"] and "lossless" in found["advice"]) == old
+
+
 def test_doctor_names_a_path_that_is_not_there(cli, tmp_path):
     done = cli("doctor", tmp_path / "nowhere")
     assert done.code == 1 and str(tmp_path / "nowhere") in done.err

@@ -38,6 +38,17 @@ def test_a_global_seed_that_is_none_is_refused_by_its_name(root, monkeypatch, fo
         data_module(root).setup("fit")
 
 
+def test_a_global_seed_counts_where_no_argument_gives_one(root, monkeypatch) -> None:
+    def order(**options) -> list[int]:
+        module = data_module(root, batch_size=16, **options)
+        module.setup("fit")
+        return module.train_dataloader().draws(0)["index"].tolist()
+
+    given = order(seed=12)
+    monkeypatch.setenv("PL_GLOBAL_SEED", "12")
+    assert order() == given != order(seed=13)
+
+
 def test_gives_batches_of_the_documented_shapes_after_setup(root: Path) -> None:
     module = data_module(root, batch_size=16)
     module.setup("fit")

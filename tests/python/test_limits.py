@@ -8,6 +8,7 @@ import inspect
 import pickle
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,15 @@ def test_a_file_over_a_limit_is_an_error_that_names_it_and_raising_it_helps(
     is_bomb = isinstance(raised.value, Image.DecompressionBombError)
     assert is_bomb == (name == "max_pixels")
     assert load(photos, limits=DecodeLimits(**{name: enough})).equal(load(photos))
+
+
+def test_the_pages_name_every_limit_and_its_default():
+    units = {None: "None", **{n << 20: f"{n} MiB" for n in (64, 128)}}
+    for page in ("README.md", "docs/python.md"):
+        text = (Path(__file__).parents[2] / page).read_text()
+        for limit in dataclasses.fields(DecodeLimits):
+            default = units.get(limit.default, str(limit.default))
+            assert re.search(rf"`{limit.name}`[^`]*?\b{default}\b", text), (page, limit.name)
 
 
 def test_the_message_for_a_truncated_file_names_pillows_switch(photos, tmp_path, monkeypatch):
