@@ -34,6 +34,7 @@ NB_MODULE(_ringfeed, module) {
   module.attr("__version__") = ringfeed::version();
   module.def("usable_cores", ringfeed::usable_cores, nb::arg("ranks") = 0);
   module.def("launched_ranks", ringfeed::launched_ranks);
+  module.def("meets_on_this_host", ringfeed::meets_on_this_host);
   module.def("held_bytes", [] {
     py::drop_retired();
     return py::held_images();

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,11 @@ from .errors import NotNativeType, not_native
 # The core refuses more, but not before the first next().
 _MOST_WORKERS = _ringfeed.largest["num_workers"]
 _MOST_FILES = _ringfeed.largest["depth"]
+
+
+class LeftOpen(int):
+    """A prefetch_factor that the caller did not give. It reads as torch's default, and stays open
+    where a library builds a loader anew from the attributes."""
 
 
 def resolve_workers(num_workers: int | None) -> int:
@@ -48,8 +52,7 @@ def ranks_on_this_host() -> int:
     if not (dist.is_available() and dist.is_initialized()):
         return 1
     ranks, devices = dist.get_world_size(), torch.cuda.device_count()
-    met_here = os.environ.get("MASTER_ADDR", "").startswith(("localhost", "127.", "::1"))
-    return ranks if met_here or not devices else min(ranks, devices)
+    return ranks if _ringfeed.meets_on_this_host() or not devices else min(ranks, devices)
 
 
 def check_batch_size(batch_size: Any) -> None:

@@ -12,6 +12,7 @@ from ._imagenet_recipes import check_recipe_options
 from ._limits import DecodeLimits
 from ._mixing_options import batch_transform_of, check_mixing_options
 from ._numbers import whole
+from .datasets import check_use_cache
 
 _RECIPES = (
     "auto_augment",
@@ -58,6 +59,7 @@ def check_options(hparams: Any, train_transform: Any, val_transform: Any) -> Non
     check_mixing_options(**{name: hparams[name] for name in _MIXING})
     if whole("repeats", hparams.repeats) < 1:
         raise ValueError(f"repeats must be at least 1, not {hparams.repeats}")
+    check_use_cache(hparams.use_cache)
     check_finish_on(hparams.finish_on)
     check_failure_options(
         hparams.on_error, hparams.max_failures, hparams.retries, hparams.batch_size

@@ -110,10 +110,11 @@ def core_options(loader: Any, order: Order, pinned: bool) -> dict[str, Any]:
     epoch's number stands for a pass's key."""
     rank, world_size = order.shares
     threads, ahead = _arguments.resolve_workers(loader.num_workers), loader.prefetch_factor or 2
+    left_open = isinstance(loader.prefetch_factor, _arguments.LeftOpen | None)
     if loader.batch_sampler is None:
         # Samples then, not batches: as many as torch's workers would have ready.
         ahead = min(_ringfeed.largest["prefetch_factor"], ahead * threads)
-    elif ahead == 2 and loader._prefetch_left_open:
+    elif left_open:
         ahead = 0  # the core chooses
     return dict(
         num_workers=threads,

@@ -29,6 +29,9 @@ def usable_cores(ranks: int = 0) -> int:
 def launched_ranks() -> int | None:
     """Processes of this job on this machine, by the launcher's environment variables."""
 
+def meets_on_this_host() -> bool:
+    """Whether $MASTER_ADDR is an address that no other machine reaches."""
+
 def held_bytes() -> tuple[int, int]:
     """Batches handed out through DLPack and not yet returned: how many, and their bytes."""
 

@@ -27,6 +27,11 @@ def warn_user(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
+def check_use_cache(use_cache: Any) -> None:
+    if use_cache not in (True, False, "always"):
+        raise ValueError(f'use_cache must be True, False or "always", not {use_cache!r}')
+
+
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """torchvision's IMG_EXTENSIONS."""
 
@@ -79,8 +84,7 @@ class ImageFolder(FileDataset):
         cache_dir: Path | None = None,
     ) -> None:
         self.root = os.path.expanduser(root) if isinstance(root, str) else root
-        if use_cache not in (True, False, "always"):
-            raise ValueError(f'use_cache must be True, False or "always", not {use_cache!r}')
+        check_use_cache(use_cache)
         self.loader = loader
         self.is_valid_file = is_valid_file
         self.extensions = _EXTENSIONS if is_valid_file is None else None

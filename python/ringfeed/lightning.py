@@ -101,6 +101,8 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
             be loaded, as DataLoader's on_error says. Validation always raises.
         max_failures: How many training files of an epoch may fail, or as a float their share.
         retries: Times that a file is opened again after an error that may pass, such as EIO.
+        use_cache: Whether a manifest keeps the folders' listings; "always": also where folder times
+            do not tell that one is old (ImageFolder's use_cache).
 
     Raises FileNotFoundError (in setup) where a folder is missing, LoadError where it cannot be
     listed, ValueError where the classes of `train` and `val` differ, and RuntimeError where the
@@ -151,6 +153,7 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
         on_error: Literal["raise", "skip", "replace"] = "raise",
         max_failures: int | float | None = None,
         retries: int = 0,
+        use_cache: bool | Literal["always"] = True,
     ) -> None:
         super().__init__()
         # A Path among the hyperparameters would make the checkpoint one that torch.load refuses.
@@ -265,7 +268,7 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
             if transform is None:
                 recipe = train_recipe if split == "train" else val_recipe
                 transform = recipe(self.hparams)
-            dataset = ImageFolder(folder, transform)
+            dataset = ImageFolder(folder, transform, use_cache=self.hparams.use_cache)
             setattr(self, f"{split}_dataset", dataset)
         return dataset
 

@@ -263,9 +263,8 @@ class DataLoader(TorchRung[T]):
         )
         # torch refuses what has no meaning without worker processes. Here threads decode.
         self.num_workers = num_workers or 0
-        if not self.num_workers and prefetch_factor is None:
-            self.prefetch_factor = None
-        self._prefetch_left_open = prefetch_factor is None  # with workers it reads torch's 2
+        if prefetch_factor is None:
+            self.prefetch_factor = _arguments.LeftOpen(2) if self.num_workers else None
         _arguments.check_own(
             prefetch_factor=prefetch_factor,
             seed=seed,

@@ -27,25 +27,26 @@ class Stats(dict[str, Any]):
     def __str__(self) -> str:
         lines = [
             f"all epochs: {self['batches']} batches, {self['next_cpu_ms']:.2f} ms CPU in next() "
-            f"each ({self['begin_cpu_ms']:.1f} ms to begin); {self['held_batches']} held, "
-            f"{_bytes(self['held_bytes'])}"
+            f"each; {self['begin_cpu_ms']:.1f} ms to begin the latest",
+            f"all loaders of the process: {self['held_batches']} batches held by their callers, "
+            f"{_bytes(self['held_bytes'])}",
         ]
         if "verdict_line" in self:
             lines.append(f"the present threads: {self['verdict_line']}")
             for stage, unit in (("read", "files"), ("decode", "images"), ("deliver", "batches")):
-                lines.append(_line(stage, unit, self[stage]))
+                lines.append("  " + _line(stage, unit, self[stage]))
             for count, what in (
                 ("retries", "files opened again"),
                 ("skipped", "samples left out"),
                 ("replaced", "samples replaced"),
             ):
                 if self[count]:
-                    lines.append(f"{self[count]} {what}")
+                    lines.append(f"  {self[count]} {what}")
             note = f" ({self['reader_note']})" if self["reader_note"] else ""
             lines.append(
-                f"{self['workers']} decode threads; reader {self['reader']}{note}, "
-                f"{self['depth']} files in flight at most; at most "
-                f"{_bytes(self['memory_bound'])} of memory"
+                f"  {self['workers']} decode threads; reader {self['reader']}{note}; at most "
+                f"{self['depth']} files in flight, {_bytes(self['read_ahead_bytes'])} of files and "
+                f"{self['prefetch_factor']} batches ahead, {_bytes(self['memory_bound'])} in all"
             )
         else:
             lines.append("nothing has been read yet")

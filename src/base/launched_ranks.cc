@@ -30,15 +30,11 @@ std::optional<std::uint32_t> count(std::string_view text) {
   return number && *number > 0 ? number : std::nullopt;
 }
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 /// Launchers that say only how many processes there are in all, as Lightning's does: all are here
 /// where they meet at an address that no other machine reaches.
 std::optional<std::uint32_t> of_loopback_job() {
   const bool is_rank = !variable("RANK").empty() || !variable("LOCAL_RANK").empty();
-  return is_rank && is_loopback(variable("MASTER_ADDR")) ? count(variable("WORLD_SIZE"))
+  return is_rank && meets_on_this_host() ? count(variable("WORLD_SIZE"))
                                                          : std::nullopt;
 }
 
@@ -64,6 +60,11 @@ std::optional<std::uint32_t> of_slurm_step() {
 }
 
 }  // namespace
+
+bool meets_on_this_host() {
+  const std::string_view host = variable("MASTER_ADDR");
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
 
 std::optional<std::uint32_t> launched_ranks() {
   for (const char* const name : counts_here) {

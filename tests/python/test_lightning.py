@@ -246,6 +246,23 @@ def test_a_command_line_can_say_the_limits(root: Path) -> None:
     assert module.hparams.depth == 5
 
 
+@pytest.mark.parametrize("use_cache", [True, False, "always"])
+def test_listings_are_kept_as_the_data_module_says(root: Path, use_cache: bool | str) -> None:
+    module = data_module(root, use_cache=use_cache)
+    module.setup("fit")
+    assert (module.train_dataset.use_cache, module.val_dataset.use_cache) == (use_cache, use_cache)
+    jsonargparse = pytest.importorskip("jsonargparse")
+    parser = jsonargparse.ArgumentParser()
+    parser.add_class_arguments(ImageNetDataModule, "data")
+    chosen = parser.parse_args([f"--data.data_root={root}", f"--data.use_cache={use_cache}"])
+    assert parser.instantiate_classes(chosen).data.hparams.use_cache == use_cache
+
+
+def test_a_wrong_use_cache_is_refused_by_the_constructor(root: Path) -> None:
+    with pytest.raises(ValueError, match='use_cache must be True, False or "always", not \'never'):
+        data_module(root, use_cache="never")
+
+
 def test_setup_builds_what_its_stage_needs_and_keeps_what_is_there(root: Path) -> None:
     module = data_module(root)
     with pytest.raises(RuntimeError, match=r"setup\('fit'\)"):

@@ -317,7 +317,11 @@ def test_stats_and_repr_say_what_there_is(images):
     assert stats["batches"] == 6 and stats["held_batches"] >= len(batches)
     assert stats["read"]["count"] == stats["decode"]["count"] == COUNT
     assert stats["next_cpu_ms"] > 0 and stats["memory_bound"] > 0
-    assert "ms CPU in next()" in str(stats)
+    # Each line, with those below it, is of what it begins with.
+    heads = [line.partition(":")[0] for line in str(stats).splitlines() if line[0] != " "]
+    assert heads == ["all epochs", "all loaders of the process", "the present threads"]
+    assert f"6 batches, {stats['next_cpu_ms']:.2f} ms CPU in next() each" in str(stats)
+    assert "2 batches ahead" in str(stats)
     for part in ("23 images", "batch_size=4", "num_workers=2", "shuffled", "seed=9", "epoch=1"):
         assert part in repr(loader)
 

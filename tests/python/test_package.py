@@ -85,14 +85,15 @@ def faults_of(package: Path) -> list[str]:
     except graphlib.CycleError as error:
         faults.append(" <- ".join(error.args[1]))
     for name, tree in trees.items():
-        if name not in ("__init__", "lightning"):
+        if name not in ("__init__", "__main__", "_install", "lightning"):
             faults += [f"{name} imports {top}" for top in graph[name] & {"loader", "lightning"}]
         own = own_attributes(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr):
                 owner = ast.unparse(node.value)
-                # A `transform` is torchvision's, which has no other way to tell its tables.
-                foreign = owner.rpartition(".")[2] == "transform"
+                # A `transform` is torchvision's and an `iterator` may be torch's: they have no
+                # other way to tell their tables, or to begin again.
+                foreign = owner.rpartition(".")[2] in ("transform", "iterator")
                 # A late image is Pillow's own object, all of it.
                 foreign |= name.startswith("_late_") and owner in ("image", "Image")
                 if owner not in ("self", "cls", "sys") and not foreign and node.attr not in own:
