@@ -100,16 +100,14 @@ struct FileFetcher::State {
     ReaderOptions to;
     to.max_file_bytes = options.read_ahead_bytes;
     to.path_of = [this](std::uint64_t sequence, std::string& out) { out = files.path(sequence); };
-    // The whole file is wanted, whatever it holds.
-    to.ends_cleanly = [](std::span<const std::byte>) { return false; };
-    to.image_end = [](std::span<const std::byte>) { return std::size_t{0}; };
     to.report = [](const ReadReport&) {};
     return to;
   }
 
   coro::FramePool& frames() noexcept { return pool; }
   static coro::Task read(State& self, Clock::time_point now, std::uint64_t sequence, File& file) {
-    file.result = co_await self.reader.read(now, sequence, sequence, file.buffer);
+    constexpr bool to_end = true;  // whatever the file holds, nothing in it is taken for its end
+    file.result = co_await self.reader.read(now, sequence, sequence, file.buffer, to_end);
     if (!file.result) file.buffer = Buffer();
     file.stage = Stage::read;
     self.reading.erase(sequence);
