@@ -5,6 +5,7 @@ what it draws is its own: nothing here draws."""
 from __future__ import annotations
 
 import bisect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -105,7 +106,12 @@ def _serve(dataset: Any) -> None:
     if image is not None and _is_pillows(image.open):
         from . import _late_open  # noqa: F401  (which keeps Pillow's, once that is replaced)
 
-        image.open = _open.open  # type: ignore[attr-defined]
+        image.open = _open_as_pillow  # type: ignore[attr-defined]
+
+
+def _open_as_pillow(fp: Any, mode: Any = "r", formats: Any = None) -> Any:
+    """In the place of PIL.Image.open, to which bytes are a path."""
+    return _open.open(os.fsdecode(fp) if isinstance(fp, bytes) else fp, mode, formats)
 
 
 class Fetch:

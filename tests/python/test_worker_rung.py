@@ -244,6 +244,17 @@ def test_a_script_s_own_way_out_of_a_bad_file_is_taken_where_torch_takes_it(root
         check_equal(dataset, num_workers=workers)
 
 
+def test_pillow_s_open_takes_in_workers_what_it_takes_elsewhere(root):
+    class Paths(Own):
+        def __getitem__(self, index):
+            path, label = self.samples[index]
+            with open(path, "rb") as file:
+                fp = [path, os.fsencode(path), Path(path), file][index % 4]
+                return self.transform(PIL.Image.open(fp).convert("RGB")), label
+
+    check_equal(Paths(root, PIPELINES["v1"]), num_workers=2)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_of_the_script_s_own_is_called(root, workers):
     def loader(path):
