@@ -43,6 +43,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(collections|lightning|numpy|os|pytorch_lightning|torch|torchvision)\..*"),
     (r"py:.*", r"ringfeed\.(.*\.)?(T|_\w+(\..*)?|FileDataset)"),
     (r"py:class", r"Finish|Erased"),  # of a constructor that scripts do not call
+    (r"py:class", r"Image\.Image"),  # Pillow's
 ]
 
 

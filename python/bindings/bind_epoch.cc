@@ -61,6 +61,7 @@ nb::object images(BoundBatch& self) {
 
 std::vector<std::size_t> offsets(const BoundBatch& self) {
   std::vector<std::size_t> offsets;
+  offsets.reserve(self.batch.views.size());
   for (const BatchView& view : self.batch.views) offsets.push_back(view.offset);
   return offsets;
 }

@@ -61,7 +61,7 @@ class BoundFetcher {
 
   std::string_view engine_name() const noexcept { return fetcher_->engine_name(); }
 
-  bool announce(nb::iterable paths) {
+  bool announce(const nb::iterable& paths) {
     if (PyUnicode_Check(paths.ptr()) || PyBytes_Check(paths.ptr())) {
       throw nb::type_error("paths must be several");
     }

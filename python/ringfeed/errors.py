@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-__all__ = ["LoadError", "LoadTimeout", "UnsupportedTransform"]
+__all__ = ["LoadError", "LoadTimeout", "NotNative", "UnsupportedTransform"]
 
 
 class LoadError(OSError):
@@ -110,7 +110,8 @@ class LoadTimeout(RuntimeError, TimeoutError):
 
 
 class NotNative(Exception):
-    """What is raised for all that torch's DataLoader can do and ringfeed's threads cannot."""
+    """Raised where `native=True`, or an option of ringfeed's own, asks for ringfeed's threads, and
+    torch's DataLoader alone can do it. A ValueError or TypeError too."""
 
 
 class UnsupportedTransform(NotNative, ValueError):

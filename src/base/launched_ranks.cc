@@ -34,8 +34,7 @@ std::optional<std::uint32_t> count(std::string_view text) {
 /// where they meet at an address that no other machine reaches.
 std::optional<std::uint32_t> of_loopback_job() {
   const bool is_rank = !variable("RANK").empty() || !variable("LOCAL_RANK").empty();
-  return is_rank && meets_on_this_host() ? count(variable("WORLD_SIZE"))
-                                                         : std::nullopt;
+  return is_rank && meets_on_this_host() ? count(variable("WORLD_SIZE")) : std::nullopt;
 }
 
 /// This machine's entry in Slurm's list of the tasks on each, such as "4(x2),3".

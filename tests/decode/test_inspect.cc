@@ -27,11 +27,11 @@ std::size_t chunk_at(const Octets& png, std::string_view name) {
 
 /// `png` with an empty chunk of that name before its first one called `before`.
 Octets with_chunk(Octets png, std::string_view name, std::string_view before) {
-  Octets chunk(4, 0);
-  chunk.insert(chunk.end(), name.begin(), name.end());
+  Octets chunk(12, 0);  // its length, its name, its checksum
+  std::copy(name.begin(), name.end(), chunk.begin() + 4);
   const auto checksum = crc32(0, chunk.data() + 4, 4);
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    chunk.push_back(static_cast<std::uint8_t>(checksum >> shift));
+  for (std::size_t i = 0; i < 4; ++i) {
+    chunk[8 + i] = static_cast<std::uint8_t>(checksum >> (24 - 8 * i));
   }
   png.insert(png.begin() + static_cast<std::ptrdiff_t>(chunk_at(png, before)), chunk.begin(),
              chunk.end());
