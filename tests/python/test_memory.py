@@ -183,8 +183,12 @@ from ringfeed import DataLoader
 from ringfeed.datasets import ImageFolder
 
 folder, side, options = sys.argv[1], int(sys.argv[2]), eval(sys.argv[3])
+again = options.pop("again", False)
 recipe = transforms.Compose([transforms.Resize((side, side)), transforms.ToTensor()])
 loader = DataLoader(ImageFolder(folder, recipe, use_cache=False), **{"num_workers": 1, **options})
+if again:  # as a library does that builds a loader of its attributes
+    names = ("dataset", "batch_size", "num_workers", "prefetch_factor")
+    loader = DataLoader(**{name: vars(loader)[name] for name in names})
 try:
     for batch in loader:
         pass
@@ -211,6 +215,8 @@ def test_defaults_take_a_part_of_the_memory_that_is_left(short):
     assert short(4, 32) == f"2 {1 << 20} 2"
     assert short(4, 32, batch_size=COUNT, num_workers=0).startswith("2 ")
     assert short(4, 256, batch_size=2) == f"1 {1 << 20} 2"
+    assert short(4, 256, batch_size=2, again=True) == f"1 {1 << 20} 2"
+    assert short(4, 256, batch_size=2, prefetch_factor=2, again=True) == f"2 {1 << 20} 2"
     assert short(4, 256, batch_size=2, prefetch_factor=2, read_ahead_bytes=2 << 20) == (
         f"2 {2 << 20} 2"
     )
