@@ -233,6 +233,11 @@ class Epochs:
             )
 
     @property
+    def stands_within(self) -> bool:
+        """Whether a loaded place within an epoch waits for the next pass."""
+        return self._loaded is not None and self.next.within
+
+    @property
     def at_rest(self) -> bool:
         """Whether a state says where the next pass begins, not where the latest stands."""
         return self._latest is None or self._next_was_set or self._latest.finished

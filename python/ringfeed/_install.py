@@ -48,14 +48,18 @@ def install() -> None:
 def uninstall() -> None:
     """`torch.utils.data.DataLoader(...)` makes torch's again."""
     global _installed
-    _installed = False  # __new__ stays: without it object's would refuse the arguments
+    _installed = False
+    _Torch.__new__ = _new  # type: ignore[method-assign]  # without one object's would refuse arguments
+    os.environ.pop("RINGFEED_INSTALL", None)
 
 
 def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
     # Without arguments it is a copy or a pickle.
     if _installed and (args or kwargs) and not issubclass(cls, DataLoader):
         cls = DataLoader if cls is _Torch else _of_library(cls)
-    return object.__new__(cls)
+    # Of another base, behind torch's class.
+    following: Any = super(_Torch, cls).__new__  # type: ignore[misc]
+    return following(cls) if following is object.__new__ else following(cls, *args, **kwargs)
 
 
 _new.__name__ = "__new__"
@@ -81,6 +85,7 @@ def _of_library(cls: type) -> type:
 def hand_on() -> None:
     """Python processes that this one starts are installed in too: by the environment, and a
     sitecustomize at the head of $PYTHONPATH, which runs the one that was there."""
-    paths = [_SITE, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    before = os.environ.get("PYTHONPATH")
+    if before is None or before.split(os.pathsep)[0] != _SITE:
+        os.environ["PYTHONPATH"] = _SITE if not before else _SITE + os.pathsep + before
     os.environ["RINGFEED_INSTALL"] = "1"

@@ -8,23 +8,32 @@ from collections.abc import Iterable
 
 from . import _ringfeed
 
-_fetcher: tuple[int, int, _ringfeed.FileFetcher] | None = None
-"""Whose process and thread it is, and the core's FileFetcher, which belongs to these."""
+_here = threading.local()
+"""`fetcher`: the core's FileFetcher, which belongs to one thread, and its process."""
+
+_of_parents: list[_ringfeed.FileFetcher] = []
+"""Of the process that this one was forked from: their threads are not here to be ended."""
 
 
 def announce(paths: Iterable[str]) -> None:
-    """They are about to be taken, on this thread. Without a fetcher nothing happens."""
-    global _fetcher
-    here, paths = (os.getpid(), threading.get_ident()), list(paths)
-    # A thread that has ended may have had the same number: then it refuses.
-    if _fetcher is None or _fetcher[:2] != here or not _fetcher[2].announce(paths):
-        _fetcher = *here, _ringfeed.FileFetcher()
-        _fetcher[2].announce(paths)
+    """They are about to be taken, on this thread."""
+    fetcher = _fetcher()
+    if fetcher is None:
+        fetcher = _ringfeed.FileFetcher()
+        _here.fetcher = os.getpid(), fetcher
+    fetcher.announce(list(paths))
 
 
 def take(path: str) -> bytes | None:
     """The file's bytes, once. None where they have not been announced, or had no room. Raises the
     OSError of open()."""
-    if _fetcher is None or _fetcher[:2] != (os.getpid(), threading.get_ident()):
-        return None
-    return _fetcher[2].take(path)
+    fetcher = _fetcher()
+    return None if fetcher is None else fetcher.take(path)
+
+
+def _fetcher() -> _ringfeed.FileFetcher | None:
+    process, fetcher = getattr(_here, "fetcher", (0, None))
+    if fetcher is not None and process != os.getpid():
+        _of_parents.append(fetcher)
+        _here.fetcher, fetcher = (0, None), None
+    return fetcher

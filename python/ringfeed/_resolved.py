@@ -77,11 +77,7 @@ def resolve_dataset(
     read again only where they have changed; the transform is compiled each time, in a millisecond
     or a few."""
     base, chosen = checked(dataset)
-    if before is not None and before.seen.holds(base, chosen):
-        seen, parts = before.seen, before.parts
-    else:
-        seen, parts = AsItWas(base, chosen), resolve(dataset)
-        _warn_of_other_formats(parts)
+    # First what takes a moment and may fail: of a million samples the rest takes a second.
     recipe = compile_transform(
         base.transform,
         dtype=dtype,
@@ -89,6 +85,11 @@ def resolve_dataset(
         pillow=pillow,
         finish_on=finish_on,
     )
+    if before is not None and before.seen.holds(base, chosen):
+        seen, parts = before.seen, before.parts
+    else:
+        seen, parts = AsItWas(base, chosen), resolve(dataset)
+        _warn_of_other_formats(parts)
     if (
         before is not None
         and seen is before.seen

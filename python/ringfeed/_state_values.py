@@ -78,6 +78,7 @@ _VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ),
     ),
     "batches": _COUNT,
+    "reads": ("a list of four", lambda v: isinstance(v, list | tuple) and len(v) == 4),
     "shuffled_by": ("a whole number, or None", lambda v: v is None or is_word(v)),
     "failed": _COUNT,
     "rank": _COUNT,

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import torch
 import torch.utils.data
-from torch.utils.data import BatchSampler, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 from ._passes import generator_text, state_of
 from ._state_values import check_values
@@ -17,6 +26,9 @@ from ._worker_rung import Fetch, InWorker
 from .datasets import warn_user
 
 T = TypeVar("T", covariant=True)
+
+_FIELDS = ("batches", "reads", "shuffled_by", "generator")
+_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 NATIVE, WORKER, TORCH = "native", "worker", "torch"
 VERSION = 2
@@ -81,15 +93,31 @@ class _Given:
         waiting = weakref.ref(iterator)
 
         def counted() -> Any:
+            iterator = waiting()
+            received = _received(iterator)
             try:
-                batch = following(waiting())
+                batch = following(iterator)
             except StopIteration:
                 self.ended = True
+                raise
+            except Exception:
+                # One that failed is taken as well, but for a timeout or a worker's death.
+                self.batches += received is None or _received(iterator) != received
                 raise
             self.batches += 1
             return batch
 
         iterator._next_data = counted
+
+
+def _received(iterator: Any) -> int | None:
+    """Batches that torch's workers have sent; None where there are none."""
+    found: int | None = vars(iterator).get("_rcvd_idx")
+    return found
+
+
+_swapping = threading.RLock()
+"""Held while a loader's worker_init_fn is ringfeed's."""
 
 
 class TorchRung(torch.utils.data.DataLoader[T]):
@@ -121,15 +149,16 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         return iterator
 
     def _in_workers(self) -> Any:
-        own = self.worker_init_fn
-        self._set(worker_init_fn=InWorker(own))
-        try:
-            iterator: Any = super().__iter__()
-        finally:
-            self._set(worker_init_fn=own)
-        if self.num_workers == 0:
-            fetcher = vars(iterator)["_dataset_fetcher"]
-            fetcher.fetch = Fetch(self.dataset, fetcher.fetch, self._auto_collation)
+        with _swapping:
+            own = self.worker_init_fn
+            self._set(worker_init_fn=InWorker(own))
+            try:
+                iterator: Any = super().__iter__()
+            finally:
+                self._set(worker_init_fn=own)
+        fetcher = vars(iterator).get("_dataset_fetcher")
+        if fetcher is not None:  # without workers
+            fetcher.fetch = Fetch(self.dataset, fetcher, self._auto_collation)
         return iterator
 
     def _set(self, **values: Any) -> None:
@@ -141,7 +170,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         sampler = super()._index_sampler
         return _Skipping(sampler, self._to_skip) if self._to_skip else sampler
 
-    def _use_torchs_samplers(self, shuffle: bool) -> None:
+    def _use_torchs_samplers(self, shuffle: bool, size: int | None, drop_last: bool) -> None:
         """In the place of those that stand for the core's order, or that torch made."""
         dataset: Any = self.dataset
         own: Any = (
@@ -150,8 +179,8 @@ class TorchRung(torch.utils.data.DataLoader[T]):
             else SequentialSampler(dataset)
         )
         object.__setattr__(self, "sampler", own)
-        if self.batch_size is not None:
-            batches = BatchSampler(own, self.batch_size, self.drop_last)
+        if size is not None:
+            batches = BatchSampler(own, size, drop_last)
             object.__setattr__(self, "batch_sampler", batches)
 
     def _end_workers(self) -> None:
@@ -168,11 +197,12 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         latest = self._latest
         if latest is None:
             return self._to_skip
-        given = self._skipped + latest.batches
-        try:
-            ended = latest.ended or given >= len(self)
-        except TypeError:  # without a length
-            ended = latest.ended
+        given, ended = self._skipped + latest.batches, latest.ended
+        if not ended and not isinstance(self.dataset, IterableDataset):
+            try:
+                ended = given >= len(self)
+            except TypeError:  # without a length
+                pass
         return 0 if ended else given
 
     def state_dict(self) -> dict[str, Any]:
@@ -180,6 +210,12 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         values. At an epoch's end, the beginning of the next, whose order follows from torch's
         default generator as it is then, unless a `generator` was given."""
         given, sampler = self._batches_given(), self.sampler
+        if given and not self.in_order and self.num_workers:
+            warn_user(
+                "with in_order=False a state within an epoch does not know which batches have been "
+                "given: it says the epoch's beginning"
+            )
+            given = 0
         drawn = generator = None
         if isinstance(sampler, ShuffledByTorch):
             drawn = sampler.drawn if given else None
@@ -188,9 +224,21 @@ class TorchRung(torch.utils.data.DataLoader[T]):
             "version": VERSION,
             "rung": self.rung,
             "batches": given,
+            "reads": self._reads(),
             "shuffled_by": drawn,
             "generator": None if generator is None else generator_text(generator),
         }
+
+    def _reads(self) -> list[Any]:
+        """What a place in an epoch means nothing without: the sampler, the batches' size, whether
+        a generator was given, and the number of samples."""
+        batches, length = self.batch_sampler, None
+        if not isinstance(self.dataset, IterableDataset):
+            with contextlib.suppress(TypeError):
+                length = len(self.dataset)  # type: ignore[arg-type]
+        size = getattr(batches, "batch_size", None)
+        name = type(self.sampler if type(batches) in (BatchSampler, type(None)) else batches)
+        return [name.__qualname__, size, self.generator is not None, length]
 
     def _coming_generator_state(self) -> torch.Tensor | None:
         """A given generator's when it gives the next order. Advances none."""
@@ -207,10 +255,13 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         loads nothing of what was given. What transforms draw from then on is new. None: drops a
         state that has been loaded and not used."""
         if state is None:
-            state = {"batches": 0, "shuffled_by": None, "generator": None}
-        elif not loads_on(state, self.rung):
+            if self._to_skip:
+                self._end_workers()
+            self._forget_place()
             return
-        missing = [name for name in ("batches", "shuffled_by", "generator") if name not in state]
+        if not loads_on(state, self.rung):
+            return
+        missing = [name for name in _FIELDS if name not in state]
         if missing:
             raise ValueError(f"the state lacks {', '.join(missing)}")
         check_values(state)
@@ -221,6 +272,21 @@ class TorchRung(torch.utils.data.DataLoader[T]):
                 "entered there: its epoch begins anew"
             )
             batches = 0
+        if batches and state["reads"] != self._reads():
+            what = (
+                f"the state was saved within an epoch over {state['reads']} (sampler, batch size, "
+                f"generator, samples), and this loader's is over {self._reads()}"
+            )
+            if strict:
+                raise ValueError(f"{what}. load_state_dict(state, strict=False) begins it anew")
+            warn_user(f"{what}. As strict=False asks, it begins anew")
+            batches = 0
+        sampler: Any = self.sampler
+        if batches and type(sampler) in _RANDOM and sampler.generator is None:
+            warn_user(
+                f"{type(sampler).__name__} draws from torch's default generator: unless that "
+                "is as it was when the epoch began, other samples come than those left over"
+            )
         if isinstance(self.sampler, ShuffledByTorch):
             repeated = state["shuffled_by"] if batches else None
             if self.generator is not None and generator is not None:
@@ -228,6 +294,11 @@ class TorchRung(torch.utils.data.DataLoader[T]):
             self.sampler.repeated = repeated
         self._end_workers()
         self._set(_to_skip=batches, _latest=None)
+
+    def _forget_place(self) -> None:
+        self._set(_to_skip=0)
+        if isinstance(self.sampler, ShuffledByTorch):
+            self.sampler.repeated = None
 
 
 def loads_on(state: Mapping[str, Any], rung: str) -> bool:

@@ -8,6 +8,7 @@ import bisect
 import os
 import sys
 import types
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -61,6 +62,8 @@ def _names_images(kind: type) -> bool:
 def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
     """The files that these samples are made of, as far as that is known without asking for one."""
     if isinstance(dataset, Subset):
+        if type(dataset).__getitem__ is not Subset.__getitem__:
+            return []
         return paths_of(dataset.dataset, [dataset.indices[i] for i in indices])
     if isinstance(dataset, ConcatDataset):
         found = []
@@ -70,7 +73,8 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
             before = dataset.cumulative_sizes[part - 1] if part else 0
             found += paths_of(dataset.datasets[part], [at - before])
         return found
-    if not _is_folder(dataset):
+    # Another loader opens them itself.
+    if not _is_folder(dataset) or dataset.loader is not _open.pil_loader:
         return []
     samples = dataset.samples
     return [path for path, *_ in (samples[i] for i in indices) if isinstance(path, str)]
@@ -90,18 +94,27 @@ class InWorker:
             _serve(info.dataset)
 
 
+class _GetItems:
+    """__getitems__ of a worker's copy of the dataset, whose files are read at once."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self._own = getattr(dataset, "__getitems__", None)
+
+    def __call__(self, indices: Any) -> list[Any]:
+        _announce(self._dataset, indices)
+        if self._own is not None:
+            found: list[Any] = self._own(indices)
+            return found
+        return [self._dataset[i] for i in indices]
+
+
 def _serve(dataset: Any) -> None:
     """In a worker process, whose copy of the dataset this is."""
     for base in _bases(dataset):
-        if _is_folder(base) and _decodes_as_torchvision(base.loader):
+        if _is_folder(base) and _decodes_as_torchvision(getattr(base, "loader", None)):
             _set(base, loader=_open.pil_loader)
-    own = getattr(dataset, "__getitems__", None)
-
-    def get_items(indices: Sequence[Any]) -> list[Any]:
-        _announce(dataset, indices)
-        return [dataset[i] for i in indices] if own is None else own(indices)
-
-    _set(dataset, __getitems__=get_items)
+    _set(dataset, __getitems__=_GetItems(dataset))
     image = sys.modules.get("PIL.Image")
     if image is not None and _is_pillows(image.open):
         from . import _late_open  # noqa: F401  (which keeps Pillow's, once that is replaced)
@@ -117,19 +130,22 @@ def _open_as_pillow(fp: Any, mode: Any = "r", formats: Any = None) -> Any:
 class Fetch:
     """`fetch` of torch's fetcher where there is no worker: what the dataset has is put back."""
 
-    def __init__(self, dataset: Any, fetch: Callable[[Any], Any], batched: bool) -> None:
-        self._dataset, self._fetch, self._batched = dataset, fetch, batched
+    def __init__(self, dataset: Any, fetcher: Any, batched: bool) -> None:
+        # Weakly: the fetcher holds this.
+        self._dataset, self._fetcher, self._batched = dataset, weakref.ref(fetcher), batched
+        self._fetch = type(fetcher).fetch
 
     def __call__(self, index: Any) -> Any:
         before = []
         try:
             for base in _bases(self._dataset):
-                if _is_folder(base) and _decodes_as_torchvision(base.loader):
+                if _is_folder(base) and _decodes_as_torchvision(getattr(base, "loader", None)):
                     held = vars(base)
                     before.append((held, held.get("loader", _ABSENT)))
                     held["loader"] = _open.pil_loader
-            _announce(self._dataset, index if self._batched else [index])
-            return self._fetch(index)
+            if self._batched:
+                _announce(self._dataset, index)
+            return self._fetch(self._fetcher(), index)
         finally:
             for held, loader in before:
                 if loader is _ABSENT:
@@ -141,13 +157,15 @@ class Fetch:
 _ABSENT = object()
 
 
-def _announce(dataset: Any, indices: Sequence[Any]) -> None:
+def _announce(dataset: Any, indices: Any) -> None:
+    if not isinstance(indices, list | tuple):  # what may be read only once
+        return
     try:
         paths = paths_of(dataset, indices)
-    except Exception:  # what is wrong with an index is told where the script uses it
-        return
-    if len(paths) > 1:
-        _read_ahead.announce(paths)
+        if len(paths) > 1:
+            _read_ahead.announce(paths)
+    except Exception:  # what is wrong with an index or a file is told where the script uses it
+        pass
 
 
 def _set(owner: Any, **values: Any) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _ringfeed
 from ._file_dataset import FileDataset, Path, Transform, load_image
-from .errors import LoadError
+from .errors import LoadError, NotNativeType, not_native
 
 __all__ = ["ImageFolder", "ImageList"]
 
@@ -223,9 +223,10 @@ class ImageList(FileDataset):
 def checked_labels(labels: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(labels)
     if array.size and (array.ndim != 1 or array.dtype.kind not in "iu"):
-        raise TypeError(
+        not_native(
             f"labels must be whole numbers, one a path; these are {array.dtype} of shape "
-            f"{array.shape}"
+            f"{array.shape}",
+            NotNativeType,
         )
     return np.ascontiguousarray(array.ravel(), dtype=np.int64)
 

@@ -207,7 +207,7 @@ class DataLoader(TorchRung[T]):
         self.dataset = dataset
         try:
             if native is False:
-                not_native("native=False asks for torch's own loader")
+                not_native(_NOT_WANTED)
             _arguments.refuse_multiprocessing(multiprocessing_context)
             _arguments.refuse_iterable(dataset)
             if collate_fn is not None:
@@ -236,7 +236,7 @@ class DataLoader(TorchRung[T]):
                 in_order=in_order,
             )
             if sampler is None and type(self.sampler) is RandomSampler:
-                self._use_torchs_samplers(shuffle=True)
+                self._use_torchs_samplers(True, batch_size, drop_last)
             return
         self._set(_rung=NATIVE)
         handed_back = stands_for_own_order(sampler, dataset, rank, world_size)
@@ -314,15 +314,17 @@ class DataLoader(TorchRung[T]):
     def _settle_rung(self) -> Reading | None:
         """What the next iterator reads on the native rung; None: it is torch's. What the dataset
         and its transform are now counts."""
-        if self.native is False:
-            return None
         try:
+            if self.native is False:
+                not_native(_NOT_WANTED)
             reading = self._reading()
             reading.resolved.check_default_dtype(iterating=True)
         except NotNative as obstacle:
             self._go_to_torch(obstacle)
             return None
         if self.rung != NATIVE:
+            if self._to_skip:
+                raise ValueError(_PLACE_STANDS)
             self._end_workers()
             if not self._sampler_given:
                 self._replace_sampler(isinstance(self.sampler, RandomSampler))
@@ -336,11 +338,17 @@ class DataLoader(TorchRung[T]):
         if self.native or own:
             raise with_own_options(obstacle, own)
         if self.rung == NATIVE:
+            if self._session.epochs.stands_within:
+                raise ValueError(_PLACE_STANDS)
             self._session.drop_core()
             if not self._sampler_given:
-                self._use_torchs_samplers(isinstance(self.sampler, RandomSampler))
+                size, drop_last = self._order.batching
+                self._use_torchs_samplers(
+                    isinstance(self.sampler, RandomSampler), size, bool(drop_last)
+                )
         why, before = str(obstacle), self.why_not_native
         images = reads_images(self.dataset)
+        self._set(_rung=WORKER if images else TORCH, _why_not_native=why)
         if self.native is None and not before:
             what = (
                 "the images of this loader are made by the script's own code, as in torch's "
@@ -352,7 +360,6 @@ class DataLoader(TorchRung[T]):
                 f"{what}: {why}. native=True makes an error of this, native=False says that it is "
                 "wanted"
             )
-        self._set(_rung=WORKER if images else TORCH, _why_not_native=why)
 
     def _need_threads(self, what: str) -> None:
         if self.rung != NATIVE:
@@ -670,6 +677,13 @@ class DataLoader(TorchRung[T]):
         vars(self).update(state, **dict.fromkeys(_OF_PROCESS))
         vars(self)["_session"] = Session(state["_session"])
 
+
+_NOT_WANTED = "native=False asks for torch's own loader"
+_PLACE_STANDS = (
+    "a state has been loaded that stands within an epoch, and the dataset, its transform or the "
+    "loader has changed since, so that another rung would go on from it: the orders of rungs "
+    "differ. Change it back, or drop the state with load_state_dict(None)"
+)
 
 _OF_PROCESS = ("_cached", "_read", "_settled", "_iterator_ref", "_of_torch", "_latest")
 """What belongs to a process and is not copied."""

@@ -124,6 +124,63 @@ def test_a_script_finds_itself_as_python_would_start_it(tmp_path):
     assert found == f"ringfeed.loader ['--epochs', '3'] sibling {tmp_path}/script.py None"
 
 
+def test_a_script_is_run_as_python_runs_it(tmp_path):
+    (tmp_path / "real").mkdir()
+    script = """
+        import os
+        os.environ["OMP_NUM_THREADS"] = "1"
+        import dataclasses, sys
+        import torch
+        @dataclasses.dataclass
+        class A:
+            x: int = 1
+        print(dataclasses.fields(A)[0].type, torch.get_num_threads())
+        print(__file__, sys.path[0], sys.argv)
+    """
+    (tmp_path / "real" / "script.py").write_text(textwrap.dedent(script))
+    (tmp_path / "link.py").symlink_to(tmp_path / "real" / "script.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    for path in ("real/script.py", "link.py", str(tmp_path / "link.py")):
+        said = [
+            subprocess.run(
+                [sys.executable, "-u", *launcher, path, "-m", "7"],
+                capture_output=True,
+                text=True,
+                env=environment,
+                cwd=tmp_path,
+            ).stdout
+            for launcher in ([], ["-m", "ringfeed"])
+        ]
+        assert said[0] == said[1] and "int" in said[0]
+
+
+def test_an_uninstall_in_a_child_holds(tmp_path):
+    script = """
+        import ringfeed
+        from torch.utils.data import DataLoader
+        ringfeed.uninstall()
+        print(type(DataLoader([1])).__module__)
+    """
+    assert launch(tmp_path, script) == ["torch.utils.data.dataloader"]
+
+
+def test_another_base_with_a_new_of_its_own_keeps_it(images, installed):
+    class Tagged:
+        def __new__(cls, *args, **kwargs):
+            made = super().__new__(cls)
+            made.tag = True
+            return made
+
+    with pytest.warns(RuntimeWarning):
+
+        class Theirs(Alias, Tagged):
+            pass
+
+        assert Theirs(images, 2).tag
+    ringfeed.uninstall()
+    assert Theirs(images, 2).tag
+
+
 def test_a_module_is_run_likewise(tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").touch()
@@ -258,4 +315,4 @@ def test_what_is_wrong_with_a_call_is_said(tmp_path):
     assert (none := run()).returncode == 2 and "usage" in none.stderr
     gone = run(str(tmp_path / "gone.py"))
     assert gone.returncode == 2 and "can't open file" in gone.stderr and "gone.py" in gone.stderr
-    assert "needs the name" in run("-m").stderr
+    assert (bare := run("-m")).returncode == 2 and "Argument expected" in bare.stderr

@@ -317,7 +317,13 @@ def test_a_state_may_be_dropped_and_its_fields_are_checked(images):
     loader.load_state_dict(state)
     loader.load_state_dict(None)
     assert order_of(loader) == list(range(COUNT))
-    for change in ({"batches": -1}, {"batches": "2"}, {"shuffled_by": 0.5}, {"generator": 7}):
+    for change in (
+        {"reads": 3},
+        {"batches": -1},
+        {"batches": "2"},
+        {"shuffled_by": 0.5},
+        {"generator": 7},
+    ):
         with pytest.raises(ValueError, match=f"the state's {next(iter(change))} must be"):
             loader.load_state_dict({**state, **change})
     with pytest.raises(ValueError, match="lacks batches"):
@@ -337,6 +343,82 @@ def test_a_state_of_the_other_rung_is_refused_within_an_epoch_and_named_between(
         with pytest.warns(RuntimeWarning, match=f"on the {one.rung} rung"):
             other.load_state_dict(one.state_dict())
         assert order_of(other) == list(range(COUNT))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"batch_size": 2},
+        {"shuffle": True},
+        {"generator": torch.Generator()},
+        {"sampler": [3, 2, 1]},
+    ],
+    ids=str,
+)
+def test_a_place_means_nothing_to_another_order(images, other):
+    loader = DataLoader(images, 4, native=False)
+    next(iter(loader))
+    state = loader.state_dict()
+    changed = DataLoader(images, **{"batch_size": 4, "native": False, **other})
+    with pytest.raises(ValueError, match="saved within an epoch over"):
+        changed.load_state_dict(state)
+    with pytest.warns(RuntimeWarning, match="begins anew"):
+        changed.load_state_dict(state, strict=False)
+    assert len(order_of(changed)) == (3 if "sampler" in other else COUNT)
+
+
+@pytest.mark.parametrize("first", [CROP, UNKNOWN], ids=["native", "worker"])
+def test_a_loaded_place_does_not_vanish_with_its_rung(images, first):
+    images.transform = first
+    with warned(first is UNKNOWN):
+        loader = DataLoader(images, 4)
+        next(iter(loader))
+        state = loader.state_dict()
+    loader.load_state_dict(state)
+    images.transform = UNKNOWN if first is CROP else CROP
+    with pytest.raises(ValueError, match="another rung would go on from it"):
+        iter(loader)
+    loader.load_state_dict(None)
+    with warned(first is CROP):
+        assert sorted(order_of(loader)) == list(range(COUNT))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_that_failed_is_taken(workers):
+    class Failing(torch.utils.data.Dataset):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            if index == 1:
+                raise OSError("damaged")
+            return index
+
+    loader = DataLoader(Failing(), None, num_workers=workers, native=False)
+    iterator = iter(loader)
+    assert next(iterator) == 0
+    with pytest.raises(OSError):
+        next(iterator)
+    assert next(iterator) == 2
+    state = loader.state_dict()
+    other = DataLoader(Failing(), None, num_workers=workers, native=False)
+    other.load_state_dict(state)
+    assert list(other) == [3, 4, 5]
+
+
+def test_out_of_order_a_state_within_an_epoch_says_its_beginning(images):
+    loader = DataLoader(images, 4, num_workers=2, in_order=False, native=False)
+    next(iter(loader))
+    with pytest.warns(RuntimeWarning, match="in_order=False"):
+        assert loader.state_dict()["batches"] == 0
+
+
+def test_native_may_be_changed_and_so_may_the_batch_size(images):
+    images.transform = CROP
+    loader = DataLoader(images, 4)
+    loader.batch_sampler.batch_size = 8
+    loader.native = False
+    assert len(next(iter(loader))[1]) == 8 and loader.rung == "worker"
 
 
 def test_a_place_in_an_iterable_dataset_begins_anew_with_a_warning():

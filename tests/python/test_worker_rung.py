@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import itertools
 import os
+import pickle
 import random
-import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,12 @@ class Own(torch.utils.data.Dataset):
     def __getitem__(self, index):
         path, label = self.samples[index]
         return self.transform(PIL.Image.open(path).convert("RGB")), label
+
+
+class Pickled(Own):
+    def __getitem__(self, index):
+        assert pickle.dumps(self)
+        return super().__getitem__(index)
 
 
 KINDS = {
@@ -179,8 +186,9 @@ def test_files_of_a_batch_are_announced_before_the_first_is_opened(root, monkeyp
 
 
 def test_paths_are_known_beneath_subsets_and_concatenations(root):
-    whole = datasets.ImageFolder(root)
+    whole = datasets.ImageFolder(root, loader=ringfeed.pil_loader)
     paths = [path for path, _ in whole.samples]
+    assert paths_of(datasets.ImageFolder(root), [2]) == []  # whose loader opens them itself
     assert paths_of(whole, [2, -1]) == [paths[2], paths[-1]]
     assert paths_of(Subset(Subset(whole, [5, 4, 3]), [0, 2]), [1]) == [paths[3]]
     both = ConcatDataset([Subset(whole, [1]), whole])
@@ -294,10 +302,42 @@ def test_single_samples_are_torch_s(root):
 
 
 def test_the_worker_s_function_pickles_with_the_script_s():
-    import pickle
+    made = pickle.loads(pickle.dumps(InWorker(abs)))
+    assert made.own is abs
+    made(0)  # outside of a worker it calls the script's, and no more
 
-    made = pickle.loads(pickle.dumps(InWorker(os.getpid)))
-    assert made.own is os.getpid
-    with warnings.catch_warnings(), contextlib.suppress(TypeError):
-        warnings.simplefilter("error")
-        made(0)  # outside of a worker it calls the script's, and no more
+
+def test_odd_datasets_and_samplers_are_served_as_by_torch(root):
+    class Bare(datasets.ImageFolder):
+        """Without what ImageFolder's constructor sets."""
+
+        def __init__(self, samples):
+            self.samples = samples
+
+        def __len__(self):
+            return len(self.samples)
+
+        def __getitem__(self, index):
+            return self.samples[index][1]
+
+    samples = datasets.ImageFolder(root).samples
+    for workers in (0, 1):
+        found = [list(kind(Bare(samples), 4, num_workers=workers)) for kind in (DataLoader, Torch)]
+        assert torch.equal(torch.cat(found[0]), torch.cat(found[1]))
+        check_equal(Pickled(root, v1.Compose([v1.Resize((8, 8)), *TAIL])), num_workers=workers)
+    dataset = datasets.ImageFolder(root, PIPELINES["v1"])
+    batches = [(i for i in range(at, at + 4)) for at in (0, 4)]
+    assert sum(len(labels) for _, labels in DataLoader(dataset, batch_sampler=batches)) == 8
+
+
+def test_a_dataset_goes_with_its_loader(root):
+    dataset = datasets.ImageFolder(root, PIPELINES["v1"])
+    gone = weakref.ref(dataset)
+    gc.disable()
+    try:
+        loader = DataLoader(dataset, 4)
+        next(iter(loader))
+        del loader, dataset
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -8,7 +8,10 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
+import warnings
 from typing import Any
+
+__package__ = "ringfeed"  # whose frames warnings pass over
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LOADERS = "torch.utils.data.dataloader"
@@ -16,9 +19,13 @@ _LOADERS = "torch.utils.data.dataloader"
 
 def _new(cls: Any, *args: Any, **kwargs: Any) -> Any:
     """torch's DataLoader is made for the first time in this process."""
-    import ringfeed
-
-    ringfeed.install()
+    try:
+        from ringfeed import install
+    except ImportError as error:  # another environment's Python
+        warnings.warn(f"loads by torch, because of {error!r}", RuntimeWarning, stacklevel=2)
+        sys.modules[_LOADERS].DataLoader.__new__ = lambda cls, *_, **__: object.__new__(cls)
+        return object.__new__(cls)
+    install()
     return cls.__new__(cls, *args, **kwargs)
 
 
@@ -34,7 +41,11 @@ class _AfterLoaders(importlib.abc.MetaPathFinder):
             run = spec.loader.exec_module
 
             def exec_module(module: Any) -> None:
+                import inspect  # as torch has
+
                 run(module)
+                signature = inspect.signature(module.DataLoader.__init__)
+                _new.__signature__ = signature  # type: ignore[attr-defined]
                 module.DataLoader.__new__ = _new
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
