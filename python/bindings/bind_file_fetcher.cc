@@ -47,7 +47,7 @@ class BoundFetcher {
     options.while_waiting = check_while_waiting(std::make_shared<Signals>());
     const ReaderKind kind = choose("reader", reader, reader_kinds);
     try {
-      fetcher_.emplace(kind, std::move(options));
+      fetcher_.emplace(kind, options);
     } catch (const std::system_error& error) {
       raise_os_error(error.code().value(), decode_text(error.what()));
     }

@@ -239,8 +239,8 @@ struct FileFetcher::State {
   State* set_aside_before = nullptr;
 };
 
-FileFetcher::FileFetcher(ReaderKind kind, FileFetcherOptions options)
-    : FileFetcher(open_engine(kind, {options.slots, "/"}).engine, std::move(options)) {}
+FileFetcher::FileFetcher(ReaderKind kind, const FileFetcherOptions& options)
+    : FileFetcher(open_engine(kind, {options.slots, "/"}).engine, options) {}
 
 FileFetcher::FileFetcher(std::unique_ptr<Engine> engine, FileFetcherOptions options)
     : state_(std::make_unique<State>(std::move(engine), std::move(options))) {}

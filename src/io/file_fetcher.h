@@ -50,7 +50,7 @@ struct FileFetcherOptions {
 class FileFetcher {
  public:
   /// As open_engine() throws.
-  explicit FileFetcher(ReaderKind kind, FileFetcherOptions options = {});
+  explicit FileFetcher(ReaderKind kind, const FileFetcherOptions& options = {});
   FileFetcher(std::unique_ptr<Engine> engine, FileFetcherOptions options);
   /// Gives up what is being read, and waits 5 s at most for the engine to let go of it; what still
   /// hangs then is left to the process, as are a parent's reads in a forked child.
