@@ -138,6 +138,6 @@ def with_own_options(obstacle: NotNative, own: Sequence[str]) -> NotNative:
         return obstacle
     names = ", ".join(f"{name}=" for name in own)
     return type(obstacle)(
-        f"{obstacle}. (Without {names} the loader would be torch's own, which knows nothing of "
+        f"{obstacle}. (Without {names} torch's own loader would do it, which knows nothing of "
         f"{'it' if len(own) == 1 else 'them'}.)"
     )

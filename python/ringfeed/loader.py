@@ -204,6 +204,8 @@ class DataLoader(TorchRung[T]):
         self._iterator_ref: weakref.ref[LoaderIterator] | None = None
         self._session = Session(Epochs([]))  # torch's constructor sets _iterator, which needs one
         _arguments.check_batch_size(batch_size)
+        if native is not None and not isinstance(native, bool):
+            raise TypeError(f"native must be True, False or None, not {native!r}")
         self.dataset = dataset
         try:
             if native is False:
@@ -350,12 +352,8 @@ class DataLoader(TorchRung[T]):
         images = reads_images(self.dataset)
         self._set(_rung=WORKER if images else TORCH, _why_not_native=why)
         if self.native is None and not before:
-            what = (
-                "the images of this loader are made by the script's own code, as in torch's "
-                "DataLoader"
-                if images
-                else "this loader is torch's own, with its worker processes and its speed"
-            )
+            how = "with files and images of ringfeed's" if images else "as without ringfeed"
+            what = f"torch's own loader makes these batches, {how}"
             warn_user(
                 f"{what}: {why}. native=True makes an error of this, native=False says that it is "
                 "wanted"

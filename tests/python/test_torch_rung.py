@@ -178,6 +178,8 @@ def test_arguments_that_torch_refuses_are_torch_s_errors(images, options):
 
 
 def test_native_insists_or_forbids(images):
+    with pytest.raises(TypeError, match="native must be True, False or None, not 'yes'"):
+        DataLoader(images, native="yes")
     with pytest.raises(ringfeed.UnsupportedTransform, match="not native, because step 2"):
         DataLoader(images, native=True)
     images.transform = CROP

@@ -27,7 +27,7 @@ from ringfeed._worker_rung import InWorker, paths_of, reads_images
 from small_images import make
 
 Torch = torch.utils.data.DataLoader
-pytestmark = pytest.mark.filterwarnings("ignore:the images of this loader")
+pytestmark = pytest.mark.filterwarnings("ignore:torch's own loader makes")
 
 
 def unknown(image):
