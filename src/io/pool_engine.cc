@@ -174,25 +174,22 @@ class PoolEngine final : public Engine {
     for (;;) {
       while (!stopping_ && queue_.empty() && unused_.empty()) work_.wait(lock);
       if (stopping_) return;
-      if (queue_.empty()) {
-        FileDescriptor unused = std::move(unused_.back());
-        unused_.pop_back();
-        --idle_;
-        lock.unlock();
-        unused.reset();
-        lock.lock();
-        ++idle_;
-        continue;
-      }
-      const std::uint32_t slot = queue_.front();
-      queue_.pop_front();
       --idle_;
-      lock.unlock();
       FileDescriptor old;
-      const Completion completion = run(slot, old);
-      lock.lock();
-      done_.push_back(completion);
-      finished_.notify_one();
+      if (!queue_.empty()) {
+        const std::uint32_t slot = queue_.front();
+        queue_.pop_front();
+        lock.unlock();
+        const Completion completion = run(slot, old);
+        lock.lock();
+        done_.push_back(completion);
+        finished_.notify_one();
+      }
+      // One with each operation, or they would wait for a queue that never runs empty.
+      if (old.get() < 0 && !unused_.empty()) {
+        old = std::move(unused_.back());
+        unused_.pop_back();
+      }
       if (old.get() >= 0) {
         lock.unlock();
         old.reset();

@@ -12,6 +12,7 @@
 
 #include "base/file_descriptor.h"
 #include "engine_test.h"
+#include "io/pool_engine.h"
 
 namespace ringfeed::io {
 namespace {
@@ -69,6 +70,39 @@ struct Held {
   std::unique_ptr<Engine> engine;
   Bytes buffer = Bytes(16);
 };
+
+TEST_CASE("a pool that is never without reads closes files too") {
+  const Deadline deadline(60);
+  constexpr std::uint32_t busy = 64;
+  const TempDir dir, other;
+  dir.write("old", "content");
+  other.write("file", "content");
+  const auto engine =
+      make_pool_engine(PoolEngineOptions{{.slots = 1 + busy, .root = dir.path()}, 1});
+  std::vector<Bytes> buffers(1 + busy, Bytes(16));
+  CHECK(read_alone(*engine, "old", buffers[0], 0, 0).result == 7);
+  Closes closes(dir.path());
+  const std::string path = other.path() / "file";
+  std::uint32_t started = 0;
+  for (; started < busy / 2; ++started) {
+    engine->open_and_read(1 + started, path.c_str(), buffers[1 + started], 0);
+  }
+  engine->release(0);
+  engine->close_files();
+  // Two begin for each that ends, so that the only thread has no rest before all have ended.
+  std::vector<Engine::Completion> out;
+  std::uint32_t ended = 0;
+  while (ended < busy) {
+    out.clear();
+    engine->poll(Engine::for_ever, out);
+    ended += static_cast<std::uint32_t>(out.size());
+    for (std::uint32_t i = 0; i < 2 && started < busy; ++i, ++started) {
+      engine->open_and_read(1 + started, path.c_str(), buffers[1 + started], 0);
+    }
+    if (ended < busy / 2) continue;
+    CHECK(closes.seen() == 1);
+  }
+}
 
 TEST_CASE("the files of released slots are closed, and the slots read on with others") {
   on_every_engine([](Kind kind) {
