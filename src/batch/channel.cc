@@ -9,13 +9,10 @@ constexpr auto later = [](const auto& a, const auto& b) { return a.cell > b.cell
 
 }  // namespace
 
-bool Channel::has_room() const noexcept {
-  // Only this thread stores it.
-  return opened_.load(std::memory_order_relaxed) < oldest_ + batches_.size();
-}
+bool Channel::has_room() const noexcept { return opened() < oldest_ + batches_.size(); }
 
 void Channel::open(Batch batch) {
-  const std::size_t number = opened_.load(std::memory_order_relaxed);
+  const std::size_t number = opened();
   const std::size_t at = ring_index_of(number);
   {
     const MutexLock lock(mutex_);

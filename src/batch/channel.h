@@ -62,6 +62,9 @@ class Channel {
   /// (then exhausted() and cancelled() are false).
   std::optional<Delivery> take(std::optional<std::chrono::steady_clock::time_point> deadline);
   bool exhausted() const noexcept { return end_ == delivered_; }
+  // Only this thread stores it.
+  std::size_t opened() const noexcept { return opened_.load(std::memory_order_relaxed); }
+  std::size_t delivered() const noexcept { return delivered_; }
   /// After cancel(): gives the undelivered batches' memory back, once no decoder writes to it.
   void free_batches();
 

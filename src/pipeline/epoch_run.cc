@@ -32,18 +32,26 @@ EpochRun::EpochRun(Parts parts, std::uint64_t epoch, data::BatchOrder order,
               data::EpochOrder::share(
                   parts_.settings.indices ? parts_.settings.indices->size() : parts_.dataset.size(),
                   order_options(parts_.settings, epoch)),
-              start.failed),
-      ahead_(parts_.settings.prefetch_factor) {}
+              start.failed) {}
 
 std::size_t EpochRun::most_under_way() const noexcept {
   return parts_.settings.depth * samples_per_slot;
 }
 
-/// Queues the order's next batch or its end, if the window has room: `ahead_` batches beyond those
+/// Batches that may be queued beyond those taken: few at first, since some callers take one batch
+/// and leave, and twice as many with each that is taken.
+std::size_t EpochRun::ahead() const noexcept {
+  const std::size_t prefetch = parts_.settings.prefetch_factor;
+  const auto doublings = std::min<std::size_t>(channel_.delivered(), 24);  // more than any window
+  return std::min(prefetch << doublings, prefetch + most_under_way());
+}
+
+/// Queues the order's next batch or its end, if the window has room: ahead() batches beyond those
 /// taken and, beyond the open ones, as many samples as may be under way at once, but one batch at
 /// least. False: nothing queued.
 bool EpochRun::pull() {
-  if (!order_ || queued_ - taken_ >= ahead_ || planned_samples_ >= most_under_way()) return false;
+  if (!order_ || queued_ - channel_.delivered() >= ahead() || planned_samples_ >= most_under_way())
+    return false;
   try {
     while (auto batch = order_()) {
       if (const auto number = progress_.pulled(batch->end)) {
@@ -78,8 +86,10 @@ void EpochRun::enqueue(std::uint64_t number, std::vector<data::Sample> samples) 
 /// been taken it is the only one, where no other could be taken before it: for a caller who leaves
 /// with that one, more would be for nothing.
 bool EpochRun::open() {
-  const bool only_first = parts_.settings.in_order && taken_ == 0;
-  if (planned_.empty() || !channel_.has_room() || (only_first && opened_ > 0)) return false;
+  const bool only_first = parts_.settings.in_order && channel_.delivered() == 0;
+  if (planned_.empty() || !channel_.has_room() || (only_first && channel_.opened() > 0)) {
+    return false;
+  }
   const PlannedBatch& planned = *planned_.front();
   const std::size_t size = planned.samples.size();
   Batch batch;
@@ -101,7 +111,6 @@ bool EpochRun::open() {
   require_room(bytes);
   batch.memory = parts_.settings.allocator->allocate(bytes);
   channel_.open(std::move(batch));
-  ++opened_;
   planned_samples_ -= size;
   planned_.pop_front();
   return true;
@@ -113,11 +122,12 @@ bool EpochRun::open() {
 void EpochRun::require_room(std::size_t bytes) {
   constexpr std::size_t always_there = std::size_t{64} << 20;  // which needs no question
   const std::size_t most = parts_.settings.prefetch_factor + 1;
-  if (!parts_.settings.asks_for_room || opened_ >= most) return;
+  const std::size_t opened = channel_.opened();
+  if (!parts_.settings.asks_for_room || opened >= most) return;
   const std::size_t block = parts_.settings.allocator->footprint(bytes);
   if (most * block <= always_there) return;
-  if (opened_ == 0) room_ = parts_.memory_room();
-  if (room_) pipeline::require_room(opened_ + 1, block, *room_);
+  if (opened == 0) room_ = parts_.memory_room();
+  if (room_) pipeline::require_room(opened + 1, block, *room_);
 }
 
 /// Opens and pulls what the windows have room for, by turns: what has been pulled is on its way
@@ -165,8 +175,6 @@ NextBatch EpochRun::next() {
   }
   Batch& batch = delivery->batch;
   progress_.delivered(static_cast<std::uint64_t>(batch.number));
-  ++taken_;
-  ahead_ = std::min(2 * ahead_, parts_.settings.prefetch_factor + most_under_way());
   NextBatch next;
   next.error = failed_.settle(batch, std::move(delivery->failed));
   parts_.published.delivered.record(

@@ -51,6 +51,7 @@ class EpochRun {
 
  private:
   std::size_t most_under_way() const noexcept;  // samples
+  std::size_t ahead() const noexcept;
   bool pull();
   void enqueue(std::uint64_t number, std::vector<data::Sample> samples);
   bool open();
@@ -69,10 +70,7 @@ class EpochRun {
   FailureRecord failed_;
   std::deque<std::shared_ptr<const PlannedBatch>> planned_;  // queued, not open
   std::size_t planned_samples_ = 0;
-  // Batches. The last is how many of them may be queued beyond those taken: few at first, since
-  // some callers take one batch and leave, and twice as many with each that is taken.
-  std::size_t queued_ = 0, opened_ = 0, taken_ = 0;
-  std::size_t ahead_;
+  std::size_t queued_ = 0;  // batches
   std::optional<MemoryRoom> room_;
   bool begun_ = false;
 };
