@@ -114,13 +114,19 @@ def _check_decoding(dataset: Any) -> None:
                 f"{_name(dataset)} has transforms={joint!r}, which takes image and label "
                 "together: use transform= and target_transform="
             )
+    check_loader(dataset)
+
+
+def check_loader(dataset: Any) -> None:
+    """Refuses one whose loader is not torchvision's or ringfeed's, or decodes by another function
+    than Pillow's."""
     loader = dataset.loader
     if loader is load_image or loader is pil_loader:
         _check_pillow()
         return
     folder: Any = sys.modules.get("torchvision.datasets.folder")
-    default = _defined_in(folder, "default_loader", loader)
-    if not default and not _defined_in(folder, "pil_loader", loader):
+    default = defined_in(folder, "default_loader", loader)
+    if not default and not defined_in(folder, "pil_loader", loader):
         not_native(
             f"{_name(dataset)} has loader={loader!r}, which ringfeed cannot call: it decodes as "
             "torchvision's default_loader does. Leave loader= out"
@@ -152,7 +158,7 @@ def _check_pillow(used: Any = None) -> None:
 
 def _check_unpatched(module: Any, name: str) -> None:
     now = getattr(module, name)
-    if not _defined_in(module, name, now):
+    if not defined_in(module, name, now):
         not_native(
             f"{module.__name__}.{name} has been replaced by {now!r}, which ringfeed never calls: "
             "it decodes files itself, as Pillow does. Put the original back, or move what it does "
@@ -160,7 +166,7 @@ def _check_unpatched(module: Any, name: str) -> None:
         )
 
 
-def _defined_in(module: Any, name: str, function: Any) -> bool:
+def defined_in(module: Any, name: str, function: Any) -> bool:
     """Whether `function` is the one that `module`'s source calls `name`, whatever stands there
     now."""
     return (

@@ -16,7 +16,9 @@ import torch.utils.data
 from torch.utils.data import ConcatDataset, IterableDataset, Subset
 
 from . import _open, _read_ahead
-from ._file_dataset import FileDataset, load_image
+from ._dataset_parts import check_loader, defined_in
+from ._file_dataset import FileDataset
+from .errors import NotNative
 
 
 def reads_images(dataset: Any) -> bool:
@@ -112,11 +114,11 @@ class _GetItems:
 def _serve(dataset: Any) -> None:
     """In a worker process, whose copy of the dataset this is."""
     for base in _bases(dataset):
-        if _is_folder(base) and _decodes_as_torchvision(getattr(base, "loader", None)):
+        if _decodes_as_torchvision(base):
             _set(base, loader=_open.pil_loader)
     _set(dataset, __getitems__=_GetItems(dataset))
     image = sys.modules.get("PIL.Image")
-    if image is not None and _is_pillows(image.open):
+    if image is not None and defined_in(image, "open", image.open):
         from . import _late_open  # noqa: F401  (which keeps Pillow's, once that is replaced)
 
         image.open = _open_as_pillow  # type: ignore[attr-defined]
@@ -139,7 +141,7 @@ class Fetch:
         before = []
         try:
             for base in _bases(self._dataset):
-                if _is_folder(base) and _decodes_as_torchvision(getattr(base, "loader", None)):
+                if _decodes_as_torchvision(base):
                     held = vars(base)
                     before.append((held, held.get("loader", _ABSENT)))
                     held["loader"] = _open.pil_loader
@@ -175,27 +177,12 @@ def _set(owner: Any, **values: Any) -> None:
         held.update(values)
 
 
-def _decodes_as_torchvision(loader: Any) -> bool:
-    """Whether it is torchvision's default, or ringfeed's, and decodes with Pillow."""
-    if loader is load_image:
-        return True
-    folder: Any = sys.modules.get("torchvision.datasets.folder")
-    if folder is None or not _is_of(folder, loader, folder.pil_loader):
+def _decodes_as_torchvision(dataset: Any) -> bool:
+    """Whether it is a folder whose images are what Pillow makes of their files."""
+    if not _is_folder(dataset) or not hasattr(dataset, "loader"):
         return False
-    if loader is folder.default_loader:
-        import torchvision
-
-        if torchvision.get_image_backend() != "PIL":
-            return False
-    elif loader is not folder.pil_loader:
+    try:
+        check_loader(dataset)
+    except NotNative:
         return False
-    return _is_pillows(folder.Image.open)
-
-
-def _is_of(module: Any, *functions: Any) -> bool:
-    """Whether they are the module's own, and none was put in their place."""
-    return all(getattr(function, "__module__", "") == module.__name__ for function in functions)
-
-
-def _is_pillows(function: Any) -> bool:
-    return _is_of(sys.modules["PIL.Image"], function)
+    return True
