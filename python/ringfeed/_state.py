@@ -152,8 +152,6 @@ def saved_here(state: Mapping[str, Any], mine: Identity) -> bool:
 
 
 def _check_shape(state: Mapping[str, Any], mine: Identity) -> None:
-    if not isinstance(state, Mapping) or "version" not in state:
-        raise ValueError("this is not a state of a ringfeed.DataLoader")
     version = state["version"]
     if type(version) is not int or version not in (1, VERSION):
         raise ValueError(

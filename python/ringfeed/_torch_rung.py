@@ -21,6 +21,7 @@ from torch.utils.data import (
 )
 
 from ._passes import generator_text, state_of
+from ._state import VERSION
 from ._state_values import check_values
 from ._worker_rung import Fetch, InWorker
 from .datasets import warn_user
@@ -31,8 +32,6 @@ _FIELDS = ("batches", "reads", "shuffled_by", "generator")
 _RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 NATIVE, WORKER, TORCH = "native", "worker", "torch"
-VERSION = 2
-"""Of a state."""
 
 
 class ShuffledByTorch(RandomSampler):
@@ -257,7 +256,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         if state is None:
             if self._to_skip:
                 self._end_workers()
-            self._forget_place()
+            self._go_on_from(0, None)
             return
         if not loads_on(state, self.rung):
             return
@@ -287,18 +286,17 @@ class TorchRung(torch.utils.data.DataLoader[T]):
                 f"{type(sampler).__name__} draws from torch's default generator: unless that "
                 "is as it was when the epoch began, other samples come than those left over"
             )
-        if isinstance(self.sampler, ShuffledByTorch):
-            repeated = state["shuffled_by"] if batches else None
-            if self.generator is not None and generator is not None:
-                repeated = state_of(self.generator, generator)
-            self.sampler.repeated = repeated
+        repeated = state["shuffled_by"] if batches else None
+        if self.generator is not None and generator is not None:
+            repeated = state_of(self.generator, generator)
         self._end_workers()
-        self._set(_to_skip=batches, _latest=None)
+        self._set(_latest=None)
+        self._go_on_from(batches, repeated)
 
-    def _forget_place(self) -> None:
-        self._set(_to_skip=0)
+    def _go_on_from(self, batches: int, repeated: int | torch.Tensor | None) -> None:
+        self._set(_to_skip=batches)
         if isinstance(self.sampler, ShuffledByTorch):
-            self.sampler.repeated = None
+            self.sampler.repeated = repeated
 
 
 def loads_on(state: Mapping[str, Any], rung: str) -> bool:

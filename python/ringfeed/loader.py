@@ -89,8 +89,8 @@ class DataLoader(TorchRung[T]):
     - `batch_size=None`: yields [image [3, H, W], label], one sample at a time; prefetch_factor is
       then for each worker.
     - `shuffle` draws the order from the seed, or from the number that torch's RandomSampler would
-      draw; a `sampler` or `batch_sampler` of the caller's is read on the thread of next(), about a
-      second's worth of batches ahead.
+      draw; a `sampler` or `batch_sampler` of the caller's is read on the thread of next(): before
+      the first batch `prefetch_factor` batches of it, later about a second's worth ahead.
     - `generator`: gives two numbers a pass, one for the crops and one for the order, and no
       permutation.
     - `collate_fn` may be timm's fast_collate, or its FastCollateMixup in place of a
@@ -206,6 +206,23 @@ class DataLoader(TorchRung[T]):
         _arguments.check_batch_size(batch_size)
         if native is not None and not isinstance(native, bool):
             raise TypeError(f"native must be True, False or None, not {native!r}")
+        theirs: dict[str, Any] = dict(
+            dataset=dataset,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sampler=sampler,
+            batch_sampler=batch_sampler,
+            collate_fn=collate_fn,
+            pin_memory=pin_memory,
+            drop_last=drop_last,
+            timeout=timeout,
+            worker_init_fn=worker_init_fn,
+            generator=generator,
+            prefetch_factor=prefetch_factor,
+            persistent_workers=persistent_workers,
+            pin_memory_device=pin_memory_device,
+            in_order=in_order,
+        )
         self.dataset = dataset
         try:
             if native is False:
@@ -218,24 +235,9 @@ class DataLoader(TorchRung[T]):
         except NotNative as obstacle:
             self._sampler_given = not (sampler is None and batch_sampler is None)
             self._go_to_torch(obstacle)
+            workers = _arguments.resolve_workers(None) if num_workers is None else num_workers
             super().__init__(
-                dataset,
-                batch_size,
-                shuffle,
-                sampler,
-                batch_sampler,
-                _arguments.resolve_workers(None) if num_workers is None else num_workers,
-                collate_fn,
-                pin_memory,
-                drop_last,
-                timeout,
-                worker_init_fn,
-                multiprocessing_context,
-                generator,
-                prefetch_factor=prefetch_factor,
-                persistent_workers=persistent_workers,
-                pin_memory_device=pin_memory_device,
-                in_order=in_order,
+                num_workers=workers, multiprocessing_context=multiprocessing_context, **theirs
             )
             if sampler is None and type(self.sampler) is RandomSampler:
                 self._use_torchs_samplers(True, batch_size, drop_last)
@@ -244,25 +246,7 @@ class DataLoader(TorchRung[T]):
         handed_back = stands_for_own_order(sampler, dataset, rank, world_size)
         handed_back = handed_back and not shuffle and batch_sampler is None
         self._sampler_given = not (handed_back or (sampler is None and batch_sampler is None))
-        super().__init__(
-            dataset,
-            batch_size,
-            shuffle,
-            sampler,
-            batch_sampler,
-            _arguments.resolve_workers(num_workers),
-            collate_fn,
-            pin_memory,
-            drop_last,
-            timeout,
-            worker_init_fn,
-            None,
-            generator,
-            prefetch_factor=prefetch_factor,
-            persistent_workers=persistent_workers,
-            pin_memory_device=pin_memory_device,
-            in_order=in_order,
-        )
+        super().__init__(num_workers=_arguments.resolve_workers(num_workers), **theirs)
         # torch refuses what has no meaning without worker processes. Here threads decode.
         self.num_workers = num_workers or 0
         if prefetch_factor is None:
