@@ -1,0 +1,114 @@
+"""What a loader says of its epochs: draws, failures, figures."""
+
+from __future__ import annotations
+
+import operator
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _arguments, _ringfeed
+from ._core import core_loader
+from ._failures import Failure
+from ._loader_state import LoaderState
+from ._mixing_apply import Mixer
+from ._mixing_rules import BatchMix
+from ._reading import core_options
+from ._request import delivered_entries
+from ._sampler_batches import batch_size_of
+from ._torch_rung import NATIVE
+from .errors import NotNativeValue
+from .stats import Stats
+from .transforms import ViewsRecipe
+
+T = TypeVar("T", covariant=True)
+
+
+class LoaderFigures(LoaderState[T]):
+    """draws(), mixing(), failures(), stats() and the text of a loader."""
+
+    def draws(self, epoch: int) -> NDArray[np.void]:
+        """Crops and flips of this rank's samples in `epoch`, in the order of delivery: shape [n],
+        or [n, views] where the transform gives several; fields position u8, index u4 (of the whole
+        dataset), top, left, height, width i4 (pixels), hflip bool. Reads the beginning of every
+        file. ValueError for samplers whose order only iterating tells; a DistributedSampler is not
+        disturbed, and taken as set to `epoch`. Of an epoch that had several passes, the latest.
+        ValueError without `seed` for an epoch that is neither the next nor among the last 100 that
+        had one. Of the epoch that began last, what failures() lists is as in the batches: with
+        on_error="replace" the substitute's row, with "skip" none. Which files fail is not known
+        before: a row is then that of the order's own sample, and LoadError where its beginning
+        cannot be read."""
+        self._need_threads("draws()")
+        epoch, resolved, order = operator.index(epoch), self._resolved(), self._order
+        entries, _ = delivered_entries(order, resolved, epoch)
+        key, options = self._key_in(epoch), core_options(self, order, pinned=False)
+        options["memory_limit"] = 0  # no batch is made
+        size = min(order.batching[0] or 1, max(1, resolved.length))
+        failed = [
+            (failure.position, failure.substitute)
+            for failure in self._session.epochs.failures(key).first
+        ]
+        core = core_loader(resolved, size, options, [view.plan for view in resolved.recipe.views])
+        assert key.draws is not None
+        rows = core.draws(key.draws, entries, key.order, failed)
+        if isinstance(resolved.recipe, ViewsRecipe):
+            rows = rows.reshape(-1, len(resolved.recipe.views))
+        return rows
+
+    def mixing(self, epoch: int) -> list[BatchMix]:
+        """What `batch_transform` draws for this rank's batches in `epoch`, in the order of the
+        epoch; empty without one. Reads no file. ValueError as from draws()."""
+        self._need_threads("mixing()")
+        epoch, order, reading = operator.index(epoch), self._order, self._reading()
+        resolved, rule = reading.resolved, reading.mixing
+        if rule is None:
+            return []
+        count = delivered_entries(order, resolved, epoch)[1]
+        size, (rank, ranks) = getattr(self.batch_sampler, "batch_size", 1), order.shares
+        draws, plan = self._key_in(epoch).draws, resolved.recipe.views[0].plan
+        assert draws is not None
+        mixer = Mixer(rule, 0, draws)
+        return [
+            mixer.draw(first * ranks + rank, min(size, count - first), plan.height, plan.width)
+            for first in range(0, count, size)
+        ]
+
+    def failures(self) -> list[Failure]:
+        """The files that could not be loaded in the epoch that began last, and what came in their
+        places: the first thousand. At its end a RuntimeWarning names ten. Of this process, since
+        the epoch was begun or gone on with; `max_failures` counts those before a state too. Any
+        thread."""
+        return list(self._session.epochs.failures().first)
+
+    def stats(self) -> Stats:
+        """Figures of the iterator that began last; print them. Any thread."""
+        count, size = _ringfeed.held_bytes()
+        held = {"held_batches": count, "held_bytes": size, "rung": self.rung}
+        if self.rung != NATIVE:
+            held["why_not_native"] = self.why_not_native
+        return Stats({**self._session.stats(), **held})
+
+    def __repr__(self) -> str:
+        if self.rung != NATIVE:
+            shown = f"batch_size={self.batch_size}, num_workers={self.num_workers}"
+            return f"ringfeed.DataLoader({shown}, rung={self.rung!r})"
+        resolved, order = self._resolved(), self._order
+        size = batch_size_of(self.batch_sampler)
+        threads = "" if self.num_workers else f" ({_arguments.resolve_workers(0)} here)"
+        parts = [
+            resolved.description,
+            "no batches" if not self._auto_collation else f"batch_size={size}",
+            f"num_workers={self.num_workers}{threads}",
+            str(order),
+            f"seed={self.seed}",
+            f"epoch={self._session.epochs.progress().epoch}",
+            f"reader={self.reader!r}",
+        ]
+        if resolved.recipe.decodes_whole:
+            parts.append("decodes whole images")
+        return f"ringfeed.DataLoader({', '.join(parts)})"
+
+    def _need_threads(self, what: str) -> None:
+        if self.rung != NATIVE:
+            raise NotNativeValue(f"{what} is of the native rung, and {self.why_not_native}")
