@@ -15,6 +15,7 @@ from ._reading import Reading
 from ._resolved import Resolved, resolve_dataset
 from ._session import Session
 from ._torch_rung import TorchRung
+from .datasets import warn_user
 
 T = TypeVar("T", covariant=True)
 
@@ -55,15 +56,20 @@ class NativeParts(TorchRung[T]):
         return Reading(self, self._order, self._resolved())
 
     def _resolved(self) -> Resolved:
+        before = self._cached
         found = resolve_dataset(
             self.dataset,
-            self._cached,
+            before,
             dtype=self.dtype,
             channels_last=self.channels_last,
             pillow=self.pillow,
             finish_on=self.finish_on,
         )
         vars(self)["_cached"] = found  # not by __setattr__, which Lightning records
+        if self.on_error == "raise":
+            found.refuse_other_formats()
+        elif found.other_formats and (before is None or before.seen is not found.seen):
+            warn_user(f"{found.other_formats}: on_error={self.on_error!r} is what becomes of these")
         return found
 
     def _recipe_text(self, resolved: Resolved) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zlib
 from dataclasses import dataclass, replace
@@ -14,8 +15,7 @@ from numpy.typing import NDArray
 
 from . import _ringfeed
 from ._dataset_parts import AsItWas, DatasetParts, checked, resolve
-from .datasets import warn_user
-from .errors import UnsupportedTransform
+from .errors import UnsupportedTransform, not_native
 from .transforms import Recipe, ViewsRecipe, compile_transform, why_not_now
 
 
@@ -28,6 +28,8 @@ class Resolved:
     recipe: Recipe | ViewsRecipe
     seen: AsItWas
     """What `parts` was made of."""
+    other_formats: str = ""
+    """Which of its files are named as formats that are not decoded, and how many; empty: none."""
 
     @property
     def length(self) -> int:
@@ -48,6 +50,10 @@ class Resolved:
             raise UnsupportedTransform(why)
         if why:
             warnings.warn(why, stacklevel=3)
+
+    def refuse_other_formats(self) -> None:
+        if self.other_formats:
+            not_native(f"{self.other_formats}. Convert these, or leave them out by a Subset")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -86,10 +92,10 @@ def resolve_dataset(
         finish_on=finish_on,
     )
     if before is not None and before.seen.holds(base, chosen):
-        seen, parts = before.seen, before.parts
+        seen, parts, other_formats = before.seen, before.parts, before.other_formats
     else:
         seen, parts = AsItWas(base, chosen), resolve(dataset)
-        _warn_of_other_formats(parts)
+        other_formats = _other_formats(parts)
     if (
         before is not None
         and seen is before.seen
@@ -98,18 +104,21 @@ def resolve_dataset(
     ):
         return before
     parts = replace(parts, transform=base.transform, target_transform=base.target_transform)
-    return Resolved(parts, recipe, seen)
+    return Resolved(parts, recipe, seen, other_formats)
 
 
-def _warn_of_other_formats(parts: DatasetParts) -> None:
-    """Before the first epoch, and not where it stops at such a file."""
-    formats = parts.index.other_formats(parts.indices)
-    if formats:
-        warn_user(
-            f"by their names {formats} files are of formats that ringfeed does not decode: a file "
-            "that is neither a JPEG nor a PNG ends its batch with a LoadError. Convert these, "
-            "leave them out, or let torch's own loader read them by native=False"
-        )
+def _other_formats(parts: DatasetParts) -> str:
+    counts = parts.index.other_formats(parts.indices)
+    if not counts:
+        return ""
+    endings = tuple(re.findall(r"\.\w+", counts))
+    entries = range(len(parts.index)) if parts.indices is None else parts.indices.tolist()
+    paths = map(parts.index.path, entries)
+    first = next((path for path in paths if path.lower().endswith(endings)), "")
+    return (
+        f"by their names {counts} files are of formats that ringfeed does not decode, and the "
+        f"first of them is {_ringfeed.printable(first)}"
+    )
 
 
 def _equal(one: Recipe | ViewsRecipe, other: Recipe | ViewsRecipe) -> bool:

@@ -1,4 +1,4 @@
-"""Formats that torchvision lists and ringfeed does not decode are named before the first epoch."""
+"""Formats that torchvision lists and ringfeed does not decode: the worker rung, and their names."""
 
 import pickle
 import warnings
@@ -16,6 +16,7 @@ TRANSFORM = torchvision.transforms.Compose(
     [torchvision.transforms.Resize((8, 8)), torchvision.transforms.PILToTensor()]
 )
 FORMATS = ["bmp", "pgm", "ppm", "tif", "TIFF", "webp", "webp"]
+ENDINGS = tuple(f".{ending.lower()}" for ending in FORMATS)
 
 
 @pytest.fixture(scope="module")
@@ -36,28 +37,64 @@ def datasets(root):
     yield ringfeed.ImageList(paths, [0] * len(paths), TRANSFORM)
 
 
-def test_the_constructor_names_the_formats_and_how_many(mixed):
+COUNTS = "1 .bmp, 1 .pgm, 1 .ppm, 1 .tif, 1 .tiff, 2 .webp"
+
+
+def test_a_folder_of_them_is_the_worker_rung_s_and_the_first_is_named(mixed):
     for dataset in datasets(mixed):
         with pytest.warns(RuntimeWarning) as warned:
-            DataLoader(dataset)
+            loader = DataLoader(dataset, 3)
         (text,) = [str(warning.message) for warning in warned]
-        counts = "1 .bmp, 1 .pgm, 1 .ppm, 1 .tif, 1 .tiff, 2 .webp"
-        assert text.startswith(f"by their names {counts} files are of formats that ringfeed")
+        first = next(path for path, _ in dataset.samples if path.lower().endswith(ENDINGS))
+        assert f"not native, because by their names {COUNTS} files are of formats that" in text
+        assert f"the first of them is {first}" in text
         assert warned[0].filename == __file__
+        assert loader.rung == "worker"
+        expected = torch.utils.data.DataLoader(dataset, 3)
+        for ours, theirs in zip(loader, expected, strict=True):
+            assert torch.equal(ours[0], theirs[0]) and torch.equal(ours[1], theirs[1])
+
+
+@pytest.mark.parametrize("options", [{"native": True}, {"seed": 0}, {"reader": "pool"}], ids=str)
+def test_what_insists_on_the_threads_is_refused_as_the_loader_is_made(mixed, options):
+    for dataset in datasets(mixed):
+        with pytest.raises(ringfeed.errors.NotNative, match=COUNTS):
+            DataLoader(dataset, **options)
+
+
+def test_on_error_says_what_becomes_of_them(mixed):
+    dataset = next(datasets(mixed))
+    with pytest.warns(RuntimeWarning, match=f"{COUNTS}.*on_error='skip' is what becomes of these"):
+        loader = DataLoader(dataset, 9, on_error="skip", num_workers=1)
+    with pytest.warns(RuntimeWarning, match="7 files of epoch 0 could not be loaded"):
+        assert [len(labels) for _, labels in loader] == [2]
 
 
 def test_each_file_named_is_one_that_fails_and_no_other(mixed):
     dataset = next(datasets(mixed))
     for index, (path, _) in enumerate(dataset.samples):
+        part = torch.utils.data.Subset(dataset, [index])
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            loader = DataLoader(torch.utils.data.Subset(dataset, [index]), num_workers=1)
-        try:
-            next(iter(loader))
-            loaded = True
-        except ringfeed.LoadError:
-            loaded = False
-        assert loaded == (not warned) == path.endswith(("JPEG", "PNG")), path
+            loader = DataLoader(part, num_workers=1, on_error="skip")
+            named = bool(warned)
+            try:
+                next(iter(loader))
+                loaded = True
+            except ringfeed.LoadError:
+                loaded = False
+        assert loaded == (not named) == path.endswith(("JPEG", "PNG")), path
+
+
+def test_a_file_that_is_added_takes_the_next_pass_to_the_worker_rung(mixed):
+    dataset = next(datasets(mixed))
+    others = dataset.samples[:]
+    dataset.samples[:] = [s for s in others if s[0].endswith(("JPEG", "PNG"))]
+    loader = DataLoader(dataset, 9)
+    assert loader.rung == "native" and len(next(iter(loader))[1]) == 2
+    dataset.samples[:] = others
+    with pytest.warns(RuntimeWarning, match=COUNTS):
+        assert len(next(iter(loader))[1]) == 9 and loader.rung == "worker"
 
 
 def test_what_is_not_read_is_not_named(mixed):
