@@ -232,6 +232,19 @@ class Epochs:
                 stacklevel=6,
             )
 
+    def begin_elsewhere(self) -> int:
+        """torch's own loader has begun a pass: over which epoch."""
+        requested = None if self._loaded is None else self._loaded.requested_epoch
+        epoch = self.next.epoch if requested is None else requested
+        self._latest = self._loaded = self.pending_epoch = None
+        self._next_was_set = False
+        self.next = self._beginning(epoch + 1)
+        return epoch
+
+    def leave_native(self) -> None:
+        """The next pass is not ringfeed's; what the latest was is over."""
+        self._latest = None
+
     @property
     def stands_within(self) -> bool:
         """Whether a loaded place within an epoch waits for the next pass."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from typing import TypeVar
+import os
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +19,10 @@ from ._mixing_rules import BatchMix
 from ._reading import core_options
 from ._request import delivered_entries
 from ._sampler_batches import batch_size_of
+from ._torch_pass import ShuffledByTorch
 from ._torch_rung import NATIVE
 from .errors import NotNativeValue
-from .stats import Stats
+from .stats import Stats, no_figures
 from .transforms import ViewsRecipe
 
 T = TypeVar("T", covariant=True)
@@ -84,30 +87,43 @@ class LoaderFigures(LoaderState[T]):
     def stats(self) -> Stats:
         """Figures of the iterator that began last; print them. Any thread."""
         count, size = _ringfeed.held_bytes()
-        held = {"held_batches": count, "held_bytes": size, "rung": self.rung}
-        if self.rung != NATIVE:
-            held["why_not_native"] = self.why_not_native
-        return Stats({**self._session.stats(), **held})
+        held = {"held_batches": count, "held_bytes": size}
+        rung = {"rung": self.rung, "why_not_native": self.why_not_native}
+        return Stats({**no_figures(), **self._session.stats(), **held, **rung})
 
     def __repr__(self) -> str:
-        if self.rung != NATIVE:
-            shown = f"batch_size={self.batch_size}, num_workers={self.num_workers}"
-            return f"ringfeed.DataLoader({shown}, rung={self.rung!r})"
-        resolved, order = self._resolved(), self._order
-        size = batch_size_of(self.batch_sampler)
-        threads = "" if self.num_workers else f" ({_arguments.resolve_workers(0)} here)"
+        epochs, order, here = self._session.epochs, self._order, ""
+        description = self._description()
+        own = [f"epoch={epochs.progress().epoch}"]
+        if self.rung == NATIVE:
+            here = "" if self.num_workers else f" ({_arguments.resolve_workers(0)} here)"
+            own = [f"seed={self.seed}", *own, f"reader={self.reader!r}"]
+            if self._cached is not None and self._cached.recipe.decodes_whole:
+                own.append("decodes whole images")
+        else:
+            own = [f"epoch={self._torch_epoch(epochs)}"]
+        batched = f"batch_size={batch_size_of(self.batch_sampler)}"
         parts = [
-            resolved.description,
-            "no batches" if not self._auto_collation else f"batch_size={size}",
-            f"num_workers={self.num_workers}{threads}",
-            str(order),
-            f"seed={self.seed}",
-            f"epoch={self._session.epochs.progress().epoch}",
-            f"reader={self.reader!r}",
+            description,
+            batched if self._auto_collation else "no batches",
+            f"num_workers={self.num_workers}{here}",
+            "shuffled" if isinstance(self.sampler, ShuffledByTorch) else str(order),
+            *own,
+            f"rung={self.rung!r}",
         ]
-        if resolved.recipe.decodes_whole:
-            parts.append("decodes whole images")
         return f"ringfeed.DataLoader({', '.join(parts)})"
+
+    def _description(self) -> str:
+        if self.rung == NATIVE:
+            with contextlib.suppress(Exception):  # of what has changed since: iter() says it
+                return self._resolved().description
+        dataset: Any = self.dataset
+        text, root = type(dataset).__qualname__, getattr(dataset, "root", None)
+        with contextlib.suppress(TypeError):  # without a length
+            text += f" of {len(dataset)} samples"
+        if isinstance(root, str | os.PathLike):
+            text += f" in {_ringfeed.printable(os.fsdecode(root))}"
+        return text
 
     def _need_threads(self, what: str) -> None:
         if self.rung != NATIVE:

@@ -28,7 +28,8 @@ class LoaderIteration(Rungs[T], LoaderState[T]):
     def __iter__(self) -> Any:
         reading = self._settle_rung()
         if reading is None:
-            return self._iterate()
+            epochs = self._up_to_date_epochs()
+            return self._iterate(self._order, epochs, self._session.meter)
         self._set(_settled=reading)
         iterator: LoaderIterator | None = self._iterator if self.persistent_workers else None
         if iterator is None:

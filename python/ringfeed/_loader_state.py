@@ -15,7 +15,7 @@ from ._passes import Numbers, PassKey, key_for
 from ._resolved import Resolved
 from ._sampler_batches import batch_size_of
 from ._state import Identity, from_state, saved_here, to_state, warn_of_key
-from ._torch_rung import NATIVE, loads_on
+from ._torch_rung import NATIVE, epoch_of, loads_on
 from ._trainer import calling_trainer, strict_state
 
 T = TypeVar("T", covariant=True)
@@ -34,8 +34,7 @@ class LoaderState(NativeParts[T]):
         for sampler in self._order.samplers:
             if callable(getattr(sampler, "set_epoch", None)):
                 sampler.set_epoch(epoch)
-        if self.rung == NATIVE:
-            self._up_to_date_epochs().set(epoch)
+        self._up_to_date_epochs().set(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """What the iterator that began last has given so far, to go on from: plain ints, strings
@@ -44,11 +43,12 @@ class LoaderState(NativeParts[T]):
 
         A pass that has not begun has no key yet, unless there is a seed. The state then holds the
         one that it gets if nothing else draws before, and the state of a given `generator`; no
-        generator is advanced.
+        generator is advanced. On the lower rungs: the rung, the epoch, how many of its batches have
+        been given, and what torch's order follows from.
         """
-        if self.rung != NATIVE:
-            return super().state_dict()
         epochs, order = self._up_to_date_epochs(), self._order
+        if self.rung != NATIVE:
+            return self._torch_state(epochs, order)
         place, generator = epochs.progress(), None
         if epochs.at_rest:
             try:
@@ -72,21 +72,30 @@ class LoaderState(NativeParts[T]):
         warning. So do other transforms. Batch size and, outside Lightning, world size may have
         changed, unless the state was taken out of order. Raises ValueError, and changes nothing,
         for what is no state, and in mid-epoch for another dataset or order: `strict=False` begins
-        the epoch anew, with a warning. Between epochs another dataset is a warning.
+        the epoch anew, with a warning. Between epochs another dataset is a warning. A state of the
+        native rung gives the others its epoch alone, and theirs it: in mid-epoch that is for
+        `strict=False`.
         """
-        if self.rung != NATIVE:
-            super().load_state_dict(state, strict)
-            return
         epochs, order, passes = self._up_to_date_epochs(), self._order, self._session.passes
-        if state is not None and not loads_on(state, NATIVE):
-            return
         if state is None:
             epochs.drop_loaded(order)
             passes.drop_restored(self.generator)
+            if self._place.loaded:
+                self._drop_torch_state()
             return
-        identity = self._identity()
         # Lightning hands on no `strict`.
         strict = strict and strict_state(calling_trainer()) is not False
+        here = loads_on(state, self.rung, strict)
+        if not here or self.rung != NATIVE:
+            if here:
+                begins = self._load_torch_state(state, strict)
+            else:
+                self._drop_torch_state()
+                begins = epoch_of(state)
+            if begins is not None:
+                epochs.load(begins, epochs.begun, order)
+            return
+        identity = self._identity()
         place = from_state(state, identity, order, self._resolved().length, strict)
         own = None if self.seed is None else self._key_of(replace(place, key=None))
         warn_of_key(state, place, own, self.seed, stacklevel=3)

@@ -42,6 +42,8 @@ class NativeParts(TorchRung[T]):
     retries: int
 
     _sampler_given: bool
+    _workers_left_open: bool
+    """Whether num_workers was given as None: the cores, on each rung."""
     _session: Session
     _cached: Resolved | None = None
     _read: Resolved | None = None

@@ -51,6 +51,8 @@ def replay(row: np.void, image: Any, transform: Any) -> Any:
     on_images = [step for step in all_steps if step.kind in AUGMENTATIONS]
     head = head_of(on_images)
     for step in all_steps:
+        if step.changed:
+            step.refuse_unknown()
         if any(step is one for one in head.steps):
             image = _head_step(row, image, step)
         elif head.rest and step is head.rest[0]:  # all that the row holds, of it and those behind

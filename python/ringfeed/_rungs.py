@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from torch.utils.data import BatchSampler, RandomSampler
 
-from ._epochs import Epochs
+from ._arguments import LeftOpen, resolve_workers
 from ._native_parts import NativeParts
+from ._obstacles import with_others
 from ._reading import Reading
 from ._samplers import SequentialOrder, ShuffledOrder
 from ._torch_rung import NATIVE, TORCH, WORKER
@@ -24,6 +26,12 @@ _PLACE_STANDS = (
     "loader has changed since, so that another rung would go on from it: the orders of rungs "
     "differ. Change it back, or drop the state with load_state_dict(None)"
 )
+
+_FOR_WORKERS = ("timeout", "prefetch_factor", "persistent_workers")
+"""What torch refuses, or has no use for, without worker processes."""
+
+_warned: weakref.WeakSet[Rungs[Any]] = weakref.WeakSet()
+"""Loaders whose rung a warning has told."""
 
 
 class Rungs(NativeParts[T]):
@@ -41,44 +49,71 @@ class Rungs(NativeParts[T]):
             reading = self._reading()
             reading.resolved.check_default_dtype(iterating=True)
         except NotNative as obstacle:
-            self._go_to_torch(obstacle)
+            before = self.rung
+            self._go_to_torch(obstacle, self.collate_fn, self.multiprocessing_context)
+            if before == NATIVE:
+                self._warn_of_rung()
             return None
         if self.rung != NATIVE:
-            if self._to_skip:
+            if self._place.batches:
                 raise ValueError(_PLACE_STANDS)
             self._end_workers()
             if not self._sampler_given:
                 self._replace_sampler(isinstance(self.sampler, RandomSampler))
-            self._set(_rung=NATIVE, _why_not_native="", _to_skip=0, _latest=None)
-            self._session.epochs = Epochs(self._order.samplers)
+            if self._workers_left_open:
+                ahead = self.prefetch_factor
+                left = isinstance(ahead, LeftOpen)
+                self._set(num_workers=0, prefetch_factor=None if left else ahead)
+            self._set(_rung=NATIVE, _why_not_native="", _latest=None)
+            self._session.epochs.see(self._order.samplers)
         return reading
 
-    def _go_to_torch(self, obstacle: NotNative) -> None:
-        """Raises `obstacle` where ringfeed's threads are insisted on."""
-        own = [
-            name for name, default in self._own_options.items() if getattr(self, name) != default
-        ]
+    def _go_to_torch(self, obstacle: NotNative, collate_fn: Any, context: Any) -> None:
+        """Raises `obstacle`, with all others, where ringfeed's threads are insisted on. Called
+        before torch's constructor too, which sets what this is given."""
+        if self.native is not False:
+            obstacle = with_others(obstacle, self.dataset, collate_fn, context)
+        defaults = self._own_options
+        own = [name for name in defaults if getattr(self, name) != defaults[name]]
         if self.native or own:
             raise with_own_options(obstacle, own)
         if self.rung == NATIVE:
-            if self._session.epochs.stands_within:
-                raise ValueError(_PLACE_STANDS)
-            self._session.drop_core()
-            if not self._sampler_given:
-                size, drop_last = self._order.batching
-                self._use_torchs_samplers(
-                    isinstance(self.sampler, RandomSampler), size, bool(drop_last)
-                )
-        why, before = str(obstacle), self.why_not_native
+            self._leave_native()
         images = reads_images(self.dataset)
-        self._set(_rung=WORKER if images else TORCH, _why_not_native=why)
-        if self.native is None and not before:
-            how = "with files and images of ringfeed's" if images else "as without ringfeed"
-            what = f"torch's own loader makes these batches, {how}"
-            warn_user(
-                f"{what}: {why}. native=True makes an error of this, native=False says that it is "
-                "wanted"
-            )
+        self._set(_rung=WORKER if images else TORCH, _why_not_native=str(obstacle))
+
+    def _leave_native(self) -> None:
+        epochs = self._up_to_date_epochs()
+        if epochs.stands_within:
+            raise ValueError(_PLACE_STANDS)
+        epochs.leave_native()
+        self._session.drop_core()
+        if self._workers_left_open:
+            ahead = self.prefetch_factor
+            self._set(num_workers=resolve_workers(None), prefetch_factor=ahead or LeftOpen(2))
+        if not self._sampler_given:
+            size, drop_last = self._order.batching
+            self._use_torchs_samplers(isinstance(self.sampler, RandomSampler), size, drop_last)
+
+    def _warn_of_new_loader(self) -> None:
+        """Unless another has been warned of for the same: libraries build loaders anew."""
+        for other in _warned:
+            if other.dataset is self.dataset and other.why_not_native == self.why_not_native:
+                return
+        self._warn_of_rung()
+
+    def _warn_of_rung(self) -> None:
+        if self.native is not None:
+            return
+        _warned.add(self)
+        images = self.rung == WORKER
+        how = "with files and images of ringfeed's" if images else "as without ringfeed"
+        idle = [name for name in _FOR_WORKERS if getattr(self, name) and not self.num_workers]
+        but = f". With num_workers=0 {' and '.join(idle)} means nothing there" if idle else ""
+        warn_user(
+            f"torch's own loader makes these batches, {how}: {self.why_not_native}{but}. "
+            "native=True makes an error of this, native=False says that it is wanted"
+        )
 
     def _replace_sampler(self, shuffle: bool) -> None:
         """Puts a sampler that passes set_epoch() on in the place of the one that torch made.

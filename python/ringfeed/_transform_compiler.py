@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Literal
+import itertools
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._augmentation_compiler import Augmentations
 from ._erasing import Erasing, erasing_of, timm_erasing_of
 from ._head import head_of
-from ._transform_steps import LONGEST_SIDE, TIMM_ERASING, TIMM_TO_TENSOR, Step
+from ._transform_steps import ELSEWHERE, LONGEST_SIDE, TIMM_ERASING, TIMM_TO_TENSOR, Step
 from ._views import Views
 from .errors import UnsupportedTransform
 
@@ -171,6 +172,20 @@ class Compiler:
         if self.erasing is not None:
             step.refuse("a second RandomErasing: keep one of the two")
         self.erasing = (timm_erasing_of if step.kind == TIMM_ERASING else erasing_of)(step)
+
+    def refuse_further(self, error: UnsupportedTransform, further: Iterable[Step]) -> NoReturn:
+        """Raises `error`, of a step, with what can be said of the `further` ones whatever comes
+        before them: that they are not known."""
+        texts = [str(error)]
+        for step in itertools.chain.from_iterable(map(Step.with_children, further)):
+            if step.kind not in (None, "FiveCrop", "TenCrop"):
+                continue
+            try:
+                Compiler().add(step)
+            except UnsupportedTransform as another:
+                text = str(another).removeprefix("not native, because ")
+                texts.append(text.removesuffix(f". {ELSEWHERE}"))
+        raise UnsupportedTransform("\n  and because ".join(texts)) from None
 
     HANDLERS: ClassVar[dict[str, Callable[[Compiler, Step], None]]] = {
         **dict.fromkeys(AUGMENTATIONS, _on_image),

@@ -20,7 +20,7 @@ _ACCEPTED = (
     "AutoAugment and its kin, in any order; then ToTensor, or PILToTensor / ToImage with ToDtype / "
     "ConvertImageDtype; then Normalize"
 )
-_ELSEWHERE = f"{_ACCEPTED}. Leave this step out"
+ELSEWHERE = f"{_ACCEPTED}. Leave this step out"
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 # torchvision's modes and Pillow's numbers. On PIL images its two kinds of nearest are one.
@@ -99,16 +99,25 @@ class Step:
     v2: bool = False
     children: tuple[Step, ...] = ()
     """The steps within it."""
+    changed: str = ""
+    """Which of a known class's methods it has replaced."""
+
+    def with_children(self) -> Iterator[Step]:
+        yield self
+        for child in self.children:
+            yield from child.with_children()
 
     def refuse(self, why: str) -> NoReturn:
         raise UnsupportedTransform(f"{self}: {why}")
 
     def not_native(self, why: str) -> NoReturn:
         """Of a step that ringfeed cannot carry out, whatever its arguments."""
-        not_native(f"{self}: {why}. {_ELSEWHERE}", UnsupportedTransform)
+        not_native(f"{self}: {why}. {ELSEWHERE}", UnsupportedTransform)
 
     def refuse_unknown(self) -> NoReturn:
         """Of no class that is known here: says what there is in its place."""
+        if self.changed:
+            self.not_native(f"it has {self.changed}, which ringfeed cannot carry out")
         name = type(self.transform).__name__
         if isinstance(self.transform, list | tuple):
             self.refuse(
@@ -216,8 +225,7 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
         name, v2 = classes[base] if base is not None else (None, False)
         where = f"step {place}" if place else "the transform"
         if base is not None and (own := own_behaviour(node, base, _BEHAVIOUR)):
-            step = Step(node, where, name, v2)
-            step.not_native(f"it has {own}, which ringfeed cannot carry out")
+            return Step(node, where, None, v2, changed=own)
         within: Iterable[Any] = ()
         if name == "ImageClassification":
             within = _preset_steps(node)

@@ -26,16 +26,16 @@ def reads_images(dataset: Any) -> bool:
     whose class names Pillow's Image or a loader of images."""
     if isinstance(dataset, IterableDataset):
         return False
-    return any(_is_folder(base) or _names_images(type(base)) for base in _bases(dataset))
+    return any(_is_folder(base) or _names_images(type(base)) for base in bases(dataset))
 
 
-def _bases(dataset: Any) -> Iterator[Any]:
+def bases(dataset: Any) -> Iterator[Any]:
     """The datasets beneath Subsets and ConcatDatasets."""
     if isinstance(dataset, Subset):
-        yield from _bases(dataset.dataset)
+        yield from bases(dataset.dataset)
     elif isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:
-            yield from _bases(part)
+            yield from bases(part)
     else:
         yield dataset
 
@@ -113,7 +113,7 @@ class _GetItems:
 
 def _serve(dataset: Any) -> None:
     """In a worker process, whose copy of the dataset this is."""
-    for base in _bases(dataset):
+    for base in bases(dataset):
         if _decodes_as_torchvision(base):
             _set(base, loader=_open.pil_loader)
     _set(dataset, __getitems__=_GetItems(dataset))
@@ -140,7 +140,7 @@ class Fetch:
     def __call__(self, index: Any) -> Any:
         before = []
         try:
-            for base in _bases(self._dataset):
+            for base in bases(self._dataset):
                 if _decodes_as_torchvision(base):
                     held = vars(base)
                     before.append((held, held.get("loader", _ABSENT)))

@@ -23,6 +23,7 @@ from ._reading import core_options
 from ._rungs import NOT_WANTED
 from ._samplers import OwnOrder, stands_for_own_order
 from ._session import Session
+from ._torch_pass import Place, ShuffledByTorch
 from ._torch_rung import NATIVE
 from .errors import NotNative, not_native
 
@@ -52,8 +53,8 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
     chosen, from an iterator's first next() on.
 
     Takes all that torch's takes. What the threads cannot do makes it torch's loader, with a warning
-    that names the reason: `rung` is then "worker" where it loads images, and files and images are
-    still ringfeed's, or "torch"; otherwise "native". Each iter() decides anew.
+    that names all reasons: `rung` is then "worker" where it may load images, and files and images
+    are still ringfeed's, or "torch"; otherwise "native". Each iter() decides anew.
 
     Arguments are torch's, on the native rung with these differences:
 
@@ -103,9 +104,10 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
     - `on_error`: what becomes of a sample whose file cannot be read or decoded. "raise": its batch
       is a LoadError. "skip": its batch comes without it; a batch without any is a LoadError.
       "replace", for training: a sample drawn from the dataset by the position, with the crop of
-      the position. `max_failures`: how many files of an epoch may fail, an int, or their share, a
-      float; None: any. `retries`: times that a file is opened again after EIO, ESTALE, EAGAIN,
-      ETIMEDOUT or ENOTCONN, after 50 ms and then twice as long each time, up to 5 s.
+      the position. `max_failures`: how often files may fail in an epoch, an int, or the share of
+      its samples, a float; a file that comes again counts again. None: any. `retries`: times that
+      a file is opened again after EIO, ESTALE, EAGAIN, ETIMEDOUT or ENOTCONN, after 50 ms and then
+      twice as long each time, up to 5 s.
     - `channels_last`: the images' memory format. `pillow`: whose pixels, such as "12"; None: of the
       Pillow that is installed.
 
@@ -173,6 +175,8 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
         self.on_error = on_error
         self.max_failures = max_failures
         self.retries = retries
+        self._place = Place()
+        self._workers_left_open = num_workers is None
         self._session = Session(Epochs([]))  # torch's constructor sets _iterator, which needs one
         _arguments.check_batch_size(batch_size)
         if native is not None and not isinstance(native, bool):
@@ -205,13 +209,15 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
             self._resolved()
         except NotNative as obstacle:
             self._sampler_given = not (sampler is None and batch_sampler is None)
-            self._go_to_torch(obstacle)
+            self._go_to_torch(obstacle, collate_fn, multiprocessing_context)
             workers = _arguments.resolve_workers(None) if num_workers is None else num_workers
             super().__init__(
                 num_workers=workers, multiprocessing_context=multiprocessing_context, **theirs
             )
             if sampler is None and type(self.sampler) is RandomSampler:
                 self._use_torchs_samplers(True, batch_size, drop_last)
+            self._session = Session(Epochs(self._order.samplers))
+            self._warn_of_new_loader()
             return
         self._set(_rung=NATIVE)
         handed_back = stands_for_own_order(sampler, dataset, rank, world_size)
@@ -266,10 +272,11 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
             state.pop(name, None)
         # A copy goes its own way from here on. A sampler of the caller's stays shared, as in torch.
         state["_session"] = copy.copy(self._session.epochs)
-        if isinstance(self.sampler, OwnOrder):
+        state["_place"] = copy.copy(self._place)
+        if isinstance(self.sampler, OwnOrder | ShuffledByTorch):
             own = state["sampler"] = copy.copy(self.sampler)
             size, drop_last = self._order.batching
-            if self._order.own and size is not None:
+            if size is not None and self._order.index_sampler is self.sampler:
                 state["batch_sampler"] = BatchSampler(own, size, drop_last)
         return state
 

@@ -8,20 +8,21 @@ __all__ = ["Stats"]
 
 
 class Stats(dict[str, Any]):
-    """A snapshot: the core's figures, and Python's.
+    """A snapshot: the core's figures, and Python's. The keys are the same on every rung and at
+    every time: 0, or None for a text or a setting, where there is no figure.
 
-    `read`, `decode` and `deliver` each hold count, failed, bytes, busy_seconds and p50_us, p90_us,
-    p99_us, max_us: of files, samples and batches. `verdict` is what holds the loader back. Before
-    the first batch the core's figures are missing. They are those of the present threads, which
-    without persistent_workers are the latest epoch's. `retries`: files opened again; `skipped`,
-    `replaced`: samples, as `on_error` says.
+    `rung`, `why_not_native`: the loader's. `batches`: delivered by this loader, in all epochs.
+    `next_cpu_ms`: CPU time of the calling thread inside next(), a batch; waiting takes none.
+    `held_batches`, `held_bytes`: handed out by the native rung in this process and still in use;
+    they are the caller's, outside `memory_bound`.
 
-    `batches`: delivered by this loader, in all epochs. `next_cpu_ms`: CPU time of the calling
-    thread inside next(), a batch; waiting takes none. `begin_cpu_ms`: the same for what the first
-    next() of an iterator does besides, the last time. `held_batches`, `held_bytes`: handed out by
-    this process and still in use; they are the caller's, outside `memory_bound`. `memory_bound`:
-    the most bytes that the loader holds. `prefetch_factor`, `read_ahead_bytes`: as they were given
-    or chosen.
+    The others are of the native rung. `begin_cpu_ms`: CPU time of what the first next() of an
+    iterator does besides, the last time. The core's begin with the first batch, and are those of
+    the present threads, which without persistent_workers are the latest epoch's. `read`, `decode`
+    and `deliver` each hold count, failed, bytes, busy_seconds and p50_us, p90_us, p99_us, max_us:
+    of files, samples and batches. `verdict` is what holds the loader back. `retries`: files opened
+    again; `skipped`, `replaced`: samples, as `on_error` says. `memory_bound`: the most bytes that
+    the loader holds. `prefetch_factor`, `read_ahead_bytes`: as they were given or chosen.
     """
 
     def __str__(self) -> str:
@@ -31,7 +32,7 @@ class Stats(dict[str, Any]):
             f"all loaders of the process: {self['held_batches']} batches held by their callers, "
             f"{_bytes(self['held_bytes'])}",
         ]
-        if "verdict_line" in self:
+        if self["verdict_line"] is not None:
             lines.append(f"the present threads: {self['verdict_line']}")
             for stage, unit in (("read", "files"), ("decode", "images"), ("deliver", "batches")):
                 lines.append("  " + _line(stage, unit, self[stage]))
@@ -50,11 +51,29 @@ class Stats(dict[str, Any]):
             )
         else:
             lines.append("nothing has been read yet")
-        if "why_not_native" in self:
-            return f"{self['rung']} rung; {self['why_not_native']}"
+        if self["why_not_native"]:
+            return f"{self['rung']} rung; {self['batches']} batches; {self['why_not_native']}"
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+_STAGE = ("count", "failed", "bytes", "busy_seconds", "p50_us", "p90_us", "p99_us", "max_us")
+_COUNTS = (
+    *("files_in_flight", "encoded_ready", "decode_queue", "batches_ready"),
+    *("read_ahead_bytes_peak", "size_guess", "retries", "skipped", "replaced", "steals"),
+    *("starved_seconds", "blocked_seconds", "unordered_seconds", "wall_seconds", "memory_bound"),
+)
+_SETTINGS = (
+    *("workers", "depth", "prefetch_factor", "read_ahead_bytes"),
+    *("reader", "reader_note", "verdict", "verdict_line"),
+)
+
+
+def no_figures() -> dict[str, Any]:
+    """The core's before it has read anything."""
+    stages = {stage: dict.fromkeys(_STAGE, 0) for stage in ("read", "decode", "deliver")}
+    return {**stages, **dict.fromkeys(_COUNTS, 0), **dict.fromkeys(_SETTINGS)}
 
 
 def _line(stage: str, unit: str, figures: dict[str, Any]) -> str:

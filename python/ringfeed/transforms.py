@@ -118,8 +118,12 @@ def compile_transform(
 
     def compile_on_cpu(transform: Any) -> Recipe:
         compiler = Compiler()
-        for step in steps(transform, compiler.HANDLERS):
-            compiler.add(step)
+        row = steps(transform, compiler.HANDLERS)
+        for step in row:
+            try:
+                compiler.add(step)
+            except UnsupportedTransform as error:
+                compiler.refuse_further(error, row)
         plan, yielded, text = compiler.finish(dtype, channels_last, pillow13)
         follows = compiler.of_default_dtype
         if finish_on == "cpu":
