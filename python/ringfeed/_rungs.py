@@ -14,7 +14,7 @@ from ._obstacles import with_others
 from ._reading import Reading
 from ._samplers import SequentialOrder, ShuffledOrder
 from ._torch_rung import NATIVE, TORCH, WORKER
-from ._worker_rung import reads_images
+from ._worker_rung import may_read_images
 from .datasets import warn_user
 from .errors import NotNative, not_native, with_own_options
 
@@ -79,7 +79,7 @@ class Rungs(NativeParts[T]):
             raise with_own_options(obstacle, own)
         if self.rung == NATIVE:
             self._leave_native()
-        images = reads_images(self.dataset)
+        images = may_read_images(self.dataset)
         self._set(_rung=WORKER if images else TORCH, _why_not_native=str(obstacle))
 
     def _leave_native(self) -> None:

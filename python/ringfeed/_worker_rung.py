@@ -7,13 +7,14 @@ from __future__ import annotations
 import bisect
 import os
 import sys
-import types
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import torch
 import torch.utils.data
-from torch.utils.data import ConcatDataset, IterableDataset, Subset
+from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
 
 from . import _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
@@ -21,12 +22,16 @@ from ._file_dataset import FileDataset
 from .errors import NotNative
 
 
-def reads_images(dataset: Any) -> bool:
-    """Whether it is, or holds, a dataset of images: torchvision's or ringfeed's folders, or one
-    whose class names Pillow's Image or a loader of images."""
+def may_read_images(dataset: Any) -> bool:
+    """Whether it is worth looking: of any class that is not known to hold its samples in memory.
+    Where none of them opens an image, a worker's `__getitems__` is a list of `__getitem__`s, as
+    torch's own fetcher has it, and nothing else is done."""
     if isinstance(dataset, IterableDataset):
         return False
-    return any(_is_folder(base) or _names_images(type(base)) for base in bases(dataset))
+    return any(type(base) not in _IN_MEMORY for base in bases(dataset))
+
+
+_IN_MEMORY = (TensorDataset, torch.Tensor, np.ndarray, list, tuple, dict, str, range)
 
 
 def bases(dataset: Any) -> Iterator[Any]:
@@ -45,20 +50,6 @@ def _is_folder(dataset: Any) -> bool:
         return True
     folder = sys.modules.get("torchvision.datasets.folder")
     return folder is not None and isinstance(dataset, folder.DatasetFolder)
-
-
-_NAMES = {"Image", "pil_loader", "default_loader", "loader", "image_loader", "img_loader"}
-
-
-def _names_images(kind: type) -> bool:
-    for base in kind.__mro__:
-        if base.__module__.startswith("torch.utils.data"):
-            continue
-        for member in vars(base).values():
-            code = getattr(member, "__code__", None)
-            if isinstance(code, types.CodeType) and _NAMES & {*code.co_names, *code.co_freevars}:
-                return True
-    return False
 
 
 def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:

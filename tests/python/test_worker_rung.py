@@ -16,6 +16,7 @@ import pytest
 import torch
 import torch.utils.data
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
+from torch.utils.data.datapipes.map import SequenceWrapper
 from torchvision import datasets
 from torchvision import transforms as v1
 from torchvision.datasets import folder as tv_folder
@@ -23,7 +24,7 @@ from torchvision.transforms import v2
 
 import ringfeed
 from ringfeed import DataLoader
-from ringfeed._worker_rung import InWorker, paths_of, reads_images
+from ringfeed._worker_rung import InWorker, may_read_images, paths_of
 from small_images import make
 
 Torch = torch.utils.data.DataLoader
@@ -196,17 +197,101 @@ def test_paths_are_known_beneath_subsets_and_concatenations(root):
     assert paths_of(TensorDataset(torch.arange(3)), [0]) == []
 
 
-def test_datasets_of_images_are_told_from_others(root):
+class Tokens(torch.utils.data.Dataset):
+    """No image, though it names a loader."""
+
+    def __init__(self):
+        self.rows = torch.arange(60).reshape(20, 3)
+        self.loader = self.rows.__getitem__
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.loader(index) + torch.randint(9, (3,))
+
+
+class Slots(Tokens):
+    __slots__ = ("more",)
+
+
+class Forwarding(torch.utils.data.Dataset):
+    """Around another dataset, whose attributes it has."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __len__(self):
+        return len(self.inner)
+
+    def __getattr__(self, name):
+        if name == "inner":  # copies have none yet
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def __getitem__(self, index):
+        return self.inner[index]
+
+
+class Batches(Tokens):
+    def __getitems__(self, indices):
+        return [self[index] for index in reversed(indices)]
+
+
+class Closed:
+    """No class of torch's, and no dict."""
+
+    __slots__ = ()
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        return torch.tensor([index]) + torch.randint(9, (1,))
+
+
+@pytest.mark.parametrize("workers", WORKERS, ids=["0", "2", "persistent"])
+@pytest.mark.parametrize(
+    "dataset",
+    [Tokens(), Slots(), Forwarding(Tokens()), Forwarding(Batches()), Batches(), Closed()]
+    + [torch.utils.data.StackDataset(Tokens(), Closed()), SequenceWrapper(list(range(20)))],
+    ids=lambda dataset: type(dataset).__name__,
+)
+def test_datasets_without_images_are_read_as_by_torch(dataset, workers):
+    found = []
+    for kind in (DataLoader, Torch):
+        loader = kind(dataset, 4, shuffle=True, **workers)
+        torch.manual_seed(5)
+        found.append([loader, *[list(loader) for _ in range(2)], torch.rand(2)])
+    (loader, *ours), (_, *theirs) = found
+    assert loader.rung == "worker"
+    for one, other in zip(ours[0] + ours[1], theirs[0] + theirs[1], strict=True):
+        one, other = ([part] if isinstance(part, torch.Tensor) else part for part in (one, other))
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert torch.equal(ours[2], theirs[2])
+
+
+def test_a_wrapper_of_a_folder_has_its_images_decode_late(root):
+    late = torch.zeros(1, dtype=torch.int64).share_memory_()
+
+    def transform(image):
+        late[0] += type(image) is not PIL.Image.Image
+        return v1.functional.to_tensor(image.resize((8, 8)))
+
+    dataset = Forwarding(datasets.ImageFolder(root, transform))
+    list(Torch(dataset, 4, num_workers=1))
+    assert late.item() == 0
+    list(DataLoader(dataset, 4, num_workers=1))
+    assert late.item() > 0
+
+
+def test_what_is_in_memory_is_left_to_torch(root):
     whole = datasets.ImageFolder(root)
-
-    class Numbers(torch.utils.data.Dataset):
-        def __getitem__(self, index):
-            return index
-
-    for images in (whole, Subset(whole, [1]), ConcatDataset([whole]), Own(root, None)):
-        assert reads_images(images)
-    for other in (Numbers(), TensorDataset(torch.arange(3)), [1, 2], Subset(Numbers(), [0])):
-        assert not reads_images(other)
+    for images in (whole, Subset(whole, [1]), ConcatDataset([whole]), Own(root, None), Tokens()):
+        assert may_read_images(images)
+    tensors = TensorDataset(torch.arange(3))
+    for other in (tensors, [1, 2], Subset(tensors, [0]), torch.arange(3), np.arange(3)):
+        assert not may_read_images(other)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
