@@ -8,8 +8,8 @@ from typing import Any
 from ._lightning_classes import lightning_classes
 from ._repeats import RepeatedAugmentationSampler
 
-_PLACE = ("epoch", "positions", "beyond", "repeat", "key")
-"""What of a state says where a loader stands."""
+_PLACE = ("epoch", "positions", "beyond", "repeat", "key", "batches", "shuffled_by")
+"""What of a state says where a loader stands, on any rung."""
 
 
 class TrainPlace:
@@ -68,7 +68,7 @@ class TrainPlace:
             place = {name: self._loaded.get(name) for name in _PLACE}
             epoch = place["epoch"]
             left_behind = isinstance(epoch, int) and epoch < trainer.current_epoch
-            if left_behind or place == {name: there[name] for name in _PLACE}:
+            if left_behind or place == {name: there.get(name) for name in _PLACE}:
                 self.drop()  # a limit had ended the epoch there, or Lightning has loaded it
         self._give(loader, strict)
 

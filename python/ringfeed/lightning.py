@@ -19,6 +19,7 @@ from ._limits import DecodeLimits
 from ._numbers import global_seed
 from ._repeats import RepeatedAugmentationSampler
 from .datasets import ImageFolder
+from .errors import NotNative
 from .loader import DataLoader
 from .prefetch import DevicePrefetcher
 
@@ -54,7 +55,11 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
         prefetch_factor: Batches ready ahead, in all (not per worker); None: 2, or 1 where memory is
             short.
         train_transform, val_transform: torchvision transforms in place of the standard ones. They
-            are not saved as hyperparameters: checkpoints keep to plain values.
+            are not saved as hyperparameters: checkpoints keep to plain values. With a step that
+            ringfeed's threads do not know, that loader is on the worker rung, with DataLoader's
+            warning, or refused where an option needs the threads, `seed` too. Its order and crops
+            follow from torch's generators, not from the module's own seed; a resumed epoch goes on
+            with its order and new crops, and later ones have another order.
         drop_last: Leave out the last, smaller training batch. False, as in torchvision's
             references: no image is left out, and the length of an epoch stays what scripts expect.
         in_order: False lets training batches come as they are ready (never those of validation).
@@ -99,7 +104,8 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
             does not fit, as after files were removed; else that is an error.
         on_error: "raise", "skip" or "replace": what becomes of a training sample whose file cannot
             be loaded, as DataLoader's on_error says. Validation always raises.
-        max_failures: How many training files of an epoch may fail, or as a float their share.
+        max_failures: How many times files may fail in a training epoch, or as a float the share of
+            its samples, as DataLoader counts.
         retries: Times that a file is opened again after an error that may pass, such as EIO.
         use_cache: Whether a manifest keeps the folders' listings; "always": also where folder times
             do not tell that one is old (ImageFolder's use_cache).
@@ -308,4 +314,10 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
             )
         hparams = self.hparams
         options.update(loader_options(hparams))
-        return DataLoader(dataset, seed=self._seed(), **options)
+        try:
+            return DataLoader(dataset, seed=self._seed(), **options)
+        except NotNative:
+            if hparams.seed is not None:
+                raise
+            # The seed is nobody's wish. torch's loader does without, or names what it cannot do.
+            return DataLoader(dataset, **options)
