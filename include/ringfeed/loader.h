@@ -66,8 +66,9 @@ struct LoaderOptions {
   std::size_t memory_limit = 0;
   std::chrono::nanoseconds timeout{0};  ///< longest wait for a batch; 0: for ever
   OnError on_error = OnError::raise;    ///< replace is for training, raise for measuring
-  /// Files that may fail in an epoch on this rank, those before Progress included: a number, or
-  /// below 1 a share of samples_per_epoch(). Each batch with one more is an error.
+  /// How often files may fail in an epoch on this rank, before Progress too: a number, or below 1 a
+  /// share of samples_per_epoch(). A file that comes again counts again. Each batch with one more
+  /// is an error.
   double max_failures = std::numeric_limits<double>::infinity();
   /// Times that a file is opened again after EIO, ESTALE, EAGAIN, ETIMEDOUT or ENOTCONN: 50 ms
   /// later, then after twice as long each time, 5 s at most.

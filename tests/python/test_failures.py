@@ -226,6 +226,19 @@ def test_draws_follow_what_the_latest_epoch_gave(damaged, on_error, given) -> No
 
 
 @pytest.mark.filterwarnings("ignore:.*could not be loaded:RuntimeWarning")
+def test_a_file_that_comes_again_counts_again(damaged) -> None:
+    """Distinct files would have to stand in the state."""
+    sampler = [0, 1, BAD[0], 2, BAD[0], 4, BAD[0], 5]
+    options = {"sampler": sampler, "num_workers": 1, "on_error": "skip"}
+    loader = DataLoader(damaged, 2, **options, max_failures=3)
+    assert by_label(batches_of(loader)) == [0, 1, 2, 4, 5]
+    assert [failure.index for failure in loader.failures()] == [BAD[0]] * 3
+    batches = iter(DataLoader(damaged, 2, **options, max_failures=2))
+    assert [next(batches)[1].tolist() for _ in range(3)] == [[0, 1], [2], [4]]
+    with pytest.raises(LoadError, match="3 files of this epoch have failed, where 2 may"):
+        next(batches)
+
+
 def test_max_failures_counts_on_after_a_resume(damaged) -> None:
     def loader(most: int | None = 2, **options: Any) -> DataLoader:
         kinds = {"on_error": "skip", "max_failures": most, **options}
