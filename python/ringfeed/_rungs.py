@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+import torch
+import torch.utils.data
 from torch.utils.data import BatchSampler, RandomSampler
 
 from ._arguments import LeftOpen, resolve_workers
@@ -34,11 +37,21 @@ _warned: weakref.WeakSet[Rungs[Any]] = weakref.WeakSet()
 """Loaders whose rung a warning has told."""
 
 
+def own_options_of(constructor: Callable[..., None]) -> dict[str, Any]:
+    """A loader's options that are not torch's, and what they are where they are not given."""
+    # Of torch's function, not of its class, which may have a __new__ that install() has put there.
+    theirs = inspect.signature(torch.utils.data.DataLoader.__init__).parameters
+    return {
+        name: argument.default
+        for name, argument in inspect.signature(constructor).parameters.items()
+        if name not in theirs and name != "native"
+    }
+
+
 class Rungs(NativeParts[T]):
     """Goes to torch's loader where ringfeed's threads cannot serve, and back."""
 
-    _own_options: ClassVar[Mapping[str, Any]] = {}
-    """Options of ringfeed's own, and what they are where they are not given."""
+    _own_options: Mapping[str, Any]
 
     def _settle_rung(self) -> Reading | None:
         """What the next iterator reads on the native rung; None: it is torch's. What the dataset

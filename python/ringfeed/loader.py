@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ from ._limits import DecodeLimits
 from ._loader_figures import LoaderFigures
 from ._loader_iteration import LoaderIteration
 from ._reading import core_options
-from ._rungs import NOT_WANTED
+from ._rungs import NOT_WANTED, own_options_of
 from ._samplers import OwnOrder, stands_for_own_order
 from ._session import Session
 from ._torch_pass import Place, ShuffledByTorch
@@ -255,6 +254,8 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
             size = min(self.batch_size, resolved.length)
             core_loader(resolved, size, core_options(self, self._order, pinned=False))
 
+    _own_options = own_options_of(__init__)
+
     def close(self) -> None:
         """Stops all threads; iterators end. Any thread. The loader can be iterated again."""
         self._session.stop()
@@ -287,11 +288,3 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
 
 _OF_PROCESS = ("_cached", "_read", "_settled", "_iterator_ref", "_of_torch", "_latest")
 """What belongs to a process and is not copied."""
-
-# Of the functions, not the classes: torch's may have a __new__ that install() has put there.
-_TORCHS = inspect.signature(torch.utils.data.DataLoader.__init__).parameters
-DataLoader._own_options = {
-    name: argument.default
-    for name, argument in inspect.signature(DataLoader.__init__).parameters.items()
-    if name not in _TORCHS and name != "native"
-}
