@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from . import _ringfeed, _tensors
+from . import _ringfeed, _samples, _tensors
+from ._access import StandIn
 from ._core import stop_in_background
 from ._epochs import Progress
 from ._failures import Failures
@@ -71,15 +72,23 @@ class EpochRun:
         )
         rule = request.mixing
         mixer = None if rule is None else Mixer(rule, 0, draws)
-        make: Callable[..., Any] = _tensors.sample if request.one_by_one else _tensors.batch
-        if recipe.finish is not None:
+        make: Callable[..., Any] = _tensors.batch
+        if request.collate_fn is not None:
+            make = partial(
+                _samples.collated,
+                collate_fn=request.collate_fn,
+                stand_in=StandIn.of(request.resolved.parts),
+                one_by_one=request.one_by_one,
+            )
+        elif recipe.finish is not None:
             make = partial(_tensors.unfinished, draws=draws, mixer=mixer)
         elif mixer is not None:
             make = partial(_tensors.batch, mixing=_tensors.Mixing(mixer, request.pinned))
         self._make = partial(
             make, recipe=recipe, target_transform=target_transform, pinned=request.pinned
         )
-        self._may_fail = target_transform is not None or request.mixing is not None
+        scripts = target_transform, request.mixing, request.collate_fn
+        self._may_fail = any(each is not None for each in scripts)
         self._ended = core is None
         self._stopped = False
         self._last_progress = self.start
@@ -100,7 +109,7 @@ class EpochRun:
                 return BatchOffer(self._make(batch))
         except Exception as error:
             if batch is not None:
-                if self._may_fail:  # an error of target_transform's or of mixing: the batch's
+                if self._may_fail:  # an error of the script's code or of mixing: the batch's
                     return BatchOffer(error=error)
             elif self._epoch.offers:
                 return BatchOffer(error=error, counts=isinstance(error, LoadError))

@@ -81,7 +81,9 @@ class FunctionReader:
             return self._value(tree.body, names)
         return self._run(tree.body, names)
 
-    def views(self, tree: Function, receiver: Any) -> list[Any] | None:
+    def views(self, tree: Function, receiver: Any) -> list[Any] | tuple[Any, ...] | None:
+        """The transforms whose results are returned, in a list or tuple as these; None: it returns
+        neither."""
         value = self._returned(tree, receiver)
         if type(value) not in (_Made, tuple):
             return None
@@ -97,7 +99,8 @@ class FunctionReader:
                 self._not_understood(result.call, "its result is not returned")
         if len(results) > _MOST:
             refuse(self._name, f"it returns more than {_MOST} views")
-        return [result.transform for result in results]
+        transforms = [result.transform for result in results]
+        return tuple(transforms) if type(value) is tuple else transforms
 
     def _not_understood(self, node: ast.AST, why: str = "this is not understood") -> NoReturn:
         text = " ".join(ast.unparse(node).split())

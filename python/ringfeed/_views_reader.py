@@ -43,8 +43,9 @@ def without_wrappers(transform: Any) -> Any:
     return transform
 
 
-def views_of(transform: Any) -> list[Any] | None:
-    """The transforms of its views, in the order of what it returns; None: it returns no list.
+def views_of(transform: Any) -> list[Any] | tuple[Any, ...] | None:
+    """The transforms of its views, in the order of what it returns, and in a tuple where it returns
+    one; None: it returns no list.
 
     Raises UnsupportedTransform, naming what is not understood, where it seems to return views.
     """

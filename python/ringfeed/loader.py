@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, Dataset, RandomSampler, Sampler
 
 from . import _arguments, _ringfeed
-from ._collate import check_collate
+from ._collate import is_called
 from ._core import core_loader
 from ._epochs import Epochs, Progress
 from ._failures import Failure, check_failure_options, check_replaceable
@@ -223,14 +223,13 @@ class DataLoader(TorchRung[T]):
             pin_memory_device=pin_memory_device,
             in_order=in_order,
         )
-        self.dataset = dataset
+        self.dataset, self.collate_fn = dataset, collate_fn  # which _resolved() reads
+        self.batch_size, self.batch_sampler = batch_size, batch_sampler
         try:
             if native is False:
                 not_native(_NOT_WANTED)
             _arguments.refuse_multiprocessing(multiprocessing_context)
             _arguments.refuse_iterable(dataset)
-            if collate_fn is not None:
-                check_collate(collate_fn, batch_size is not None or batch_sampler is not None)
             self._resolved()
         except NotNative as obstacle:
             self._sampler_given = not (sampler is None and batch_sampler is None)
@@ -551,9 +550,14 @@ class DataLoader(TorchRung[T]):
             channels_last=self.channels_last,
             pillow=self.pillow,
             finish_on=self.finish_on,
+            asks_samples=is_called(self.collate_fn, not self._one_by_one),
         )
         vars(self)["_cached"] = found  # not by __setattr__, which Lightning records
         return found
+
+    @property
+    def _one_by_one(self) -> bool:
+        return self.batch_size is None and self.batch_sampler is None
 
     def _recipe_text(self, resolved: Resolved) -> str:
         mixing, text = rule_of(self.batch_transform, self.collate_fn), resolved.recipe.text

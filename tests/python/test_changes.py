@@ -311,13 +311,7 @@ def test_ringfeed_s_datasets_notice_pillow_s_open(root, monkeypatch):
 # The loader
 
 
-def test_another_collate_fn_is_refused_by_iter(dataset):
-    loader = DataLoader(dataset, 5, native=True)
-    loader.collate_fn = lambda samples: samples
-    with pytest.raises(ValueError, match="not native, because collate_fn="):
-        iter(loader)
-    loader.collate_fn = torch.utils.data.default_collate
-    check_equal(loader, Torch(dataset, 5))
+def test_another_start_of_processes_is_refused_by_iter(dataset):
     loader = DataLoader(dataset, 5, num_workers=1, native=True)
     loader.multiprocessing_context = "fork"
     with pytest.raises(ValueError, match="not native, because multiprocessing_context"):

@@ -525,7 +525,7 @@ REFUSED = {
         [v1.CenterCrop((9, 8)), v1.RandomApply([v1.Resize(7)]), END],
         "shap",
     ),
-    "no tensor": ([CROP, FLIP], r"ends with a PIL image: add ToTensor"),
+    "no tensor": ([CROP, FLIP], r"ends with a PIL image.*: add ToTensor"),
     "two ToTensors": ([CROP, END, END], r"step 3, ToTensor.*leave this one out"),
     "v2.PILToTensor after ToImage": ([CROP, v2.ToImage(), v2.PILToTensor()], r"step 3"),
     "Normalize before conversion": (
