@@ -56,6 +56,10 @@ class Compiler:
     def _nothing(self, step: Step) -> None:
         """For images that are RGB, and values that stay as they are."""
 
+    def _to_rgb(self, step: Step) -> None:
+        if self.tensor is not None:
+            step.refuse(f"it converts PIL images, and comes after {self.tensor}")
+
     def _to_pure_tensor(self, step: Step) -> None:
         self.tv_tensor = False
 
@@ -193,6 +197,7 @@ class Compiler:
         "RandomErasing": _random_erasing,
         TIMM_ERASING: _random_erasing,
         "ToPureTensor": _to_pure_tensor,
+        "ToRGB": _to_rgb,
         "RGB": _nothing,
         "Identity": _nothing,
     }

@@ -82,7 +82,8 @@ class DataLoader(TorchRung[T]):
     Arguments are torch's, on the native rung with these differences:
 
     - `dataset`: torchvision's ImageFolder or ImageNet, ringfeed.ImageFolder or ImageList, or Subset
-      of these. Its transform is compiled; `target_transform` runs on the thread of next().
+      of these. Its transform is compiled; `target_transform` runs on the thread of next(), and so
+      does a __getitem__ of a subclass's own, which may add to what super() gives.
     - `num_workers`: threads that decode; 0 or None: the cores this process may use.
     - `prefetch_factor`: batches ready ahead in all, not for each worker; None: 2, or 1 where memory
       is short.
@@ -93,10 +94,10 @@ class DataLoader(TorchRung[T]):
       the first batch `prefetch_factor` batches of it, later about a second's worth ahead.
     - `generator`: gives two numbers a pass, one for the crops and one for the order, and no
       permutation.
-    - `collate_fn` may be timm's fast_collate, or its FastCollateMixup in place of a
-      `batch_transform`; others, and `multiprocessing_context`, are a lower rung's. `worker_init_fn`
-      is not called: there is no worker process. `persistent_workers` keeps threads and buffers
-      between epochs.
+    - `collate_fn` is called on the thread of next(), but for torch's default and timm's
+      fast_collate. timm's FastCollateMixup there is a `batch_transform`.
+    - `multiprocessing_context` is a lower rung's. `worker_init_fn` is not called: there is no
+      worker process. `persistent_workers` keeps threads and buffers between epochs.
     - `pin_memory`: batches are made in page-locked memory where there is an accelerator.
     - `timeout`: seconds to wait for a batch before LoadTimeout, which names the files.
 

@@ -19,10 +19,11 @@ from . import _ringfeed
 from ._mixing import CutMix, LabelSmoothing, MixUp
 from ._mixing_rules import BatchMix, Mix
 from ._pil_gaussian_blur import PILGaussianBlur
+from ._script_steps import without_wrappers
 from ._transform_compiler import Compiler, Gives
 from ._transform_steps import steps
 from ._views import Views
-from ._views_reader import views_of, without_wrappers
+from ._views_reader import views_of
 from .errors import UnsupportedTransform
 
 if TYPE_CHECKING:  # importing it costs what torch.compile costs

@@ -443,6 +443,11 @@ class Refused:
         this.transform = None
         return super().__getitem__(index)
 
+    def changed_self(self, index):
+        sample = super().__getitem__(index)
+        self = sample
+        return self
+
     def through_a_method(self, index):
         sample = super().__getitem__(index)
         self.help()
@@ -486,6 +491,7 @@ WHY = {
     "another_super": "it does not call super",
     "generator": "a generator",
     "by_another_name": "it hands itself on in `this = self`",
+    "changed_self": "it changes self",
     "through_a_method": "it changes self.transforms",
     "base_method": "it uses find_classes of DatasetFolder",
     "of_a_loop": "it changes index",

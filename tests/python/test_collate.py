@@ -251,7 +251,7 @@ def test_pin_memory_is_of_what_it_returns(folder, monkeypatch):
         pinned.append(torch.empty(size, dtype=torch.uint8))
         return pinned[-1], pinned[-1].data_ptr()
 
-    dataset = small_images.make(folder, COUNT, TRANSFORMS["a tensor"])
+    dataset = small_images.make(folder, COUNT, TRANSFORMS["views"])
     monkeypatch.setattr(_tensors, "page_locked", page_locked)
     monkeypatch.setattr(_tensors, "should_pin", lambda *_: True)
     loader = DataLoader(dataset, 4, pin_memory=True, collate_fn=Own, native=True)

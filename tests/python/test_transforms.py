@@ -489,7 +489,7 @@ REFUSED = {
     ),
     "erasing twice": ([CROP, END, v1.RandomErasing(), v2.RandomErasing()], r"step 4.*second"),
     "Normalize after erasing": ([CROP, END, v1.RandomErasing(), NORMALIZE["v1"]], r"step 4.*after"),
-    "Lambda": ([CROP, v1.Lambda(lambda x: x), END], r"step 2, Lambda"),
+    "Lambda": ([CROP, v1.Lambda(lambda x: x.rotate(9)), END], r"step 2, Lambda"),
     "a function": ([CROP, END, len], r"step 3, <built-in function len>"),
     "nested": ([v2.Compose([CROP, v1.Compose([v1.FiveCrop(1)])]), END], r"step 1\.2\.1, Five"),
     "ToTensor before the crop": ([END, CROP], r"step 2, RandomResizedCrop.*after ToTensor.*move"),
