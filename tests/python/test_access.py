@@ -371,6 +371,10 @@ class Refused:
         except OSError:
             return None
 
+    def as_a_loop_s_test(self, index):
+        while super().__getitem__(index)[1] == 0:
+            pass
+
     def perhaps(self, index):
         return super().__getitem__(index) if index else None
 
@@ -474,6 +478,7 @@ WHY = {
     "twice": "more than once",
     "in_a_loop": "under a condition, in a loop or a try",
     "in_a_try": "under a condition, in a loop or a try",
+    "as_a_loop_s_test": "under a condition, in a loop or a try",
     "perhaps": "under a condition, in a loop or a try",
     "after_a_return": "`return None` comes before the sample is loaded",
     "other_transform": r"`random.choice\(\[PLAIN, CROP\]\)` comes before",
@@ -541,7 +546,11 @@ class Cached(WithIndex):
     __getitem__ = dict.get
 
 
-@pytest.mark.parametrize("kind", [Slotted, Watched, Asks, Cached])
+class Borrowed(WithIndex):
+    __getitem__ = WithIndex.__getitem__  # whose super() is not this class's
+
+
+@pytest.mark.parametrize("kind", [Slotted, Watched, Asks, Cached, Borrowed])
 def test_classes_that_look_up_otherwise_are_refused(root, kind):
     with pytest.raises(NotNativeType, match="has its own __"):
         DataLoader(kind(root, PLAIN), native=True)

@@ -516,6 +516,18 @@ def to_rgb(image):
 
 
 CROPPED = v1.Compose([CROP9, TAIL])
+
+
+def of_rgb(image):
+    return CROPPED(image) if image.mode == "RGB" else SMALL(image)
+
+
+def unless_rgb(image):
+    if image.mode != "RGB":
+        return SMALL(image)
+    return CROPPED(image)
+
+
 HANDING_ON = [
     Module(CROPPED),
     v1.Compose([Module(CROP9), TAIL]),
@@ -526,6 +538,8 @@ HANDING_ON = [
     v1.Compose([v1.Lambda(lambda img: img.convert("RGB") if img.mode != "RGB" else img), CROPPED]),
     v2.Compose([v2.Lambda(lambda img: img if img.mode == "RGB" else img.convert("RGB")), CROPPED]),
     v1.Compose([CROPPED, lambda x: x]),
+    of_rgb,
+    unless_rgb,
 ]
 
 
