@@ -108,13 +108,13 @@ class _Method:
         self._parents = {
             child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)
         }
-        self._bound = set(_bound_names(tree))
+        self._bound: dict[str, list[ast.AST]] = {}
+        for name, node in _bound_names(tree):
+            self._bound.setdefault(name, []).append(node)
 
     def find_super_call(self, index: str) -> ast.Call:
         """The one call of super().__getitem__(index), which always runs, and first."""
         refuse = self._reader.refuse
-        if index in self._bound:
-            refuse(f"it changes {index}")
         found = [
             node
             for node in ast.walk(self._tree)
@@ -134,6 +134,12 @@ class _Method:
             or any(isinstance(node, _PERHAPS) for node in around)
         ):
             refuse(f"super().__getitem__({index}) is called under a condition, in a loop or a try")
+        # What a statement assigns it assigns last, wherever that is written.
+        targets = {node for part in getattr(around[-2], "targets", ()) for node in ast.walk(part)}
+        for node in self._bound.get(index, ()):
+            later = node in targets or (isinstance(node, ast.Name) and _place(node) > _place(call))
+            if not later:
+                refuse(f"it changes {index}")
         for node in ast.walk(self._tree):
             if not isinstance(node, ast.Call | ast.Return | ast.Raise) or node in around:
                 continue
@@ -257,19 +263,19 @@ def _place(node: ast.expr | ast.stmt) -> tuple[int, int]:
     return node.lineno, node.col_offset
 
 
-def _bound_names(tree: ast.FunctionDef) -> Iterator[str]:
-    """Every name that is given a meaning within, in whatever way."""
+def _bound_names(tree: ast.FunctionDef) -> Iterator[tuple[str, ast.AST]]:
+    """Every name that is given a meaning within, in whatever way, and where."""
     own = {*tree.args.posonlyargs, *tree.args.args}
     for node in ast.walk(tree):
         if node is tree or node in own or isinstance(node, ast.keyword):
             continue
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            yield node.id
+            yield node.id, node
         elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).split(".")[0]
+            yield (node.asname or node.name).split(".")[0], node
         elif isinstance(node, ast.Global | ast.Nonlocal):
-            yield from node.names
+            yield from ((name, node) for name in node.names)
         for field in ("name", "arg", "rest"):  # functions, handlers, arguments, patterns
             name = getattr(node, field, None)
             if isinstance(name, str):
-                yield name
+                yield name, node

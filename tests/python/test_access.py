@@ -142,8 +142,9 @@ class Mixed(Adds, WithIndex):
 
 class Twice(WithIndex):
     def __getitem__(self, index):
-        image, label, place = super().__getitem__(index)
-        return {"image": image, "label": label, "place": place}
+        image, label, index = super().__getitem__(index)
+        others = [index for index in range(2)]  # noqa: C416
+        return {"image": image, "label": label, "place": index, "others": others}
 
 
 class Counting(ImageFolder):
@@ -464,11 +465,13 @@ class Refused:
         sample = super().__getitem__(index)
         return sample, self.find_classes(self.root)
 
-    def of_a_loop(self, index):
-        sample = super().__getitem__(index)
-        for index in range(2):
-            pass
-        return sample, index
+    def by_an_import(self, index):
+        import random as index
+
+        return super().__getitem__(index)
+
+    def in_the_same_statement(self, index):
+        return [index := 0, super().__getitem__(index)]
 
 
 WHY = {
@@ -496,10 +499,11 @@ WHY = {
     "another_super": "it does not call super",
     "generator": "a generator",
     "by_another_name": "it hands itself on in `this = self`",
+    "by_an_import": "it changes index",
+    "in_the_same_statement": "it changes index",
     "changed_self": "it changes self",
     "through_a_method": "it changes self.transforms",
     "base_method": "it uses find_classes of DatasetFolder",
-    "of_a_loop": "it changes index",
 }
 
 
