@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from . import _ringfeed, _samples, _tensors
+from . import _ringfeed, _tensors
 from ._access import StandIn
 from ._core import stop_in_background
 from ._epochs import Progress
@@ -16,6 +16,7 @@ from ._failures import Failures
 from ._handover import Offer
 from ._mixing_apply import Mixer
 from ._request import EpochRequest
+from ._samples import ByScript
 from .errors import LoadError
 
 
@@ -73,13 +74,10 @@ class EpochRun:
         rule = request.mixing
         mixer = None if rule is None else Mixer(rule, 0, draws)
         make: Callable[..., Any] = _tensors.batch
+        self._by_script = None
         if request.collate_fn is not None:
-            make = partial(
-                _samples.collated,
-                collate_fn=request.collate_fn,
-                stand_in=StandIn.of(request.resolved.parts),
-                one_by_one=request.one_by_one,
-            )
+            stand_in = StandIn.of(request.resolved.parts)
+            make = self._by_script = ByScript(request.collate_fn, stand_in, request.one_by_one)
         elif recipe.finish is not None:
             make = partial(_tensors.unfinished, draws=draws, mixer=mixer)
         elif mixer is not None:
@@ -94,6 +92,8 @@ class EpochRun:
         self._last_progress = self.start
         self._last_stats: dict[str, Any] = {}
         self._last_failures = Failures()
+        # By threads that persist.
+        self._decoded_before = 0.0 if self._by_script is None else self._decoding()
         self._warned = request.core_options["on_error"] == "raise"
         self._process = os.getpid()
 
@@ -127,7 +127,14 @@ class EpochRun:
         if self._count is not None and offer.given.batches >= self._count:
             self._warn_at_end()
 
+    def _decoding(self) -> float:
+        """Seconds that each decode thread has been busy."""
+        stats = self.stats()
+        return stats["decode"]["busy_seconds"] / stats["workers"] if "decode" in stats else 0.0
+
     def _warn_at_end(self) -> None:
+        if self._by_script is not None:
+            self._by_script.warn_if_slow(self._decoding() - self._decoded_before)
         if not self._warned and (failures := self.failures()).count:
             self._warned = True
             failures.warn(self.start.epoch)

@@ -4,6 +4,7 @@ the dataset's class adds."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -14,38 +15,67 @@ from torch.utils.data._utils.pin_memory import pin_memory as pin
 from . import _ringfeed
 from ._access import StandIn
 from ._tensors import images_of
+from .datasets import warn_user
 from .transforms import Recipe, ViewsRecipe
 
 
-def collated(
-    found: _ringfeed.Batch,
-    recipe: Recipe | ViewsRecipe,
-    target_transform: Any,
-    pinned: bool,
-    collate_fn: Callable[[Any], Any],
-    stand_in: StandIn | None,
-    one_by_one: bool,
-) -> Any:
-    """What `collate_fn` makes of the list of the samples, or of the one there is. Their images are
-    views of `found`, or PIL images with a copy. `stand_in`: makes the samples of what the dataset's
-    base gives; None: they are that."""
-    batches = images_of(found, recipe)
-    views = [_each(images, view) for images, view in zip(batches, recipe.views)]
-    images = views[0]
-    if isinstance(recipe, ViewsRecipe):
-        images = list(map(recipe.container, zip(*views)))
-    samples = []
-    labels = torch.from_dlpack(found.labels()).tolist()
-    for image, label, index in zip(images, labels, found.indices.tolist()):
-        sample = image, label if target_transform is None else target_transform(label)
-        samples.append(sample if stand_in is None else stand_in.ask(index, sample))
-    if one_by_one:
-        made = collate_fn(samples[0])
-    elif collate_fn is default_collate:
-        made = _default_collate(samples, batches)
-    else:
-        made = collate_fn(samples)
-    return pin(made) if pinned else made
+class ByScript:
+    """Makes the batches of one epoch by a script's own code."""
+
+    def __init__(
+        self, collate_fn: Callable[[Any], Any], stand_in: StandIn | None, one_by_one: bool
+    ) -> None:
+        """`collate_fn` is called with the list of the samples or, with `one_by_one`, with the one
+        there is. `stand_in`: makes the samples of what the dataset's base gives; None: they are
+        that."""
+        self._collate_fn = collate_fn
+        self._stand_in = stand_in
+        self._one_by_one = one_by_one
+        self._seconds = 0.0
+        self._warned = False
+
+    def __call__(
+        self,
+        found: _ringfeed.Batch,
+        recipe: Recipe | ViewsRecipe,
+        target_transform: Any,
+        pinned: bool,
+    ) -> Any:
+        """What `collate_fn` makes of the samples. Their images are views of `found`, or PIL images
+        with a copy."""
+        batches = images_of(found, recipe)
+        views = [_each(images, view) for images, view in zip(batches, recipe.views)]
+        images = views[0]
+        if isinstance(recipe, ViewsRecipe):
+            images = list(map(recipe.container, zip(*views)))
+        labels = torch.from_dlpack(found.labels()).tolist()
+        stand_in, samples = self._stand_in, []
+        begun = perf_counter()
+        for image, label, index in zip(images, labels, found.indices.tolist()):
+            sample = image, label if target_transform is None else target_transform(label)
+            samples.append(sample if stand_in is None else stand_in.ask(index, sample))
+        if self._one_by_one:
+            made = self._collate_fn(samples[0])
+        elif self._collate_fn is default_collate:
+            made = _default_collate(samples, batches)
+        else:
+            made = self._collate_fn(samples)
+        self._seconds += perf_counter() - begun
+        return pin(made) if pinned else made
+
+    def warn_if_slow(self, decoding: float) -> None:
+        """`decoding`: seconds that each decode thread was busy in the epoch."""
+        if self._warned or self._seconds < max(decoding, _WORTH_A_WARNING):
+            return
+        self._warned = True
+        warn_user(
+            "a script's own collate_fn or __getitem__ took longer on the thread of next() than "
+            "each thread that decodes, and held them back: native=False has worker processes do it"
+        )
+
+
+_WORTH_A_WARNING = 1.0
+"""Seconds of an epoch."""
 
 
 def _each(images: torch.Tensor, recipe: Recipe) -> Sequence[Any]:

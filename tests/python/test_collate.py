@@ -279,6 +279,33 @@ def test_samples_that_fail_are_left_out_or_replaced(tmp_path, on_error):
         check_same((image, label), (ringfeed.replay(row, load(path), dataset.transform), wanted))
 
 
+class Clock:
+    """Each look at it takes some time."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+@pytest.mark.parametrize("seconds", [0.1, 2.0])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_code_that_holds_the_threads_back_is_warned_of(folder, monkeypatch, seconds, persistent):
+    monkeypatch.setattr(_samples, "perf_counter", Clock(seconds))
+    dataset = small_images.make(folder, COUNT)
+    options = {"collate_fn": as_it_is, "num_workers": 1, "persistent_workers": persistent}
+    loader = DataLoader(dataset, 4, **options)
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            list(loader)
+        found = [str(each.message) for each in caught]
+        assert len(found) == (seconds > 1), found
+        assert all("native=False has worker processes" in text for text in found)
+
+
 def test_an_epoch_goes_on_with_its_next_samples(folder):
     dataset = small_images.make(folder, COUNT)
 
