@@ -48,10 +48,10 @@ class _Convert:
     """In place of the image's convert()."""
 
 
-class _Result:
+class Result:
     """In place of what a transform makes of the image, or of another's result."""
 
-    def __init__(self, transform: Any, of: _Image | _Result, call: ast.expr) -> None:
+    def __init__(self, transform: Any, of: _Image | Result, call: ast.expr) -> None:
         self.transform = transform
         self.of = of
         self.call = call
@@ -59,7 +59,7 @@ class _Result:
     @property
     def chain(self) -> list[Any]:
         """The transforms that have made it, the first one first."""
-        before = self.of.chain if isinstance(self.of, _Result) else []
+        before = self.of.chain if isinstance(self.of, Result) else []
         return [*before, self.transform]
 
 
@@ -76,7 +76,7 @@ def _one_after_the_other(transforms: list[Any]) -> Any:
 
 
 class FunctionReader:
-    """Follows the code of one function, which is given a PIL image of mode RGB. Each `_Result`
+    """Follows the code of one function, which is given a PIL image of mode RGB. Each `Result`
     stands for one call of a transform."""
 
     takes_image = False
@@ -86,7 +86,7 @@ class FunctionReader:
         self._function = function
         self._name = name
         self._image = _Image()
-        self._results: list[_Result] = []  # of all calls
+        self._results: list[Result] = []  # of all calls
         self._steps = 0
 
     def chain(self, tree: Function, receiver: Any) -> list[Any] | None:
@@ -95,7 +95,7 @@ class FunctionReader:
         value = self._returned(tree, receiver)
         if value is self._image:
             chain = []
-        elif isinstance(value, _Result):
+        elif isinstance(value, Result):
             chain = value.chain
         else:
             return None
@@ -118,7 +118,7 @@ class FunctionReader:
         results: list[Any] = list(value)
         if not results:
             refuse(self._name, "it returns no view")
-        if not all(isinstance(result, _Result) for result in results):
+        if not all(isinstance(result, Result) for result in results):
             refuse(self._name, "what it returns is not a list of what transforms made of the image")
         if len(set(map(id, results))) < len(results):
             refuse(self._name, "it returns one view twice")
@@ -266,7 +266,7 @@ class FunctionReader:
         """What stands in the object or its class, without any code of theirs."""
         if owner is self._image and name == "convert":
             return _Convert()
-        if isinstance(owner, (_Image, _Result)):
+        if isinstance(owner, (_Image, Result)):
             self._not_understood(node, "it looks into the image")
         if isinstance(owner, types.ModuleType) and name in vars(owner):
             return vars(owner)[name]
@@ -365,10 +365,10 @@ class FunctionReader:
                 self._not_understood(node, "it looks into the image")
             self.takes_image = True
             return self._image
-        of_image = len(values) == 1 and isinstance(values[0], _Image | _Result)
-        others = (type, types.BuiltinFunctionType, _Image, _Result)
+        of_image = len(values) == 1 and isinstance(values[0], _Image | Result)
+        others = (type, types.BuiltinFunctionType, _Image, Result)
         if not of_image or isinstance(called, others):
             self._not_understood(node, "only transforms are called, with the image alone")
-        result = _Result(called, values[0], node)
+        result = Result(called, values[0], node)
         self._results.append(result)
         return result

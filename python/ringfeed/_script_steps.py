@@ -13,6 +13,7 @@ import torch
 from . import _ringfeed
 from ._function_reader import FunctionReader
 from ._function_tree import function_tree
+from ._operation_reader import OperationReader
 from ._own_behaviour import own_behaviour
 from .errors import UnsupportedTransform
 
@@ -33,17 +34,21 @@ class Chain(NamedTuple):
 
 def chain_of(transform: Any) -> Chain | None:
     """The transforms that a script's class or function applies to the image, where it does nothing
-    else, as the presets of torchvision's references; None: it does more, or is none."""
+    else, as the presets of torchvision's references; or those that do what its call of Pillow
+    does. None: it does more, or is none."""
     called = called_of(transform)
     tree = None if called is None else function_tree(called[0])
     if called is None or tree is None:
         return None
-    reader = FunctionReader(called[0], "")
-    try:
-        transforms = reader.chain(tree, called[1])
-    except UnsupportedTransform:
-        return None
-    return None if transforms is None else Chain(transforms, reader.takes_image)
+    for kind in (OperationReader, FunctionReader):
+        reader = kind(called[0], "")
+        try:
+            transforms = reader.chain(tree, called[1])
+        except UnsupportedTransform:
+            continue
+        if transforms is not None:
+            return Chain(transforms, reader.takes_image)
+    return None
 
 
 def without_wrappers(transform: Any) -> Any:

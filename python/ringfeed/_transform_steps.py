@@ -227,6 +227,8 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
             within = node if name == "Sequential" else node.transforms
         elif base is None and not any(node is outer for outer in around):
             chain = chain_of(node)
+            if chain is not None and len(chain.transforms) == 1 and not chain.takes_image:
+                return parse(chain.transforms[0], place, (*around, node))
             if chain is not None:
                 name = "Compose"
                 within = [ToRGB(), *chain.transforms] if chain.takes_image else chain.transforms

@@ -573,7 +573,7 @@ def by_size(image):
 @pytest.mark.parametrize(
     ("transform", "words"),
     [
-        (Endless(), "step 1, .*Endless.*ringfeed cannot do this"),
+        (Endless(), "the transform, .*Endless.*ringfeed cannot do this"),
         (v1.Compose([CROP9, not_rgb, TAIL]), "step 2, <function not_rgb"),
         (by_size, "the transform, <function by_size"),
         (v1.Compose([CROPPED, to_rgb]), "it converts PIL images, and comes after ToTensor"),
