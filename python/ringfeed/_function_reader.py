@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 import torch
 
 from . import _ringfeed
-from ._function_tree import Function
+from ._called import called_of
+from ._function_tree import Function, function_tree
 from .errors import UnsupportedTransform, not_native
 
 _MOST = _ringfeed.largest["views"]
+_DEEPEST = 8
 _DEFERRED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
@@ -82,8 +84,10 @@ class FunctionReader:
     takes_image = False
     """Whether it has asked for what PIL images alone have."""
 
-    def __init__(self, function: types.FunctionType, name: str) -> None:
+    def __init__(self, function: types.FunctionType, name: str, depth: int = 0) -> None:
+        """`depth`: of such functions around this one."""
         self._function = function
+        self._depth = depth
         self._name = name
         self._image = _Image()
         self._results: list[Result] = []  # of all calls
@@ -214,9 +218,9 @@ class FunctionReader:
             case ast.Attribute(value=value, attr=name):
                 return self._attribute(node, self._value(value, names), name)
             case ast.List(elts=items):
-                return _Made(self._value(item, names) for item in items)
+                return _Made(self._items(items, names))
             case ast.Tuple(elts=items):
-                return tuple([self._value(item, names) for item in items])
+                return tuple(self._items(items, names))
             case ast.ListComp(elt=item, generators=loops):
                 return _Made(self._comprehended(node, item, loops, dict(names)))
             case ast.Subscript(value=row, slice=index):
@@ -311,11 +315,23 @@ class FunctionReader:
             return left + right
         self._not_understood(node)
 
+    def _items(self, nodes: list[ast.expr], names: dict[str, Any]) -> list[Any]:
+        """Their values, those of starred ones one by one."""
+        values: list[Any] = []
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                values += self._row(node.value, names)
+            else:
+                values.append(self._value(node, names))
+        return values
+
     def _row(self, node: ast.expr, names: dict[str, Any]) -> list[Any]:
         """What a loop goes over."""
         if isinstance(node, ast.GeneratorExp):
             return list(self._comprehended(node, node.elt, node.generators, dict(names)))
         row = self._value(node, names)
+        if isinstance(row, Result) and row.of is self._image:
+            row = self._views_of(row)
         if type(row) is torch.nn.ModuleList:
             row = list(row)  # children() would leave repeated ones out
         if type(row) not in (_Made, list, tuple, range):
@@ -323,6 +339,20 @@ class FunctionReader:
         if row[_MOST:]:
             self._not_understood(node, f"it has more than {_MOST} items")
         return list(row)
+
+    def _views_of(self, result: Result) -> Any:
+        """What a call gives that makes views itself."""
+        called = called_of(result.transform)
+        tree = None if called is None or self._depth > _DEEPEST else function_tree(called[0])
+        if called is None or tree is None:
+            return result
+        reader = FunctionReader(called[0], self._name, self._depth + 1)
+        transforms = reader.views(tree, called[1])
+        if transforms is None:
+            return result
+        views = [Result(transform, self._image, result.call) for transform in transforms]
+        self._results = [one for one in self._results if one is not result] + views
+        return _Made(views)
 
     def _comprehended(
         self,

@@ -101,12 +101,7 @@ class OperationReader(FunctionReader):
                     self._not_understood(node)
                 return _Chance(1 - self._once(node, value).p)
             case ast.Call(func=function, args=arguments, keywords=keywords):
-                values: list[Any] = []
-                for argument in arguments:
-                    if isinstance(argument, ast.Starred):
-                        values += self._row(argument.value, names)
-                    else:
-                        values.append(self._value(argument, names))
+                values = self._items(arguments, names)
                 named = {k.arg or "": self._value(k.value, names) for k in keywords}
                 return self._operation(node, self._value(function, names), values, named)
         return super()._value(node, names)

@@ -3,18 +3,13 @@ transforms: read from its code."""
 
 from __future__ import annotations
 
-import inspect
-import sys
-import types
 from typing import Any, NamedTuple
 
-import torch
-
 from . import _ringfeed
+from ._called import called_of
 from ._function_reader import FunctionReader
 from ._function_tree import function_tree
 from ._operation_reader import OperationReader
-from ._own_behaviour import own_behaviour
 from .errors import UnsupportedTransform
 
 
@@ -59,37 +54,3 @@ def without_wrappers(transform: Any) -> Any:
             break
         transform = chain.transforms[0]
     return transform
-
-
-def called_of(transform: Any) -> tuple[types.FunctionType, Any] | None:
-    """What runs where it is called: a function of a script's, and its `self` if it has one."""
-    if _is_lambda(transform):
-        transform = transform.lambd
-    if isinstance(transform, types.FunctionType):
-        return transform, None
-    if isinstance(transform, types.MethodType):
-        function, receiver = transform.__func__, transform.__self__
-    elif isinstance(transform, torch.nn.Module):
-        if own_behaviour(transform, torch.nn.Module, ("__call__",)) or "forward" in vars(transform):
-            return None
-        function, receiver = inspect.getattr_static(type(transform), "forward"), transform
-    else:
-        function, receiver = inspect.getattr_static(type(transform), "__call__", None), transform
-    if not isinstance(function, types.FunctionType):
-        return None
-    module = (function.__module__ or "").split(".")[0]
-    return None if module in ("torch", "torchvision", "timm") else (function, receiver)
-
-
-def _is_lambda(transform: Any) -> bool:
-    """Whether it is torchvision's Lambda, for whatever it is given."""
-    if "torchvision" not in sys.modules:
-        return False
-    from torchvision import transforms as v1
-    from torchvision.transforms import v2
-
-    if type(transform) is v2.Lambda:
-        return bool(tuple(transform.types) == (object,)) and not own_behaviour(
-            transform, v2.Lambda, ()
-        )
-    return type(transform) is v1.Lambda

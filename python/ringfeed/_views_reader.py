@@ -7,9 +7,9 @@ import dis
 import types
 from typing import Any
 
+from ._called import called_of
 from ._function_reader import FunctionReader, refuse
 from ._function_tree import Function, function_tree
-from ._script_steps import called_of
 from ._views import Views
 from .errors import UnsupportedTransform
 

@@ -117,6 +117,23 @@ class EachOf2:
         return views
 
 
+class Pipelines:
+    """Each of which gives views."""
+
+    def __init__(self, transforms):
+        self.transforms = transforms
+
+    def __call__(self, x):
+        out = []
+        for transform in self.transforms:
+            out.extend(transform(x))
+        return out
+
+
+def spread(image):
+    return (*two(image), *PIPELINES(image))
+
+
 def two(image, second=OTHER):
     first, last = LARGE(image), second(image)
     return (first,) + (last,)
@@ -161,6 +178,7 @@ MODULES = [v2.Compose([v2.RandomResizedCrop(9), *TAILS["v2"]]) for _ in range(3)
 
 Class_first.own = MODULES[0]
 
+PIPELINES = Pipelines([two, ContrastiveLearningViewGenerator(SMALL, 3)])
 READ = [
     (Views([LARGE, OTHER]), [LARGE, OTHER]),
     (Views([SMALL]), [SMALL]),
@@ -176,6 +194,9 @@ READ = [
     (EachOf2((LARGE, 2), (OTHER, 1)), [LARGE, LARGE, OTHER, SMALL]),
     (InSteps(CROP9, TAIL), [v1.Compose([CROP9, TAIL])] * 2),
     (two, [LARGE, OTHER]),
+    (spread, [LARGE, OTHER, LARGE, OTHER, SMALL, SMALL, SMALL]),
+    (PIPELINES, [LARGE, OTHER, SMALL, SMALL, SMALL]),
+    (Pipelines([PIPELINES, Views([OTHER])]), [LARGE, OTHER, SMALL, SMALL, SMALL, OTHER]),
     (nested(SMALL, 2), [SMALL] * 3),
     (Method().views, [LARGE, SMALL]),
     (lambda x: [LARGE(x), SMALL(x)], [LARGE, SMALL]),
@@ -298,6 +319,18 @@ def the_mode_itself(self, x):
 def the_same_view_twice(self, x):
     q = self.one(x)
     return [q, q]
+
+
+@refused("it is no list, and no range of a fixed length")
+def itself(self, x):
+    views = []
+    views.extend(self(x))
+    return views
+
+
+@refused("it is no list, and no range of a fixed length")
+def no_views(self, x):
+    return list(self.one(x))
 
 
 @refused("`[self.one(x)] * 2`")
