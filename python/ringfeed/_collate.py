@@ -1,4 +1,4 @@
-"""What a loader's collate_fn may be: the core makes batches, so that none is called."""
+"""When a loader's collate_fn is called, and which ones the core stands for."""
 
 from __future__ import annotations
 
@@ -6,26 +6,16 @@ import sys
 from typing import Any
 
 import torch
-from torch.utils.data import default_collate, default_convert
-
-from .errors import not_native
+from torch.utils.data import default_collate
 
 
-def check_collate(collate_fn: Any, auto_collation: bool) -> None:
-    """ValueError for what would make other batches than the core's."""
-    if collate_fn is (default_collate if auto_collation else default_convert):
-        return
-    if auto_collation and (collates_fast(collate_fn) or mixes(collate_fn)):
-        return
-    name = getattr(collate_fn, "__name__", repr(collate_fn))
-    if collate_fn is default_collate or collate_fn is default_convert:
-        fits = "a batch_size" if auto_collation else "batch_size=None"
-        raise ValueError(f"collate_fn={name} does not go with {fits}: leave it None")
-    not_native(
-        f"collate_fn={name} cannot be called: the core writes samples straight into the batch. "
-        "Leave it None. MixUp, CutMix and RandomChoice of them go into batch_transform=; for all "
-        "else change the finished batch, for example in the training step"
-    )
+def is_called(collate_fn: Any, auto_collation: bool) -> bool:
+    """Whether a collate_fn is called with samples. Else it would make of them what the core's batch
+    is already. None: torch's default."""
+    if not auto_collation:
+        return True
+    known = collate_fn is None or collate_fn is default_collate
+    return not (known or collates_fast(collate_fn) or mixes(collate_fn))
 
 
 def check_collated(collate_fn: Any, dtype: torch.dtype | None) -> None:
@@ -42,6 +32,21 @@ def check_collated(collate_fn: Any, dtype: torch.dtype | None) -> None:
         f"collate_fn=fast_collate collates uint8 images, and the transform yields {dtype}: end it "
         "with PILToTensor, or leave collate_fn None"
     )
+
+
+def check_called(batch_transform: Any, finish_on: str) -> None:
+    """ValueError for options of ringfeed's that make the batch, where a script's code makes it."""
+    what = "a collate_fn, or a dataset's own __getitem__, is given finished samples and makes "
+    if batch_transform is not None:
+        raise ValueError(
+            f"batch_transform mixes the batches that ringfeed makes, and {what}others: mix in "
+            "collate_fn, or in the training step"
+        )
+    if finish_on != "cpu":
+        raise ValueError(
+            f'finish_on="device" gives batches that ringfeed makes, and {what}others: leave it at '
+            '"cpu", or leave collate_fn None'
+        )
 
 
 def collates_fast(collate_fn: Any) -> bool:

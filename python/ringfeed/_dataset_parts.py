@@ -13,6 +13,7 @@ import torch.utils.data
 from numpy.typing import NDArray
 
 from . import _ringfeed
+from ._access import Access, access_of
 from ._file_dataset import FileDataset, index_of, load_image
 from ._open import pil_loader
 from .datasets import index_of_samples
@@ -33,6 +34,11 @@ class DatasetParts:
     """Entries of `index` to use, in this order, shape [n]; None: all."""
     transform: Any
     target_transform: Callable[[int], Any] | None
+    base: Any
+    """The dataset beneath the Subsets."""
+    access: Access | None = None
+    """How samples are asked for by a class of a script's own; None: they are what `base`'s
+    class gives."""
 
 
 def resolve(dataset: Any) -> DatasetParts:
@@ -47,7 +53,8 @@ def resolve(dataset: Any) -> DatasetParts:
     for some in reversed(chosen):
         within = np.arange(len(index), dtype=np.uint32) if indices is None else indices
         indices = within[_subset_entries(some, len(within))]
-    return DatasetParts(index, indices, base.transform, base.target_transform)
+    access = own_access(base)
+    return DatasetParts(index, indices, base.transform, base.target_transform, base, access)
 
 
 def checked(dataset: Any) -> tuple[Any, list[Any]]:
@@ -55,26 +62,41 @@ def checked(dataset: Any) -> tuple[Any, list[Any]]:
     resolve() does for a dataset that ringfeed cannot read; reads none of its samples."""
     chosen = []
     while isinstance(dataset, torch.utils.data.Subset):
-        _check_own_methods(dataset, torch.utils.data.Subset)
+        _check_own_methods(
+            dataset, torch.utils.data.Subset, "__getitem__", "__getitems__", "__len__"
+        )
         chosen.append(dataset.indices)
         dataset = dataset.dataset
-    if isinstance(dataset, FileDataset):
-        _check_own_methods(dataset, FileDataset)
+    base = _base_of(dataset)
+    if base is not None:
+        _check_own_methods(dataset, base, "__getitems__", "__len__")
         _check_decoding(dataset)
         return dataset, chosen
-    # Whoever has such a dataset has imported torchvision.
-    if "torchvision" in sys.modules:
-        from torchvision.datasets import DatasetFolder
-
-        if isinstance(dataset, DatasetFolder):
-            _check_own_methods(dataset, DatasetFolder)
-            _check_decoding(dataset)
-            return dataset, chosen
     not_native(
         f"ringfeed cannot read {_name(dataset)}. {_ACCEPTED}; ringfeed.ImageList(paths, labels) "
         "takes any files",
         NotNativeType,
     )
+
+
+def _base_of(dataset: Any) -> type | None:
+    """The class whose files are read; None: it is no such dataset."""
+    if isinstance(dataset, FileDataset):
+        return FileDataset
+    # Whoever has such a dataset has imported torchvision.
+    if "torchvision" in sys.modules:
+        from torchvision.datasets import DatasetFolder
+
+        if isinstance(dataset, DatasetFolder):
+            return DatasetFolder
+    return None
+
+
+def own_access(dataset: Any) -> Access | None:
+    """See access_of(); of a dataset that checked() has found."""
+    base = _base_of(dataset)
+    assert base is not None
+    return access_of(dataset, base)
 
 
 def _subset_entries(indices: Any, length: int) -> NDArray[np.int64]:
@@ -177,8 +199,8 @@ def defined_in(module: Any, name: str, function: Any) -> bool:
     )
 
 
-def _check_own_methods(dataset: Any, base: type) -> None:
-    for name in ("__getitem__", "__getitems__", "__len__"):
+def _check_own_methods(dataset: Any, base: type, *names: str) -> None:
+    for name in names:
         own = getattr(type(dataset), name, None) is not getattr(base, name, None)
         # torch looks for __getitems__ in the object, Python for the others in the class.
         if own or (name == "__getitems__" and name in getattr(dataset, "__dict__", ())):

@@ -9,12 +9,14 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from . import _ringfeed, _tensors
+from ._access import StandIn
 from ._core import stop_in_background
 from ._epochs import Progress
 from ._failures import Failures
 from ._handover import Offer
 from ._mixing_apply import Mixer
 from ._request import EpochRequest
+from ._samples import ByScript
 from .errors import LoadError
 
 
@@ -71,20 +73,27 @@ class EpochRun:
         )
         rule = request.mixing
         mixer = None if rule is None else Mixer(rule, 0, draws)
-        make: Callable[..., Any] = _tensors.sample if request.one_by_one else _tensors.batch
-        if recipe.finish is not None:
+        make: Callable[..., Any] = _tensors.batch
+        self._by_script = None
+        if request.collate_fn is not None:
+            stand_in = StandIn.of(request.resolved.parts)
+            make = self._by_script = ByScript(request.collate_fn, stand_in, request.one_by_one)
+        elif recipe.finish is not None:
             make = partial(_tensors.unfinished, draws=draws, mixer=mixer)
         elif mixer is not None:
             make = partial(_tensors.batch, mixing=_tensors.Mixing(mixer, request.pinned))
         self._make = partial(
             make, recipe=recipe, target_transform=target_transform, pinned=request.pinned
         )
-        self._may_fail = target_transform is not None or request.mixing is not None
+        scripts = target_transform, request.mixing, request.collate_fn
+        self._may_fail = any(each is not None for each in scripts)
         self._ended = core is None
         self._stopped = False
         self._last_progress = self.start
         self._last_stats: dict[str, Any] = {}
         self._last_failures = Failures()
+        # By threads that persist.
+        self._decoded_before = 0.0 if self._by_script is None else self._decoding()
         self._warned = request.core_options["on_error"] == "raise"
         self._process = os.getpid()
 
@@ -100,7 +109,7 @@ class EpochRun:
                 return BatchOffer(self._make(batch))
         except Exception as error:
             if batch is not None:
-                if self._may_fail:  # an error of target_transform's or of mixing: the batch's
+                if self._may_fail:  # an error of the script's code or of mixing: the batch's
                     return BatchOffer(error=error)
             elif self._epoch.offers:
                 return BatchOffer(error=error, counts=isinstance(error, LoadError))
@@ -118,7 +127,14 @@ class EpochRun:
         if self._count is not None and offer.given.batches >= self._count:
             self._warn_at_end()
 
+    def _decoding(self) -> float:
+        """Seconds that each decode thread has been busy."""
+        stats = self.stats()
+        return stats["decode"]["busy_seconds"] / stats["workers"] if "decode" in stats else 0.0
+
     def _warn_at_end(self) -> None:
+        if self._by_script is not None:
+            self._by_script.warn_if_slow(self._decoding() - self._decoded_before)
         if not self._warned and (failures := self.failures()).count:
             self._warned = True
             failures.warn(self.start.epoch)

@@ -1,8 +1,8 @@
 """What a function returns, followed through its code.
 
 Nothing of the script is run. Its code is read statement by statement, and only what cannot depend
-on anything but the transforms' own draws is taken: attributes, calls of a transform on the image,
-lists, and loops of a fixed length.
+on anything but the transforms' own draws is taken: attributes, calls of a transform on the image or
+on another's result, lists, loops of a fixed length, and conversions to RGB, which images are.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 import torch
 
 from . import _ringfeed
-from ._function_tree import Function
+from ._called import called_of
+from ._function_tree import Function, function_tree
 from .errors import UnsupportedTransform, not_native
 
 _MOST = _ringfeed.largest["views"]
+_DEEPEST = 8
 _DEFERRED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
@@ -44,34 +46,64 @@ class _Image:
     """In place of the image."""
 
 
-class _Result:
-    """In place of what a transform makes of the image."""
+class _Convert:
+    """In place of the image's convert()."""
 
-    def __init__(self, transform: Any, call: ast.expr) -> None:
+
+class Result:
+    """In place of what a transform makes of the image, or of another's result."""
+
+    def __init__(self, transform: Any, of: _Image | Result, call: ast.expr) -> None:
         self.transform = transform
+        self.of = of
         self.call = call
+
+    @property
+    def chain(self) -> list[Any]:
+        """The transforms that have made it, the first one first."""
+        before = self.of.chain if isinstance(self.of, Result) else []
+        return [*before, self.transform]
 
 
 class _Made(list[Any]):
     """A list that the code itself has made, and may change."""
 
 
-class FunctionReader:
-    """Follows the code of one function. Each `_Result` stands for one call of a transform."""
+def _one_after_the_other(transforms: list[Any]) -> Any:
+    if len(transforms) == 1:
+        return transforms[0]
+    from torchvision.transforms import Compose
 
-    def __init__(self, function: types.FunctionType, name: str) -> None:
+    return Compose(transforms)
+
+
+class FunctionReader:
+    """Follows the code of one function, which is given a PIL image of mode RGB. Each `Result`
+    stands for one call of a transform."""
+
+    takes_image = False
+    """Whether it has asked for what PIL images alone have."""
+
+    def __init__(self, function: types.FunctionType, name: str, depth: int = 0) -> None:
+        """`depth`: of such functions around this one."""
         self._function = function
+        self._depth = depth
         self._name = name
         self._image = _Image()
-        self._results: list[_Result] = []  # of all calls
+        self._results: list[Result] = []  # of all calls
         self._steps = 0
 
-    def delegate(self, tree: Function, receiver: Any) -> Any:
-        """The transform whose result is all that is made and returned; else None."""
+    def chain(self, tree: Function, receiver: Any) -> list[Any] | None:
+        """The transforms that are applied one after the other, where what they make is all that is
+        made and returned; else None."""
         value = self._returned(tree, receiver)
-        if not isinstance(value, _Result) or self._results != [value]:
+        if value is self._image:
+            chain = []
+        elif isinstance(value, Result):
+            chain = value.chain
+        else:
             return None
-        return value.transform
+        return chain if len(chain) == len(self._results) else None
 
     def _returned(self, tree: Function, receiver: Any) -> Any:
         if self._function.__code__.co_flags & _DEFERRED:
@@ -81,23 +113,30 @@ class FunctionReader:
             return self._value(tree.body, names)
         return self._run(tree.body, names)
 
-    def views(self, tree: Function, receiver: Any) -> list[Any] | None:
+    def views(self, tree: Function, receiver: Any) -> list[Any] | tuple[Any, ...] | None:
+        """The transforms whose results are returned, in a list or tuple as these; None: it returns
+        neither."""
         value = self._returned(tree, receiver)
         if type(value) not in (_Made, tuple):
             return None
         results: list[Any] = list(value)
         if not results:
             refuse(self._name, "it returns no view")
-        if not all(isinstance(result, _Result) for result in results):
+        if not all(isinstance(result, Result) for result in results):
             refuse(self._name, "what it returns is not a list of what transforms made of the image")
         if len(set(map(id, results))) < len(results):
             refuse(self._name, "it returns one view twice")
+        used = [*results, *(result.of for result in self._results)]
         for result in self._results:
-            if not any(result is returned for returned in results):
+            uses = sum(result is one for one in used)
+            if uses == 0:
                 self._not_understood(result.call, "its result is not returned")
+            if uses > 1:
+                self._not_understood(result.call, "several views are made of its result")
         if len(results) > _MOST:
             refuse(self._name, f"it returns more than {_MOST} views")
-        return [result.transform for result in results]
+        transforms = [_one_after_the_other(result.chain) for result in results]
+        return tuple(transforms) if type(value) is tuple else transforms
 
     def _not_understood(self, node: ast.AST, why: str = "this is not understood") -> NoReturn:
         text = " ".join(ast.unparse(node).split())
@@ -142,6 +181,13 @@ class FunctionReader:
                         if any(isinstance(n, ast.Return) for s in inner for n in ast.walk(s)):
                             self._not_understood(statement, "it returns within a loop")
                         self._run(inner, names)
+                case ast.If(test=test, body=body_if, orelse=body_else):
+                    is_so = self._known_mode(test, names)
+                    if is_so is None:
+                        self._not_understood(statement)
+                    value = self._run(body_if if is_so else body_else, names)
+                    if value is not None:
+                        return value
                 case _:
                     self._not_understood(statement)
         return None
@@ -172,19 +218,36 @@ class FunctionReader:
             case ast.Attribute(value=value, attr=name):
                 return self._attribute(node, self._value(value, names), name)
             case ast.List(elts=items):
-                return _Made(self._value(item, names) for item in items)
+                return _Made(self._items(items, names))
             case ast.Tuple(elts=items):
-                return tuple([self._value(item, names) for item in items])
+                return tuple(self._items(items, names))
             case ast.ListComp(elt=item, generators=loops):
                 return _Made(self._comprehended(node, item, loops, dict(names)))
             case ast.Subscript(value=row, slice=index):
                 return self._item(node, self._value(row, names), self._value(index, names))
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() as op, right=right):
                 return self._sum(node, self._value(left, names), op, self._value(right, names))
+            case ast.IfExp(test=test, body=one, orelse=other):
+                is_so = self._known_mode(test, names)
+                if is_so is None:
+                    self._not_understood(node)
+                return self._value(one if is_so else other, names)
             case ast.Call(func=function, args=arguments, keywords=[]):
                 return self._call(node, function, arguments, names)
             case _:
                 self._not_understood(node)
+
+    def _known_mode(self, test: ast.expr, names: dict[str, Any]) -> bool | None:
+        """Whether a comparison of the image's mode holds; None: it is another test."""
+        match test:
+            case ast.Compare(
+                left=ast.Attribute(value=ast.Name() as owner, attr="mode"),
+                ops=[ast.Eq() | ast.NotEq() as op],
+                comparators=[ast.Constant(value=str(mode))],
+            ) if self._value(owner, names) is self._image:
+                self.takes_image = True
+                return (mode == "RGB") is isinstance(op, ast.Eq)
+        return None
 
     def _named(self, node: ast.expr, name: str, names: dict[str, Any]) -> Any:
         if name in names:
@@ -205,7 +268,9 @@ class FunctionReader:
 
     def _attribute(self, node: ast.expr, owner: Any, name: str) -> Any:
         """What stands in the object or its class, without any code of theirs."""
-        if isinstance(owner, (_Image, _Result)):
+        if owner is self._image and name == "convert":
+            return _Convert()
+        if isinstance(owner, (_Image, Result)):
             self._not_understood(node, "it looks into the image")
         if isinstance(owner, types.ModuleType) and name in vars(owner):
             return vars(owner)[name]
@@ -250,11 +315,23 @@ class FunctionReader:
             return left + right
         self._not_understood(node)
 
+    def _items(self, nodes: list[ast.expr], names: dict[str, Any]) -> list[Any]:
+        """Their values, those of starred ones one by one."""
+        values: list[Any] = []
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                values += self._row(node.value, names)
+            else:
+                values.append(self._value(node, names))
+        return values
+
     def _row(self, node: ast.expr, names: dict[str, Any]) -> list[Any]:
         """What a loop goes over."""
         if isinstance(node, ast.GeneratorExp):
             return list(self._comprehended(node, node.elt, node.generators, dict(names)))
         row = self._value(node, names)
+        if isinstance(row, Result) and row.of is self._image:
+            row = self._views_of(row)
         if type(row) is torch.nn.ModuleList:
             row = list(row)  # children() would leave repeated ones out
         if type(row) not in (_Made, list, tuple, range):
@@ -262,6 +339,20 @@ class FunctionReader:
         if row[_MOST:]:
             self._not_understood(node, f"it has more than {_MOST} items")
         return list(row)
+
+    def _views_of(self, result: Result) -> Any:
+        """What a call gives that makes views itself."""
+        called = called_of(result.transform)
+        tree = None if called is None or self._depth > _DEEPEST else function_tree(called[0])
+        if called is None or tree is None:
+            return result
+        reader = FunctionReader(called[0], self._name, self._depth + 1)
+        transforms = reader.views(tree, called[1])
+        if transforms is None:
+            return result
+        views = [Result(transform, self._image, result.call) for transform in transforms]
+        self._results = [one for one in self._results if one is not result] + views
+        return _Made(views)
 
     def _comprehended(
         self,
@@ -299,10 +390,15 @@ class FunctionReader:
             return range(*values)
         if called is len and len(values) == 1 and type(values[0]) in (_Made, list, tuple):
             return len(values[0])
-        of_image = len(values) == 1 and values[0] is self._image
-        others = (type, types.BuiltinFunctionType, _Image, _Result)
+        if isinstance(called, _Convert):
+            if len(values) != 1 or type(values[0]) is not str or values[0] != "RGB":
+                self._not_understood(node, "it looks into the image")
+            self.takes_image = True
+            return self._image
+        of_image = len(values) == 1 and isinstance(values[0], _Image | Result)
+        others = (type, types.BuiltinFunctionType, _Image, Result)
         if not of_image or isinstance(called, others):
             self._not_understood(node, "only transforms are called, with the image alone")
-        result = _Result(called, node)
+        result = Result(called, values[0], node)
         self._results.append(result)
         return result

@@ -36,8 +36,8 @@ class LoaderIterator(Handover[Any], _BaseDataLoaderIter):  # type: ignore[misc]
     In a `for` loop a KeyboardInterrupt loses nothing, whenever it comes: another `for` over the
     same iterator goes on, and the loader's state counts the batches that the first has seen.
     (Python may interrupt next(iterator) as it returns, with the batch in nobody's hands.) It may
-    have target_transform called again. An interrupted sampler of the caller's may not be able to go
-    on.
+    have a script's code called again for a batch: target_transform, collate_fn. An interrupted
+    sampler of the caller's may not be able to go on.
 
     It is an iterator of torch's by type alone: Lightning's CombinedLoader leaves those out of a
     pickle.

@@ -19,8 +19,8 @@ from ._mixing_rules import (
     check_classes,
 )
 from ._numbers import check_share
+from ._own_behaviour import own_behaviour
 from ._resolved import Resolved
-from ._transform_steps import own_behaviour
 from .errors import UnsupportedTransform
 from .transforms import ViewsRecipe
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from ._collate import is_called
 from ._epochs import Epochs
 from ._limits import DecodeLimits
 from ._mixing_compiler import rule_of
@@ -66,6 +67,7 @@ class NativeParts(TorchRung[T]):
             channels_last=self.channels_last,
             pillow=self.pillow,
             finish_on=self.finish_on,
+            asks_samples=is_called(self.collate_fn, not self._one_by_one),
         )
         vars(self)["_cached"] = found  # not by __setattr__, which Lightning records
         if self.on_error == "raise":
@@ -73,6 +75,10 @@ class NativeParts(TorchRung[T]):
         elif found.other_formats and (before is None or before.seen is not found.seen):
             warn_user(f"{found.other_formats}: on_error={self.on_error!r} is what becomes of these")
         return found
+
+    @property
+    def _one_by_one(self) -> bool:
+        return self.batch_size is None and self.batch_sampler is None
 
     def _recipe_text(self, resolved: Resolved) -> str:
         mixing, text = rule_of(self.batch_transform, self.collate_fn), resolved.recipe.text

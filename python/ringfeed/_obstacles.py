@@ -7,19 +7,16 @@ from functools import partial
 from typing import Any
 
 from . import _arguments
-from ._collate import check_collate
-from ._dataset_parts import checked
+from ._dataset_parts import checked, own_access
 from ._worker_rung import bases
 from .errors import NotNative
 from .transforms import compile_transform
 
 
-def with_others(
-    first: NotNative, dataset: Any, collate_fn: Any, multiprocessing_context: Any
-) -> NotNative:
+def with_others(first: NotNative, dataset: Any, multiprocessing_context: Any) -> NotNative:
     """`first`, and what else there is of the kind in a loader's arguments."""
     reasons = [str(first)]
-    for check in _checks(dataset, collate_fn, multiprocessing_context):
+    for check in _checks(dataset, multiprocessing_context):
         try:
             check()
         except NotNative as obstacle:
@@ -34,17 +31,18 @@ def with_others(
     return type(first)("\n  and because ".join([reasons[0], *others]))
 
 
-def _checks(
-    dataset: Any, collate_fn: Any, multiprocessing_context: Any
-) -> Iterator[Callable[[], Any]]:
+def _checks(dataset: Any, multiprocessing_context: Any) -> Iterator[Callable[[], Any]]:
     yield lambda: _arguments.refuse_iterable(dataset)
-    yield lambda: checked(dataset)
+    yield lambda: own_access(checked(dataset)[0])
     for base in bases(dataset):
         transform = getattr(base, "transform", None)
         if transform is not None:
             yield partial(
-                compile_transform, transform, dtype=None, channels_last=False, pillow=None
+                compile_transform,
+                transform,
+                dtype=None,
+                channels_last=False,
+                pillow=None,
+                images=True,  # which is an obstacle only where nobody is given them
             )
-    if collate_fn is not None:
-        yield lambda: check_collate(collate_fn, True)
     yield lambda: _arguments.refuse_multiprocessing(multiprocessing_context)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from . import _arguments, _ringfeed, _tensors
-from ._collate import check_collate, check_collated
+from ._collate import check_called, check_collated, is_called
 from ._epochs import Epochs, Progress
 from ._failures import failure_options
 from ._limits import decode_options
@@ -30,13 +30,18 @@ class Reading:
     def __init__(self, loader: Any, order: Order, resolved: Resolved) -> None:
         """Raises what cannot be, for the constructor and for iter(). Of `loader`, a DataLoader of
         ringfeed's, here and below the public attributes are read."""
-        check_collate(loader.collate_fn, loader.batch_sampler is not None)
         _arguments.refuse_multiprocessing(loader.multiprocessing_context)
         self.resolved = resolved
+        called = is_called(loader.collate_fn, loader.batch_sampler is not None)
+        called = called or resolved.parts.access is not None
+        self.collate_fn = loader.collate_fn if called else None
         self.mixing = self._mixing_of(loader, order)
 
     def _mixing_of(self, loader: Any, order: Order) -> Rule | None:
         """How batches are mixed."""
+        if self.collate_fn is not None and loader.batch_sampler is not None:
+            check_called(loader.batch_transform, loader.finish_on)
+            return None
         recipe = self.resolved.recipe
         check_collated(loader.collate_fn, None if isinstance(recipe, ViewsRecipe) else recipe.dtype)
         size, drop_last = order.batching
@@ -102,6 +107,7 @@ def read_next(
         one_by_one=loader.batch_sampler is None,
         keep_core=loader.persistent_workers,
         mixing=reading.mixing,
+        collate_fn=reading.collate_fn,
     )
 
 

@@ -13,9 +13,10 @@ from ._augmentation_compiler import HANDLERS as AUGMENTATIONS
 from ._erasing import Erasing, erasing_of, timm_erasing_of
 from ._head import head_of, interpolations_of
 from ._replay_mix import ChainMix
+from ._script_steps import without_wrappers
 from ._transform_compiler import Compiler
 from ._transform_steps import TIMM_ERASING, Step, steps
-from ._views_reader import views_of, without_wrappers
+from ._views_reader import views_of
 
 __all__ = ["replay"]
 

@@ -61,6 +61,8 @@ class EpochRequest:
     """Whether the threads and buffers stay for the next epoch."""
     mixing: Rule | None = None
     """How batches are mixed."""
+    collate_fn: Any = None
+    """What is called with each batch's samples, or with the one sample; None: nothing is."""
 
 
 def begin_items(order: Order) -> Iterator[Any] | None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from . import _ringfeed
-from ._dataset_parts import AsItWas, DatasetParts, checked, resolve
+from ._dataset_parts import AsItWas, DatasetParts, checked, own_access, resolve
 from .errors import UnsupportedTransform, not_native
 from .transforms import Recipe, ViewsRecipe, compile_transform, why_not_now
 
@@ -78,11 +78,13 @@ def resolve_dataset(
     channels_last: bool,
     pillow: str | None,
     finish_on: str,
+    asks_samples: bool,
 ) -> Resolved:
     """`before` where nothing has changed: a loader's threads and buffers belong to it. Samples are
     read again only where they have changed; the transform is compiled each time, in a millisecond
-    or a few."""
+    or a few. `asks_samples`: whether a collate_fn is given the samples, be they PIL images."""
     base, chosen = checked(dataset)
+    access = own_access(base)
     # First what takes a moment and may fail: of a million samples the rest takes a second.
     recipe = compile_transform(
         base.transform,
@@ -90,6 +92,7 @@ def resolve_dataset(
         channels_last=channels_last,
         pillow=pillow,
         finish_on=finish_on,
+        images=asks_samples or access is not None,
     )
     if before is not None and before.seen.holds(base, chosen):
         seen, parts, other_formats = before.seen, before.parts, before.other_formats
@@ -100,10 +103,13 @@ def resolve_dataset(
         before is not None
         and seen is before.seen
         and parts.target_transform is base.target_transform
+        and parts.access == access
         and _equal(recipe, before.recipe)
     ):
         return before
-    parts = replace(parts, transform=base.transform, target_transform=base.target_transform)
+    parts = replace(
+        parts, transform=base.transform, target_transform=base.target_transform, access=access
+    )
     return Resolved(parts, recipe, seen, other_formats)
 
 
@@ -123,7 +129,8 @@ def _other_formats(parts: DatasetParts) -> str:
 
 def _equal(one: Recipe | ViewsRecipe, other: Recipe | ViewsRecipe) -> bool:
     def told(recipe: Recipe | ViewsRecipe) -> tuple[Any, ...]:
-        of_default_dtype = [view.of_default_dtype for view in recipe.views]
-        return recipe.text, recipe.finish is None, of_default_dtype
+        views = [(view.of_default_dtype, view.gives) for view in recipe.views]
+        container = recipe.container if isinstance(recipe, ViewsRecipe) else None
+        return recipe.text, recipe.finish is None, views, container
 
     return told(one) == told(other)

@@ -63,7 +63,7 @@ class Rungs(NativeParts[T]):
             reading.resolved.check_default_dtype(iterating=True)
         except NotNative as obstacle:
             before = self.rung
-            self._go_to_torch(obstacle, self.collate_fn, self.multiprocessing_context)
+            self._go_to_torch(obstacle, self.multiprocessing_context)
             if before == NATIVE:
                 self._warn_of_rung()
             return None
@@ -81,11 +81,11 @@ class Rungs(NativeParts[T]):
             self._session.epochs.see(self._order.samplers)
         return reading
 
-    def _go_to_torch(self, obstacle: NotNative, collate_fn: Any, context: Any) -> None:
+    def _go_to_torch(self, obstacle: NotNative, context: Any) -> None:
         """Raises `obstacle`, with all others, where ringfeed's threads are insisted on. Called
-        before torch's constructor too, which sets what this is given."""
+        before torch's constructor too, which sets `context`."""
         if self.native is not False:
-            obstacle = with_others(obstacle, self.dataset, collate_fn, context)
+            obstacle = with_others(obstacle, self.dataset, context)
         defaults = self._own_options
         own = [name for name in defaults if getattr(self, name) != defaults[name]]
         if self.native or own:

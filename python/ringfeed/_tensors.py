@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import torch
-from torch.utils.data import default_collate, default_convert
+from torch.utils.data import default_collate
 from torch.utils.data._utils.pin_memory import pin_memory as pin
 
 from . import _ringfeed
@@ -83,7 +83,7 @@ def batch(
     with float targets, by `mixing`. Once for each `found`, whose memory it shares unless it is
     mixed.
     """
-    views = _images(found, recipe)
+    views = images_of(found, recipe)
     images: Any = views if isinstance(recipe, ViewsRecipe) else views[0]
     labels: Any = torch.from_dlpack(found.labels())
     if target_transform is None:
@@ -119,20 +119,7 @@ def unfinished(
     return UnfinishedBatch(images, labels, recipe.finish, erased, mix)
 
 
-def sample(
-    found: _ringfeed.Batch, recipe: Recipe | ViewsRecipe, target_transform: Any, pinned: bool
-) -> list[Any]:
-    """[image, label], as torch's default_convert: an image [3, height, width], or a list of them,
-    and an int, or what target_transform makes of it."""
-    views = [images[0] for images in _images(found, recipe)]
-    image: Any = views if isinstance(recipe, ViewsRecipe) else views[0]
-    label = int(torch.from_dlpack(found.labels()))
-    if target_transform is not None:
-        label = default_convert(target_transform(label))
-    return [image, pin(label) if pinned else label]
-
-
-def _images(found: _ringfeed.Batch, recipe: Recipe | ViewsRecipe) -> list[torch.Tensor]:
+def images_of(found: _ringfeed.Batch, recipe: Recipe | ViewsRecipe) -> list[torch.Tensor]:
     """[size, 3, height, width] of each view."""
     memory = found.images()
     if not isinstance(memory, torch.Tensor):

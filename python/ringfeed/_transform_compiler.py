@@ -27,6 +27,10 @@ _DTYPES: dict[torch.dtype, Literal["float32", "float16", "bfloat16", "uint8"]] =
 }
 _HALVES = (torch.float16, torch.bfloat16)
 
+Gives = Literal["tensor", "tv_tensor", "array", "image"]
+"""What a transform makes of an image: a tensor, one of torchvision's type Image, a NumPy array, or
+a PIL image."""
+
 
 class Compiler:
     """Takes the steps in their order and keeps what an image has become so far."""
@@ -52,6 +56,10 @@ class Compiler:
 
     def _nothing(self, step: Step) -> None:
         """For images that are RGB, and values that stay as they are."""
+
+    def _to_rgb(self, step: Step) -> None:
+        if self.tensor is not None:
+            step.refuse(f"it converts PIL images, and comes after {self.tensor}")
 
     def _to_pure_tensor(self, step: Step) -> None:
         self.tv_tensor = False
@@ -204,14 +212,24 @@ class Compiler:
         "RandomErasing": _random_erasing,
         TIMM_ERASING: _random_erasing,
         "ToPureTensor": _to_pure_tensor,
+        "ToRGB": _to_rgb,
         "RGB": _nothing,
         "Identity": _nothing,
     }
 
+    @property
+    def gives(self) -> Gives:
+        if self.tensor is None:
+            return "image"
+        if self.tensor == "ToNumpy":
+            return "array"
+        return "tv_tensor" if self.tv_tensor else "tensor"
+
     def finish(
-        self, dtype: torch.dtype | None, channels_last: bool, pillow13: bool
+        self, dtype: torch.dtype | None, channels_last: bool, pillow13: bool, images: bool
     ) -> tuple[_ringfeed.Plan, torch.dtype, str]:
-        """The plan, the dtype it yields, and all of it in one line."""
+        """The plan, the dtype it yields, and all of it in one line. `images`: whether it may give a
+        PIL image, whose bytes the plan yields as it holds them."""
         head = head_of(self.on_images)
         augmentations = Augmentations(head.size)
         size = head.size
@@ -231,10 +249,13 @@ class Compiler:
                 "one size, CenterCrop of that size changes nothing"
             )
         if self.tensor is None:
-            raise UnsupportedTransform(
-                "the transform ends with a PIL image: add ToTensor(), or ToImage() and "
-                "ToDtype(torch.float32, scale=True)"
-            )
+            if not images:
+                raise UnsupportedTransform(
+                    "the transform ends with a PIL image, which torch's default_collate makes no "
+                    "batch of: add ToTensor(), or ToImage() and ToDtype(torch.float32, "
+                    "scale=True), or give a collate_fn that takes PIL images"
+                )
+            channels_last = True
         dtype = self._output_dtype(dtype)
         mean, std = self.mean_std or ([0.0] * 3, [1.0] * 3)
         plan = _ringfeed.Plan(
@@ -259,7 +280,8 @@ class Compiler:
             text.append(f"normalize(mean={_short(mean)}, std={_short(std)})")
         if self.erasing is not None:
             text.append(str(self.erasing))
-        text += [_DTYPES[dtype], "channels_last" if channels_last else "contiguous"]
+        layout = "channels_last" if channels_last else "contiguous"
+        text += [_DTYPES[dtype], "PIL image" if self.tensor is None else layout]
         text.append("pillow>=13" if pillow13 else "pillow<13")
         return plan, dtype, " ".join(text)
 

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 from . import _ringfeed
+from ._own_behaviour import own_behaviour
 from ._pil_gaussian_blur import PILGaussianBlur
+from ._script_steps import ToRGB, chain_of
 from .errors import UnsupportedTransform, not_native
 
 _ACCEPTED = (
@@ -220,7 +222,7 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
     names of the classes that are known besides."""
     classes = _known_classes(kinds)
 
-    def parse(node: Any, place: str) -> Step:
+    def parse(node: Any, place: str, around: tuple[Any, ...] = ()) -> Step:
         base = next((c for c in type(node).__mro__ if c in classes), None)
         name, v2 = classes[base] if base is not None else (None, False)
         where = f"step {place}" if place else "the transform"
@@ -231,8 +233,15 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
             within = _preset_steps(node)
         elif name in _CONTAINERS:
             within = node if name == "Sequential" else node.transforms
+        elif base is None and not any(node is outer for outer in around):
+            chain = chain_of(node)
+            if chain is not None and len(chain.transforms) == 1 and not chain.takes_image:
+                return parse(chain.transforms[0], place, (*around, node))
+            if chain is not None:
+                name = "Compose"
+                within = [ToRGB(), *chain.transforms] if chain.takes_image else chain.transforms
         children = tuple(
-            parse(child, f"{place}.{number}" if place else str(number))
+            parse(child, f"{place}.{number}" if place else str(number), (*around, node))
             for number, child in enumerate(within, start=1)
         )
         return Step(node, where, name, v2, children)
@@ -270,6 +279,7 @@ def _known_classes(kinds: Iterable[str]) -> dict[type, tuple[str, bool]]:
         torch.nn.Identity: ("Identity", False),
         _presets.ImageClassification: ("ImageClassification", False),
         PILGaussianBlur: ("PILGaussianBlur", False),
+        ToRGB: ("ToRGB", False),
     }
     for module in (v1, v2):
         for name in ("Compose", *kinds):
@@ -280,14 +290,3 @@ def _known_classes(kinds: Iterable[str]) -> dict[type, tuple[str, bool]]:
         if (found := getattr(sys.modules.get(where), name, None)) is not None:
             classes[found] = kind, False
     return classes
-
-
-def own_behaviour(transform: Any, base: type, methods: Iterable[str]) -> str | None:
-    """What of an object of a subclass of `base` would be lost if it were taken for a `base`: the
-    first of `methods` that it has of its own, or hooks; None: nothing."""
-    for name in methods:
-        own = getattr(type(transform), name, None) is not getattr(base, name, None)
-        if own or name in vars(transform):
-            return f"its own {name}"
-    hooks = ("_forward_hooks", "_forward_pre_hooks")
-    return "forward hooks" if any(getattr(transform, name, None) for name in hooks) else None

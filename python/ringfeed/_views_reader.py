@@ -4,47 +4,19 @@ from __future__ import annotations
 
 import ast
 import dis
-import inspect
 import types
 from typing import Any
 
-import torch
-
-from . import _ringfeed
+from ._called import called_of
 from ._function_reader import FunctionReader, refuse
 from ._function_tree import Function, function_tree
-from ._transform_steps import own_behaviour
 from ._views import Views
 from .errors import UnsupportedTransform
 
-_MOST = _ringfeed.largest["views"]
 
-
-def delegate_of(transform: Any) -> Any:
-    """The transform that it applies to the image, where it does nothing else: a class around a
-    Compose, such as the presets of torchvision's references. None: it is none."""
-    called = _called(transform)
-    tree = None if called is None else function_tree(called[0])
-    if called is None or tree is None:
-        return None
-    try:
-        return FunctionReader(called[0], "").delegate(tree, called[1])
-    except UnsupportedTransform:
-        return None
-
-
-def without_wrappers(transform: Any) -> Any:
-    """The transform within such classes."""
-    for _ in range(_MOST):
-        inner = delegate_of(transform)
-        if inner is None:
-            break
-        transform = inner
-    return transform
-
-
-def views_of(transform: Any) -> list[Any] | None:
-    """The transforms of its views, in the order of what it returns; None: it returns no list.
+def views_of(transform: Any) -> list[Any] | tuple[Any, ...] | None:
+    """The transforms of its views, in the order of what it returns, and in a tuple where it returns
+    one; None: it returns no list.
 
     Raises UnsupportedTransform, naming what is not understood, where it seems to return views.
     """
@@ -52,7 +24,7 @@ def views_of(transform: Any) -> list[Any] | None:
         if type(transform).__call__ is not Views.__call__:
             refuse(type(transform).__qualname__, "it has its own __call__")
         return list(transform.transforms)
-    called = _called(transform)
+    called = called_of(transform)
     if called is None:
         return None
     function, receiver = called
@@ -69,24 +41,6 @@ def views_of(transform: Any) -> list[Any] | None:
         if _returns_a_list(tree):
             raise
         return None
-
-
-def _called(transform: Any) -> tuple[types.FunctionType, Any] | None:
-    """What runs where it is called: a function of a script's, and its `self` if it has one."""
-    if isinstance(transform, types.FunctionType):
-        return transform, None
-    if isinstance(transform, types.MethodType):
-        function, receiver = transform.__func__, transform.__self__
-    elif isinstance(transform, torch.nn.Module):
-        if own_behaviour(transform, torch.nn.Module, ("__call__",)) or "forward" in vars(transform):
-            return None
-        function, receiver = inspect.getattr_static(type(transform), "forward"), transform
-    else:
-        function, receiver = inspect.getattr_static(type(transform), "__call__", None), transform
-    if not isinstance(function, types.FunctionType):
-        return None
-    module = (function.__module__ or "").split(".")[0]
-    return None if module in ("torch", "torchvision", "timm") else (function, receiver)
 
 
 def _returns_a_list(tree: Function) -> bool:

@@ -11,7 +11,6 @@ import torch.utils.data
 from torch.utils.data import BatchSampler, Dataset, RandomSampler, Sampler
 
 from . import _arguments
-from ._collate import check_collate
 from ._core import core_loader
 from ._epochs import Epochs
 from ._failures import check_failure_options, check_replaceable
@@ -58,7 +57,8 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
     Arguments are torch's, on the native rung with these differences:
 
     - `dataset`: torchvision's ImageFolder or ImageNet, ringfeed.ImageFolder or ImageList, or Subset
-      of these. Its transform is compiled; `target_transform` runs on the thread of next().
+      of these. Its transform is compiled; `target_transform` runs on the thread of next(), and so
+      does a __getitem__ of a subclass's own, which may add to what super() gives.
     - `num_workers`: threads that decode; 0 or None: the cores this process may use.
     - `prefetch_factor`: batches ready ahead in all, not for each worker; None: 2, or 1 where memory
       is short.
@@ -69,10 +69,10 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
       the first batch `prefetch_factor` batches of it, later about a second's worth ahead.
     - `generator`: gives two numbers a pass, one for the crops and one for the order, and no
       permutation.
-    - `collate_fn` may be timm's fast_collate, or its FastCollateMixup in place of a
-      `batch_transform`; others, and `multiprocessing_context`, are a lower rung's. `worker_init_fn`
-      is not called: there is no worker process. `persistent_workers` keeps threads and buffers
-      between epochs.
+    - `collate_fn` is called on the thread of next(), but for torch's default and timm's
+      fast_collate. timm's FastCollateMixup there is a `batch_transform`.
+    - `multiprocessing_context` is a lower rung's. `worker_init_fn` is not called: there is no
+      worker process. `persistent_workers` keeps threads and buffers between epochs.
     - `pin_memory`: batches are made in page-locked memory where there is an accelerator.
     - `timeout`: seconds to wait for a batch before LoadTimeout, which names the files.
 
@@ -197,18 +197,17 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
             pin_memory_device=pin_memory_device,
             in_order=in_order,
         )
-        self.dataset = dataset
+        self.dataset, self.collate_fn = dataset, collate_fn  # which _resolved() reads
+        self.batch_size, self.batch_sampler = batch_size, batch_sampler
         try:
             if native is False:
                 not_native(NOT_WANTED)
             _arguments.refuse_multiprocessing(multiprocessing_context)
             _arguments.refuse_iterable(dataset)
-            if collate_fn is not None:
-                check_collate(collate_fn, batch_size is not None or batch_sampler is not None)
             self._resolved()
         except NotNative as obstacle:
             self._sampler_given = not (sampler is None and batch_sampler is None)
-            self._go_to_torch(obstacle, collate_fn, multiprocessing_context)
+            self._go_to_torch(obstacle, multiprocessing_context)
             workers = _arguments.resolve_workers(None) if num_workers is None else num_workers
             super().__init__(
                 num_workers=workers, multiprocessing_context=multiprocessing_context, **theirs

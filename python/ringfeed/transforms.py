@@ -19,10 +19,11 @@ from . import _ringfeed
 from ._mixing import CutMix, LabelSmoothing, MixUp
 from ._mixing_rules import BatchMix, Mix
 from ._pil_gaussian_blur import PILGaussianBlur
-from ._transform_compiler import Compiler
+from ._script_steps import without_wrappers
+from ._transform_compiler import Compiler, Gives
 from ._transform_steps import steps
 from ._views import Views
-from ._views_reader import views_of, without_wrappers
+from ._views_reader import views_of
 from .errors import UnsupportedTransform
 
 if TYPE_CHECKING:  # importing it costs what torch.compile costs
@@ -56,6 +57,8 @@ class Recipe:
     """What is done there."""
     of_default_dtype: str = ""
     """The step that yields torch's default dtype of the moment, as ToTensor does; empty: none."""
+    gives: Gives = "tensor"
+    """What the transform makes of each image."""
 
     @property
     def decodes_whole(self) -> bool:
@@ -72,6 +75,8 @@ class ViewsRecipe:
     """A transform that gives a list of views, each by its recipe."""
 
     views: tuple[Recipe, ...]
+    container: type[list[Any]] | type[tuple[Any, ...]] = list
+    """What the transform gives them in."""
     finish: None = None
     """All is done on the CPU."""
 
@@ -95,6 +100,7 @@ def compile_transform(
     channels_last: bool,
     pillow: str | None,
     finish_on: str = "cpu",
+    images: bool = False,
 ) -> Recipe | ViewsRecipe:
     """The recipe that gives what `transform` makes of a PIL image, as `dtype`; where that is a list
     of views, a recipe for each.
@@ -102,8 +108,9 @@ def compile_transform(
     `dtype` None is what the transform yields; float16 and bfloat16 round its float32 result to
     nearest even, as Tensor.to does. `pillow` is the version whose resize is reproduced, such as
     "12" or "13.0"; None: the installed one's. `finish_on`: "cpu", or "device" for what travels as
-    8-bit images. Raises UnsupportedTransform naming the step that
-    cannot be reproduced exactly and what to do, ValueError for a `pillow` that is no version.
+    8-bit images. `images`: whether `transform` may give PIL images. Raises UnsupportedTransform
+    naming the step that cannot be reproduced exactly and what to do, ValueError for a `pillow` that
+    is no version.
     """
     if transform is None:
         raise UnsupportedTransform(
@@ -124,10 +131,11 @@ def compile_transform(
                 compiler.add(step)
             except UnsupportedTransform as error:
                 compiler.refuse_further(error, row)
-        plan, yielded, text = compiler.finish(dtype, channels_last, pillow13)
-        follows = compiler.of_default_dtype
+        plan, yielded, text = compiler.finish(dtype, channels_last, pillow13, images)
+        follows, gives = compiler.of_default_dtype, compiler.gives
         if finish_on == "cpu":
-            return Recipe(plan, yielded, channels_last, text, plan, of_default_dtype=follows)
+            layout = channels_last or gives == "image"
+            return Recipe(plan, yielded, layout, text, plan, None, follows, gives)
         from ._finish import Finish
 
         if compiler.erasing is not None and compiler.erasing.fill != "value":
@@ -157,7 +165,7 @@ def compile_transform(
             views.append(compile_one(view))
         except UnsupportedTransform as error:
             raise UnsupportedTransform(f"view {number}: {error}") from None
-    return ViewsRecipe(tuple(views))
+    return ViewsRecipe(tuple(views), type(transforms))
 
 
 def why_not_now(recipe: Recipe | ViewsRecipe) -> str:

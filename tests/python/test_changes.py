@@ -4,6 +4,7 @@ beside."""
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 
 import numpy as np
@@ -228,7 +229,7 @@ def test_one_sample_of_many_is_noticed():
 
 
 def unknown_step(dataset):
-    dataset.transform.transforms.append(v1.Lambda(lambda x: x))
+    dataset.transform.transforms.append(v1.Lambda(lambda x: x * 2))
 
 
 def own_loader(dataset):
@@ -311,13 +312,7 @@ def test_ringfeed_s_datasets_notice_pillow_s_open(root, monkeypatch):
 # The loader
 
 
-def test_another_collate_fn_is_refused_by_iter(dataset):
-    loader = DataLoader(dataset, 5, native=True)
-    loader.collate_fn = lambda samples: samples
-    with pytest.raises(ValueError, match="not native, because collate_fn="):
-        iter(loader)
-    loader.collate_fn = torch.utils.data.default_collate
-    check_equal(loader, Torch(dataset, 5))
+def test_another_start_of_processes_is_refused_by_iter(dataset):
     loader = DataLoader(dataset, 5, num_workers=1, native=True)
     loader.multiprocessing_context = "fork"
     with pytest.raises(ValueError, match="not native, because multiprocessing_context"):
@@ -462,6 +457,73 @@ def test_a_loader_without_end_repeats_no_crops(root):
     loader = endless(DataLoader)(dataset, 4)
     epochs = [torch.cat([images for images, _ in loader]) for _ in range(3)]
     assert len({epoch.numpy().tobytes() for epoch in epochs}) == 3
+
+
+def infinite(kind):
+    class Infinite(kind):
+        """As YOLO's: the batch sampler is put in place past torch's check."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            object.__setattr__(self, "batch_sampler", Repeating(self.batch_sampler))
+            self.iterator = super().__iter__()
+
+        def __len__(self):
+            return len(self.batch_sampler.sampler)
+
+        def __iter__(self):
+            for _ in range(len(self)):
+                yield next(self.iterator)
+
+        def reset(self):
+            self.iterator = self._get_iterator()
+
+    return Infinite
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_without_end_begins_anew_with_other_transforms(dataset, workers):
+    found = []
+    for kind in (Torch, DataLoader):
+        torch.manual_seed(8)
+        dataset.transform = plain()
+        options = {"shuffle": True, "num_workers": workers, "collate_fn": lambda samples: samples}
+        loader = infinite(kind)(dataset, 5, **options)
+        epochs = [[*loader], [*loader]]
+        dataset.transform.transforms.insert(1, v1.Grayscale(3))
+        torch.manual_seed(9)  # what was read ahead has drawn
+        loader.reset()
+        epochs.append([*loader])
+        found.append([[(i.sum(), k) for i, k in batch] for epoch in epochs for batch in epoch])
+    assert found[0] == found[1]
+
+
+class EndlessSampler:
+    """Permutation after permutation, as recipes that count steps use it."""
+
+    def __init__(self, count, seed):
+        self.count, self.seed = count, seed
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed)
+        while True:
+            yield from torch.randperm(self.count, generator=generator).tolist()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sampler_without_end_is_read_as_far_as_batches_are_taken(dataset, workers):
+    found = []
+    for kind in (Torch, DataLoader):
+        loader = kind(dataset, 5, sampler=EndlessSampler(COUNT, 3), num_workers=workers)
+        found.append([labels.tolist() for _, (_, labels) in zip(range(9), loader)])
+    assert found[0] == found[1]
+
+
+def test_a_cycled_loader_gives_its_batches_again(dataset):
+    batches = itertools.cycle(DataLoader(dataset, 5))
+    wanted = itertools.cycle(Torch(dataset, 5))
+    for _ in range(8):
+        check_equal([next(batches)], [next(wanted)])
 
 
 def test_timm_s_own_loader_without_end(dataset):

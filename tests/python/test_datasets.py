@@ -493,7 +493,7 @@ def test_lists_and_subsets_with_their_own_access_are_refused(photos, name):
 
 
 def test_a_wrapper_for_the_transforms_of_v2_is_refused(photos):
-    with pytest.raises(TypeError, match="ImageFolder has its own __getitem__"):
+    with pytest.raises(TypeError, match="ImageFolder has its own __len__"):
         resolve(tv.wrap_dataset_for_transforms_v2(tv.ImageFolder(photos)))
 
 

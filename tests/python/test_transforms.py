@@ -489,7 +489,7 @@ REFUSED = {
     ),
     "erasing twice": ([CROP, END, v1.RandomErasing(), v2.RandomErasing()], r"step 4.*second"),
     "Normalize after erasing": ([CROP, END, v1.RandomErasing(), NORMALIZE["v1"]], r"step 4.*after"),
-    "Lambda": ([CROP, v1.Lambda(lambda x: x), END], r"step 2, Lambda"),
+    "Lambda": ([CROP, v1.Lambda(lambda x: x.rotate(9)), END], r"step 2, Lambda"),
     "a function": ([CROP, END, len], r"step 3, <built-in function len>"),
     "nested": ([v2.Compose([CROP, v1.Compose([v1.FiveCrop(1)])]), END], r"step 1\.2\.1, Five"),
     "ToTensor before the crop": ([END, CROP], r"step 2, RandomResizedCrop.*after ToTensor.*move"),
@@ -525,7 +525,7 @@ REFUSED = {
         [v1.CenterCrop((9, 8)), v1.RandomApply([v1.Resize(7)]), END],
         "shap",
     ),
-    "no tensor": ([CROP, FLIP], r"ends with a PIL image: add ToTensor"),
+    "no tensor": ([CROP, FLIP], r"ends with a PIL image.*: add ToTensor"),
     "two ToTensors": ([CROP, END, END], r"step 3, ToTensor.*leave this one out"),
     "v2.PILToTensor after ToImage": ([CROP, v2.ToImage(), v2.PILToTensor()], r"step 3"),
     "Normalize before conversion": (

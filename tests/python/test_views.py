@@ -20,6 +20,7 @@ import odd_images
 import ringfeed
 from lightning_runs import QUIET
 from native import Native, train_plan
+from replayed import assert_replayed
 from ringfeed._unfinished import map_tensors
 from ringfeed.transforms import UnsupportedTransform, Views, compile_transform
 from torchvision_reference import TAILS, differing, finish, load
@@ -116,6 +117,23 @@ class EachOf2:
         return views
 
 
+class Pipelines:
+    """Each of which gives views."""
+
+    def __init__(self, transforms):
+        self.transforms = transforms
+
+    def __call__(self, x):
+        out = []
+        for transform in self.transforms:
+            out.extend(transform(x))
+        return out
+
+
+def spread(image):
+    return (*two(image), *PIPELINES(image))
+
+
 def two(image, second=OTHER):
     first, last = LARGE(image), second(image)
     return (first,) + (last,)
@@ -142,10 +160,25 @@ class Class_first(torch.nn.Module):
         return [self.own(image)]
 
 
+class InSteps:
+    """What comes before and after the crop stands apart."""
+
+    def __init__(self, crop, normalize):
+        self.crop, self.normalize = crop, normalize
+
+    def __call__(self, image):
+        image = image.convert("RGB")
+        views = [self.normalize(self.crop(image))]
+        views.append(self.normalize(self.crop(image)))
+        return views
+
+
+CROP9, TAIL = v1.RandomResizedCrop(9), v1.Compose(TAILS["v1"])
 MODULES = [v2.Compose([v2.RandomResizedCrop(9), *TAILS["v2"]]) for _ in range(3)]
 
 Class_first.own = MODULES[0]
 
+PIPELINES = Pipelines([two, ContrastiveLearningViewGenerator(SMALL, 3)])
 READ = [
     (Views([LARGE, OTHER]), [LARGE, OTHER]),
     (Views([SMALL]), [SMALL]),
@@ -159,7 +192,11 @@ READ = [
     (EachOf([MODULES[0], MODULES[0], MODULES[1]]), [MODULES[0], MODULES[0], MODULES[1]]),
     (Class_first(MODULES[1]), [MODULES[0]]),
     (EachOf2((LARGE, 2), (OTHER, 1)), [LARGE, LARGE, OTHER, SMALL]),
+    (InSteps(CROP9, TAIL), [v1.Compose([CROP9, TAIL])] * 2),
     (two, [LARGE, OTHER]),
+    (spread, [LARGE, OTHER, LARGE, OTHER, SMALL, SMALL, SMALL]),
+    (PIPELINES, [LARGE, OTHER, SMALL, SMALL, SMALL]),
+    (Pipelines([PIPELINES, Views([OTHER])]), [LARGE, OTHER, SMALL, SMALL, SMALL, OTHER]),
     (nested(SMALL, 2), [SMALL] * 3),
     (Method().views, [LARGE, SMALL]),
     (lambda x: [LARGE(x), SMALL(x)], [LARGE, SMALL]),
@@ -182,6 +219,7 @@ def test_views_are_read_from_the_code(transform, views):
 class Refused:
     def __init__(self, call):
         self.one, self.two, self.count, self.list = LARGE, SMALL, 2, [LARGE, SMALL]
+        self.mode = "RGB"
         self.call = call
 
     @property
@@ -229,7 +267,7 @@ def the_images_size(self, x):
     return [self.one(x) for _ in range(x.size[0])]
 
 
-@refused("`x.convert`: it looks into the image")
+@refused("`x.convert('L')`: it looks into the image")
 def the_image_changed(self, x):
     y = x.convert("L")
     return [self.one(y), self.two(x)]
@@ -253,15 +291,46 @@ def a_list_that_grows(self, x):
     return [transform(x) for transform in self.list]
 
 
-@refused("`self.two(self.one(x))`: only transforms are called, with the image alone")
-def one_after_the_other(self, x):
-    return [self.two(self.one(x)), self.one(x)]
+@refused("several views are made of its result")
+def two_of_one_crop(self, x):
+    y = self.one(x)
+    return [self.two(y), self.two(y)]
+
+
+@refused("several views are made of its result")
+def a_crop_and_what_comes_of_it(self, x):
+    y = self.one(x)
+    return [y, self.two(y)]
+
+
+@refused("`if x.mode == self.mode")
+def another_question(self, x):
+    if x.mode == self.mode:
+        return [self.one(x)]
+    return [self.two(x)]
+
+
+@refused("`x.mode`: it looks into the image")
+def the_mode_itself(self, x):
+    return [self.one(x), x.mode]
 
 
 @refused("it returns one view twice")
 def the_same_view_twice(self, x):
     q = self.one(x)
     return [q, q]
+
+
+@refused("it is no list, and no range of a fixed length")
+def itself(self, x):
+    views = []
+    views.extend(self(x))
+    return views
+
+
+@refused("it is no list, and no range of a fixed length")
+def no_views(self, x):
+    return list(self.one(x))
 
 
 @refused("`[self.one(x)] * 2`")
@@ -450,11 +519,111 @@ def test_a_class_around_one_transform_is_that_transform():
             text(other)
 
 
+# Transforms that only hand the image on.
+
+
+class Module(torch.nn.Module):
+    def __init__(self, transform):
+        super().__init__()
+        self.transform = transform
+
+    def forward(self, img):
+        img = self.transform(img)
+        return img
+
+
+class ConvertsFirst:
+    def __init__(self, *steps):
+        self.first, self.last = steps
+
+    def __call__(self, image: object) -> object:
+        """Convert, crop, and the rest."""
+        if image.mode != "RGB":
+            image = image.convert("RGB")
+        cropped = self.first(image)
+        return self.last(cropped)
+
+
+def to_rgb(image):
+    return image.convert("RGB")
+
+
+CROPPED = v1.Compose([CROP9, TAIL])
+
+
+def of_rgb(image):
+    return CROPPED(image) if image.mode == "RGB" else SMALL(image)
+
+
+def unless_rgb(image):
+    if image.mode != "RGB":
+        return SMALL(image)
+    return CROPPED(image)
+
+
+HANDING_ON = [
+    Module(CROPPED),
+    v1.Compose([Module(CROP9), TAIL]),
+    ConvertsFirst(CROP9, TAIL),
+    ConvertsFirst(v1.Lambda(lambda x: x), CROPPED),
+    Module(ConvertsFirst(CROP9, TAIL)),
+    v1.Compose([CROP9, to_rgb, TAIL]),
+    v1.Compose([v1.Lambda(lambda img: img.convert("RGB") if img.mode != "RGB" else img), CROPPED]),
+    v2.Compose([v2.Lambda(lambda img: img if img.mode == "RGB" else img.convert("RGB")), CROPPED]),
+    v1.Compose([CROPPED, lambda x: x]),
+    of_rgb,
+    unless_rgb,
+]
+
+
+@pytest.mark.parametrize("number", range(len(HANDING_ON)))
+def test_code_that_only_hands_the_image_on_is_seen_through(odd, number):
+    transform = HANDING_ON[number]
+    assert compile_text(transform) == compile_text(CROPPED)
+    assert_replayed(odd[:8], transform)
+
+
+def compile_text(transform):
+    return compile_transform(transform, dtype=None, channels_last=False, pillow="13").text
+
+
+class Endless:
+    def __init__(self):
+        self.inner = self
+
+    def __call__(self, image):
+        return self.inner(image)
+
+
+def not_rgb(image):
+    return image.convert("L")
+
+
+def by_size(image):
+    return LARGE(image) if image.size == (3, 3) else SMALL(image)
+
+
+@pytest.mark.parametrize(
+    ("transform", "words"),
+    [
+        (Endless(), "the transform, .*Endless.*ringfeed cannot do this"),
+        (v1.Compose([CROP9, not_rgb, TAIL]), "step 2, <function not_rgb"),
+        (by_size, "the transform, <function by_size"),
+        (v1.Compose([CROPPED, to_rgb]), "it converts PIL images, and comes after ToTensor"),
+        (v1.Compose([CROPPED, lambda x: x * 2]), "step 2, <function <lambda>"),
+        (v2.Compose([v2.Lambda(lambda x: x, torch.Tensor), CROPPED]), "step 1, Lambda"),
+    ],
+)
+def test_code_that_does_more_is_named(transform, words):
+    with pytest.raises(UnsupportedTransform, match=words):
+        compile_text(transform)
+
+
 class GlobalTransform:
     calls = 0
 
     def __call__(self, image):
-        return image
+        return image.rotate(9)
 
 
 @pytest.mark.parametrize(
