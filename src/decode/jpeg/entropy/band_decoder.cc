@@ -1,0 +1,171 @@
+#include "decode/jpeg/entropy/band_decoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace ringfeed::decode {
+namespace {
+
+/// Blocks behind a stream's cap: the rest of an MCU, and one whose content is any.
+constexpr std::size_t spare_blocks = most_blocks_in_mcu + 1;
+
+/// In front of EOI, to a whole byte.
+constexpr std::uint64_t most_padding_bits = 7;
+
+std::uint32_t blocks_between(const Coefficient* from, const Coefficient* to) {
+  return static_cast<std::uint32_t>((to - from) / std::ptrdiff_t{block_size});
+}
+
+std::size_t region(const BandShape& shape) { return shape.most_blocks + spare_blocks; }
+
+}  // namespace
+
+std::size_t BandDecoder::memory_bound(const BandShape& shape) noexcept {
+  const std::size_t blocks = static_cast<std::size_t>(shape.streams) * region(shape);
+  return blocks * (block_size * sizeof(Coefficient) + sizeof(std::uint32_t));
+}
+
+void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
+  scan_ = scan;
+  expected_ = std::min(blocks, scan.blocks);
+  decoded_ = 0;
+  position_ = 0;
+  dc_ = {};
+  count_ = at_ = 0;
+  const std::size_t room = static_cast<std::size_t>(shape_.streams) * region(shape_);
+  if (starts_.size() < room) {
+    blocks_.resize(room * block_size);
+    starts_.resize(room);
+  }
+}
+
+bool BandDecoder::next_mcu(Coefficient* const* to) {
+  for (int i = 0; i < scan_.blocks_in_mcu; ++i) {
+    while (at_ == count_ || runs_[at_].first == runs_[at_].last) {
+      if (at_ < count_) {
+        ++at_;
+      } else if (!decode_band()) {
+        return false;
+      }
+    }
+    const Coefficient* const block = runs_[at_].first;
+    runs_[at_].first += block_size;
+    // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
+    std::uint16_t& dc = dc_[scan_.component[static_cast<std::size_t>(i)]];
+    dc = static_cast<std::uint16_t>(dc + static_cast<std::uint16_t>(*block));
+    if (to == nullptr) continue;
+    std::memcpy(to[i], block, block_size * sizeof(Coefficient));
+    *to[i] = static_cast<Coefficient>(dc);
+  }
+  return true;
+}
+
+void BandDecoder::begin_streams(std::uint64_t bytes, int count) {
+  const std::uint64_t from = position_ / 8;
+  for (int i = 0; i < count; ++i) {
+    const std::size_t first = static_cast<std::size_t>(i) * region(shape_);
+    const auto place = [&](int number) {
+      return (from +
+              bytes * static_cast<std::uint64_t>(number) / static_cast<std::uint64_t>(count)) *
+             8;
+    };
+    Stream& stream = streams_[static_cast<std::size_t>(i)];
+    stream = {};
+    stream.position = i == 0 ? position_ : place(i);
+    stream.limit = place(i + 1);
+    stream.block = blocks_.data() + first * block_size;
+    stream.end = stream.block + std::size_t{shape_.most_blocks} * block_size;
+    stream.start = starts_.data() + first;
+  }
+}
+
+/// One block more. False: there is no room, or no byte.
+bool BandDecoder::step(Stream& stream) {
+  if (stream.block == stream.end || stream.position >= scan_.bits) return false;
+  stream.limit = 0;
+  Stream* only = &stream;
+  advance(scan_, &only, 1);
+  return true;
+}
+
+/// Whether `stream`, going on, comes to where stream `next` has begun a block in the same state:
+/// `from` is that block. Equal states go on equally.
+bool BandDecoder::meets(Stream& stream, int next, const Coefficient*& from) {
+  const std::size_t first = static_cast<std::size_t>(next) * region(shape_);
+  const Stream& other = streams_[static_cast<std::size_t>(next)];
+  const std::uint32_t* const begin = starts_.data() + first;
+  const std::uint32_t* start = begin;
+  while (true) {
+    while (start != other.start && *start < stream.position) ++start;
+    if (start == other.start) return false;
+    const auto number = start - begin;
+    if (*start == stream.position && number % scan_.blocks_in_mcu == stream.in_mcu) {
+      from = blocks_.data() + (first + static_cast<std::size_t>(number)) * block_size;
+      return true;
+    }
+    if (!step(stream)) return false;
+  }
+}
+
+/// The stream's blocks from `from` on are the scan's. False if they cannot be.
+bool BandDecoder::take(const Stream& stream, const Coefficient* from) {
+  if (stream.bad != nullptr && stream.bad >= from) return false;
+  runs_[count_++] = {from, stream.block};
+  decoded_ += blocks_between(from, stream.block);
+  return true;
+}
+
+bool BandDecoder::decode_band() {
+  if (decoded_ >= scan_.blocks || position_ >= scan_.bits) return false;
+  const std::uint64_t left = scan_.bits / 8 - position_ / 8;
+  // As many bytes as the blocks to come take on average; a little more, for a short band costs more
+  // than a long one.
+  const std::uint64_t wanted = std::max(expected_, decoded_ + 1) - decoded_;
+  const std::uint64_t unread = scan_.blocks - decoded_;
+  const std::uint64_t by_bytes = std::min<std::uint64_t>(shape_.most_bytes, left);
+  const std::uint64_t by_need = left * wanted / unread + left / 50 + 1;
+  const std::uint64_t by_room = left * shape_.most_blocks / unread + 1;
+  const std::uint64_t bytes =
+      std::min({by_bytes, by_need, by_room * static_cast<std::uint64_t>(shape_.streams) / 2});
+  const int count = static_cast<int>(std::clamp<std::uint64_t>(
+      bytes / shape_.least_bytes, 1, static_cast<std::uint64_t>(shape_.streams)));
+
+  begin_streams(bytes, count);
+  const bool reads_to_end = bytes == left;
+  if (reads_to_end) streams_[static_cast<std::size_t>(count - 1)].limit -= most_padding_bits;
+  std::array<Stream*, most_streams> running;
+  for (int i = 0; i < count; ++i)
+    running[static_cast<std::size_t>(i)] = &streams_[static_cast<std::size_t>(i)];
+  for (int still = count; still > 0; --still) {
+    const int stopped = advance(scan_, running.data(), still);
+    std::copy(running.begin() + stopped + 1, running.begin() + still, running.begin() + stopped);
+  }
+
+  count_ = at_ = 0;
+  Stream* stream = streams_.data();
+  const Coefficient* from = blocks_.data();
+  for (int next = 1; next < count; ++next) {
+    const Coefficient* met = nullptr;
+    if (!meets(*stream, next, met)) continue;
+    if (!take(*stream, from)) return false;
+    stream = &streams_[static_cast<std::size_t>(next)];
+    from = met;
+  }
+  // To the end of an MCU. And of the image: its last blocks may begin in the bits where padding may
+  // too, which would decode as garbage.
+  const auto is_short = [&] {
+    return reads_to_end && decoded_ + blocks_between(from, stream->block) < scan_.blocks;
+  };
+  stream->end += most_blocks_in_mcu * block_size;
+  while (stream->in_mcu != 0 || is_short()) {
+    if (step(*stream)) continue;
+    if (stream->in_mcu != 0) return false;
+    break;
+  }
+  if (!take(*stream, from)) return false;
+  position_ = stream->position;
+  return position_ <= scan_.bits;
+}
+
+}  // namespace ringfeed::decode

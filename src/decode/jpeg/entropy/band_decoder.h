@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/aligned_vector.h"
+#include "decode/jpeg/entropy/scan.h"
+#include "decode/jpeg/entropy/streams.h"
+
+namespace ringfeed::decode {
+
+/// How a scan is cut up.
+struct BandShape {
+  int streams = 4;                    ///< in [1, most_streams]
+  std::size_t least_bytes = 2048;     ///< that a stream is worth
+  std::size_t most_bytes = 150'000;   ///< of a band
+  std::uint32_t most_blocks = 6'000;  ///< that a stream decodes of a band
+};
+
+/// The coefficients of a scan, MCU by MCU. Decodes a band at a time: streams begin at places
+/// spread over it, and each goes on from its end until it stands where the next began a block, in
+/// the same state. From there on that one's blocks are the scan's. The blocks of a band stay in the
+/// second-level cache, and bound the memory.
+class BandDecoder {
+ public:
+  explicit BandDecoder(const BandShape& shape = {}) : shape_(shape) {}
+
+  /// `blocks`: that will be asked for, as far as is known.
+  void begin(const Scan& scan, std::uint32_t blocks);
+
+  /// The next MCU's blocks, one behind the other, go to each of `to`, or nowhere if it is null.
+  /// False: the scan holds what no encoder writes, or ends; nothing more can be asked for.
+  bool next_mcu(Coefficient* const* to);
+
+  /// The most bytes held, but for the scan's.
+  static std::size_t memory_bound(const BandShape& shape) noexcept;
+
+ private:
+  /// Blocks of one stream that are the scan's.
+  struct Run {
+    const Coefficient* first = nullptr;
+    const Coefficient* last = nullptr;
+  };
+
+  bool decode_band();
+  void begin_streams(std::uint64_t bytes, int count);
+  bool meets(Stream& stream, int next, const Coefficient*& from);
+  bool step(Stream& stream);
+  bool take(const Stream& stream, const Coefficient* from);
+
+  BandShape shape_;
+  Scan scan_;
+  std::uint32_t expected_ = 0;  ///< blocks that will be asked for
+  std::uint32_t decoded_ = 0;   ///< blocks of the bands so far
+  std::uint64_t position_ = 0;  ///< where the next band begins
+  std::array<std::uint16_t, 4> dc_{};
+
+  std::array<Run, most_streams> runs_{};
+  std::size_t count_ = 0, at_ = 0;  ///< of the runs, and which is being given
+
+  std::array<Stream, most_streams> streams_{};
+  AlignedVector<Coefficient> blocks_;
+  AlignedVector<std::uint32_t> starts_;
+};
+
+}  // namespace ringfeed::decode
