@@ -16,7 +16,7 @@ namespace {
 
 /// Where the coefficient goes that has made `next` this: natural order, and a place behind the
 /// block for what is none.
-constexpr std::array<std::uint8_t, 256> slots = [] {
+constexpr std::array<std::uint8_t, 256> slot_table = [] {
   constexpr std::uint8_t natural[block_size] = {
       0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
       41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
@@ -26,6 +26,10 @@ constexpr std::array<std::uint8_t, 256> slots = [] {
   for (std::size_t i = 0; i < block_size; ++i) all[i + 1] = natural[i];
   return all;
 }();
+
+/// Without the library's check of the index, which is below 256: of the longest advances one is
+/// added to an index below 64.
+inline std::uint8_t slot(unsigned next) { return slot_table.data()[next]; }
 
 constexpr std::size_t position_of(std::uint64_t bit) { return static_cast<std::size_t>(bit >> 3); }
 
@@ -76,7 +80,7 @@ struct After {
     return {before.position + length, before.next + HuffmanTable::end_of_block};
   }
   const unsigned next = before.next + static_cast<unsigned>(run) + 1;
-  block[slots[next]] = static_cast<Coefficient>(value_at(window, code, size));
+  block[slot(next)] = static_cast<Coefficient>(value_at(window, code, size));
   return {before.position + static_cast<std::uint64_t>(code.length + size), next};
 }
 
@@ -92,10 +96,20 @@ namespace {
 
 /// The state of a stream, in registers.
 struct Cursor {
-  std::uint64_t position, window;
+  std::uint64_t window;
   Coefficient* block;
   const std::uint32_t* entries;  // of the block's AC table
-  unsigned next;
+  /// 8 bits: how many of the window's bits are used up; then the index of the next coefficient. One
+  /// addition of an entry's length and advance moves both on.
+  std::uint32_t used_and_next;
+  std::uint64_t position;  // where the window begins
+
+  HWY_INLINE unsigned next() const { return used_and_next >> 8; }
+  HWY_INLINE void refill(const std::uint8_t* bytes) {
+    position += used_and_next & 0xFF;
+    used_and_next &= ~0xFFU;
+    window = window_at(bytes, position);
+  }
 };
 
 HWY_INLINE void begin_block(const Scan& scan, Stream& stream, Cursor& at) {
@@ -103,36 +117,42 @@ HWY_INLINE void begin_block(const Scan& scan, Stream& stream, Cursor& at) {
   std::memset(at.block, 0, block_size * sizeof(Coefficient));
   const auto place = static_cast<std::size_t>(stream.in_mcu);
   const HuffmanTable& dc = *scan.dc[place];
-  at.window = window_at(scan.bytes, at.position);
-  const std::uint32_t entry = dc.entries()[at.window >> (64 - HuffmanTable::bits)];
+  const std::uint64_t window = window_at(scan.bytes, at.position);
+  const std::uint32_t entry = dc.entries()[window >> (64 - HuffmanTable::bits)];
   if (const std::uint32_t length = entry & 0xFF; HWY_LIKELY(length != 0)) {
-    *at.block = static_cast<Coefficient>((at.window >> (64 - length)) + (entry >> 16));
+    *at.block = static_cast<Coefficient>((window >> (64 - length)) + (entry >> 16));
     at.position += length;
   } else {
-    at.position += long_dc(dc, at.window, stream, at.block);
+    at.position += long_dc(dc, window, stream, at.block);
   }
-  at.window = window_at(scan.bytes, at.position);
-  at.next = 1;
   at.entries = scan.ac[place]->entries();
+  at.used_and_next = 1 << 8;
+  at.window = window_at(scan.bytes, at.position);
 }
 
 /// True: the stream has stopped. `next` has reached what is no index: the block is complete, or
 /// no look-up.
 HWY_INLINE bool leave_block(const Scan& scan, Stream& stream, Cursor& at) {
-  if (at.next >= HuffmanTable::unknown) {
-    at.window = window_at(scan.bytes, at.position);
-    const After after = long_ac(*scan.ac[static_cast<std::size_t>(stream.in_mcu)], at.window,
-                                stream, at.block, {at.position, at.next - HuffmanTable::unknown});
+  unsigned next = at.next();
+  at.position += at.used_and_next & 0xFF;
+  if (next >= HuffmanTable::unknown) {
+    const After after =
+        long_ac(*scan.ac[static_cast<std::size_t>(stream.in_mcu)],
+                window_at(scan.bytes, at.position), stream, at.block,
+                {at.position, next - HuffmanTable::unknown});
     at.position = after.position;
-    at.next = after.next;
-    at.window = window_at(scan.bytes, at.position);
-    if (at.next < block_size) return false;
+    next = after.next;
+    if (next < block_size) {
+      at.used_and_next = next << 8;
+      at.window = window_at(scan.bytes, at.position);
+      return false;
+    }
   }
-  if (at.next > block_size && at.next < HuffmanTable::end_of_block) stream.bad = at.block;
+  if (next > block_size && next < HuffmanTable::end_of_block) stream.bad = at.block;
   at.block += block_size;
   stream.in_mcu = stream.in_mcu + 1 == scan.blocks_in_mcu ? 0 : stream.in_mcu + 1;
   if (at.position >= stream.limit || at.block == stream.end) {
-    at.next = 0;
+    at.used_and_next = 0;
     return true;
   }
   begin_block(scan, stream, at);
@@ -143,10 +163,9 @@ HWY_INLINE bool decode_symbol(const Scan& scan, Stream& stream, Cursor& at) {
   const std::uint32_t entry = at.entries[at.window >> (64 - HuffmanTable::bits)];
   const std::uint64_t value = (at.window >> (-entry & 63)) + (entry >> 16);
   at.window <<= entry & 63;
-  at.position += entry & 0xFF;
-  at.next += entry >> 8 & 0xFF;
-  at.block[slots[at.next]] = static_cast<Coefficient>(value);
-  return HWY_UNLIKELY(at.next >= block_size) && leave_block(scan, stream, at);
+  at.used_and_next += entry & 0xFFFF;
+  at.block[slot(at.next())] = static_cast<Coefficient>(value);
+  return HWY_UNLIKELY(at.used_and_next >= block_size << 8) && leave_block(scan, stream, at);
 }
 
 template <int count>
@@ -156,20 +175,20 @@ int advance_all(const Scan& scan, Stream* const* streams) {
 #pragma GCC unroll 8
   for (int i = 0; i < count; ++i) {
     Stream& stream = *streams[i];
-    at[i] = {stream.position, 0, stream.block, nullptr, stream.next};
+    const auto place = static_cast<std::size_t>(stream.in_mcu);
+    at[i] = {0, stream.block, scan.ac[place]->entries(), stream.next << 8, stream.position};
     if (stream.next == 0) {
       begin_block(scan, stream, at[i]);
     } else {
       at[i].window = window_at(scan.bytes, at[i].position);
-      at[i].entries = scan.ac[static_cast<std::size_t>(stream.in_mcu)]->entries();
     }
   }
   const auto stop = [&](int stopped) {
 #pragma GCC unroll 8
     for (int i = 0; i < count; ++i) {
-      streams[i]->position = at[i].position;
+      streams[i]->position = at[i].position + (i == stopped ? 0 : at[i].used_and_next & 0xFF);
       streams[i]->block = at[i].block;
-      streams[i]->next = at[i].next;
+      streams[i]->next = at[i].next();
     }
     return stopped;
   };
@@ -182,7 +201,7 @@ int advance_all(const Scan& scan, Stream* const* streams) {
       }
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < count; ++i) at[i].window = window_at(scan.bytes, at[i].position);
+    for (int i = 0; i < count; ++i) at[i].refill(scan.bytes);
   }
 }
 
