@@ -39,6 +39,8 @@ class JpegDecoder {
   /// 10 us per 100 KB.
   static bool is_sound(Bytes file, const JpegHeader& header);
 
+  const BandCounts& entropy_counts() const noexcept { return entropy_.counts(); }
+
   /// The most bytes one decoder holds, libjpeg's included, and what of it stays between images.
   static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
   static constexpr std::size_t scratch_bound =

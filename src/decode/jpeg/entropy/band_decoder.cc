@@ -46,6 +46,7 @@ bool BandDecoder::next_mcu(Coefficient* const* to) {
       if (at_ < count_) {
         ++at_;
       } else if (!decode_band()) {
+        ++counts_.odd;
         return false;
       }
     }
@@ -147,7 +148,11 @@ bool BandDecoder::decode_band() {
   const Coefficient* from = blocks_.data();
   for (int next = 1; next < count; ++next) {
     const Coefficient* met = nullptr;
-    if (!meets(*stream, next, met)) continue;
+    if (!meets(*stream, next, met)) {
+      ++counts_.dropped;
+      continue;
+    }
+    ++counts_.joined;
     if (!take(*stream, from)) return false;
     stream = &streams_[static_cast<std::size_t>(next)];
     from = met;
@@ -157,6 +162,8 @@ bool BandDecoder::decode_band() {
   const auto is_short = [&] {
     return reads_to_end && decoded_ + blocks_between(from, stream->block) < scan_.blocks;
   };
+  ++counts_.bands;
+  counts_.filled += stream->block == stream->end;
   stream->end += most_blocks_in_mcu * block_size;
   while (stream->in_mcu != 0 || is_short()) {
     if (step(*stream)) continue;

@@ -18,6 +18,15 @@ struct BandShape {
   std::uint32_t most_blocks = 6'000;  ///< that a stream decodes of a band
 };
 
+/// What has come about, for tests and statistics.
+struct BandCounts {
+  std::uint64_t bands = 0;
+  std::uint64_t joined = 0;   ///< streams that the one before came to
+  std::uint64_t dropped = 0;  ///< streams that it did not
+  std::uint64_t filled = 0;   ///< bands that ended because a stream had no room left
+  std::uint64_t odd = 0;      ///< scans that hold what no encoder writes, or end early
+};
+
 /// The coefficients of a scan, MCU by MCU. Decodes a band at a time: streams begin at places
 /// spread over it, and each goes on from its end until it stands where the next began a block, in
 /// the same state. From there on that one's blocks are the scan's. The blocks of a band stay in the
@@ -32,6 +41,8 @@ class BandDecoder {
   /// The next MCU's blocks, one behind the other, go to each of `to`, or nowhere if it is null.
   /// False: the scan holds what no encoder writes, or ends; nothing more can be asked for.
   bool next_mcu(Coefficient* const* to);
+
+  const BandCounts& counts() const noexcept { return counts_; }
 
   /// The most bytes held, but for the scan's.
   static std::size_t memory_bound(const BandShape& shape) noexcept;
@@ -50,6 +61,7 @@ class BandDecoder {
   bool take(const Stream& stream, const Coefficient* from);
 
   BandShape shape_;
+  BandCounts counts_;
   Scan scan_;
   std::uint32_t expected_ = 0;  ///< blocks that will be asked for
   std::uint32_t decoded_ = 0;   ///< blocks of the bands so far

@@ -32,6 +32,8 @@ class EntropyDecoder {
   /// libjpeg's decode_mcu. False: what no encoder writes; libjpeg is to decode the file itself.
   bool next_mcu(JBLOCKROW* blocks);
 
+  const BandCounts& counts() const noexcept { return bands_.counts(); }
+
   static std::size_t memory_bound() noexcept;
 
  private:
