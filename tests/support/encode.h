@@ -18,6 +18,8 @@ struct JpegForm {
   bool interleaved = true;  ///< false: one scan a component
   int restart_interval = 0;
   int quality = 90;
+  bool optimize = false;  ///< Huffman tables of its own
+  int noise = 17;         ///< levels; 0: every pixel of a row is the same
   std::uint32_t seed = 1;
 };
 Octets encode_jpeg(const JpegForm& form);

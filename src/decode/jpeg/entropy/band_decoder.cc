@@ -157,18 +157,18 @@ bool BandDecoder::decode_band() {
     stream = &streams_[static_cast<std::size_t>(next)];
     from = met;
   }
-  // To the end of an MCU. And of the image: its last blocks may begin in the bits where padding may
-  // too, which would decode as garbage.
-  const auto is_short = [&] {
-    return reads_to_end && decoded_ + blocks_between(from, stream->block) < scan_.blocks;
-  };
+  // The image's last blocks may begin in the bits where padding may too, which would decode as
+  // garbage.
+  if (reads_to_end) {
+    while (decoded_ + blocks_between(from, stream->block) < scan_.blocks && step(*stream)) {
+    }
+  }
   ++counts_.bands;
   counts_.filled += stream->block == stream->end;
+  // To the end of an MCU.
   stream->end += most_blocks_in_mcu * block_size;
-  while (stream->in_mcu != 0 || is_short()) {
-    if (step(*stream)) continue;
-    if (stream->in_mcu != 0) return false;
-    break;
+  while (stream->in_mcu != 0) {
+    if (!step(*stream)) return false;
   }
   if (!take(*stream, from)) return false;
   position_ = stream->position;

@@ -136,10 +136,9 @@ HWY_INLINE bool leave_block(const Scan& scan, Stream& stream, Cursor& at) {
   unsigned next = at.next();
   at.position += at.used_and_next & 0xFF;
   if (next >= HuffmanTable::unknown) {
-    const After after =
-        long_ac(*scan.ac[static_cast<std::size_t>(stream.in_mcu)],
-                window_at(scan.bytes, at.position), stream, at.block,
-                {at.position, next - HuffmanTable::unknown});
+    const After after = long_ac(*scan.ac[static_cast<std::size_t>(stream.in_mcu)],
+                                window_at(scan.bytes, at.position), stream, at.block,
+                                {at.position, next - HuffmanTable::unknown});
     at.position = after.position;
     next = after.next;
     if (next < block_size) {

@@ -1,0 +1,180 @@
+#include <doctest/doctest.h>
+
+#include <array>
+#include <csetjmp>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "decode/jpeg/decoder.h"
+#include "decode/jpeg/entropy/entropy_decoder.h"
+#include "decode/jpeg/session.h"
+#include "decode/pixels_sink.h"
+#include "support/encode.h"
+
+namespace ringfeed {
+namespace {
+
+using decode::BandShape;
+using decode::Bytes;
+using decode::EntropyBackend;
+using decode::EntropyDecoder;
+using decode::JpegDecoder;
+using decode::JpegSession;
+using decode::PixelsSink;
+using decode::Region;
+using testing::encode_jpeg;
+using testing::JpegForm;
+using testing::Octets;
+
+/// The blocks of a component as they stand in the image, padding included.
+struct Plane {
+  std::vector<JCOEF> blocks;
+  unsigned wide = 0;
+};
+
+/// libjpeg's own jpeg_read_coefficients.
+std::vector<Plane> by_libjpeg(const Octets& file) {
+  jpeg_decompress_struct cinfo;
+  jpeg_error_mgr errors;
+  cinfo.err = jpeg_std_error(&errors);
+  jpeg_create_decompress(&cinfo);
+  jpeg_mem_src(&cinfo, file.data(), static_cast<unsigned long>(file.size()));
+  jpeg_read_header(&cinfo, TRUE);
+  jvirt_barray_ptr* arrays = jpeg_read_coefficients(&cinfo);
+  std::vector<Plane> planes;
+  for (int c = 0; c < cinfo.num_components; ++c) {
+    const jpeg_component_info& component = cinfo.comp_info[c];
+    Plane plane;
+    plane.wide = component.width_in_blocks;
+    for (JDIMENSION y = 0; y < component.height_in_blocks; ++y) {
+      JBLOCKARRAY rows = cinfo.mem->access_virt_barray(reinterpret_cast<j_common_ptr>(&cinfo),
+                                                       arrays[c], y, 1, FALSE);
+      const JCOEF* row = rows[0][0];
+      plane.blocks.insert(plane.blocks.end(), row, row + std::size_t{plane.wide} * DCTSIZE2);
+    }
+    planes.push_back(std::move(plane));
+  }
+  jpeg_destroy_decompress(&cinfo);
+  return planes;
+}
+
+/// EntropyDecoder's, laid out alike; empty where it does not decode the file.
+std::vector<Plane> by_ringfeed(const Octets& file, EntropyDecoder& decoder) {
+  JpegSession session(file, false, 100);
+  if (setjmp(session.on_error)) return {};
+  session.open(std::size_t{1} << 24);
+  jpeg_decompress_struct& cinfo = session.cinfo;
+  jpeg_read_header(&cinfo, TRUE);
+  jpeg_start_decompress(&cinfo);
+  const Bytes scan{cinfo.src->next_input_byte, cinfo.src->bytes_in_buffer};
+  if (!decoder.begin(cinfo, scan, static_cast<int>(cinfo.image_height))) return {};
+  static std::vector<Plane> planes;
+  planes.assign(static_cast<std::size_t>(cinfo.num_components), {});
+  for (std::size_t c = 0; c < planes.size(); ++c) {
+    const jpeg_component_info& component = cinfo.comp_info[c];
+    planes[c].wide = component.width_in_blocks;
+    planes[c].blocks.resize(std::size_t{component.width_in_blocks} * component.height_in_blocks *
+                            DCTSIZE2);
+  }
+  static std::array<JBLOCK, decode::most_blocks_in_mcu> mcu;
+  std::array<JBLOCKROW, decode::most_blocks_in_mcu> rows;
+  for (std::size_t i = 0; i < mcu.size(); ++i) rows[i] = &mcu[i];
+  for (JDIMENSION y = 0; y < cinfo.MCU_rows_in_scan; ++y) {
+    for (JDIMENSION x = 0; x < cinfo.MCUs_per_row; ++x) {
+      if (!decoder.next_mcu(rows.data())) return {};
+      std::size_t i = 0;
+      for (int c = 0; c < cinfo.comps_in_scan; ++c) {
+        const jpeg_component_info& component = *cinfo.cur_comp_info[c];
+        Plane& plane = planes[static_cast<std::size_t>(component.component_index)];
+        for (int v = 0; v < component.MCU_height; ++v) {
+          for (int h = 0; h < component.MCU_width; ++h, ++i) {
+            const auto column =
+                x * static_cast<unsigned>(component.MCU_width) + static_cast<unsigned>(h);
+            const auto row =
+                y * static_cast<unsigned>(component.MCU_height) + static_cast<unsigned>(v);
+            if (column >= component.width_in_blocks || row >= component.height_in_blocks) continue;
+            std::memcpy(plane.blocks.data() + (std::size_t{row} * plane.wide + column) * DCTSIZE2,
+                        mcu[i], sizeof(JBLOCK));
+          }
+        }
+      }
+    }
+  }
+  return planes;
+}
+
+BandShape random_shape(std::mt19937& random) {
+  const auto within = [&](unsigned low, unsigned high) {
+    return low + random() % (high - low + 1);
+  };
+  BandShape shape;
+  shape.streams = static_cast<int>(within(1, decode::most_streams));
+  shape.least_bytes = within(1, 200);
+  shape.most_bytes = within(1, 5000);
+  shape.most_blocks = within(1, 400);
+  return shape;
+}
+
+TEST_CASE("coefficients are libjpeg's, however a scan is cut up, and none is handed back") {
+  const unsigned seed = std::random_device{}();
+  MESSAGE("seed " << seed);
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 60; ++round) {
+    JpegForm form;
+    form.width = 1 + static_cast<int>(random() % 300);
+    form.height = 1 + static_cast<int>(random() % 200);
+    form.components = std::array{1, 3, 3, 3, 4}[random() % 5];
+    form.horizontal = 1 + static_cast<int>(random() % 2);
+    form.vertical = 1 + static_cast<int>(random() % 2);
+    form.quality = 10 + static_cast<int>(random() % 91);
+    form.optimize = random() % 2 == 0;
+    form.noise = std::array{0, 17, 17, 120}[random() % 4];
+    form.seed = random();
+    const Octets file = encode_jpeg(form);
+    const BandShape shape = random_shape(random);
+    CAPTURE(form.width);
+    CAPTURE(form.height);
+    CAPTURE(form.components);
+    CAPTURE(form.quality);
+    CAPTURE(form.noise);
+    CAPTURE(form.optimize);
+    CAPTURE(shape.streams);
+    CAPTURE(shape.least_bytes);
+    CAPTURE(shape.most_bytes);
+    CAPTURE(shape.most_blocks);
+    EntropyDecoder decoder(shape);
+    const std::vector<Plane> expected = by_libjpeg(file), got = by_ringfeed(file, decoder);
+    REQUIRE(got.size() == expected.size());
+    for (std::size_t c = 0; c < got.size(); ++c) REQUIRE(got[c].blocks == expected[c].blocks);
+    REQUIRE(decoder.counts().odd == 0);
+  }
+}
+
+TEST_CASE("streams are joined, dropped and filled where the band is long enough") {
+  JpegForm form;
+  form.width = 400;
+  form.height = 300;
+  const Octets file = encode_jpeg(form);
+  BandShape shape;
+  shape.least_bytes = 500;
+  EntropyDecoder decoder(shape);
+  REQUIRE(!by_ringfeed(file, decoder).empty());
+  CHECK(decoder.counts().joined == 3);
+  CHECK(decoder.counts().bands == 1);
+  shape.least_bytes = 1;
+  shape.most_bytes = 20;  // shorter than it takes to fall in step
+  EntropyDecoder shortest(shape);
+  REQUIRE(!by_ringfeed(file, shortest).empty());
+  CHECK(shortest.counts().dropped > 100);
+  shape = {};
+  shape.most_blocks = 50;
+  EntropyDecoder narrow(shape);
+  REQUIRE(!by_ringfeed(file, narrow).empty());
+  CHECK(narrow.counts().bands > 10);
+}
+
+}  // namespace
+}  // namespace ringfeed
