@@ -131,16 +131,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto mcus = input.ConsumeIntegralInRange<std::uint32_t>(1, 2000);
   const auto expected = input.ConsumeIntegralInRange<std::uint32_t>(0, 3000);
   const std::vector<std::uint8_t> bytes = input.ConsumeRemainingBytes<std::uint8_t>();
-  // Its own allocation, so that a sanitizer sees what is read beyond the padding.
-  std::vector<std::uint8_t> padded(bytes.size() + Scan::padding, 0);
-  std::copy(bytes.begin(), bytes.end(), padded.begin());
-  scan.bytes = padded.data();
-  scan.bits = static_cast<std::uint32_t>(8 * bytes.size());
+  std::vector<std::uint8_t> file;
+  for (const std::uint8_t byte : bytes) {
+    file.push_back(byte);
+    if (byte == 0xFF) file.push_back(0);
+  }
+  file.insert(file.end(), {0xFF, 0xD9});
   scan.blocks = mcus * static_cast<std::uint32_t>(scan.blocks_in_mcu);
 
   static ringfeed::fuzz::Reached reached;
   BandDecoder decoder(shape);
-  decoder.begin(scan, expected);
+  if (!decoder.begin(scan, file, expected)) fail("stuffed bytes are refused");
   Reference reference(bytes);
   std::array<std::uint16_t, 4> sums{};
   for (std::uint32_t mcu = 0; mcu < mcus; ++mcu) {

@@ -17,17 +17,25 @@ std::uint32_t blocks_between(const Coefficient* from, const Coefficient* to) {
   return static_cast<std::uint32_t>((to - from) / std::ptrdiff_t{block_size});
 }
 
+/// Of the bytes behind a band the rest of its last MCU is decoded; these must be there.
+constexpr std::size_t margin = most_blocks_in_mcu * longest_block;
+
+std::size_t window(const BandShape& shape) { return shape.most_bytes + margin; }
+
 std::size_t region(const BandShape& shape) { return shape.most_blocks + spare_blocks; }
 
 }  // namespace
 
 std::size_t BandDecoder::memory_bound(const BandShape& shape) noexcept {
   const std::size_t blocks = static_cast<std::size_t>(shape.streams) * region(shape);
-  return blocks * (block_size * sizeof(Coefficient) + sizeof(std::uint32_t));
+  return blocks * (block_size * sizeof(Coefficient) + sizeof(std::uint32_t)) +
+         ScanBytes::memory_bound(window(shape));
 }
 
-void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
+bool BandDecoder::begin(const Scan& scan, Bytes file, std::uint32_t blocks) {
+  if (!bytes_.open(file, window(shape_))) return false;
   scan_ = scan;
+  scan_.bytes = bytes_.data();
   expected_ = std::min(blocks, scan.blocks);
   decoded_ = 0;
   position_ = 0;
@@ -38,6 +46,7 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
     blocks_.resize(room * block_size);
     starts_.resize(room);
   }
+  return true;
 }
 
 bool BandDecoder::next_mcu(Coefficient* const* to) {
@@ -63,13 +72,10 @@ bool BandDecoder::next_mcu(Coefficient* const* to) {
 }
 
 void BandDecoder::begin_streams(std::uint64_t bytes, int count) {
-  const std::uint64_t from = position_ / 8;
   for (int i = 0; i < count; ++i) {
     const std::size_t first = static_cast<std::size_t>(i) * region(shape_);
     const auto place = [&](int number) {
-      return (from +
-              bytes * static_cast<std::uint64_t>(number) / static_cast<std::uint64_t>(count)) *
-             8;
+      return bytes * static_cast<std::uint64_t>(number) / static_cast<std::uint64_t>(count) * 8;
     };
     Stream& stream = streams_[static_cast<std::size_t>(i)];
     stream = {};
@@ -83,7 +89,7 @@ void BandDecoder::begin_streams(std::uint64_t bytes, int count) {
 
 /// One block more. False: there is no room, or no byte.
 bool BandDecoder::step(Stream& stream) {
-  if (stream.block == stream.end || stream.position >= scan_.bits) return false;
+  if (stream.block == stream.end || stream.position >= 8 * bytes_.ready()) return false;
   stream.limit = 0;
   Stream* only = &stream;
   advance(scan_, &only, 1);
@@ -117,23 +123,32 @@ bool BandDecoder::take(const Stream& stream, const Coefficient* from) {
   return true;
 }
 
-bool BandDecoder::decode_band() {
-  if (decoded_ >= scan_.blocks || position_ >= scan_.bits) return false;
-  const std::uint64_t left = scan_.bits / 8 - position_ / 8;
-  // As many bytes as the blocks to come take on average; a little more, for a short band costs more
-  // than a long one.
+/// As many as the blocks to come take on average, and a little more, for two bands cost more than
+/// one.
+std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready) const {
   const std::uint64_t wanted = std::max(expected_, decoded_ + 1) - decoded_;
-  const std::uint64_t unread = scan_.blocks - decoded_;
-  const std::uint64_t by_bytes = std::min<std::uint64_t>(shape_.most_bytes, left);
-  const std::uint64_t by_need = left * wanted / unread + left / 50 + 1;
-  const std::uint64_t by_room = left * shape_.most_blocks / unread + 1;
-  const std::uint64_t bytes =
-      std::min({by_bytes, by_need, by_room * static_cast<std::uint64_t>(shape_.streams) / 2});
+  const std::uint64_t blocks = scan_.blocks - decoded_;
+  const std::uint64_t left = ready + bytes_.unread();
+  const std::uint64_t by_need = left * wanted / blocks + left / 50 + 1;
+  // Half of the room: one stream may have twice the average's blocks.
+  const std::uint64_t room =
+      std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
+  const std::uint64_t by_room = left * room / blocks + 1;
+  const std::uint64_t readable = bytes_.unread() == 0 ? ready : ready - margin;
+  return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
+}
+
+bool BandDecoder::decode_band() {
+  bytes_.skip(position_ / 8);
+  position_ %= 8;
+  const std::uint64_t ready = bytes_.ready();
+  if (decoded_ >= scan_.blocks || ready == 0) return false;
+  const std::uint64_t bytes = bytes_of_band(ready);
   const int count = static_cast<int>(std::clamp<std::uint64_t>(
       bytes / shape_.least_bytes, 1, static_cast<std::uint64_t>(shape_.streams)));
 
   begin_streams(bytes, count);
-  const bool reads_to_end = bytes == left;
+  const bool reads_to_end = bytes == ready && bytes_.unread() == 0;
   if (reads_to_end) streams_[static_cast<std::size_t>(count - 1)].limit -= most_padding_bits;
   std::array<Stream*, most_streams> running;
   for (int i = 0; i < count; ++i)
@@ -172,7 +187,7 @@ bool BandDecoder::decode_band() {
   }
   if (!take(*stream, from)) return false;
   position_ = stream->position;
-  return position_ <= scan_.bits;
+  return position_ <= 8 * ready;
 }
 
 }  // namespace ringfeed::decode

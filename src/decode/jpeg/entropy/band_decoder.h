@@ -5,7 +5,9 @@
 #include <cstdint>
 
 #include "base/aligned_vector.h"
+#include "decode/bytes.h"
 #include "decode/jpeg/entropy/scan.h"
+#include "decode/jpeg/entropy/scan_bytes.h"
 #include "decode/jpeg/entropy/streams.h"
 
 namespace ringfeed::decode {
@@ -15,7 +17,7 @@ struct BandShape {
   int streams = 4;                    ///< in [1, most_streams]
   std::size_t least_bytes = 2048;     ///< that a stream is worth
   std::size_t most_bytes = 150'000;   ///< of a band
-  std::uint32_t most_blocks = 6'000;  ///< that a stream decodes of a band
+  std::uint32_t most_blocks = 4'000;  ///< that a stream decodes of a band
 };
 
 /// What has come about, for tests and statistics.
@@ -35,8 +37,9 @@ class BandDecoder {
  public:
   explicit BandDecoder(const BandShape& shape = {}) : shape_(shape) {}
 
-  /// `blocks`: that will be asked for, as far as is known.
-  void begin(const Scan& scan, std::uint32_t blocks);
+  /// `scan` without its bytes, which are those of `file` from the scan's first on. `blocks`: that
+  /// will be asked for, as far as is known. False where ScanBytes cannot be opened.
+  bool begin(const Scan& scan, Bytes file, std::uint32_t blocks);
 
   /// The next MCU's blocks, one behind the other, go to each of `to`, or nowhere if it is null.
   /// False: the scan holds what no encoder writes, or ends; nothing more can be asked for.
@@ -44,7 +47,7 @@ class BandDecoder {
 
   const BandCounts& counts() const noexcept { return counts_; }
 
-  /// The most bytes held, but for the scan's.
+  /// The most bytes held.
   static std::size_t memory_bound(const BandShape& shape) noexcept;
 
  private:
@@ -55,6 +58,7 @@ class BandDecoder {
   };
 
   bool decode_band();
+  std::uint64_t bytes_of_band(std::uint64_t ready) const;
   void begin_streams(std::uint64_t bytes, int count);
   bool meets(Stream& stream, int next, const Coefficient*& from);
   bool step(Stream& stream);
@@ -63,9 +67,10 @@ class BandDecoder {
   BandShape shape_;
   BandCounts counts_;
   Scan scan_;
+  ScanBytes bytes_;
   std::uint32_t expected_ = 0;  ///< blocks that will be asked for
   std::uint32_t decoded_ = 0;   ///< blocks of the bands so far
-  std::uint64_t position_ = 0;  ///< where the next band begins
+  std::uint64_t position_ = 0;  ///< where the next band begins, in bits of the window
   std::array<std::uint16_t, 4> dc_{};
 
   std::array<Run, most_streams> runs_{};

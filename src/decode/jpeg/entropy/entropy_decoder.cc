@@ -3,19 +3,16 @@
 namespace ringfeed::decode {
 
 std::size_t EntropyDecoder::memory_bound() noexcept {
-  return sizeof(EntropyDecoder) + most_bytes + Scan::padding + BandDecoder::memory_bound({});
+  return sizeof(EntropyDecoder) + BandDecoder::memory_bound({});
 }
 
 bool EntropyDecoder::begin(const jpeg_decompress_struct& cinfo, Bytes scan, int below) {
   const bool sequential = !cinfo.progressive_mode && !cinfo.arith_code &&
                           cinfo.comps_in_scan == cinfo.num_components &&
                           cinfo.restart_interval == 0;
-  std::size_t size = 0;
-  if (!sequential || scan.size() > most_bytes || !unstuff(scan, bytes_, size)) return false;
+  if (!sequential) return false;
 
   Scan found;
-  found.bytes = bytes_.data();
-  found.bits = static_cast<std::uint32_t>(8 * size);
   found.blocks_in_mcu = cinfo.blocks_in_MCU;
   std::array<bool, NUM_HUFF_TBLS> has_dc{}, has_ac{};
   for (std::size_t i = 0; i < static_cast<std::size_t>(cinfo.blocks_in_MCU); ++i) {
@@ -39,13 +36,12 @@ bool EntropyDecoder::begin(const jpeg_decompress_struct& cinfo, Bytes scan, int 
       static_cast<std::uint32_t>(std::uint64_t{cinfo.MCU_rows_in_scan} *
                                  static_cast<std::uint32_t>(below) / height) +
       1;
-  bands_.begin(found, row * rows);
   const int blocks_wide = cinfo.comps_in_scan == 1 ? 1 : cinfo.max_h_samp_factor;
   mcu_width_ = static_cast<unsigned>(DCTSIZE * blocks_wide);
   columns_ = cinfo.MCUs_per_row;
   column_ = first_ = 0;
   last_ = columns_;
-  return true;
+  return bands_.begin(found, scan, row * rows);
 }
 
 void EntropyDecoder::set_columns(unsigned left, unsigned width) {

@@ -2,9 +2,7 @@
 
 #include <array>
 #include <cstddef>
-#include <memory>
 
-#include "base/aligned_vector.h"
 #include "decode/bytes.h"
 #include "decode/jpeg/entropy/band_decoder.h"
 #include "decode/jpeg/entropy/huffman_table.h"
@@ -16,9 +14,6 @@ namespace ringfeed::decode {
 class EntropyDecoder {
  public:
   explicit EntropyDecoder(const BandShape& shape = {}) : bands_(shape) {}
-
-  /// Scans of more bytes are libjpeg's.
-  static constexpr std::size_t most_bytes = std::size_t{8} << 20;
 
   /// After jpeg_start_decompress(), with the bytes behind the scan's header: whether this decodes
   /// them. Not what is progressive, arithmetic or of several scans, has restarts or anything else
@@ -38,7 +33,6 @@ class EntropyDecoder {
 
  private:
   BandDecoder bands_;
-  AlignedVector<std::uint8_t> bytes_;
   std::array<HuffmanTable, NUM_HUFF_TBLS> dc_, ac_;
   unsigned mcu_width_ = 0;  ///< pixels
   unsigned columns_ = 0, column_ = 0, first_ = 0, last_ = 0;

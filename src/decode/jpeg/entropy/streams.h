@@ -25,8 +25,8 @@ inline constexpr int most_streams = 5;
 /// Decodes on all of the streams in turns, so that each hides the others' latency, until one stops
 /// in front of a block: its number. It has begun one at least. DC coefficients are differences.
 ///
-/// Memory: of the scan at most a block further than `position` < Scan::bits; of a stream's blocks
-/// one more than `end`, whose content is then any.
+/// Memory: of the scan at most longest_block and 8 bytes behind where a block begins; of a stream's
+/// blocks one more than `end`, whose content is then any.
 int advance(const Scan& scan, Stream* const* streams, int count);
 
 }  // namespace ringfeed::decode
