@@ -23,7 +23,8 @@ struct JpegSession;
 /// One thread's own.
 class JpegDecoder {
  public:
-  explicit JpegDecoder(const DecodeLimits& limits, EntropyBackend entropy = EntropyBackend::streams,
+  explicit JpegDecoder(const DecodeLimits& limits,
+                       EntropyBackend entropy = entropy_choice().backend,
                        const BandShape& shape = {})
       : limits_(limits), entropy_(shape), backend_(entropy) {}
 
