@@ -4,7 +4,9 @@
 #include <csetjmp>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "decode/jpeg/decoder.h"
@@ -174,6 +176,121 @@ TEST_CASE("streams are joined, dropped and filled where the band is long enough"
   EntropyDecoder narrow(shape);
   REQUIRE(!by_ringfeed(file, narrow).empty());
   CHECK(narrow.counts().bands > 10);
+}
+
+/// Verdict and pixels of either decoder.
+struct Outcome {
+  std::string failure;
+  Octets pixels;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome outcome(JpegDecoder& decoder, const Octets& file) {
+  PixelsSink sink;
+  const auto result = decoder.decode(file, sink);
+  if (!result) return {result.error().detail, {}};
+  return {"", std::move(sink.pixels)};
+}
+
+/// Either decodes `file` alike. How many scans ringfeed's handed back.
+std::uint64_t handed_back(const Octets& file, const BandShape& shape = {}) {
+  JpegDecoder theirs(DecodeLimits{}, EntropyBackend::libjpeg);
+  JpegDecoder ours(DecodeLimits{}, EntropyBackend::streams, shape);
+  CHECK(outcome(ours, file) == outcome(theirs, file));
+  return ours.entropy_counts().odd;
+}
+
+std::size_t marker_at(const Octets& file, std::uint8_t marker) {
+  for (std::size_t i = 0; i + 1 < file.size(); ++i) {
+    if (file[i] == 0xFF && file[i + 1] == marker) return i;
+  }
+  return file.size();
+}
+
+Octets spliced(Octets file, std::size_t at, std::initializer_list<std::uint8_t> bytes) {
+  file.insert(file.begin() + static_cast<std::ptrdiff_t>(at), bytes);
+  return file;
+}
+
+TEST_CASE("damage is judged by libjpeg, and the rows that came before it are not given twice") {
+  const unsigned seed = std::random_device{}();
+  MESSAGE("seed " << seed);
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  std::uint64_t odd = 0;
+  for (int round = 0; round < 300; ++round) {
+    JpegForm form;
+    form.width = 150;
+    form.height = 130;
+    form.optimize = random() % 2 == 0;
+    form.seed = random();
+    Octets file = encode_jpeg(form);
+    const std::size_t scan = marker_at(file, 0xDA) + 14;
+    for (unsigned changes = 1 + random() % 3; changes > 0; --changes) {
+      file[scan + random() % (file.size() - scan)] = static_cast<std::uint8_t>(random());
+    }
+    CAPTURE(round);
+    odd += handed_back(file, random_shape(random));
+  }
+  CHECK(odd > 20);
+}
+
+TEST_CASE("what is odd about a scan's bytes is libjpeg's, and what is not is decoded") {
+  JpegForm form;
+  form.width = 200;
+  form.height = 150;
+  const Octets file = encode_jpeg(form);
+  const std::size_t middle = marker_at(file, 0xDA) + (file.size() - marker_at(file, 0xDA)) / 2;
+  const std::size_t stuffed = marker_at(file, 0x00), end = file.size() - 2;
+  REQUIRE(stuffed < end);
+  CHECK(handed_back(file) == 0);
+  // Not opened at all.
+  CHECK(handed_back(spliced(file, stuffed, {0xFF})) == 0);        // a fill byte
+  CHECK(handed_back(spliced(file, middle, {0xFF, 0xD0})) == 0);   // a restart nobody announced
+  CHECK(handed_back(Octets(file.begin(), file.end() - 2)) == 0);  // no end
+  // Read, and given back.
+  CHECK(handed_back(spliced(file, middle, {0xFF, 0xD9})) == 1);                 // an end too early
+  CHECK(handed_back(spliced(file, middle, {0xFF, 0, 0xFF, 0, 0xFF, 0})) == 1);  // no code
+  for (std::ptrdiff_t less = 1; less < 4; ++less) {  // within the last block
+    Octets cut = file;
+    cut.erase(cut.end() - 2 - less, cut.end() - 2);
+    CHECK(handed_back(cut) == 1);
+  }
+  // Bytes behind the last block may be taken for blocks.
+  CHECK(handed_back(spliced(file, end, {0, 0, 0})) <= 1);
+}
+
+TEST_CASE("a symbol without a value ends the block, as with libjpeg") {
+  JpegForm form;
+  form.components = 1;
+  form.width = 200;
+  form.height = 150;
+  Octets file = encode_jpeg(form);
+  // The AC table's symbols follow its 16 counts; in the standard's, 0 is the fourth.
+  std::size_t table = 0;
+  for (std::size_t i = 0; i + 4 < file.size(); ++i) {
+    if (file[i] == 0xFF && file[i + 1] == 0xC4 && file[i + 4] == 0x10) table = i + 5 + 16;
+  }
+  REQUIRE(table != 0);
+  REQUIRE(file[table + 3] == 0);
+  file[table + 3] = 0x50;
+  CHECK(handed_back(file) == 0);
+}
+
+TEST_CASE("a run beyond the block's end is libjpeg's") {
+  JpegForm form;
+  form.components = 1;
+  form.width = 200;
+  form.height = 150;
+  Octets file = encode_jpeg(form);
+  for (std::size_t i = 0; i + 4 < file.size(); ++i) {
+    if (file[i] == 0xFF && file[i + 1] == 0xC4 && file[i + 4] == 0x10) {
+      REQUIRE(file[i + 5 + 16] == 1);  // run 0, size 1
+      file[i + 5 + 16] = 0xE1;
+      break;
+    }
+  }
+  CHECK(handed_back(file) == 1);
 }
 
 }  // namespace
