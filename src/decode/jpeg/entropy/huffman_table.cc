@@ -16,7 +16,8 @@ unsigned advance_of(int symbol) {
 }  // namespace
 
 void HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
-  entries_.fill(unknown << 8);
+  const int bits = is_dc ? dc_bits : ac_bits;
+  std::fill_n(entries_.begin(), 1 << bits, unknown << 8);
   std::copy_n(std::begin(table.huffval), symbols_.size(), symbols_.begin());
   int code = 0, at = 0;
   ends_[0] = 0;

@@ -21,7 +21,8 @@ namespace ringfeed::decode {
 /// the `bits`; the rest of the value may lie beyond them.
 class HuffmanTable {
  public:
-  static constexpr int bits = 11;  ///< 8 KiB a table. 10 and 12 are slower (more long codes; L1).
+  /// 8 KiB for AC. Two tables of each kind, the blocks and the scan share 32 KiB or more of L1.
+  static constexpr int ac_bits = 11, dc_bits = 9;
   /// An advance beyond these ends the block, or names no symbol. A coefficient's index is below 64,
   /// and its advance at most 16, so that what an index has become tells which it was.
   static constexpr unsigned end_of_block = 80, unknown = 160;
@@ -41,7 +42,7 @@ class HuffmanTable {
   Code long_code(std::uint32_t next16) const noexcept;
 
  private:
-  alignas(64) std::array<std::uint32_t, std::size_t{1} << bits> entries_;
+  alignas(64) std::array<std::uint32_t, std::size_t{1} << ac_bits> entries_;
   std::array<std::uint32_t, 17> ends_;  ///< of the codes of each length, left-aligned in 16 bits
   std::array<int, 17> first_symbol_;    ///< of each length, less its first code
   std::array<std::uint8_t, 256> symbols_;

@@ -118,7 +118,7 @@ HWY_INLINE void begin_block(const Scan& scan, Stream& stream, Cursor& at) {
   const auto place = static_cast<std::size_t>(stream.in_mcu);
   const HuffmanTable& dc = *scan.dc[place];
   const std::uint64_t window = window_at(scan.bytes, at.position);
-  const std::uint32_t entry = dc.entries()[window >> (64 - HuffmanTable::bits)];
+  const std::uint32_t entry = dc.entries()[window >> (64 - HuffmanTable::dc_bits)];
   if (const std::uint32_t length = entry & 0xFF; HWY_LIKELY(length != 0)) {
     *at.block = static_cast<Coefficient>((window >> (64 - length)) + (entry >> 16));
     at.position += length;
@@ -159,7 +159,7 @@ HWY_INLINE bool leave_block(const Scan& scan, Stream& stream, Cursor& at) {
 }
 
 HWY_INLINE bool decode_symbol(const Scan& scan, Stream& stream, Cursor& at) {
-  const std::uint32_t entry = at.entries[at.window >> (64 - HuffmanTable::bits)];
+  const std::uint32_t entry = at.entries[at.window >> (64 - HuffmanTable::ac_bits)];
   const std::uint64_t value = (at.window >> (-entry & 63)) + (entry >> 16);
   at.window <<= entry & 63;
   at.used_and_next += entry & 0xFFFF;
