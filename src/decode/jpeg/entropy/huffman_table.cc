@@ -17,7 +17,7 @@ unsigned advance_of(int symbol) {
 
 void HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
   const int bits = is_dc ? dc_bits : ac_bits;
-  std::fill_n(entries_.begin(), 1 << bits, unknown << 8);
+  std::fill_n(entries_.begin(), 1 << bits, Entry{unknown << 8, 0});
   std::copy_n(std::begin(table.huffval), symbols_.size(), symbols_.begin());
   int code = 0, at = 0;
   ends_[0] = 0;
@@ -33,9 +33,9 @@ void HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
       for (int rest = 0; rest < 1 << below; ++rest) {
         const bool negative = size != 0 && (rest >> (below - 1)) == 0;
         const int offset = -(code << size) - (negative ? (1 << size) - 1 : 0);
-        entries_[static_cast<std::size_t>((code << below) + rest)] =
-            static_cast<std::uint32_t>(whole) | advance << 8 |
-            static_cast<std::uint32_t>(offset) << 16;
+        entries_[static_cast<std::size_t>((code << below) + rest)] = {
+            static_cast<std::uint16_t>(static_cast<unsigned>(whole) | advance << 8),
+            static_cast<std::uint16_t>(offset)};
       }
     }
     ends_[static_cast<std::size_t>(length)] = static_cast<std::uint32_t>(code)

@@ -32,7 +32,11 @@ class HuffmanTable {
   /// `table` is one that libjpeg has accepted for a scan.
   void build(const JHUFF_TBL& table, bool is_dc);
 
-  const std::uint32_t* entries() const noexcept { return entries_.data(); }
+  struct Entry {
+    std::uint16_t length_and_advance;
+    std::uint16_t offset;
+  };
+  const Entry* entries() const noexcept { return entries_.data(); }
 
   struct Code {
     int length = 0;  ///< of the code alone, in bits; 0: the bits begin no code
@@ -42,7 +46,7 @@ class HuffmanTable {
   Code long_code(std::uint32_t next16) const noexcept;
 
  private:
-  alignas(64) std::array<std::uint32_t, std::size_t{1} << ac_bits> entries_;
+  alignas(64) std::array<Entry, std::size_t{1} << ac_bits> entries_;
   std::array<std::uint32_t, 17> ends_;  ///< of the codes of each length, left-aligned in 16 bits
   std::array<int, 17> first_symbol_;    ///< of each length, less its first code
   std::array<std::uint8_t, 256> symbols_;

@@ -98,7 +98,7 @@ namespace {
 struct Cursor {
   std::uint64_t window;
   Coefficient* block;
-  const std::uint32_t* entries;  // of the block's AC table
+  const HuffmanTable::Entry* entries;  // of the block's AC table
   /// 8 bits: how many of the window's bits are used up; then the index of the next coefficient. One
   /// addition of an entry's length and advance moves both on.
   std::uint32_t used_and_next;
@@ -112,15 +112,24 @@ struct Cursor {
   }
 };
 
+/// As many of the word as the lowest 8 bits of `count` say.
+HWY_INLINE std::uint64_t lowest_bits(std::uint64_t word, std::uint32_t count) {
+#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX2
+  return __builtin_ia32_bzhi_di(word, count);  // which GCC does not find by itself
+#else
+  return word & ((std::uint64_t{1} << (count & 63)) - 1);
+#endif
+}
+
 HWY_INLINE void begin_block(const Scan& scan, Stream& stream, Cursor& at) {
   *stream.start++ = static_cast<std::uint32_t>(at.position);
   std::memset(at.block, 0, block_size * sizeof(Coefficient));
   const auto place = static_cast<std::size_t>(stream.in_mcu);
   const HuffmanTable& dc = *scan.dc[place];
   const std::uint64_t window = window_at(scan.bytes, at.position);
-  const std::uint32_t entry = dc.entries()[window >> (64 - HuffmanTable::dc_bits)];
-  if (const std::uint32_t length = entry & 0xFF; HWY_LIKELY(length != 0)) {
-    *at.block = static_cast<Coefficient>((window >> (64 - length)) + (entry >> 16));
+  const HuffmanTable::Entry entry = dc.entries()[window >> (64 - HuffmanTable::dc_bits)];
+  if (const unsigned length = entry.length_and_advance & 0xFF; HWY_LIKELY(length != 0)) {
+    *at.block = static_cast<Coefficient>((window >> (64 - length)) + entry.offset);
     at.position += length;
   } else {
     at.position += long_dc(dc, window, stream, at.block);
@@ -158,13 +167,15 @@ HWY_INLINE bool leave_block(const Scan& scan, Stream& stream, Cursor& at) {
   return false;
 }
 
-HWY_INLINE bool decode_symbol(const Scan& scan, Stream& stream, Cursor& at) {
-  const std::uint32_t entry = at.entries[at.window >> (64 - HuffmanTable::ac_bits)];
-  const std::uint64_t value = (at.window >> (-entry & 63)) + (entry >> 16);
-  at.window <<= entry & 63;
-  at.used_and_next += entry & 0xFFFF;
+HWY_INLINE bool decode_symbol(const Scan& scan, Stream* const* stream, Cursor& at) {
+  const HuffmanTable::Entry& entry = at.entries[at.window >> (64 - HuffmanTable::ac_bits)];
+  const std::uint32_t move = entry.length_and_advance;
+  // Rotated, so that the symbol's bits are the lowest ones. They stay there: no look-up comes to them.
+  at.window = std::rotl(at.window, static_cast<int>(move & 63));
+  const std::uint64_t value = lowest_bits(at.window, move) + entry.offset;
+  at.used_and_next += move;
   at.block[slot(at.next())] = static_cast<Coefficient>(value);
-  return HWY_UNLIKELY(at.used_and_next >= block_size << 8) && leave_block(scan, stream, at);
+  return HWY_UNLIKELY(at.used_and_next >= block_size << 8) && leave_block(scan, **stream, at);
 }
 
 template <int count>
@@ -196,7 +207,7 @@ int advance_all(const Scan& scan, Stream* const* streams) {
     for (int symbol = 0; symbol < symbols_in_window; ++symbol) {
 #pragma GCC unroll 8
       for (int i = 0; i < count; ++i) {
-        if (HWY_UNLIKELY(decode_symbol(scan, *streams[i], at[i]))) return stop(i);
+        if (HWY_UNLIKELY(decode_symbol(scan, streams + i, at[i]))) return stop(i);
       }
     }
 #pragma GCC unroll 8
