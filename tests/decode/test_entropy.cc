@@ -14,6 +14,7 @@
 #include "decode/jpeg/session.h"
 #include "decode/pixels_sink.h"
 #include "support/encode.h"
+#include "support/targets.h"
 
 namespace ringfeed {
 namespace {
@@ -152,6 +153,26 @@ TEST_CASE("coefficients are libjpeg's, however a scan is cut up, and none is han
     REQUIRE(got.size() == expected.size());
     for (std::size_t c = 0; c < got.size(); ++c) REQUIRE(got[c].blocks == expected[c].blocks);
     REQUIRE(decoder.counts().odd == 0);
+  }
+}
+
+TEST_CASE("every instruction set gives the same coefficients") {
+  JpegForm form;
+  form.width = 300;
+  form.height = 200;
+  const Octets file = encode_jpeg(form);
+  const std::vector<Plane> expected = by_libjpeg(file);
+  for (int streams = 1; streams <= decode::most_streams; ++streams) {
+    testing::for_each_target([&](const std::string& target) {
+      CAPTURE(target);
+      BandShape shape;
+      shape.streams = streams;
+      shape.least_bytes = 300;
+      EntropyDecoder decoder(shape);
+      const std::vector<Plane> got = by_ringfeed(file, decoder);
+      REQUIRE(got.size() == expected.size());
+      for (std::size_t c = 0; c < got.size(); ++c) CHECK(got[c].blocks == expected[c].blocks);
+    });
   }
 }
 
