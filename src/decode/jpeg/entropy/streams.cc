@@ -170,7 +170,8 @@ HWY_INLINE bool leave_block(const Scan& scan, Stream& stream, Cursor& at) {
 HWY_INLINE bool decode_symbol(const Scan& scan, Stream* const* stream, Cursor& at) {
   const HuffmanTable::Entry& entry = at.entries[at.window >> (64 - HuffmanTable::ac_bits)];
   const std::uint32_t move = entry.length_and_advance;
-  // Rotated, so that the symbol's bits are the lowest ones. They stay there: no look-up comes to them.
+  // Rotated, so that the symbol's bits are the lowest ones. They stay there: no look-up comes to
+  // them.
   at.window = std::rotl(at.window, static_cast<int>(move & 63));
   const std::uint64_t value = lowest_bits(at.window, move) + entry.offset;
   at.used_and_next += move;
