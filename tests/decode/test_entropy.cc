@@ -113,6 +113,7 @@ BandShape random_shape(std::mt19937& random) {
     return low + random() % (high - low + 1);
   };
   BandShape shape;
+  shape.least_scan = 1;
   shape.streams = static_cast<int>(within(1, decode::most_streams));
   shape.least_bytes = within(1, 200);
   shape.most_bytes = within(1, 5000);
@@ -192,11 +193,56 @@ TEST_CASE("streams are joined, dropped and filled where the band is long enough"
   EntropyDecoder shortest(shape);
   REQUIRE(!by_ringfeed(file, shortest).empty());
   CHECK(shortest.counts().dropped > 100);
-  shape = {};
-  shape.most_blocks = 50;
-  EntropyDecoder narrow(shape);
-  REQUIRE(!by_ringfeed(file, narrow).empty());
-  CHECK(narrow.counts().bands > 10);
+}
+
+TEST_CASE("a stream that has no room left ends the band, and is no oddity") {
+  JpegForm form;
+  form.width = 400;
+  form.height = 304;
+  form.noise = 0;
+  form.flat_rows = 152;  // the first streams find many blocks, the last ones few
+  const Octets file = encode_jpeg(form);
+  BandShape shape;
+  shape.least_bytes = 200;
+  shape.most_blocks = 700;
+  EntropyDecoder decoder(shape);
+  const std::vector<Plane> expected = by_libjpeg(file), got = by_ringfeed(file, decoder);
+  REQUIRE(got.size() == expected.size());
+  for (std::size_t c = 0; c < got.size(); ++c) CHECK(got[c].blocks == expected[c].blocks);
+  CHECK(decoder.counts().filled > 0);
+  CHECK(decoder.counts().odd == 0);
+}
+
+TEST_CASE("streams are joined whatever their place in the MCU where all blocks have one table") {
+  JpegForm form;
+  form.width = 400;
+  form.height = 300;
+  for (const int components : {3, 4}) {
+    form.components = components;
+    form.rgb = components == 3;
+    form.horizontal = form.vertical = 1;
+    const Octets file = encode_jpeg(form);
+    EntropyDecoder decoder;
+    const std::vector<Plane> expected = by_libjpeg(file), got = by_ringfeed(file, decoder);
+    REQUIRE(got.size() == expected.size());
+    for (std::size_t c = 0; c < got.size(); ++c) CHECK(got[c].blocks == expected[c].blocks);
+    CHECK(decoder.counts().joined == 3);
+  }
+}
+
+TEST_CASE("a decoder begins each scan anew") {
+  JpegForm form;
+  form.width = 200;
+  form.height = 150;
+  EntropyDecoder decoder;
+  for (int round = 0; round < 4; ++round) {
+    form.seed = static_cast<std::uint32_t>(round);
+    form.components = round % 2 == 0 ? 3 : 1;
+    const Octets file = encode_jpeg(form);
+    const std::vector<Plane> expected = by_libjpeg(file), got = by_ringfeed(file, decoder);
+    REQUIRE(got.size() == expected.size());
+    for (std::size_t c = 0; c < got.size(); ++c) CHECK(got[c].blocks == expected[c].blocks);
+  }
 }
 
 /// Verdict and pixels of either decoder.
@@ -279,6 +325,56 @@ TEST_CASE("what is odd about a scan's bytes is libjpeg's, and what is not is dec
   }
   // Bytes behind the last block may be taken for blocks.
   CHECK(handed_back(spliced(file, end, {0, 0, 0})) <= 1);
+}
+
+TEST_CASE("the last of several scans is not taken for the only one") {
+  JpegForm form;
+  form.width = form.height = 64;
+  form.interleaved = false;
+  Octets file = encode_jpeg(form);
+  file.resize(file.size() - 2);
+  // Of all components, and then a table of 255 codes of one bit, which libjpeg never uses.
+  file.insert(file.end(), {0xFF, 0xDA, 0, 12,   3,    1,    0, 2,  0,    3,  0,
+                           0,    63,   0, 0x55, 0xFF, 0xC4, 1, 18, 0x10, 255});
+  file.insert(file.end(), 15, 0);
+  file.insert(file.end(), 255, 1);
+  file.insert(file.end(), 5000, 0x55);
+  file.insert(file.end(), {0xFF, 0xD9});
+  CHECK(handed_back(file) == 0);
+}
+
+TEST_CASE("what is no Huffman table is refused") {
+  decode::HuffmanTable table;
+  JHUFF_TBL given{};
+  given.bits[1] = 1;
+  CHECK(table.build(given, true));
+  given.huffval[0] = 16;
+  CHECK(table.build(given, false));
+  CHECK_FALSE(table.build(given, true));  // a DC difference of 16 bits
+  given = {};
+  given.bits[1] = 3;
+  CHECK_FALSE(table.build(given, false));  // three codes of one bit
+  given = {};
+  given.bits[9] = 200;
+  given.bits[16] = 57;
+  CHECK_FALSE(table.build(given, false));  // 257 symbols
+}
+
+TEST_CASE("a part of a damaged file is judged alike") {
+  JpegForm form;
+  form.width = 300;
+  form.height = 250;
+  Octets file = encode_jpeg(form);
+  const std::size_t scan = marker_at(file, 0xDA) + 14;
+  file[scan + (file.size() - scan) / 2] ^= 0x24;
+  JpegDecoder theirs(DecodeLimits{}, EntropyBackend::libjpeg);
+  JpegDecoder ours(DecodeLimits{}, EntropyBackend::streams);
+  for (int top = 0; top < 250; top += 31) {
+    PixelsSink expected([&](int, int) { return Region{top, 40, 250 - top, 200}; });
+    PixelsSink got([&](int, int) { return Region{top, 40, 250 - top, 200}; });
+    CHECK(theirs.decode(file, expected).has_value() == ours.decode(file, got).has_value());
+    CHECK(got.pixels == expected.pixels);
+  }
 }
 
 TEST_CASE("a symbol without a value ends the block, as with libjpeg") {

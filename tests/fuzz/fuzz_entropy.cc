@@ -110,6 +110,7 @@ class Reference {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   FuzzedDataProvider input(data, size);
   BandShape shape;
+  shape.least_scan = 1;
   shape.streams = input.ConsumeIntegralInRange(1, most_streams);
   shape.least_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 64);
   shape.most_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 4096);
@@ -117,7 +118,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::array<JHUFF_TBL, 4> raw{make_table(input, true), make_table(input, true),
                                      make_table(input, false), make_table(input, false)};
   std::array<HuffmanTable, 4> tables;
-  for (std::size_t i = 0; i < 4; ++i) tables[i].build(raw[i], i < 2);
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (!tables[i].build(raw[i], i < 2)) fail("a table is refused");
+  }
   Scan scan;
   scan.blocks_in_mcu = input.ConsumeIntegralInRange(1, static_cast<int>(most_blocks_in_mcu));
   std::array<std::size_t, most_blocks_in_mcu> dc{}, ac{};
@@ -150,7 +153,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got[i].data();
     if (!decoder.next_mcu(to.data())) {
       reached.add(decoder.counts(), false);
-      return 0;
+      // What comes is odd, or ends before the image does.
+      for (std::uint32_t left = scan.blocks - mcu * static_cast<std::uint32_t>(scan.blocks_in_mcu),
+                         i = 0;
+           i < left + bytes.size() * 8; ++i) {
+        std::array<Coefficient, 64> block;
+        const std::size_t place = i % static_cast<std::size_t>(scan.blocks_in_mcu);
+        if (!reference.block(raw[dc[place]], raw[ac[place]], block)) return 0;
+      }
+      fail("a scan without fault is given up");
     }
     for (std::size_t i = 0; i < static_cast<std::size_t>(scan.blocks_in_mcu); ++i) {
       std::array<Coefficient, 64> block;

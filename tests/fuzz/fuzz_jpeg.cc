@@ -59,6 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   DecodeLimits limits = small_limits();
   limits.load_truncated = input.ConsumeIntegralInRange(0, 3) == 0;
   BandShape shape;
+  shape.least_scan = 1;
   shape.streams = input.ConsumeIntegralInRange(1, decode::most_streams);
   shape.least_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 64);
   shape.most_bytes = input.ConsumeIntegralInRange<std::size_t>(16, 4096);

@@ -1,5 +1,5 @@
-// A file to tensors under any recipe: the same bytes again, by every entropy decoder, and nothing
-// outside the sample's own memory.
+// A file to tensors under any recipe: the same bytes again, and nothing outside the sample's own
+// memory.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include "batch/lay_out.h"

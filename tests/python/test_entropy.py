@@ -41,20 +41,26 @@ def run(folder, entropy):
     )
 
 
+def figures(folder, entropy):
+    done = run(folder, entropy)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().split("|")
+
+
 def test_every_decoder_gives_the_same_tensors_and_is_named(folder):
-    given = {name: run(folder, name).stdout.strip().split("|") for name in ("libjpeg", "streams")}
+    given = {name: figures(folder, name) for name in ("libjpeg", "streams")}
     assert given["libjpeg"] == [given["streams"][0], "libjpeg", "$RINGFEED_ENTROPY"]
     assert given["streams"][1:] == ["streams", "$RINGFEED_ENTROPY"]
 
 
 def test_the_streams_pass_their_own_test(folder):
-    assert run(folder, "").stdout.strip().split("|")[1:] == [
+    assert figures(folder, "")[1:] == [
         "streams",
-        "fastest of those for this CPU",
+        "equals libjpeg in a test picture",
     ]
 
 
 def test_a_name_of_none_is_refused_with_the_names_there_are(folder):
     done = run(folder, "gpu")
     assert done.returncode != 0
-    assert "ValueError: RINGFEED_ENTROPY=gpu: must be one of libjpeg, streams" in done.stderr
+    assert "RINGFEED_ENTROPY=gpu: must be one of libjpeg, streams" in done.stderr

@@ -117,7 +117,12 @@ bool starts_single_scan(JpegSession& session, const JpegHeader& header) {
 }  // namespace
 
 std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
-  return limits.max_decoder_bytes + strip_bound + scratch_bound + EntropyDecoder::memory_bound();
+  return limits.max_decoder_bytes + strip_bound + scratch_bound();
+}
+
+std::size_t JpegDecoder::scratch_bound() noexcept {
+  return ScratchRow::memory_bound(max_side * 4) + ScratchRow::memory_bound(max_side * 3) +
+         EntropyDecoder::memory_bound();
 }
 
 tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLimits& limits) {
@@ -232,8 +237,8 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
   cinfo->out_color_space = channels == 4 ? JCS_CMYK : grey ? JCS_GRAYSCALE : JCS_RGB;
   if (!jpeg_start_decompress(cinfo)) return Ending::out_of_bytes;
   const Bytes scan{cinfo->src->next_input_byte, cinfo->src->bytes_in_buffer};
-  const bool takes_over =
-      entropy != nullptr && entropy->begin(*cinfo, scan, region.top + region.height);
+  const bool takes_over = entropy != nullptr && !header.lossless &&
+                          entropy->begin(*cinfo, scan, region.top + region.height);
   if (takes_over) session.decode_entropy_by(*entropy);
   const bool whole_scan = takes_over || scan_ends_in_eoi(scan);
 

@@ -43,8 +43,7 @@ class JpegDecoder {
 
   /// The most bytes one decoder holds, libjpeg's included, and what of it stays between images.
   static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
-  static constexpr std::size_t scratch_bound =
-      ScratchRow::memory_bound(max_side * 4) + ScratchRow::memory_bound(max_side * 3);
+  static std::size_t scratch_bound() noexcept;
 
  private:
   enum class Ending { complete, out_of_bytes, error };

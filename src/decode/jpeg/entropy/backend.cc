@@ -8,26 +8,31 @@
 namespace ringfeed::decode {
 namespace {
 
+constexpr const char* named = "$RINGFEED_ENTROPY";
+constexpr const char* differs =
+    "ringfeed's own decoder differs from the libjpeg that is loaded in a test picture";
 constexpr EntropyBackend backends[] = {EntropyBackend::libjpeg, EntropyBackend::streams};
+
+std::string names() {
+  std::string all;
+  for (const EntropyBackend backend : backends) {
+    all += (all.empty() ? "" : ", ") + std::string(to_string(backend));
+  }
+  return all;
+}
 
 EntropyChoice choose() {
   const char* const variable = std::getenv("RINGFEED_ENTROPY");
   const std::string name = variable == nullptr ? "" : variable;
-  if (name.empty()) {
-    if (passes_self_test(EntropyBackend::streams)) {
-      return {EntropyBackend::streams, "fastest of those for this CPU"};
-    }
-    return {EntropyBackend::libjpeg,
-            "ringfeed's own differs from this libjpeg in a picture made to compare them"};
+  if (name == to_string(EntropyBackend::libjpeg)) return {EntropyBackend::libjpeg, named};
+  if (!name.empty() && name != to_string(EntropyBackend::streams)) {
+    throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": must be one of " + names());
   }
-  for (const EntropyBackend backend : backends) {
-    if (name == to_string(backend)) return {backend, "$RINGFEED_ENTROPY"};
+  if (passes_self_test(EntropyBackend::streams)) {
+    return {EntropyBackend::streams, name.empty() ? "equals libjpeg in a test picture" : named};
   }
-  std::string message = "RINGFEED_ENTROPY=" + name + ": must be one of";
-  for (const EntropyBackend backend : backends) {
-    message += (backend == backends[0] ? " " : ", ") + std::string(to_string(backend));
-  }
-  throw std::invalid_argument(message);
+  if (name.empty()) return {EntropyBackend::libjpeg, differs};
+  throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": " + differs + "; unset it");
 }
 
 }  // namespace

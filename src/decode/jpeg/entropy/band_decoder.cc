@@ -20,6 +20,19 @@ std::uint32_t blocks_between(const Coefficient* from, const Coefficient* to) {
 /// Of the bytes behind a band the rest of its last MCU is decoded; these must be there.
 constexpr std::size_t margin = most_blocks_in_mcu * longest_block;
 
+std::ptrdiff_t period_of(const Scan& scan) {
+  const auto blocks = static_cast<std::size_t>(scan.blocks_in_mcu);
+  std::size_t period = 1;
+  const auto comes_again = [&] {
+    for (std::size_t i = period; i < blocks; ++i) {
+      if (scan.dc[i] != scan.dc[i - period] || scan.ac[i] != scan.ac[i - period]) return false;
+    }
+    return blocks % period == 0;
+  };
+  while (!comes_again()) ++period;
+  return static_cast<std::ptrdiff_t>(period);
+}
+
 std::size_t window(const BandShape& shape) { return shape.most_bytes + margin; }
 
 std::size_t region(const BandShape& shape) { return shape.most_blocks + spare_blocks; }
@@ -33,9 +46,10 @@ std::size_t BandDecoder::memory_bound(const BandShape& shape) noexcept {
 }
 
 bool BandDecoder::begin(const Scan& scan, Bytes file, std::uint32_t blocks) {
-  if (!bytes_.open(file, window(shape_))) return false;
+  if (file.size() < shape_.least_scan || !bytes_.open(file, window(shape_))) return false;
   scan_ = scan;
   scan_.bytes = bytes_.data();
+  period_ = period_of(scan_);
   expected_ = std::min(blocks, scan.blocks);
   decoded_ = 0;
   position_ = 0;
@@ -96,19 +110,21 @@ bool BandDecoder::step(Stream& stream) {
   return true;
 }
 
-/// Whether `stream`, going on, comes to where stream `next` has begun a block in the same state:
-/// `from` is that block. Equal states go on equally.
-bool BandDecoder::meets(Stream& stream, int next, const Coefficient*& from) {
-  const std::size_t first = static_cast<std::size_t>(next) * region(shape_);
-  const Stream& other = streams_[static_cast<std::size_t>(next)];
+/// Whether `stream`, going on, comes to where `other` has begun a block in the same state: `from`
+/// is that block, and `other` goes on for it. Equal states go on equally. What tells a place in the
+/// MCU from another is its tables; `other` may have had the wrong one of two that have the same.
+bool BandDecoder::meets(Stream& stream, Stream& other, const Coefficient*& from) {
+  const auto first = static_cast<std::size_t>(&other - streams_.data()) * region(shape_);
   const std::uint32_t* const begin = starts_.data() + first;
   const std::uint32_t* start = begin;
   while (true) {
     while (start != other.start && *start < stream.position) ++start;
     if (start == other.start) return false;
     const auto number = start - begin;
-    if (*start == stream.position && number % scan_.blocks_in_mcu == stream.in_mcu) {
+    if (*start == stream.position && number % period_ == stream.in_mcu % period_) {
       from = blocks_.data() + (first + static_cast<std::size_t>(number)) * block_size;
+      const auto blocks = static_cast<int>(blocks_between(from, other.block));
+      other.in_mcu = (stream.in_mcu + blocks) % scan_.blocks_in_mcu;
       return true;
     }
     if (!step(stream)) return false;
@@ -148,8 +164,10 @@ bool BandDecoder::decode_band() {
       bytes / shape_.least_bytes, 1, static_cast<std::uint64_t>(shape_.streams)));
 
   begin_streams(bytes, count);
-  const bool reads_to_end = bytes == ready && bytes_.unread() == 0;
-  if (reads_to_end) streams_[static_cast<std::size_t>(count - 1)].limit -= most_padding_bits;
+  // What begins in the padding would decode as garbage. A block of the image that does is the next
+  // band's.
+  if (bytes == ready && bytes_.unread() == 0)
+    streams_[static_cast<std::size_t>(count - 1)].limit -= most_padding_bits;
   std::array<Stream*, most_streams> running;
   for (int i = 0; i < count; ++i)
     running[static_cast<std::size_t>(i)] = &streams_[static_cast<std::size_t>(i)];
@@ -161,22 +179,17 @@ bool BandDecoder::decode_band() {
   count_ = at_ = 0;
   Stream* stream = streams_.data();
   const Coefficient* from = blocks_.data();
-  for (int next = 1; next < count; ++next) {
+  for (int i = 1; i < count; ++i) {
+    Stream& other = streams_[static_cast<std::size_t>(i)];
     const Coefficient* met = nullptr;
-    if (!meets(*stream, next, met)) {
+    if (!meets(*stream, other, met)) {
       ++counts_.dropped;
       continue;
     }
     ++counts_.joined;
     if (!take(*stream, from)) return false;
-    stream = &streams_[static_cast<std::size_t>(next)];
+    stream = &other;
     from = met;
-  }
-  // The image's last blocks may begin in the bits where padding may too, which would decode as
-  // garbage.
-  if (reads_to_end) {
-    while (decoded_ + blocks_between(from, stream->block) < scan_.blocks && step(*stream)) {
-    }
   }
   ++counts_.bands;
   counts_.filled += stream->block == stream->end;

@@ -14,6 +14,7 @@ namespace ringfeed::decode {
 
 /// How a scan is cut up.
 struct BandShape {
+  std::size_t least_scan = 4096;      ///< bytes; for fewer the tables cost more than they save
   int streams = 4;                    ///< in [1, most_streams]
   std::size_t least_bytes = 2048;     ///< that a stream is worth
   std::size_t most_bytes = 150'000;   ///< of a band
@@ -38,7 +39,8 @@ class BandDecoder {
   explicit BandDecoder(const BandShape& shape = {}) : shape_(shape) {}
 
   /// `scan` without its bytes, which are those of `file` from the scan's first on. `blocks`: that
-  /// will be asked for, as far as is known. False where ScanBytes cannot be opened.
+  /// will be asked for, as far as is known. False where ScanBytes cannot be opened, or the scan is
+  /// small.
   bool begin(const Scan& scan, Bytes file, std::uint32_t blocks);
 
   /// The next MCU's blocks, one behind the other, go to each of `to`, or nowhere if it is null.
@@ -60,7 +62,7 @@ class BandDecoder {
   bool decode_band();
   std::uint64_t bytes_of_band(std::uint64_t ready) const;
   void begin_streams(std::uint64_t bytes, int count);
-  bool meets(Stream& stream, int next, const Coefficient*& from);
+  bool meets(Stream& stream, Stream& other, const Coefficient*& from);
   bool step(Stream& stream);
   bool take(const Stream& stream, const Coefficient* from);
 
@@ -68,6 +70,7 @@ class BandDecoder {
   BandCounts counts_;
   Scan scan_;
   ScanBytes bytes_;
+  std::ptrdiff_t period_ = 1;   ///< blocks after which the tables come again
   std::uint32_t expected_ = 0;  ///< blocks that will be asked for
   std::uint32_t decoded_ = 0;   ///< blocks of the bands so far
   std::uint64_t position_ = 0;  ///< where the next band begins, in bits of the window

@@ -15,11 +15,11 @@ class EntropyDecoder {
  public:
   explicit EntropyDecoder(const BandShape& shape = {}) : bands_(shape) {}
 
-  /// After jpeg_start_decompress(), with the bytes behind the scan's header: whether this decodes
-  /// them. Not what is progressive, arithmetic or of several scans, has restarts or anything else
-  /// but stuffed bytes up to EOI; nothing has changed then. `below`: the image row above which all
-  /// lies that will be asked for.
-  bool begin(const jpeg_decompress_struct& cinfo, Bytes scan, int below);
+  /// After jpeg_start_decompress() of a file with coefficients (not a lossless one), with the bytes
+  /// behind the scan's header: whether this decodes them. Not what is progressive, arithmetic or of
+  /// several scans, has restarts or anything else but stuffed bytes up to EOI, or is small; nothing
+  /// has changed then. `below`: the image row above which all lies that will be asked for.
+  bool begin(jpeg_decompress_struct& cinfo, Bytes scan, int below);
 
   /// Only these pixel columns will be looked at.
   void set_columns(unsigned left, unsigned width);
@@ -32,6 +32,8 @@ class EntropyDecoder {
   static std::size_t memory_bound() noexcept;
 
  private:
+  bool read_tables(const jpeg_decompress_struct& cinfo, Scan& scan);
+
   BandDecoder bands_;
   std::array<HuffmanTable, NUM_HUFF_TBLS> dc_, ac_;
   unsigned mcu_width_ = 0;  ///< pixels

@@ -13,9 +13,22 @@ unsigned advance_of(int symbol) {
   return size == 0 && run != 15 ? HuffmanTable::end_of_block : static_cast<unsigned>(run) + 1;
 }
 
+bool is_table(const JHUFF_TBL& table, bool is_dc) {
+  int code = 0, count = 0;
+  for (int length = 1; length <= longest_code; ++length, code <<= 1) {
+    code += table.bits[length];
+    count += table.bits[length];
+    if (code > 1 << length) return false;
+  }
+  if (count > 256) return false;
+  return !is_dc ||
+         std::all_of(table.huffval, table.huffval + count, [](UINT8 size) { return size < 16; });
+}
+
 }  // namespace
 
-void HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
+bool HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
+  if (!is_table(table, is_dc)) return false;
   const int bits = is_dc ? dc_bits : ac_bits;
   std::fill_n(entries_.begin(), 1 << bits, Entry{unknown << 8, 0});
   std::copy_n(std::begin(table.huffval), symbols_.size(), symbols_.begin());
@@ -41,6 +54,7 @@ void HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
     ends_[static_cast<std::size_t>(length)] = static_cast<std::uint32_t>(code)
                                               << (longest_code - length);
   }
+  return true;
 }
 
 HuffmanTable::Code HuffmanTable::long_code(std::uint32_t next16) const noexcept {

@@ -23,14 +23,15 @@ class HuffmanTable {
  public:
   /// 8 KiB for AC. Two tables of each kind, the blocks and the scan share 32 KiB or more of L1.
   static constexpr int ac_bits = 11, dc_bits = 9;
-  /// An advance beyond these ends the block, or names no symbol. A coefficient's index is below 64,
-  /// and its advance at most 16, so that what an index has become tells which it was.
+  /// An advance from these on ends the block, or names no symbol. A coefficient's index is below
+  /// 64, and its advance at most 16, so that what an index has become tells which it was.
   static constexpr unsigned end_of_block = 80, unknown = 160;
   /// Code and value of an AC entry together: three of them fit in one window of 57 bits.
   static constexpr int longest_entry = 19;
 
-  /// `table` is one that libjpeg has accepted for a scan.
-  void build(const JHUFF_TBL& table, bool is_dc);
+  /// False for what is no table: more codes than a length has, or symbols than there are, or a DC
+  /// difference of more than 15 bits. (ITU-T T.81, C.2 and F.1.2.1)
+  bool build(const JHUFF_TBL& table, bool is_dc);
 
   struct Entry {
     std::uint16_t length_and_advance;
