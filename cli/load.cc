@@ -68,6 +68,8 @@ Json report_json(const LoadRun& run, const ImageFolder& dataset, bool checksum,
       {"verdict_line", stats.verdict_line(flag_name)},
       {"reader", stats.reader},
       {"reader_note", stats.reader_note},
+      {"entropy", stats.entropy},
+      {"entropy_note", stats.entropy_note},
       {"workers", stats.workers},
       {"depth", stats.depth},
       {"memory_bound_bytes", memory_bound},
@@ -112,6 +114,7 @@ std::string report_text(const LoadRun& run, bool checksum, std::size_t memory_bo
 
   std::string text = figures.str() + "\n" + stage_table(stats).str() + "\nreader   " + stats.reader;
   if (!stats.reader_note.empty()) text += " (" + stats.reader_note + ")";
+  text += "\nentropy  " + stats.entropy + " (" + stats.entropy_note + ")";
   return text + "\nverdict  " + stats.verdict_line(flag_name) + "\n";
 }
 

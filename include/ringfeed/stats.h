@@ -46,10 +46,12 @@ struct Stats {
   double unordered_seconds = 0;  ///< decoders idle while a BatchSource had not told the order
   double wall_seconds = 0;       ///< time with an epoch running
   int workers = 0;
-  int depth = 0;            ///< most files in flight at once
-  int prefetch_factor = 0;  ///< decoded batches ahead, in all
-  std::string reader;       ///< "ring" or "pool"
-  std::string reader_note;  ///< why a fallback was taken; empty if none
+  int depth = 0;             ///< most files in flight at once
+  int prefetch_factor = 0;   ///< decoded batches ahead, in all
+  std::string reader;        ///< "ring" or "pool"
+  std::string reader_note;   ///< why a fallback was taken; empty if none
+  std::string entropy;       ///< whose code reads JPEG scans: "streams" (ringfeed's) or "libjpeg"
+  std::string entropy_note;  ///< why
 
   Verdict verdict() const noexcept;
   /// One line for people: "decode-bound: decoders busy 97 % …", and what would help.

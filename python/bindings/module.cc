@@ -11,6 +11,7 @@
 #include "base/printable.h"
 #include "bindings.h"
 #include "convert.h"
+#include "decode/jpeg/entropy/backend.h"
 #include "dlpack.h"
 #include "gil.h"
 #include "loader_handle.h"
@@ -31,6 +32,8 @@ void after_fork_in_child() {
 }  // namespace
 
 NB_MODULE(_ringfeed, module) {
+  // Before any fork. Throws where $RINGFEED_ENTROPY names none.
+  static_cast<void>(ringfeed::decode::entropy_choice());
   module.attr("__version__") = ringfeed::version();
   module.def("usable_cores", ringfeed::usable_cores, nb::arg("ranks") = 0);
   module.def("launched_ranks", ringfeed::launched_ranks);

@@ -45,7 +45,8 @@ class Stats(dict[str, Any]):
                     lines.append(f"  {self[count]} {what}")
             note = f" ({self['reader_note']})" if self["reader_note"] else ""
             lines.append(
-                f"  {self['workers']} decode threads; reader {self['reader']}{note}; at most "
+                f"  {self['workers']} decode threads; JPEG scans by {self['entropy']} "
+                f"({self['entropy_note']}); reader {self['reader']}{note}; at most "
                 f"{self['depth']} files in flight, {_bytes(self['read_ahead_bytes'])} of files and "
                 f"{self['prefetch_factor']} batches ahead, {_bytes(self['memory_bound'])} in all"
             )

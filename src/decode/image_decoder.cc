@@ -15,7 +15,7 @@ tl::expected<void, Failure> ImageDecoder::decode(Bytes file, RowSink& sink) {
 std::size_t ImageDecoder::memory_bound(const DecodeLimits& limits) noexcept {
   // One of them decodes, the other keeps its scratch.
   return std::max(JpegDecoder::memory_bound(limits) + PngDecoder::scratch_bound,
-                  PngDecoder::memory_bound(limits) + JpegDecoder::scratch_bound);
+                  PngDecoder::memory_bound(limits) + JpegDecoder::scratch_bound());
 }
 
 }  // namespace ringfeed::decode

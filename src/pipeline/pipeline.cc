@@ -11,6 +11,7 @@
 
 #include "base/out_of_memory.h"
 #include "base/thread_start.h"
+#include "decode/jpeg/entropy/backend.h"
 #include "io/open_engine.h"
 
 namespace ringfeed::pipeline {
@@ -261,6 +262,9 @@ Stats Pipeline::stats() const {
   stats.depth = depth_;
   stats.prefetch_factor = static_cast<int>(settings.prefetch_factor);
   stats.read_ahead_bytes = settings.read_ahead_bytes;
+  const decode::EntropyChoice& entropy = decode::entropy_choice();
+  stats.entropy = to_string(entropy.backend);
+  stats.entropy_note = entropy.why;
   stats.reader = engine_name_;
   stats.reader_note = ring_refused_;
   if (const std::string note = published_.engine_note(); !note.empty()) {

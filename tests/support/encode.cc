@@ -15,15 +15,22 @@
 namespace ringfeed::testing {
 namespace {
 
-Octets rows_of(int width, int height, int channels, std::uint32_t seed) {
+Octets rows_of(int width, int height, int channels, std::uint32_t seed, int noise = 17,
+               int flat_rows = 0) {
   std::mt19937 random(seed);
+  const int levels = noise == 0 ? 120 : noise;
   Octets pixels;
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       for (int c = 0; c < channels; ++c) {
+        if (noise == 0 && y < flat_rows) {
+          pixels.push_back(static_cast<std::uint8_t>(seed + static_cast<unsigned>(y / 40)));
+          continue;
+        }
         const double wave = 128 + 70 * std::sin(x * 0.21 + c) + 40 * std::cos(y * 0.33 + seed);
-        pixels.push_back(static_cast<std::uint8_t>(static_cast<int>(wave) +
-                                                   static_cast<int>(random() % 17) - 8));
+        pixels.push_back(static_cast<std::uint8_t>(
+            static_cast<int>(wave) + static_cast<int>(random() % static_cast<unsigned>(levels)) -
+            levels / 2));
       }
     }
   }
@@ -58,6 +65,7 @@ Octets encode_jpeg(const JpegForm& form) {
   cinfo.comp_info[0].v_samp_factor = form.vertical;
   cinfo.restart_interval = static_cast<unsigned>(form.restart_interval);
   cinfo.arith_code = form.arithmetic;
+  cinfo.optimize_coding = form.optimize;
   jpeg_scan_info scans[4] = {};
   for (int c = 0; c < form.components; ++c) {
     scans[c].comps_in_scan = 1;
@@ -70,7 +78,8 @@ Octets encode_jpeg(const JpegForm& form) {
     cinfo.num_scans = form.components;
   }
   jpeg_start_compress(&cinfo, TRUE);
-  Octets pixels = rows_of(form.width, form.height, form.components, form.seed);
+  Octets pixels =
+      rows_of(form.width, form.height, form.components, form.seed, form.noise, form.flat_rows);
   const std::size_t stride = static_cast<std::size_t>(form.width * form.components);
   while (cinfo.next_scanline < cinfo.image_height) {
     JSAMPROW row = pixels.data() + cinfo.next_scanline * stride;

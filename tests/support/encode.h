@@ -18,6 +18,9 @@ struct JpegForm {
   bool interleaved = true;  ///< false: one scan a component
   int restart_interval = 0;
   int quality = 90;
+  bool optimize = false;    ///< Huffman tables of its own
+  int noise = 17;           ///< levels; 0: every pixel of a row is the same
+  int flat_rows = 1 << 16;  ///< with noise = 0: of so many rows, the others are noise
   std::uint32_t seed = 1;
 };
 Octets encode_jpeg(const JpegForm& form);

@@ -117,7 +117,12 @@ bool starts_single_scan(JpegSession& session, const JpegHeader& header) {
 }  // namespace
 
 std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
-  return limits.max_decoder_bytes + strip_bound + scratch_bound;
+  return limits.max_decoder_bytes + strip_bound + scratch_bound();
+}
+
+std::size_t JpegDecoder::scratch_bound() noexcept {
+  return ScratchRow::memory_bound(max_side * 4) + ScratchRow::memory_bound(max_side * 3) +
+         EntropyDecoder::memory_bound();
 }
 
 tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLimits& limits) {
@@ -149,13 +154,22 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
   const auto header = JpegDecoder::header(file, limits_);
   if (!header) return tl::unexpected(header.error());
   const Region region = sink.begin(header->height, header->width);
-  const bool whole_scan = scan_ends_in_eoi(file.subspan(header->scan));
-
-  JpegSession session(file, limits_.load_truncated, limits_.max_scans);
   rows_pushed_ = 0;
-  const Ending ending = run(session, *header, whole_scan, region, sink);
-  if (ending == Ending::complete) return {};
+  if (backend_ != EntropyBackend::libjpeg) {
+    JpegSession session(file, limits_.load_truncated, limits_.max_scans);
+    const Ending ending = run(session, *header, &entropy_, region, sink);
+    if (!session.is_odd) return judge(session, ending, *header, region, sink);
+  }
+  // Whatever is odd about the scan is libjpeg's to judge. The rows that came before it are right.
+  JpegSession session(file, limits_.load_truncated, limits_.max_scans);
+  const Ending ending = run(session, *header, nullptr, region, sink);
+  return judge(session, ending, *header, region, sink);
+}
 
+tl::expected<void, Failure> JpegDecoder::judge(JpegSession& session, Ending ending,
+                                               const JpegHeader& header, const Region& region,
+                                               RowSink& sink) {
+  if (ending == Ending::complete) return {};
   if (session.too_many_scans) {
     return tl::unexpected(over_limit(
         "JPEG of more than " + std::to_string(limits_.max_scans) + " scans", Option::max_scans));
@@ -166,7 +180,7 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
                                          std::to_string(limits_.max_decoder_bytes) + " bytes",
                                      Option::max_decoder_bytes));
   }
-  if (ending == Ending::error && header->lossless &&
+  if (ending == Ending::error && header.lossless &&
       session.cinfo.err->msg_code == JERR_SOF_UNSUPPORTED) {
     // Not Pillow's black image under load_truncated, whose libjpeg reads it.
     return tl::unexpected(
@@ -178,7 +192,7 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
     // Pillow leaves the rows it did not get at zero: black, or white once CMYK becomes RGB.
     const std::size_t bytes = static_cast<std::size_t>(region.width) * 3;
     std::uint8_t* const blank = rgb_.reserve(bytes);
-    std::memset(blank, header->components == 4 ? 255 : 0, bytes);
+    std::memset(blank, header.components == 4 ? 255 : 0, bytes);
     for (; rows_pushed_ < region.height && region.width > 0; ++rows_pushed_) sink.push_row(blank);
     return {};
   }
@@ -204,7 +218,7 @@ void JpegDecoder::push(const std::uint8_t* pixels, int channels, int width, RowS
 
 /// Every call that may jump. Nothing here has a destructor; what must survive a jump is a member.
 JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& header,
-                                     bool whole_scan, Region region, RowSink& sink) {
+                                     EntropyDecoder* entropy, Region region, RowSink& sink) {
   if (setjmp(session.on_error)) return Ending::error;
   jpeg_decompress_struct* const cinfo = &session.cinfo;
   session.open(limits_.max_decoder_bytes);
@@ -222,7 +236,11 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
   const int channels = header.components == 4 ? 4 : grey ? 1 : 3;
   cinfo->out_color_space = channels == 4 ? JCS_CMYK : grey ? JCS_GRAYSCALE : JCS_RGB;
   if (!jpeg_start_decompress(cinfo)) return Ending::out_of_bytes;
-  // From here on cinfo->entropy decodes: the place where a faster entropy decoder takes over.
+  const Bytes scan{cinfo->src->next_input_byte, cinfo->src->bytes_in_buffer};
+  const bool takes_over = entropy != nullptr && !header.lossless &&
+                          entropy->begin(*cinfo, scan, region.top + region.height);
+  if (takes_over) session.decode_entropy_by(*entropy);
+  const bool whole_scan = takes_over || scan_ends_in_eoi(scan);
 
   ScanPlan plan = plan_scan(*cinfo, header, whole_scan, region);
   const bool wanted = region.height > 0 && region.width > 0;
@@ -230,6 +248,7 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
   if (plan.columns.width < cinfo->image_width) {
     // Moves left to an MCU boundary.
     jpeg_crop_scanline(cinfo, &plan.columns.left, &plan.columns.width);
+    if (takes_over) entropy->set_columns(plan.columns.left, plan.columns.width);
   }
   // Once and from row 0: later skips have returned wrong rows in several versions.
   if (plan.first_row > 0) jpeg_skip_scanlines(cinfo, static_cast<JDIMENSION>(plan.first_row));
@@ -240,7 +259,7 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
       row + (region.left - static_cast<int>(plan.columns.left)) * channels;
   for (int y = plan.first_row; y < plan.last_row; ++y) {
     if (jpeg_read_scanlines(cinfo, &row, 1) != 1) return Ending::out_of_bytes;
-    if (wanted && y >= region.top && y < region.top + region.height) {
+    if (wanted && y >= region.top + rows_pushed_ && y < region.top + region.height) {
       push(pixels, channels, region.width, sink);
     }
   }

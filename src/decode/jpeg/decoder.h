@@ -6,6 +6,8 @@
 
 #include "decode/bytes.h"
 #include "decode/failure.h"
+#include "decode/jpeg/entropy/backend.h"
+#include "decode/jpeg/entropy/entropy_decoder.h"
 #include "decode/max_side.h"
 #include "decode/row_sink.h"
 #include "decode/scratch_row.h"
@@ -21,7 +23,10 @@ struct JpegSession;
 /// One thread's own.
 class JpegDecoder {
  public:
-  explicit JpegDecoder(const DecodeLimits& limits) : limits_(limits) {}
+  explicit JpegDecoder(const DecodeLimits& limits,
+                       EntropyBackend entropy = entropy_choice().backend,
+                       const BandShape& shape = {})
+      : limits_(limits), entropy_(shape), backend_(entropy) {}
 
   /// `file` starts with FF D8 FF. On failure the sink may have got any number of rows.
   tl::expected<void, Failure> decode(Bytes file, RowSink& sink);
@@ -34,19 +39,24 @@ class JpegDecoder {
   /// 10 us per 100 KB.
   static bool is_sound(Bytes file, const JpegHeader& header);
 
+  const BandCounts& entropy_counts() const noexcept { return entropy_.counts(); }
+
   /// The most bytes one decoder holds, libjpeg's included, and what of it stays between images.
   static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
-  static constexpr std::size_t scratch_bound =
-      ScratchRow::memory_bound(max_side * 4) + ScratchRow::memory_bound(max_side * 3);
+  static std::size_t scratch_bound() noexcept;
 
  private:
   enum class Ending { complete, out_of_bytes, error };
 
-  Ending run(JpegSession& session, const JpegHeader& header, bool whole_scan, Region region,
+  Ending run(JpegSession& session, const JpegHeader& header, EntropyDecoder* entropy, Region region,
              RowSink& sink);
+  tl::expected<void, Failure> judge(JpegSession& session, Ending ending, const JpegHeader& header,
+                                    const Region& region, RowSink& sink);
   void push(const std::uint8_t* pixels, int channels, int width, RowSink& sink);
 
   DecodeLimits limits_;
+  EntropyDecoder entropy_;
+  EntropyBackend backend_;
   ScratchRow row_;
   ScratchRow rgb_;
   int rows_pushed_ = 0;

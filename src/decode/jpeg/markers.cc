@@ -164,6 +164,8 @@ bool begins_frame(int marker) noexcept {
   return (marker >= sof0 && marker <= sof2) || marker == sof9 || marker == sof10;
 }
 
+bool begins_eoi(const std::uint8_t* bytes) noexcept { return bytes[0] == 0xFF && bytes[1] == eoi; }
+
 bool scan_ends_in_eoi(Bytes scan) noexcept {
   const std::uint8_t* at = scan.data();
   const std::uint8_t* const end = at + scan.size();

@@ -25,6 +25,9 @@ tl::expected<JpegHeader, Failure> read_jpeg_header(Bytes file);
 /// True for a marker of libjpeg's that begins a frame, which may be the file's second.
 bool begins_frame(int marker) noexcept;
 
+/// True for the two bytes of EOI.
+bool begins_eoi(const std::uint8_t* bytes) noexcept;
+
 /// True if the entropy-coded bytes run into EOI with nothing between but stuffed bytes and restart
 /// markers. Then decoding the only scan of a Huffman-coded sequential file can neither run out of
 /// bytes nor meet an error that a partial decode would miss.

@@ -8,6 +8,13 @@ namespace {
 
 constexpr JOCTET end_of_image[2] = {0xFF, JPEG_EOI};
 
+/// How jpeg_entropy_decoder begins in libjpeg-turbo, from before 2.1.5 to 3.2. Its own declaration,
+/// in jpegint.h, is not installed everywhere.
+struct EntropyMethods {
+  void (*start_pass)(j_decompress_ptr cinfo);
+  boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW* blocks);
+};
+
 void ignore_message(j_common_ptr, int) {}
 void ignore_message(j_common_ptr) {}
 void ignore_source(j_decompress_ptr) {}
@@ -51,6 +58,18 @@ void JpegSession::open(std::size_t max_bytes) {
 
 void JpegSession::format_error(char (&text)[JMSG_LENGTH_MAX]) {
   errors_.format_message(reinterpret_cast<j_common_ptr>(&cinfo), text);
+}
+
+void JpegSession::decode_entropy_by(EntropyDecoder& decoder) {
+  entropy_ = &decoder;
+  reinterpret_cast<EntropyMethods*>(cinfo.entropy)->decode_mcu = decode_mcu;
+}
+
+boolean JpegSession::decode_mcu(j_decompress_ptr cinfo, JBLOCKROW* blocks) {
+  JpegSession& session = of(cinfo);
+  if (session.entropy_->next_mcu(blocks)) return TRUE;
+  session.is_odd = true;
+  std::longjmp(session.on_error, 1);
 }
 
 /// Suspends, as Pillow's source does between its reads. LOAD_TRUNCATED_IMAGES is one EOI appended

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "decode/bytes.h"
+#include "decode/jpeg/entropy/entropy_decoder.h"
 
 // clang-format off
 #include <cstdio>  // jpeglib.h uses size_t and FILE without declaring them
@@ -31,9 +32,14 @@ struct JpegSession {
   /// The message of the error that jumped.
   void format_error(char (&text)[JMSG_LENGTH_MAX]);
 
+  /// After jpeg_start_decompress(): `decoder`, which has begun the scan, decodes it instead of
+  /// libjpeg. Where it cannot, `is_odd` is set, and an error jumps.
+  void decode_entropy_by(EntropyDecoder& decoder);
+
   jpeg_decompress_struct cinfo{};
   std::jmp_buf on_error;
   bool too_many_scans = false;
+  bool is_odd = false;
 
  private:
   static JpegSession& of(j_common_ptr cinfo);
@@ -41,10 +47,12 @@ struct JpegSession {
   static boolean end_of_bytes(j_decompress_ptr cinfo);
   static void skip_bytes(j_decompress_ptr cinfo, long count);
   static void count_scans(j_common_ptr cinfo);
+  static boolean decode_mcu(j_decompress_ptr cinfo, JBLOCKROW* blocks);
 
   jpeg_error_mgr errors_{};
   jpeg_source_mgr source_{};
   jpeg_progress_mgr progress_{};
+  EntropyDecoder* entropy_ = nullptr;
   int max_scans_;
   bool may_append_eoi_;
   std::size_t skip_beyond_end_ = 0;

@@ -1,0 +1,214 @@
+// Entropy decoding and decoding of JPEG files on one core, each back end against libjpeg's own,
+// interleaved in blocks of 12 images so that none is decoded twice in a row:
+//
+//   meson setup build/dev -Dbenchmarks=true && meson compile -C build/dev bench_entropy
+//   taskset -c 1 build/dev/bench/bench_entropy photos/train [repeats]
+#include <time.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "decode/jpeg/decoder.h"
+#include "decode/jpeg/session.h"
+
+namespace {
+
+using ringfeed::DecodeLimits;
+using namespace ringfeed::decode;  // NOLINT(google-build-using-namespace): a program of its own
+
+using Octets = std::vector<std::uint8_t>;
+
+double now() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) * 1e-3;
+}
+
+struct Photo {
+  Octets file;
+  double top = 0, left = 0, height = 1, width = 1;  ///< of a training crop, as shares
+};
+
+/// RandomResizedCrop's, scale (0.08, 1) and ratio (3/4, 4/3).
+void draw_crop(Photo& photo, std::mt19937& random) {
+  std::uniform_real_distribution<double> unit(0, 1);
+  while (true) {
+    const double area = 0.08 + 0.92 * unit(random);
+    const double ratio = std::exp(std::log(0.75) + unit(random) * std::log(16.0 / 9));
+    photo.height = std::sqrt(area / ratio);
+    photo.width = std::sqrt(area * ratio);
+    if (photo.height <= 1 && photo.width <= 1) break;
+  }
+  photo.top = unit(random) * (1 - photo.height);
+  photo.left = unit(random) * (1 - photo.width);
+}
+
+class Sink : public RowSink {
+ public:
+  Sink(const Photo& photo, bool crop) : photo_(photo), crop_(crop) {}
+  Region begin(int height, int width) override {
+    if (!crop_) return region_ = {0, 0, height, width};
+    const auto part = [](double share, int of) { return static_cast<int>(share * of); };
+    return region_ = {part(photo_.top, height), part(photo_.left, width),
+                      std::max(1, part(photo_.height, height)),
+                      std::max(1, part(photo_.width, width))};
+  }
+  void push_row(const std::uint8_t* rgb) override {
+    for (int i = 0; i < 3 * region_.width; i += 64) sum = sum * 31 + rgb[i];
+  }
+  std::uint64_t sum = 1;
+
+ private:
+  const Photo& photo_;
+  bool crop_;
+  Region region_;
+};
+
+/// Only entropy decoding, to the end of the file: by libjpeg's decoder or by `own`.
+bool decode_entropy(const Octets& file, EntropyDecoder* own, double& time) {
+  static Octets storage(most_blocks_in_mcu * sizeof(JBLOCK) + 64);
+  JpegSession session(file, false, 500);
+  if (setjmp(session.on_error)) return false;
+  session.open(std::size_t{1} << 30);
+  jpeg_decompress_struct* const cinfo = &session.cinfo;
+  jpeg_read_header(cinfo, TRUE);
+  if (cinfo->progressive_mode || cinfo->arith_code || cinfo->restart_interval != 0) return false;
+  cinfo->out_color_space = cinfo->num_components == 4 ? JCS_CMYK : JCS_RGB;
+  jpeg_start_decompress(cinfo);
+  struct Methods {
+    void (*start_pass)(j_decompress_ptr);
+    boolean (*decode_mcu)(j_decompress_ptr, JBLOCKROW*);
+  };
+  auto* const to = reinterpret_cast<JBLOCK*>(
+      storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64) % 64);
+  JBLOCKROW blocks[most_blocks_in_mcu];
+  for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) blocks[i] = to + i;
+  const std::size_t mcus = std::size_t{cinfo->MCUs_per_row} * cinfo->MCU_rows_in_scan;
+  const std::size_t bytes = static_cast<std::size_t>(cinfo->blocks_in_MCU) * sizeof(JBLOCK);
+  const double start = now();
+  if (own != nullptr) {
+    const Bytes scan{cinfo->src->next_input_byte, cinfo->src->bytes_in_buffer};
+    if (!own->begin(*cinfo, scan, static_cast<int>(cinfo->image_height))) return false;
+    for (std::size_t i = 0; i < mcus; ++i) {
+      if (!own->next_mcu(blocks)) return false;
+    }
+  } else {
+    auto* const methods = reinterpret_cast<Methods*>(cinfo->entropy);
+    for (std::size_t i = 0; i < mcus; ++i) {
+      std::memset(to, 0, bytes);
+      methods->decode_mcu(cinfo, blocks);
+    }
+  }
+  time = now() - start;
+  return true;
+}
+
+struct Variant {
+  std::string name;
+  std::function<bool(const Photo&, double& time, std::uint64_t& sum)> run;
+  double total = 0;
+  int failed = 0, differ = 0;
+};
+
+void measure(const std::vector<Photo>& photos, std::vector<Variant>& variants, int repeats) {
+  constexpr std::size_t block = 12;
+  const std::size_t blocks = photos.size() / block;
+  std::vector<std::vector<double>> best(variants.size(), std::vector<double>(blocks, 1e18));
+  std::vector<std::uint64_t> sums(photos.size(), 0);
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    for (std::size_t b = 0; b < blocks; ++b) {
+      for (std::size_t v = 0; v < variants.size(); ++v) {
+        const std::size_t which = (v + b + static_cast<std::size_t>(repeat)) % variants.size();
+        Variant& variant = variants[which];
+        double sum = 0;
+        for (std::size_t i = b * block; i < (b + 1) * block; ++i) {
+          double time = 0;
+          std::uint64_t pixels = 0;
+          if (!variant.run(photos[i], time, pixels)) ++variant.failed;
+          if (sums[i] == 0) sums[i] = pixels;
+          if (sums[i] != pixels) ++variant.differ;
+          sum += time;
+        }
+        best[which][b] = std::min(best[which][b], sum);
+      }
+    }
+  }
+  for (std::size_t v = 0; v < variants.size(); ++v) {
+    for (double time : best[v]) variants[v].total += time;
+    variants[v].total /= static_cast<double>(blocks * block);
+    std::printf("%-28s %8.0f us  %5.2f x  %d failed, %d differ\n", variants[v].name.c_str(),
+                variants[v].total, variants[0].total / variants[v].total, variants[v].failed,
+                variants[v].differ);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fputs("usage: bench_entropy FOLDER [repeats]\n", stderr);
+    return 2;
+  }
+  const int repeats = argc > 2 ? std::atoi(argv[2]) : 9;
+  std::vector<Photo> photos;
+  std::vector<std::filesystem::path> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[1])) {
+    if (entry.is_regular_file()) paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  std::mt19937 random(1);
+  for (const auto& path : paths) {
+    std::ifstream in(path, std::ios::binary);
+    Photo photo;
+    photo.file.assign(std::istreambuf_iterator<char>(in), {});
+    double time = 0;
+    if (!decode_entropy(photo.file, nullptr, time)) continue;
+    draw_crop(photo, random);
+    photos.push_back(std::move(photo));
+  }
+  std::printf("%zu of %zu files, %d repeats\n", photos.size(), paths.size(), repeats);
+
+  std::vector<Variant> entropy;
+  entropy.push_back({"entropy: libjpeg", [](const Photo& photo, double& time, std::uint64_t&) {
+                       return decode_entropy(photo.file, nullptr, time);
+                     }});
+  for (int streams = 1; streams <= most_streams; ++streams) {
+    BandShape shape;
+    shape.streams = streams;
+    auto own = std::make_shared<EntropyDecoder>(shape);
+    entropy.push_back({"entropy: " + std::to_string(streams) + " streams",
+                       [own](const Photo& photo, double& time, std::uint64_t&) {
+                         return decode_entropy(photo.file, own.get(), time);
+                       }});
+  }
+  measure(photos, entropy, repeats);
+
+  for (const bool crop : {false, true}) {
+    std::vector<Variant> pixels;
+    for (const auto backend : {EntropyBackend::libjpeg, EntropyBackend::streams}) {
+      auto decoder = std::make_shared<JpegDecoder>(DecodeLimits{}, backend);
+      const std::string name = backend == EntropyBackend::libjpeg ? "libjpeg" : "streams";
+      pixels.push_back({std::string(crop ? "crop: " : "full: ") + name,
+                        [decoder, crop](const Photo& photo, double& time, std::uint64_t& sum) {
+                          Sink sink(photo, crop);
+                          const double start = now();
+                          const bool right = decoder->decode(photo.file, sink).has_value();
+                          time = now() - start;
+                          sum = sink.sum;
+                          return right;
+                        }});
+    }
+    measure(photos, pixels, repeats);
+  }
+}

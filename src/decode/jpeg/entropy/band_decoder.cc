@@ -1,0 +1,206 @@
+#include "decode/jpeg/entropy/band_decoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace ringfeed::decode {
+namespace {
+
+/// Blocks behind a stream's cap: the rest of an MCU, and one whose content is any.
+constexpr std::size_t spare_blocks = most_blocks_in_mcu + 1;
+
+/// In front of EOI, to a whole byte.
+constexpr std::uint64_t most_padding_bits = 7;
+
+std::uint32_t blocks_between(const Coefficient* from, const Coefficient* to) {
+  return static_cast<std::uint32_t>((to - from) / std::ptrdiff_t{block_size});
+}
+
+/// Of the bytes behind a band the rest of its last MCU is decoded; these must be there.
+constexpr std::size_t margin = most_blocks_in_mcu * longest_block;
+
+std::ptrdiff_t period_of(const Scan& scan) {
+  const auto blocks = static_cast<std::size_t>(scan.blocks_in_mcu);
+  std::size_t period = 1;
+  const auto comes_again = [&] {
+    for (std::size_t i = period; i < blocks; ++i) {
+      if (scan.dc[i] != scan.dc[i - period] || scan.ac[i] != scan.ac[i - period]) return false;
+    }
+    return blocks % period == 0;
+  };
+  while (!comes_again()) ++period;
+  return static_cast<std::ptrdiff_t>(period);
+}
+
+std::size_t window(const BandShape& shape) { return shape.most_bytes + margin; }
+
+std::size_t region(const BandShape& shape) { return shape.most_blocks + spare_blocks; }
+
+}  // namespace
+
+std::size_t BandDecoder::memory_bound(const BandShape& shape) noexcept {
+  const std::size_t blocks = static_cast<std::size_t>(shape.streams) * region(shape);
+  return blocks * (block_size * sizeof(Coefficient) + sizeof(std::uint32_t)) +
+         ScanBytes::memory_bound(window(shape));
+}
+
+bool BandDecoder::begin(const Scan& scan, Bytes file, std::uint32_t blocks) {
+  if (file.size() < shape_.least_scan || !bytes_.open(file, window(shape_))) return false;
+  scan_ = scan;
+  scan_.bytes = bytes_.data();
+  period_ = period_of(scan_);
+  expected_ = std::min(blocks, scan.blocks);
+  decoded_ = 0;
+  position_ = 0;
+  dc_ = {};
+  count_ = at_ = 0;
+  const std::size_t room = static_cast<std::size_t>(shape_.streams) * region(shape_);
+  if (starts_.size() < room) {
+    blocks_.resize(room * block_size);
+    starts_.resize(room);
+  }
+  return true;
+}
+
+bool BandDecoder::next_mcu(Coefficient* const* to) {
+  for (int i = 0; i < scan_.blocks_in_mcu; ++i) {
+    while (at_ == count_ || runs_[at_].first == runs_[at_].last) {
+      if (at_ < count_) {
+        ++at_;
+      } else if (!decode_band()) {
+        ++counts_.odd;
+        return false;
+      }
+    }
+    const Coefficient* const block = runs_[at_].first;
+    runs_[at_].first += block_size;
+    // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
+    std::uint16_t& dc = dc_[scan_.component[static_cast<std::size_t>(i)]];
+    dc = static_cast<std::uint16_t>(dc + static_cast<std::uint16_t>(*block));
+    if (to == nullptr) continue;
+    std::memcpy(to[i], block, block_size * sizeof(Coefficient));
+    *to[i] = static_cast<Coefficient>(dc);
+  }
+  return true;
+}
+
+void BandDecoder::begin_streams(std::uint64_t bytes, int count) {
+  for (int i = 0; i < count; ++i) {
+    const std::size_t first = static_cast<std::size_t>(i) * region(shape_);
+    const auto place = [&](int number) {
+      return bytes * static_cast<std::uint64_t>(number) / static_cast<std::uint64_t>(count) * 8;
+    };
+    Stream& stream = streams_[static_cast<std::size_t>(i)];
+    stream = {};
+    stream.position = i == 0 ? position_ : place(i);
+    stream.limit = place(i + 1);
+    stream.block = blocks_.data() + first * block_size;
+    stream.end = stream.block + std::size_t{shape_.most_blocks} * block_size;
+    stream.start = starts_.data() + first;
+  }
+}
+
+/// One block more. False: there is no room, or no byte.
+bool BandDecoder::step(Stream& stream) {
+  if (stream.block == stream.end || stream.position >= 8 * bytes_.ready()) return false;
+  stream.limit = 0;
+  Stream* only = &stream;
+  advance(scan_, &only, 1);
+  return true;
+}
+
+/// Whether `stream`, going on, comes to where `other` has begun a block in the same state: `from`
+/// is that block, and `other` goes on for it. Equal states go on equally. What tells a place in the
+/// MCU from another is its tables; `other` may have had the wrong one of two that have the same.
+bool BandDecoder::meets(Stream& stream, Stream& other, const Coefficient*& from) {
+  const auto first = static_cast<std::size_t>(&other - streams_.data()) * region(shape_);
+  const std::uint32_t* const begin = starts_.data() + first;
+  const std::uint32_t* start = begin;
+  while (true) {
+    while (start != other.start && *start < stream.position) ++start;
+    if (start == other.start) return false;
+    const auto number = start - begin;
+    if (*start == stream.position && number % period_ == stream.in_mcu % period_) {
+      from = blocks_.data() + (first + static_cast<std::size_t>(number)) * block_size;
+      const auto blocks = static_cast<int>(blocks_between(from, other.block));
+      other.in_mcu = (stream.in_mcu + blocks) % scan_.blocks_in_mcu;
+      return true;
+    }
+    if (!step(stream)) return false;
+  }
+}
+
+/// The stream's blocks from `from` on are the scan's. False if they cannot be.
+bool BandDecoder::take(const Stream& stream, const Coefficient* from) {
+  if (stream.bad != nullptr && stream.bad >= from) return false;
+  runs_[count_++] = {from, stream.block};
+  decoded_ += blocks_between(from, stream.block);
+  return true;
+}
+
+/// As many as the blocks to come take on average, and a little more, for two bands cost more than
+/// one.
+std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready) const {
+  const std::uint64_t wanted = std::max(expected_, decoded_ + 1) - decoded_;
+  const std::uint64_t blocks = scan_.blocks - decoded_;
+  const std::uint64_t left = ready + bytes_.unread();
+  const std::uint64_t by_need = left * wanted / blocks + left / 50 + 1;
+  // Half of the room: one stream may have twice the average's blocks.
+  const std::uint64_t room =
+      std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
+  const std::uint64_t by_room = left * room / blocks + 1;
+  const std::uint64_t readable = bytes_.unread() == 0 ? ready : ready - margin;
+  return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
+}
+
+bool BandDecoder::decode_band() {
+  bytes_.skip(position_ / 8);
+  position_ %= 8;
+  const std::uint64_t ready = bytes_.ready();
+  if (decoded_ >= scan_.blocks || ready == 0) return false;
+  const std::uint64_t bytes = bytes_of_band(ready);
+  const int count = static_cast<int>(std::clamp<std::uint64_t>(
+      bytes / shape_.least_bytes, 1, static_cast<std::uint64_t>(shape_.streams)));
+
+  begin_streams(bytes, count);
+  // What begins in the padding would decode as garbage. A block of the image that does is the next
+  // band's.
+  if (bytes == ready && bytes_.unread() == 0)
+    streams_[static_cast<std::size_t>(count - 1)].limit -= most_padding_bits;
+  std::array<Stream*, most_streams> running;
+  for (int i = 0; i < count; ++i)
+    running[static_cast<std::size_t>(i)] = &streams_[static_cast<std::size_t>(i)];
+  for (int still = count; still > 0; --still) {
+    const int stopped = advance(scan_, running.data(), still);
+    std::copy(running.begin() + stopped + 1, running.begin() + still, running.begin() + stopped);
+  }
+
+  count_ = at_ = 0;
+  Stream* stream = streams_.data();
+  const Coefficient* from = blocks_.data();
+  for (int i = 1; i < count; ++i) {
+    Stream& other = streams_[static_cast<std::size_t>(i)];
+    const Coefficient* met = nullptr;
+    if (!meets(*stream, other, met)) {
+      ++counts_.dropped;
+      continue;
+    }
+    ++counts_.joined;
+    if (!take(*stream, from)) return false;
+    stream = &other;
+    from = met;
+  }
+  ++counts_.bands;
+  counts_.filled += stream->block == stream->end;
+  // To the end of an MCU.
+  stream->end += most_blocks_in_mcu * block_size;
+  while (stream->in_mcu != 0) {
+    if (!step(*stream)) return false;
+  }
+  if (!take(*stream, from)) return false;
+  position_ = stream->position;
+  return position_ <= 8 * ready;
+}
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,67 @@
+#include "decode/jpeg/entropy/entropy_decoder.h"
+
+namespace ringfeed::decode {
+
+std::size_t EntropyDecoder::memory_bound() noexcept {
+  return sizeof(EntropyDecoder) + BandDecoder::memory_bound({});
+}
+
+bool EntropyDecoder::begin(jpeg_decompress_struct& cinfo, Bytes scan, int below) {
+  // Of several scans libjpeg has read the last.
+  const bool sequential = !cinfo.progressive_mode && !cinfo.arith_code &&
+                          cinfo.comps_in_scan == cinfo.num_components &&
+                          !jpeg_has_multiple_scans(&cinfo) && cinfo.restart_interval == 0;
+  Scan found;
+  if (!sequential || !read_tables(cinfo, found)) return false;
+  const auto in_mcu = static_cast<std::uint32_t>(found.blocks_in_mcu);
+  const std::uint32_t row = in_mcu * cinfo.MCUs_per_row;
+  found.blocks = row * cinfo.MCU_rows_in_scan;
+  // One MCU row more: upsampling looks at the rows below.
+  const std::uint64_t rows = std::uint64_t{cinfo.MCU_rows_in_scan} *
+                                 static_cast<std::uint32_t>(below) / cinfo.image_height +
+                             1;
+  const int blocks_wide = cinfo.comps_in_scan == 1 ? 1 : cinfo.max_h_samp_factor;
+  mcu_width_ = static_cast<unsigned>(DCTSIZE * blocks_wide);
+  columns_ = cinfo.MCUs_per_row;
+  column_ = first_ = 0;
+  last_ = columns_;
+  return bands_.begin(found, scan, row * static_cast<std::uint32_t>(rows));
+}
+
+/// False where a table is missing or is none, which libjpeg has then not looked at either.
+bool EntropyDecoder::read_tables(const jpeg_decompress_struct& cinfo, Scan& scan) {
+  std::array<bool, NUM_HUFF_TBLS> has_dc{}, has_ac{};
+  scan.blocks_in_mcu = cinfo.blocks_in_MCU;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(cinfo.blocks_in_MCU); ++i) {
+    const int component = cinfo.MCU_membership[i];
+    const jpeg_component_info& of = *cinfo.cur_comp_info[component];
+    const auto dc = static_cast<std::size_t>(of.dc_tbl_no);
+    const auto ac = static_cast<std::size_t>(of.ac_tbl_no);
+    if (dc >= NUM_HUFF_TBLS || ac >= NUM_HUFF_TBLS) return false;
+    if (cinfo.dc_huff_tbl_ptrs[dc] == nullptr || cinfo.ac_huff_tbl_ptrs[ac] == nullptr)
+      return false;
+    if (!has_dc[dc] && !dc_[dc].build(*cinfo.dc_huff_tbl_ptrs[dc], true)) return false;
+    if (!has_ac[ac] && !ac_[ac].build(*cinfo.ac_huff_tbl_ptrs[ac], false)) return false;
+    has_dc[dc] = has_ac[ac] = true;
+    scan.component[i] = static_cast<std::uint8_t>(component);
+    scan.dc[i] = &dc_[dc];
+    scan.ac[i] = &ac_[ac];
+  }
+  return true;
+}
+
+void EntropyDecoder::set_columns(unsigned left, unsigned width) {
+  first_ = left / mcu_width_;
+  last_ = (left + width + mcu_width_ - 1) / mcu_width_;
+}
+
+bool EntropyDecoder::next_mcu(JBLOCKROW* blocks) {
+  const bool wanted = blocks != nullptr && column_ >= first_ && column_ < last_;
+  column_ = column_ + 1 == columns_ ? 0 : column_ + 1;
+  if (!wanted) return bands_.next_mcu(nullptr);
+  std::array<Coefficient*, most_blocks_in_mcu> to{};
+  for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = blocks[i][0];
+  return bands_.next_mcu(to.data());
+}
+
+}  // namespace ringfeed::decode

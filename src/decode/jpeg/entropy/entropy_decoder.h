@@ -1,0 +1,43 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "decode/bytes.h"
+#include "decode/jpeg/entropy/band_decoder.h"
+#include "decode/jpeg/entropy/huffman_table.h"
+
+namespace ringfeed::decode {
+
+/// Decodes scans in the place of libjpeg's Huffman decoder, which is not changed: it is libjpeg
+/// that asks for each MCU's coefficients, and makes pixels of them. One thread's own.
+class EntropyDecoder {
+ public:
+  explicit EntropyDecoder(const BandShape& shape = {}) : bands_(shape) {}
+
+  /// After jpeg_start_decompress() of a file with coefficients (not a lossless one), with the bytes
+  /// behind the scan's header: whether this decodes them. Not what is progressive, arithmetic or of
+  /// several scans, has restarts or anything else but stuffed bytes up to EOI, or is small; nothing
+  /// has changed then. `below`: the image row above which all lies that will be asked for.
+  bool begin(jpeg_decompress_struct& cinfo, Bytes scan, int below);
+
+  /// Only these pixel columns will be looked at.
+  void set_columns(unsigned left, unsigned width);
+
+  /// libjpeg's decode_mcu. False: what no encoder writes; libjpeg is to decode the file itself.
+  bool next_mcu(JBLOCKROW* blocks);
+
+  const BandCounts& counts() const noexcept { return bands_.counts(); }
+
+  static std::size_t memory_bound() noexcept;
+
+ private:
+  bool read_tables(const jpeg_decompress_struct& cinfo, Scan& scan);
+
+  BandDecoder bands_;
+  std::array<HuffmanTable, NUM_HUFF_TBLS> dc_, ac_;
+  unsigned mcu_width_ = 0;  ///< pixels
+  unsigned columns_ = 0, column_ = 0, first_ = 0, last_ = 0;
+};
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,69 @@
+#include "decode/jpeg/entropy/huffman_table.h"
+
+#include <algorithm>
+
+namespace ringfeed::decode {
+namespace {
+
+constexpr int longest_code = 16;
+
+/// As libjpeg reads AC symbols: whatever has no value, but for a run of 16 zeros, ends the block.
+unsigned advance_of(int symbol) {
+  const int run = symbol >> 4, size = symbol & 15;
+  return size == 0 && run != 15 ? HuffmanTable::end_of_block : static_cast<unsigned>(run) + 1;
+}
+
+bool is_table(const JHUFF_TBL& table, bool is_dc) {
+  int code = 0, count = 0;
+  for (int length = 1; length <= longest_code; ++length, code <<= 1) {
+    code += table.bits[length];
+    count += table.bits[length];
+    if (code > 1 << length) return false;
+  }
+  if (count > 256) return false;
+  return !is_dc ||
+         std::all_of(table.huffval, table.huffval + count, [](UINT8 size) { return size < 16; });
+}
+
+}  // namespace
+
+bool HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
+  if (!is_table(table, is_dc)) return false;
+  const int bits = is_dc ? dc_bits : ac_bits;
+  std::fill_n(entries_.begin(), 1 << bits, Entry{unknown << 8, 0});
+  std::copy_n(std::begin(table.huffval), symbols_.size(), symbols_.begin());
+  int code = 0, at = 0;
+  ends_[0] = 0;
+  for (int length = 1; length <= longest_code; ++length, code <<= 1) {
+    first_symbol_[static_cast<std::size_t>(length)] = at - code;
+    for (const int last = at + table.bits[length]; at < last; ++at, ++code) {
+      const int symbol = symbols_[static_cast<std::size_t>(at)];
+      const int size = is_dc ? symbol : symbol & 15, whole = length + size;
+      const bool has_sign = size == 0 || length < bits;
+      if (length > bits || !has_sign || (!is_dc && whole > longest_entry)) continue;
+      const unsigned advance = is_dc ? 1 : advance_of(symbol);
+      const int below = bits - length;  // bits of the index behind the code
+      for (int rest = 0; rest < 1 << below; ++rest) {
+        const bool negative = size != 0 && (rest >> (below - 1)) == 0;
+        const int offset = -(code << size) - (negative ? (1 << size) - 1 : 0);
+        entries_[static_cast<std::size_t>((code << below) + rest)] = {
+            static_cast<std::uint16_t>(static_cast<unsigned>(whole) | advance << 8),
+            static_cast<std::uint16_t>(offset)};
+      }
+    }
+    ends_[static_cast<std::size_t>(length)] = static_cast<std::uint32_t>(code)
+                                              << (longest_code - length);
+  }
+  return true;
+}
+
+HuffmanTable::Code HuffmanTable::long_code(std::uint32_t next16) const noexcept {
+  int length = 1;
+  while (length <= longest_code && next16 >= ends_[static_cast<std::size_t>(length)]) ++length;
+  if (length > longest_code) return {};
+  const int code = static_cast<int>(next16 >> (longest_code - length));
+  const int at = code + first_symbol_[static_cast<std::size_t>(length)];
+  return {length, symbols_[static_cast<std::size_t>(at)]};
+}
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,63 @@
+#include "decode/jpeg/entropy/scan_bytes.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "decode/jpeg/markers.h"
+
+namespace ringfeed::decode {
+namespace {
+
+/// The next 0xFF, or `end`.
+const std::uint8_t* next_ff(const std::uint8_t* from, const std::uint8_t* end) {
+  const void* found = std::memchr(from, 0xFF, static_cast<std::size_t>(end - from));
+  return found == nullptr ? end : static_cast<const std::uint8_t*>(found);
+}
+
+}  // namespace
+
+bool ScanBytes::open(Bytes scan, std::size_t most) {
+  if (bytes_.size() < most + padding) bytes_.resize(most + padding);
+  most_ = most;
+  ready_ = 0;
+  next_ = scan.data();
+  end_ = next_ + scan.size();
+  fill();
+  if (unread() == 0) return false;
+  // To EOI, whether or not the window reaches that far.
+  const std::uint8_t* at = next_;
+  while (true) {
+    at = next_ff(at, end_);
+    if (end_ - at < 2) return false;
+    if (at[1] != 0) break;
+    at += 2;
+  }
+  end_ = at;
+  if (unread() == 0) std::memset(bytes_.data() + ready_, 0, padding);
+  return begins_eoi(at);
+}
+
+void ScanBytes::skip(std::size_t count) {
+  ready_ -= count;
+  std::memmove(bytes_.data(), bytes_.data() + count, ready_);
+  fill();
+  if (unread() == 0) std::memset(bytes_.data() + ready_, 0, padding);
+}
+
+/// Until the window is full, or a marker comes.
+void ScanBytes::fill() {
+  while (ready_ < most_ && next_ < end_) {
+    const std::uint8_t* const last = next_ + std::min(unread(), most_ - ready_);
+    const std::uint8_t* const ff = next_ff(next_, last);
+    const auto count = static_cast<std::size_t>(ff - next_);
+    std::memcpy(bytes_.data() + ready_, next_, count);
+    ready_ += count;
+    next_ = ff;
+    if (ff == last) continue;
+    if (end_ - ff < 2 || ff[1] != 0) return;
+    bytes_.data()[ready_++] = 0xFF;
+    next_ = ff + 2;
+  }
+}
+
+}  // namespace ringfeed::decode

@@ -1,0 +1,101 @@
+#include "decode/jpeg/entropy/self_test.h"
+
+#include <csetjmp>
+#include <cstdlib>
+#include <vector>
+
+#include "decode/jpeg/decoder.h"
+
+namespace ringfeed::decode {
+namespace {
+
+constexpr int width = 320, height = 240, channels = 3;
+
+/// Waves and noise: codes of every length.
+std::vector<std::uint8_t> make_pixels() {
+  std::vector<std::uint8_t> pixels;
+  pixels.reserve(std::size_t{width} * height * channels);
+  std::uint32_t noise = 1;
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      for (int c = 0; c < channels; ++c) {
+        noise = noise * 1664525 + 1013904223;
+        const int level = (x * (c + 2) + y * y / 8) & 255;
+        pixels.push_back(static_cast<std::uint8_t>(level / 2 + static_cast<int>(noise >> 26)));
+      }
+    }
+  }
+  return pixels;
+}
+
+struct Errors {
+  jpeg_error_mgr methods;
+  std::jmp_buf jump;
+};
+
+/// With Huffman tables of its own, into `file`, which has room: its size there, or 0. Every call of
+/// libjpeg may jump; nothing here has a destructor.
+std::size_t encode(std::uint8_t* pixels, std::vector<std::uint8_t>& file) {
+  jpeg_compress_struct cinfo;
+  Errors errors;
+  cinfo.err = jpeg_std_error(&errors.methods);
+  errors.methods.error_exit = [](j_common_ptr c) {
+    std::longjmp(reinterpret_cast<Errors*>(c->err)->jump, 1);
+  };
+  if (setjmp(errors.jump)) {
+    jpeg_destroy_compress(&cinfo);
+    return 0;
+  }
+  jpeg_create_compress(&cinfo);
+  unsigned char* data = file.data();
+  unsigned long size = file.size();
+  jpeg_mem_dest(&cinfo, &data, &size);
+  cinfo.image_width = width;
+  cinfo.image_height = height;
+  cinfo.input_components = channels;
+  cinfo.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&cinfo);
+  jpeg_set_quality(&cinfo, 85, TRUE);
+  cinfo.optimize_coding = TRUE;
+  jpeg_start_compress(&cinfo, TRUE);
+  while (cinfo.next_scanline < cinfo.image_height) {
+    JSAMPROW row = pixels + std::size_t{cinfo.next_scanline} * width * channels;
+    jpeg_write_scanlines(&cinfo, &row, 1);
+  }
+  jpeg_finish_compress(&cinfo);
+  jpeg_destroy_compress(&cinfo);
+  if (data == file.data()) return size;
+  std::free(data);  // libjpeg's own: there was no room
+  return 0;
+}
+
+class Rows final : public RowSink {
+ public:
+  explicit Rows(Region region) : region_(region) {}
+  Region begin(int, int) override { return region_; }
+  void push_row(const std::uint8_t* rgb) override {
+    pixels.insert(pixels.end(), rgb, rgb + std::ptrdiff_t{region_.width} * channels);
+  }
+  std::vector<std::uint8_t> pixels;
+
+ private:
+  Region region_;
+};
+
+}  // namespace
+
+bool passes_self_test(EntropyBackend backend) {
+  std::vector<std::uint8_t> pixels = make_pixels(), file(pixels.size());
+  file.resize(encode(pixels.data(), file));
+  JpegDecoder theirs(DecodeLimits{}, EntropyBackend::libjpeg), ours(DecodeLimits{}, backend);
+  // A part skips rows and columns.
+  for (const Region& region :
+       {Region{0, 0, height, width}, Region{height / 2, width / 3, height / 4, width / 3}}) {
+    Rows expected(region), got(region);
+    if (!theirs.decode(file, expected) || !ours.decode(file, got)) return false;
+    if (got.pixels != expected.pixels) return false;
+  }
+  return ours.entropy_counts().joined > 0 && ours.entropy_counts().odd == 0;
+}
+
+}  // namespace ringfeed::decode

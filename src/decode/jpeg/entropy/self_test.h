@@ -1,0 +1,11 @@
+#pragma once
+
+#include "decode/jpeg/entropy/backend.h"
+
+namespace ringfeed::decode {
+
+/// Whether `backend` decodes a picture of its own, of 20 KB, as libjpeg does, and is asked to: the
+/// libjpeg that is loaded may be another than the one ringfeed was built with.
+bool passes_self_test(EntropyBackend backend);
+
+}  // namespace ringfeed::decode

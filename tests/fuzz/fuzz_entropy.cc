@@ -1,0 +1,177 @@
+// A scan of any bytes under any tables and any shape of bands: what BandDecoder gives is what the
+// standard's own procedures give, decoded bit by bit. Where they meet what no encoder writes, it
+// gives up.
+#include <fuzzer/FuzzedDataProvider.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "decode/jpeg/entropy/band_decoder.h"
+#include "fuzz/attempt.h"
+
+namespace {
+
+using namespace ringfeed::decode;
+using ringfeed::fuzz::fail;
+
+/// A table that libjpeg would accept: at most `most` symbols, the codes not used up.
+JHUFF_TBL make_table(FuzzedDataProvider& input, bool is_dc) {
+  JHUFF_TBL table{};
+  int left = 1, count = 0;
+  const int most = is_dc ? 16 : 256;
+  for (int length = 1; length <= 16; ++length) {
+    left *= 2;
+    const int here = std::min({input.ConsumeIntegralInRange(0, 20), left - 1, most - count});
+    table.bits[length] = static_cast<UINT8>(std::max(here, 0));
+    left -= table.bits[length];
+    count += table.bits[length];
+  }
+  for (int i = 0; i < count; ++i) {
+    table.huffval[i] =
+        static_cast<UINT8>(input.ConsumeIntegral<std::uint8_t>() & (is_dc ? 15 : 255));
+  }
+  return table;
+}
+
+/// ITU-T T.81, F.2.2, word by word.
+class Reference {
+ public:
+  Reference(const std::vector<std::uint8_t>& bytes) : bytes_(bytes) {}
+
+  bool block(const JHUFF_TBL& dc, const JHUFF_TBL& ac, std::array<Coefficient, 64>& out) {
+    out.fill(0);
+    const int size = symbol(dc);
+    if (size < 0) return false;
+    out[0] = static_cast<Coefficient>(value(size));
+    for (int k = 1; k < 64; ++k) {
+      const int rs = symbol(ac);
+      if (rs < 0) return false;
+      const int run = rs >> 4, bits = rs & 15;
+      if (bits == 0 && run != 15) break;
+      k += run;
+      if (k > 63) return false;
+      const int coefficient = value(bits);
+      if (bits != 0)
+        out[zigzag_[static_cast<std::size_t>(k)]] = static_cast<Coefficient>(coefficient);
+    }
+    return at_ <= 8 * bytes_.size();
+  }
+
+ private:
+  int bit() {
+    const std::size_t i = at_++;
+    return i < 8 * bytes_.size() ? bytes_[i / 8] >> (7 - i % 8) & 1 : 0;
+  }
+  int symbol(const JHUFF_TBL& table) {
+    int code = 0, first = 0, index = 0;
+    for (int length = 1; length <= 16; ++length) {
+      code = code << 1 | bit();
+      const int count = table.bits[length];
+      if (code - first < count) return table.huffval[index + code - first];
+      index += count;
+      first = (first + count) << 1;
+    }
+    return -1;
+  }
+  int value(int size) {
+    int v = 0;
+    for (int i = 0; i < size; ++i) v = v << 1 | bit();
+    return size != 0 && v < 1 << (size - 1) ? v - (1 << size) + 1 : v;
+  }
+
+  static constexpr std::array<std::uint8_t, 64> zigzag_ = [] {
+    std::array<std::uint8_t, 64> all{};
+    int row = 0, column = 0;
+    for (auto& place : all) {
+      place = static_cast<std::uint8_t>(8 * row + column);
+      const bool up = (row + column) % 2 == 0;
+      if (up && column == 7)
+        ++row;
+      else if (up && row == 0)
+        ++column;
+      else if (up)
+        --row, ++column;
+      else if (row == 7)
+        ++column;
+      else if (column == 0)
+        ++row;
+      else
+        ++row, --column;
+    }
+    return all;
+  }();
+  const std::vector<std::uint8_t>& bytes_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  FuzzedDataProvider input(data, size);
+  BandShape shape;
+  shape.least_scan = 1;
+  shape.streams = input.ConsumeIntegralInRange(1, most_streams);
+  shape.least_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 64);
+  shape.most_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 4096);
+  shape.most_blocks = input.ConsumeIntegralInRange<std::uint32_t>(1, 300);
+  const std::array<JHUFF_TBL, 4> raw{make_table(input, true), make_table(input, true),
+                                     make_table(input, false), make_table(input, false)};
+  std::array<HuffmanTable, 4> tables;
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (!tables[i].build(raw[i], i < 2)) fail("a table is refused");
+  }
+  Scan scan;
+  scan.blocks_in_mcu = input.ConsumeIntegralInRange(1, static_cast<int>(most_blocks_in_mcu));
+  std::array<std::size_t, most_blocks_in_mcu> dc{}, ac{};
+  for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) {
+    dc[i] = input.ConsumeBool();
+    ac[i] = 2 + input.ConsumeBool();
+    scan.dc[i] = &tables[dc[i]];
+    scan.ac[i] = &tables[ac[i]];
+    scan.component[i] = input.ConsumeIntegralInRange<std::uint8_t>(0, 3);
+  }
+  const auto mcus = input.ConsumeIntegralInRange<std::uint32_t>(1, 2000);
+  const auto expected = input.ConsumeIntegralInRange<std::uint32_t>(0, 3000);
+  const std::vector<std::uint8_t> bytes = input.ConsumeRemainingBytes<std::uint8_t>();
+  std::vector<std::uint8_t> file;
+  for (const std::uint8_t byte : bytes) {
+    file.push_back(byte);
+    if (byte == 0xFF) file.push_back(0);
+  }
+  file.insert(file.end(), {0xFF, 0xD9});
+  scan.blocks = mcus * static_cast<std::uint32_t>(scan.blocks_in_mcu);
+
+  static ringfeed::fuzz::Reached reached;
+  BandDecoder decoder(shape);
+  if (!decoder.begin(scan, file, expected)) fail("stuffed bytes are refused");
+  Reference reference(bytes);
+  std::array<std::uint16_t, 4> sums{};
+  for (std::uint32_t mcu = 0; mcu < mcus; ++mcu) {
+    std::array<std::array<Coefficient, 64>, most_blocks_in_mcu> got{};
+    std::array<Coefficient*, most_blocks_in_mcu> to{};
+    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got[i].data();
+    if (!decoder.next_mcu(to.data())) {
+      reached.add(decoder.counts(), false);
+      // What comes is odd, or ends before the image does.
+      for (std::uint32_t left = scan.blocks - mcu * static_cast<std::uint32_t>(scan.blocks_in_mcu),
+                         i = 0;
+           i < left + bytes.size() * 8; ++i) {
+        std::array<Coefficient, 64> block;
+        const std::size_t place = i % static_cast<std::size_t>(scan.blocks_in_mcu);
+        if (!reference.block(raw[dc[place]], raw[ac[place]], block)) return 0;
+      }
+      fail("a scan without fault is given up");
+    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(scan.blocks_in_mcu); ++i) {
+      std::array<Coefficient, 64> block;
+      if (!reference.block(raw[dc[i]], raw[ac[i]], block)) fail("what no encoder writes passed");
+      std::uint16_t& sum = sums[scan.component[i]];
+      sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(block[0]));
+      block[0] = static_cast<Coefficient>(sum);
+      if (block != got[i]) fail("MCU " + std::to_string(mcu) + " differs");
+    }
+  }
+  reached.add(decoder.counts(), true);
+  return 0;
+}

@@ -1,0 +1,119 @@
+// Files to begin with, of each kind and at most 4 KB: make_seeds FOLDER writes FOLDER/jpeg,
+// FOLDER/png and FOLDER/manifest.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "data/manifest.h"
+#include "support/encode.h"
+
+namespace {
+
+using namespace ringfeed;
+using namespace ringfeed::testing;
+
+void write(const std::filesystem::path& folder, const Octets& file, int& number) {
+  if (file.size() > 4096) return;
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / std::to_string(number++), std::ios::binary)
+      .write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
+}
+
+/// A second scan, of all components, under a table that is none.
+Octets with_a_scan_of_all(Octets file) {
+  file.resize(file.size() - 2);
+  file.insert(file.end(), {0xFF, 0xDA, 0, 12,   3,    1,    0, 2,  0,    3,  0,
+                           0,    63,   0, 0x55, 0xFF, 0xC4, 1, 18, 0x10, 255});
+  file.insert(file.end(), 15, 0);
+  file.insert(file.end(), 255, 1);
+  file.insert(file.end(), {0xFF, 0xD9});
+  return file;
+}
+
+void jpegs(const std::filesystem::path& folder) {
+  int number = 0;
+  for (const int quality : {20, 75, 95}) {
+    for (const auto& [width, height] : {std::pair{8, 8}, {17, 33}, {48, 40}, {96, 64}}) {
+      JpegForm form;
+      form.quality = quality;
+      form.width = width;
+      form.height = height;
+      for (const int horizontal : {1, 2}) {
+        for (const int vertical : {1, 2}) {
+          form.horizontal = horizontal;
+          form.vertical = vertical;
+          write(folder, encode_jpeg(form), number);
+        }
+      }
+      for (const int components : {1, 4}) {
+        JpegForm other = form;
+        other.horizontal = other.vertical = 1;
+        other.components = components;
+        write(folder, encode_jpeg(other), number);
+      }
+      JpegForm other = form;
+      other.progressive = true;
+      write(folder, encode_jpeg(other), number);
+      other = form;
+      other.restart_interval = 2;
+      write(folder, encode_jpeg(other), number);
+      other = form;
+      other.interleaved = false;
+      write(folder, encode_jpeg(other), number);
+      write(folder, with_a_scan_of_all(encode_jpeg(other)), number);
+      other = form;
+      other.rgb = true;
+      write(folder, encode_jpeg(other), number);
+      other = form;
+      other.arithmetic = true;
+      write(folder, encode_jpeg(other), number);
+    }
+  }
+}
+
+void pngs(const std::filesystem::path& folder) {
+  int number = 0;
+  for (const int type : {0, 2, 3, 4, 6}) {
+    for (const int depth : {1, 8, 16}) {
+      if ((type != 0 && type != 3 && depth == 1) || (type == 3 && depth == 16)) continue;
+      for (const bool interlaced : {false, true}) {
+        PngForm form;
+        form.color_type = type;
+        form.bit_depth = depth;
+        form.interlaced = interlaced;
+        form.transparency = interlaced && type < 4;
+        write(folder, encode_png(form).file, number);
+      }
+    }
+  }
+}
+
+void manifests(const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  for (int classes = 1; classes < 5; ++classes) {
+    data::IndexBuilder index;
+    for (int c = 0; c < classes; ++c) {
+      const std::string name = "class" + std::to_string(c);
+      index.add_class(name);
+      if (c == 2) continue;
+      index.add_directory(index.add_prefix(name + "/"), c);
+      for (int i = 0; i < 3 * classes; ++i) index.add_entry(std::to_string(i) + ".JPEG", i != 4);
+    }
+    data::save_manifest(folder / std::to_string(classes), "/root",
+                        {{"/root", {}}, {"/root/class0", {}}}, index.finish());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fputs("usage: make_seeds FOLDER\n", stderr);
+    return 2;
+  }
+  const std::filesystem::path folder = argv[1];
+  jpegs(folder / "jpeg");
+  pngs(folder / "png");
+  manifests(folder / "manifest");
+}

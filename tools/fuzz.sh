@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Fuzzes under the address and undefined-behaviour sanitizers, each target for SECONDS (20), from
+# generated seeds and what earlier runs have found in build/fuzz/corpus. A failing input stays in
+# build/fuzz/crashes.
+#   tools/fuzz.sh [--seconds N | --runs N] [TARGET...]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+limit=-max_total_time=20
+case ${1-} in
+  --seconds) limit=-max_total_time=$2 && shift 2 ;;
+  --runs) limit=-runs=$2 && shift 2 ;;
+esac
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(entropy jpeg manifest png sample)
+[ -d .venv/bin ] && export PATH="$PWD/.venv/bin:$PATH"
+build=build/fuzz
+[ -f "$build/build.ninja" ] ||
+  CXX=${CXX-clang++-19} meson setup "$build" -Dfuzzers=true -Dpython=disabled -Dtorch=disabled \
+    -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
+    -Dcpp_args='-fno-sanitize-recover=all -fsanitize=fuzzer-no-link'
+ninja -C "$build" tests/fuzz/make_seeds "${targets[@]/#/tests/fuzz/fuzz_}" >"$build/ninja.log" || {
+  cat "$build/ninja.log"
+  exit 1
+}
+rm -rf "$build/seeds" && "$build/tests/fuzz/make_seeds" "$build/seeds"
+mkdir -p "$build/seeds"/{entropy,sample} "$build/crashes"
+cp "$build/seeds"/jpeg/* "$build/seeds/entropy/"
+cp "$build/seeds"/jpeg/* "$build/seeds/sample/"
+passed=0 failed=0
+for target in "${targets[@]}"; do
+  mkdir -p "$build/corpus/$target"
+  echo "== $target"
+  if "$build/tests/fuzz/fuzz_$target" "$limit" -max_len=8192 -rss_limit_mb=2048 -timeout=20 \
+    -print_final_stats=1 -artifact_prefix="$build/crashes/$target-" \
+    "$build/corpus/$target" "$build/seeds/$target" >"$build/$target.log" 2>&1; then
+    # What no input has reached has not been tested.
+    if grep -qE '^reached.* 0 (streams|dropped|bands|decoded)' "$build/$target.log"; then
+      failed=$((failed + 1))
+    else
+      passed=$((passed + 1))
+    fi
+    grep -E 'stat::number_of_executed_units|stat::average_exec|^reached' "$build/$target.log"
+  else
+    failed=$((failed + 1))
+    tail -n 60 "$build/$target.log"
+  fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
