@@ -35,9 +35,10 @@ def install() -> None:
     For scripts that are left as they are, and for libraries that make loaders. No name is replaced:
     whoever has imported the class, and wherever it stands, has the same class as before, and
     `isinstance`, pickles and base classes stay right. Subclasses of it stay torch's, with a warning
-    for each, but for timm's MultiEpochsDataLoader. What was made before stays as it is. Spawned
-    children are reached where the script calls this at its top level, outside of
-    `if __name__ == "__main__"`; `python -m ringfeed script.py` reaches all of them.
+    for each that is not made around another loader, but for timm's MultiEpochsDataLoader. What was
+    made before stays as it is. Spawned children are reached where the script calls this at its
+    top level, outside of `if __name__ == "__main__"`; `python -m ringfeed script.py` reaches all
+    of them.
     """
     global _installed
     _installed = True
@@ -56,7 +57,11 @@ def uninstall() -> None:
 def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
     # Without arguments it is a copy or a pickle.
     if _installed and (args or kwargs) and not issubclass(cls, DataLoader):
-        cls = DataLoader if cls is _Torch else _of_library(cls)
+        wraps = any(isinstance(value, _Torch) for value in (*args, *kwargs.values()))
+        if cls is _Torch:
+            cls = DataLoader
+        elif not wraps:  # what gives another loader's batches, as Ray's does, makes none itself
+            cls = _of_library(cls)
     # Of another base, behind torch's class.
     following: Any = super(_Torch, cls).__new__  # type: ignore[misc]
     return following(cls) if following is object.__new__ else following(cls, *args, **kwargs)
@@ -77,7 +82,8 @@ def _of_library(cls: type) -> type:
         _warned_of.add(cls)
         warn_user(
             f"{cls.__module__}.{cls.__qualname__} derives from torch's DataLoader and stays "
-            "torch's: derive it from ringfeed.DataLoader to load by ringfeed"
+            "torch's: to load by ringfeed put a ringfeed.DataLoader in its place, or derive it "
+            "from that"
         )
     return cls
 
