@@ -8,6 +8,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader as _Torch
 
+from ._samplers import OwnOrder
 from .datasets import warn_user
 from .loader import DataLoader
 
@@ -35,9 +36,10 @@ def install() -> None:
     For scripts that are left as they are, and for libraries that make loaders. No name is replaced:
     whoever has imported the class, and wherever it stands, has the same class as before, and
     `isinstance`, pickles and base classes stay right. Subclasses of it stay torch's, with a warning
-    for each, but for timm's MultiEpochsDataLoader. What was made before stays as it is. Spawned
-    children are reached where the script calls this at its top level, outside of
-    `if __name__ == "__main__"`; `python -m ringfeed script.py` reaches all of them.
+    for each that is not made around another loader, but for timm's MultiEpochsDataLoader. What was
+    made before stays as it is. Spawned children are reached where the script calls this at its
+    top level, outside of `if __name__ == "__main__"`; `python -m ringfeed script.py` reaches all
+    of them.
     """
     global _installed
     _installed = True
@@ -56,7 +58,12 @@ def uninstall() -> None:
 def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
     # Without arguments it is a copy or a pickle.
     if _installed and (args or kwargs) and not issubclass(cls, DataLoader):
-        cls = DataLoader if cls is _Torch else _of_library(cls)
+        wraps = any(isinstance(value, _Torch) for value in (*args, *kwargs.values()))
+        if cls is _Torch:
+            cls = DataLoader
+            _warn_of_lost_options(kwargs.get("batch_sampler", kwargs.get("sampler")))
+        elif not wraps:  # what gives another loader's batches, as Ray's does, makes none itself
+            cls = _of_library(cls)
     # Of another base, behind torch's class.
     following: Any = super(_Torch, cls).__new__  # type: ignore[misc]
     return following(cls) if following is object.__new__ else following(cls, *args, **kwargs)
@@ -64,6 +71,21 @@ def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
 
 _new.__name__ = "__new__"
 _new.__signature__ = inspect.signature(_Torch.__init__)  # type: ignore[attr-defined]
+
+
+def _warn_of_lost_options(sampler: Any) -> None:
+    """Where a library makes a loader around the order of one of ringfeed's."""
+    for _ in range(8):  # wrappers
+        if isinstance(sampler, OwnOrder):
+            break
+        sampler = getattr(sampler, "batch_sampler", getattr(sampler, "sampler", None))
+    if isinstance(sampler, OwnOrder) and sampler.options:
+        names = ", ".join(f"{name}=" for name in sampler.options)
+        warn_user(
+            f"a loader is made around the order of a ringfeed.DataLoader, without its {names}: "
+            "what makes loaders anew, as accelerate's prepare() does, knows torch's arguments "
+            "alone. Keep the loader out of it"
+        )
 
 
 def _of_library(cls: type) -> type:
@@ -77,7 +99,8 @@ def _of_library(cls: type) -> type:
         _warned_of.add(cls)
         warn_user(
             f"{cls.__module__}.{cls.__qualname__} derives from torch's DataLoader and stays "
-            "torch's: derive it from ringfeed.DataLoader to load by ringfeed"
+            "torch's: to load by ringfeed put a ringfeed.DataLoader in its place, or derive it "
+            "from that"
         )
     return cls
 

@@ -33,6 +33,8 @@ _PLACE_STANDS = (
 _FOR_WORKERS = ("timeout", "prefetch_factor", "persistent_workers")
 """What torch refuses, or has no use for, without worker processes."""
 
+_OF_SHARES = ("rank", "world_size")
+
 _warned: weakref.WeakSet[Rungs[Any]] = weakref.WeakSet()
 """Loaders whose rung a warning has told."""
 
@@ -86,14 +88,17 @@ class Rungs(NativeParts[T]):
         before torch's constructor too, which sets `context`."""
         if self.native is not False:
             obstacle = with_others(obstacle, self.dataset, context)
-        defaults = self._own_options
-        own = [name for name in defaults if getattr(self, name) != defaults[name]]
+        own = self._own_given()
         if self.native or own:
             raise with_own_options(obstacle, own)
         if self.rung == NATIVE:
             self._leave_native()
         images = may_read_images(self.dataset)
         self._set(_rung=WORKER if images else TORCH, _why_not_native=str(obstacle))
+
+    def _own_given(self) -> list[str]:
+        defaults = self._own_options
+        return [name for name in defaults if getattr(self, name) != defaults[name]]
 
     def _leave_native(self) -> None:
         epochs = self._up_to_date_epochs()
@@ -140,6 +145,7 @@ class Rungs(NativeParts[T]):
             if shuffle
             else SequentialOrder(dataset, self.rank, self.world_size)
         )
+        own.options = tuple(name for name in self._own_given() if name not in _OF_SHARES)
         object.__setattr__(self, "sampler", own)
         if not self._sampler_given and self.batch_size is not None:
             batches = BatchSampler(own, self.batch_size, self.drop_last)

@@ -28,6 +28,9 @@ class OwnOrder:
     done to them.
     """
 
+    options: tuple[str, ...] = ()
+    """Those of ringfeed's own that its loader has."""
+
     def _init_share(self, rank: int | None, world_size: int | None) -> None:
         self.rank = rank
         self.world_size = world_size
@@ -59,10 +62,8 @@ class OwnOrder:
         return iter(dealt)
 
     def _notice_reader(self, frame: types.FrameType) -> None:
-        """Warns once where another than a loader of ringfeed's reads it. ValueError where that
-        deals a second time what is dealt."""
-        if _reads_for_ringfeed(frame):
-            return
+        """ValueError where what is dealt is dealt a second time, whoever reads it. Warns once where
+        that is another than a loader of ringfeed's."""
         dealer = None if (self.world_size or 1) == 1 else _dealer(frame)
         if dealer is not None:
             raise ValueError(
@@ -70,7 +71,7 @@ class OwnOrder:
                 f"{type(dealer).__name__} deals it to the processes again: {_WAY_OUT}, or drop "
                 "rank= and world_size="
             )
-        if not self._warned_of_reader:
+        if not self._warned_of_reader and not _reads_for_ringfeed(frame):
             self._warned_of_reader = True
             warnings.warn(
                 "the sampler of a ringfeed loader is read by another than ringfeed: a torch loader "

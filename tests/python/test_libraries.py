@@ -112,8 +112,10 @@ def test_an_order_that_is_dealt_is_not_dealt_again(images, shuffle):
     options = {"shuffle": shuffle, "seed": 3, "rank": 1, "world_size": 2}
     loader = DataLoader(images, 4, **options)
     sharded = rebuilt(loader, batch_sampler=Shard(loader.batch_sampler, 1))
-    with pytest.raises(ValueError, match="already sharded by rank=1 and world_size=2, and Shard"):
-        list(sharded)
+    again = DataLoader(images, batch_sampler=Shard(loader.batch_sampler, 1))
+    for other in (sharded, again):
+        with pytest.raises(ValueError, match="sharded by rank=1 and world_size=2, and Shard deals"):
+            list(other)
     # Dealt once, and read by another: a warning, and all samples of the rank.
     found, told = warned(lambda: order_of(rebuilt(DataLoader(images, 4, **options))))
     assert len(told) == 1 and len(found) == COUNT // 2
