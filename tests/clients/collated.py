@@ -36,9 +36,7 @@ def cropped(size):
 
 
 def centred(size):
-    return transforms.Compose(
-        [transforms.Resize(size * 256 // 224), transforms.CenterCrop(size)]
-    )
+    return transforms.Compose([transforms.Resize(size * 256 // 224), transforms.CenterCrop(size)])
 
 
 class Ahead:
@@ -242,9 +240,7 @@ def timm_train_mixup(run):
     """--mixup 0.8 --cutmix 1 --reprob 0.25 --aa …: a collate_fn that mixes 8-bit images."""
     from timm.data import FastCollateMixup
 
-    mixup = FastCollateMixup(
-        mixup_alpha=0.8, cutmix_alpha=1.0, label_smoothing=0.1, num_classes=10
-    )
+    mixup = FastCollateMixup(mixup_alpha=0.8, cutmix_alpha=1.0, label_smoothing=0.1, num_classes=10)
     augment = "rand-m9-mstd0.5-inc1"
     loaders = timm_loaders(run, re_prob=0.25, auto_augment=augment, collate_fn=mixup)
     timm_epochs(run, loaders)

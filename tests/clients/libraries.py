@@ -64,13 +64,13 @@ def accelerate_cv_example(run):
 HF = "huggingface/transformers: run_image_classification.py and _no_trainer.py"
 
 
-def hugging_face_sets(run):
+def hugging_face_sets(run, cache):
     from datasets import disable_caching, disable_progress_bars, load_dataset
 
     disable_caching()
     disable_progress_bars()
     files = {split: os.path.join(run.data, split, "**") for split in ("train", "val")}
-    found = load_dataset("imagefolder", data_files=files, cache_dir=os.path.join(run.data, "hf"))
+    found = load_dataset("imagefolder", data_files=files, cache_dir=cache)
     for split, steps in (("train", standard_train(run.size)), ("val", standard_val(run.size))):
 
         def apply(examples, steps=steps):
@@ -90,9 +90,9 @@ def collate_examples(examples):
 def hugging_face_trainer(run):
     from transformers import Trainer, TrainingArguments
 
-    found = hugging_face_sets(run)
+    found = hugging_face_sets(run, run.scratch)
     arguments = TrainingArguments(
-        output_dir=os.path.join(run.data, "hf_output"),
+        output_dir=run.scratch,
         per_device_train_batch_size=run.batch_size,
         per_device_eval_batch_size=run.batch_size,
         dataloader_num_workers=run.workers,
@@ -118,7 +118,7 @@ def hugging_face_trainer(run):
 
 @client(HF, needs=("datasets",))
 def hugging_face_no_trainer(run):
-    found = hugging_face_sets(run)
+    found = hugging_face_sets(run, run.scratch)
     options = dict(batch_size=run.batch_size, collate_fn=collate_examples)
     train_loader = DataLoader(found["train"], shuffle=True, **options)
     val_loader = DataLoader(found["val"], **options)

@@ -126,9 +126,7 @@ class ImageAndMask:
 def collate_fn(batch):
     if not isinstance(batch[0][0], tuple):
         return default_collate(batch)
-    found = [
-        default_collate([sample[0][at] for sample in batch]) for at in range(len(batch[0][0]))
-    ]
+    found = [default_collate([sample[0][at] for sample in batch]) for at in range(len(batch[0][0]))]
     return [*found, default_collate([sample[1] for sample in batch])]
 
 
@@ -219,4 +217,3 @@ def beit(run):
     for _ in epochs(run, loader):
         for (samples, images, masked), _ in loader:
             run.train(samples, images, masked.flatten(1).to(torch.bool))
-

@@ -29,6 +29,8 @@ class Run:
     epochs: int = 2
     size: int = 64
     """In the place of 224."""
+    scratch: str = ""
+    """A folder for what a library writes."""
     batch_size: int = 4
     workers: int = 2
     take: Callable[[str, Any], None] = lambda split, batch: None

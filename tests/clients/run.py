@@ -5,17 +5,17 @@
     python -m ringfeed tests/clients/run.py all DATA --out FILE
 
 DATA holds train/ and val/ of class folders. FILE gets, for each client by its name, a hash of each
-batch that it took, what made its loaders, and the error that ended it, if one did. A client whose
-packages are missing is left out.
+batch that it took, what made its loaders, and the error that ended it, if one did; or which of its
+packages are missing.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib
 import json
 import random
+import tempfile
 import time
 import traceback
 import warnings
@@ -68,9 +68,7 @@ def seed_all() -> None:
 
 def made_by(loader: Any) -> tuple[str, str]:
     """Who makes its batches, and why, as far as it says so."""
-    kind = type(loader)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    return getattr(loader, "rung", name), getattr(loader, "why_not_native", "")
+    return getattr(loader, "rung", type(loader).__name__), getattr(loader, "why_not_native", "")
 
 
 def run_client(client: Client, data: str, **options: Any) -> dict[str, Any]:
@@ -79,9 +77,10 @@ def run_client(client: Client, data: str, **options: Any) -> dict[str, Any]:
     def take(split: str, batch: Any) -> None:
         hashes.setdefault(split, []).append(digest(batch))
 
-    run, error = Run(data, take=take, **options), None
+    error = None
     seed_all()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as told, tempfile.TemporaryDirectory() as scratch:
+        run = Run(data, take=take, scratch=scratch, **options)
         warnings.simplefilter("always")
         try:
             client.function(run)
@@ -94,8 +93,7 @@ def run_client(client: Client, data: str, **options: Any) -> dict[str, Any]:
 
 
 def chosen(names: str) -> list[Client]:
-    found = list(CLIENTS) if names == "all" else names.split(",")
-    return [CLIENTS[name] for name in found if not CLIENTS[name].missing]
+    return [CLIENTS[name] for name in (CLIENTS if names == "all" else names.split(","))]
 
 
 def main() -> None:
@@ -103,18 +101,21 @@ def main() -> None:
     parser.add_argument("names", help='clients, separated by commas, or "all"')
     parser.add_argument("data")
     parser.add_argument("--out", required=True)
-    parser.add_argument("--hook", help="a module whose wrap(run_client) is used in its place")
-    parser.add_argument("--draws", help="a file for the hook")
+    parser.add_argument("--hook", help="of the tests: lower, record or replay")
+    parser.add_argument("--draws", help="a file for it")
     args = parser.parse_args()
     torch.set_num_threads(1)
     run_one = run_client
     if args.hook is not None:
-        run_one = importlib.import_module(args.hook).wrap(run_client, args.draws)
+        import hooks
+
+        run_one = hooks.wrap(args.hook, run_client, args.draws)
     found = {}
     for client in chosen(args.names):
         began = time.perf_counter()
-        found[client.name] = run_one(client, args.data)
-        found[client.name]["seconds"] = round(time.perf_counter() - began, 2)
+        told = {"missing": client.missing} if client.missing else run_one(client, args.data)
+        told |= {"rows": client.rows, "val_shuffled": client.val_shuffled}
+        found[client.name] = {**told, "seconds": round(time.perf_counter() - began, 2)}
     with open(args.out, "w") as file:
         json.dump(found, file, indent=1)
 

@@ -667,8 +667,10 @@ def fit(run, model, data=None, **options):
         run.use(train=trainer.train_dataloader, **({"val": validated} if validated else {}))
 
 
-@client("Lightning-AI/pytorch-lightning: examples/pytorch/domain_templates/imagenet.py",
-        needs=("lightning",))
+@client(
+    "Lightning-AI/pytorch-lightning: examples/pytorch/domain_templates/imagenet.py",
+    needs=("lightning",),
+)
 def lightning_imagenet(run):
     class ImageNet(lightning_module(run)):
         def train_dataloader(self):

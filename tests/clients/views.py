@@ -394,8 +394,9 @@ class Endless(Sampler):
 
 def collate_and_cast(samples, dtype, tokens, ratio):
     large = [s[0]["global_crops"][i] for i in range(2) for s in samples]
-    small = [s[0]["local_crops"][i] for i in range(len(samples[0][0]["local_crops"]))
-             for s in samples]
+    small = [
+        s[0]["local_crops"][i] for i in range(len(samples[0][0]["local_crops"])) for s in samples
+    ]
     masks = []
     for share in np.linspace(0.0, ratio, len(large)):
         mask = torch.zeros(tokens, dtype=torch.bool)
