@@ -102,13 +102,13 @@ class Normalized:
         self.epoch += 1
         mean = torch.tensor([255 * x for x in MEAN]).view(1, 3, 1, 1)
         std = torch.tensor([255 * x for x in STD]).view(1, 3, 1, 1)
-        images = None
-        for coming, coming_target in self.loader:
-            coming = coming.to(torch.float).sub_(mean).div_(std)
-            if images is not None:
-                yield images, target
-            images, target = coming, coming_target
-        yield images, target
+        ahead = None
+        for images, target in self.loader:
+            images = images.to(torch.float).sub_(mean).div_(std)
+            if ahead is not None:
+                yield ahead
+            ahead = images, target
+        yield ahead
 
 
 @client("NVIDIA/DeepLearningExamples: PyTorch/Classification/ConvNets, --data-backend pytorch")

@@ -197,7 +197,7 @@ def _has_compose(transform: Any) -> bool:
     kinds = (v1.Compose, v2.Compose)
     held = vars(transform).values() if hasattr(transform, "__dict__") else ()
     return isinstance(transform, kinds) or any(
-        isinstance(part, (*kinds, list)) or hasattr(part, "__dict__") and _has_compose(part)
+        isinstance(part, (*kinds, list)) or (hasattr(part, "__dict__") and _has_compose(part))
         for part in held
         if not isinstance(part, type)
     )

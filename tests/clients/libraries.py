@@ -6,13 +6,12 @@ import os
 import random
 from pathlib import Path
 
-import numpy as np
 import PIL.Image
 import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision import datasets, transforms
 
-from data import MEAN, STD, normalize, standard_train, standard_val
+from data import MEAN, STD, standard_train, standard_val
 from registry import client
 
 

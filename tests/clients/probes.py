@@ -9,9 +9,9 @@ import torch
 import torch.utils.data
 from torchvision import datasets, transforms
 
-from data import normalize, shared, standard_train, standard_val
+from data import normalize, process_group, shared, standard_train, standard_val
 from registry import client
-from supervised import fit, lightning_module
+from with_lightning import fit, lightning_module
 
 
 def loop(run, train_loader, val_loader, sampler=None):
@@ -120,10 +120,11 @@ def dino_eval_linear(run):
             normalize(),
         ]
     )
-    val_set = datasets.ImageFolder(run.folder("val"), transform=val_steps)
     options = dict(batch_size=run.batch_size, num_workers=run.workers, pin_memory=True)
-    val_loader = torch.utils.data.DataLoader(val_set, **options)
-    train_set = datasets.ImageFolder(run.folder("train"), transform=standard_train(run.size))
-    sampler = shared(train_set)
-    train_loader = torch.utils.data.DataLoader(train_set, sampler=sampler, **options)
-    loop(run, train_loader, val_loader, sampler)
+    with process_group():
+        val_set = datasets.ImageFolder(run.folder("val"), transform=val_steps)
+        val_loader = torch.utils.data.DataLoader(val_set, **options)
+        train_set = datasets.ImageFolder(run.folder("train"), transform=standard_train(run.size))
+        sampler = torch.utils.data.distributed.DistributedSampler(train_set)
+        train_loader = torch.utils.data.DataLoader(train_set, sampler=sampler, **options)
+        loop(run, train_loader, val_loader, sampler)

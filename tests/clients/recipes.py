@@ -7,14 +7,21 @@ import os
 import random
 
 import torch
-from PIL import ImageFilter, ImageOps
 from torch.utils.data import DataLoader, SequentialSampler
 from torchvision import datasets, transforms
 from torchvision.datasets.folder import default_loader
 
-from data import BICUBIC, MEAN, STD, normalize, shared
+from data import (
+    BICUBIC,
+    MEAN,
+    STD,
+    SometimesBlurred,
+    SometimesSolarized,
+    normalize,
+    shared,
+)
+from references import Repeated
 from registry import client
-from supervised import Repeated
 
 
 def train_steps(size):
@@ -132,24 +139,6 @@ class SometimesGray:
 
     def __call__(self, image):
         return self.step(image) if random.random() < self.p else image
-
-
-class SometimesSolarized:
-    def __init__(self, p):
-        self.p = p
-
-    def __call__(self, image):
-        return ImageOps.solarize(image) if random.random() < self.p else image
-
-
-class SometimesBlurred:
-    def __init__(self, p, least=0.1, most=2.0):
-        self.p, self.least, self.most = p, least, most
-
-    def __call__(self, image):
-        if random.random() > self.p:
-            return image
-        return image.filter(ImageFilter.GaussianBlur(random.uniform(self.least, self.most)))
 
 
 @client(DEIT, needs=("timm",))

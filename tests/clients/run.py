@@ -27,10 +27,14 @@ import torch
 import collated  # noqa: F401  (each registers its clients)
 import libraries  # noqa: F401
 import masked  # noqa: F401
+import multi_crop  # noqa: F401
+import own_steps  # noqa: F401
 import probes  # noqa: F401
 import recipes  # noqa: F401
+import references  # noqa: F401
 import supervised  # noqa: F401
 import views  # noqa: F401
+import with_lightning  # noqa: F401
 from registry import CLIENTS, Client, Run
 
 SEED = 20
