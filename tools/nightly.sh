@@ -31,6 +31,7 @@ for reader in ring pool; do
 done
 check augmentations env RINGFEED_TEST_EPOCHS=25 \
   .venv/bin/python -m pytest -q -rP tests/python/test_augmentation.py -k policies_are
+check clients tools/clients.sh photos/train
 check tidy tools/tidy.sh --all
 check sanitize_module tools/sanitize_module.sh
 for stage in read decode load; do
