@@ -4,14 +4,14 @@
     .venv/bin/python bench/compare/clients.py photos/train --only pytorch_examples,moco,dino
     .venv/bin/python bench/compare/clients.py photos/train --repeats 1
 
-Runs the clients of tests/clients, which load as those scripts do, at the scripts' size of image, with
-torch's class as it is and with ringfeed.install(), in turns. Each run takes batches of one epoch: some
-uncounted while workers start and queues fill, then --seconds of them, at least eight. The folder holds
-every photo several times, a whole round apart. Nothing is done with a batch beyond what the script
-does before its model. Files are in memory from the first run.
+Runs the clients of tests/clients, which load as those scripts do, at the scripts' size of image:
+with torch's class as it is and with ringfeed.install(), in turns. Each run takes batches of one
+epoch: some uncounted while workers start and queues fill, then --seconds of them, at least eight.
+The folder holds every photo several times, a whole round apart. Nothing is done with a batch beyond
+what the script does before its model. Files are in memory from the first run.
 
-Printed for each client: what makes its batches under ringfeed, images a second, and the ratio. Those
-of packages that are not installed are left out, by name.
+Printed for each client: what makes its batches under ringfeed, images a second, and the ratio.
+Those of packages that are not installed are left out, by name.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from data import MEAN, STD, shared
 from registry import client
+from script_data import MEAN, STD, shared
 
 
 def bytes_of(batch, layout=torch.contiguous_format):

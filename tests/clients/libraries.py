@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision import datasets, transforms
 
-from data import MEAN, STD, standard_train, standard_val
 from registry import client
+from script_data import MEAN, STD, standard_train, standard_val
 
 
 class Pets(Dataset):

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, default_collate
 from torchvision import datasets, transforms
 from torchvision.datasets.folder import default_loader
 
-from data import MEAN, STD, normalize, shared
 from registry import client
+from script_data import MEAN, STD, normalize, shared
 from views import epochs, loader_of
 
 

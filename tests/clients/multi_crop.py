@@ -16,14 +16,14 @@ from PIL import Image
 from torch.utils.data import DataLoader, Sampler
 from torchvision import datasets, transforms
 
-from data import (
+from registry import client
+from script_data import (
     BICUBIC,
     SometimesBlurred,
     SometimesSolarized,
     normalize,
     shared,
 )
-from registry import client
 from views import epochs, jitter, loader_of
 
 # DINO and iBOT

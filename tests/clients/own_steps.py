@@ -9,7 +9,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from data import (
+from registry import client
+from script_data import (
     BICUBIC,
     MEAN,
     STD,
@@ -17,7 +18,6 @@ from data import (
     shared,
     standard_val,
 )
-from registry import client
 
 # CutMix: steps of its own on the tensor, and a mixture made in the loop.
 

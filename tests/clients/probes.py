@@ -9,8 +9,8 @@ import torch
 import torch.utils.data
 from torchvision import datasets, transforms
 
-from data import normalize, process_group, shared, standard_train, standard_val
 from registry import client
+from script_data import normalize, process_group, shared, standard_train, standard_val
 from with_lightning import fit, lightning_module
 
 

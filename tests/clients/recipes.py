@@ -11,7 +11,9 @@ from torch.utils.data import DataLoader, SequentialSampler
 from torchvision import datasets, transforms
 from torchvision.datasets.folder import default_loader
 
-from data import (
+from references import Repeated
+from registry import client
+from script_data import (
     BICUBIC,
     MEAN,
     STD,
@@ -20,8 +22,6 @@ from data import (
     normalize,
     shared,
 )
-from references import Repeated
-from registry import client
 
 
 def train_steps(size):

@@ -9,10 +9,10 @@ import torch.utils.data
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 from torchvision import datasets, transforms
 
-from data import (
+from registry import client
+from script_data import (
     normalize,
 )
-from registry import client
 
 
 class PresetTrain:

@@ -12,13 +12,13 @@ from PIL import Image
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, Subset
 from torchvision import datasets, transforms
 
-from data import (
+from registry import client
+from script_data import (
     normalize,
     shared,
     standard_train,
     standard_val,
 )
-from registry import client
 
 
 @client("pytorch/examples: imagenet/main.py")

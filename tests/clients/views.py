@@ -10,7 +10,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from data import (
+from registry import client
+from script_data import (
     MEAN,
     STD,
     Blurred,
@@ -19,7 +20,6 @@ from data import (
     normalize,
     shared,
 )
-from registry import client
 from with_lightning import fit, lightning_module
 
 

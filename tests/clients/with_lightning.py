@@ -9,12 +9,12 @@ import torch.utils.data
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from data import (
+from registry import client
+from script_data import (
     normalize,
     standard_train,
     standard_val,
 )
-from registry import client
 
 
 def lightning_module(run):
