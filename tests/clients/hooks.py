@@ -108,7 +108,11 @@ class _Recorder:
         # A list in the order that a script's sampler gave: draws follow from key and position.
         key = list(latest.start.key.numbers)
         listed = ringfeed.DataLoader(
-            Subset(loader.dataset, order), loader.batch_size or 1, seed=key, native=True
+            Subset(loader.dataset, order),
+            loader.batch_size or 1,
+            collate_fn=loader.collate_fn,
+            seed=key,
+            native=True,
         )
         self.found[number] = listed.draws(0)
 

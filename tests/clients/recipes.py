@@ -138,7 +138,10 @@ class SometimesGray:
         self.p, self.step = p, transforms.Grayscale(3)
 
     def __call__(self, image):
-        return self.step(image) if random.random() < self.p else image
+        if random.random() < self.p:
+            return self.step(image)
+        else:
+            return image
 
 
 @client(DEIT, needs=("timm",))

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
@@ -155,7 +155,7 @@ class BlurredByChance:
     def __call__(self, img):
         if random.random() < self.p:
             sigma = random.random() * 1.9 + 0.1
-            return Blurred((sigma, sigma))(img)
+            return img.filter(ImageFilter.GaussianBlur(sigma))
         else:
             return img
 
