@@ -34,6 +34,7 @@ done
 check augmentations env RINGFEED_TEST_EPOCHS=25 \
   .venv/bin/python -m pytest -q -rP tests/python/test_augmentation.py -k policies_are
 check fuzz tools/fuzz.sh --runs 1000000
+check clients tools/clients.sh photos/train
 check tidy tools/tidy.sh --all
 check sanitize_module tools/sanitize_module.sh
 check frameworks tools/frameworks.sh

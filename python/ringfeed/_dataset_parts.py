@@ -119,7 +119,8 @@ def _subset_entries(indices: Any, length: int) -> NDArray[np.int64]:
 def _of_torchvision(dataset: Any) -> _ringfeed.Dataset:
     from torchvision.datasets import ImageNet
 
-    root, classes = dataset.root, dataset.classes
+    # A subclass that never calls DatasetFolder's constructor may have the samples alone.
+    root, classes = getattr(dataset, "root", ""), getattr(dataset, "classes", ())
     if isinstance(dataset, ImageNet):
         root, classes = dataset.split_folder, dataset.wnids
     return index_of_samples(root, classes, dataset.samples)

@@ -84,7 +84,8 @@ class Epochs:
     def __init__(self, samplers: Iterable[Any]) -> None:
         self._seen = [_epoch_of(sampler) for sampler in samplers]
         self.begun = PassCounts()
-        self._keys: dict[int, PassKey] = {}  # of the latest pass of each epoch that had one lately
+        # Of the latest pass of each epoch that had one lately, and the sampler's epoch in it.
+        self._keys: dict[int, tuple[PassKey, int | None]] = {}
         epochs = [epoch for _, epoch in self._seen if epoch is not None]
         self.next = Progress(epochs[0] if epochs else 0)
         self.loads = 0
@@ -213,7 +214,7 @@ class Epochs:
         coming = epoch + 1 if requested is None else requested
         following = Progress(coming, repeat=begun[coming])
         assert start.key is not None
-        keys = {**self._keys, epoch: start.key}
+        keys = {**self._keys, epoch: (start.key, self._sampler_epoch(start))}
         if len(keys) > _KEYS_KEPT:
             del keys[next(iter(keys))]
         # No call from here on, so that all of it is done or nothing.
@@ -267,8 +268,15 @@ class Epochs:
         if self.next.epoch == epoch and (self._next_was_set or not self.begun[epoch]):
             return self.next
         if epoch in self._keys:
-            return Progress(epoch, key=self._keys[epoch])
+            key, sampler_epoch = self._keys[epoch]
+            return Progress(epoch, key=key, sampler_epoch=sampler_epoch)
         return None
+
+    def _sampler_epoch(self, start: Progress) -> int | None:
+        """What a pass from `start` reads of a sampler that nobody may have told the epoch."""
+        if start.sampler_epoch is not None:
+            return start.sampler_epoch
+        return next((epoch for _, epoch in reversed(self._seen) if epoch is not None), None)
 
     def stats(self) -> dict[str, Any]:
         return {} if self._latest is None else self._latest.stats()

@@ -36,15 +36,17 @@ class LoaderFigures(LoaderState[T]):
         or [n, views] where the transform gives several; fields position u8, index u4 (of the whole
         dataset), top, left, height, width i4 (pixels), hflip bool. Reads the beginning of every
         file. ValueError for samplers whose order only iterating tells; a DistributedSampler is not
-        disturbed, and taken as set to `epoch`. Of an epoch that had several passes, the latest.
-        ValueError without `seed` for an epoch that is neither the next nor among the last 100 that
-        had one. Of the epoch that began last, what failures() lists is as in the batches: with
-        on_error="replace" the substitute's row, with "skip" none. Which files fail is not known
-        before: a row is then that of the order's own sample, and LoadError where its beginning
-        cannot be read."""
+        disturbed: it is taken as it was in the epoch's pass, else as set to `epoch`. Of an epoch
+        that had several passes, the latest. ValueError without `seed` for an epoch that is neither
+        the next nor among the last 100 that had one. Of the epoch that began last, what failures()
+        lists is as in the batches: with on_error="replace" the substitute's row, with "skip" none.
+        Which files fail is not known before: a row is then that of the order's own sample, and
+        LoadError where its beginning cannot be read."""
         self._need_threads("draws()")
         epoch, resolved, order = operator.index(epoch), self._resolved(), self._order
-        entries, _ = delivered_entries(order, resolved, epoch)
+        place = self._up_to_date_epochs().pass_of(epoch)
+        read = None if place is None else place.sampler_epoch
+        entries, _ = delivered_entries(order, resolved, epoch if read is None else read)
         key, options = self._key_in(epoch), core_options(self, order, pinned=False)
         options["memory_limit"] = 0  # no batch is made
         size = min(order.batching[0] or 1, max(1, resolved.length))

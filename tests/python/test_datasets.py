@@ -421,6 +421,24 @@ def test_a_subclass_that_lists_otherwise_is_read(photos):
     assert {label for _, label in dataset.samples} == {0}
 
 
+class Listed(tv.ImageFolder):
+    """As INatDataset of DeiT, which never calls ImageFolder's constructor."""
+
+    def __init__(self, samples, transform):
+        self.samples, self.transform, self.target_transform = samples, transform, None
+        self.loader = tv.folder.default_loader
+
+
+def test_a_subclass_with_samples_and_no_root_is_read(photos):
+    samples = tv.ImageFolder(photos).samples[1:4]
+    dataset = Listed(samples, TO_TENSOR)
+    assert entries(resolve(dataset)) == samples
+    loader = ringfeed.DataLoader(dataset, batch_size=3, num_workers=1)
+    assert loader.rung == "native" and "3 images in " in repr(loader)
+    for ours, theirs in zip(next(iter(loader)), next(iter(DataLoader(dataset, batch_size=3)))):
+        assert torch.equal(ours, theirs)
+
+
 @pytest.mark.parametrize("loader", [pil_loader, tv.folder.default_loader, ringfeed.pil_loader])
 def test_a_dataset_folder_with_a_known_loader_is_read(photos, loader):
     dataset = tv.DatasetFolder(photos, loader, extensions=(".png",))

@@ -229,6 +229,17 @@ def test_draws_do_not_disturb_a_distributed_sampler(images):
         DataLoader(images, sampler=RandomSampler(images)).draws(0)
 
 
+def test_draws_list_the_order_that_a_sampler_had_in_its_pass(images):
+    sampler = DistributedSampler(images, 2, 1)
+    loader = DataLoader(images, 5, sampler=sampler)
+    for epoch in range(2):  # which nobody tells the sampler
+        assert order_of(loader) == loader.draws(epoch)["index"].tolist()
+    sampler.set_epoch(1)
+    coming = loader.draws(1)["index"].tolist()
+    assert order_of(loader) == coming == loader.draws(1)["index"].tolist()
+    assert coming != loader.draws(0)["index"].tolist()
+
+
 def test_dealing_anew_agrees_with_the_distributed_sampler():
     seed = random.randrange(1 << 32)
     print("seed", seed)
