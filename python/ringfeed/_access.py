@@ -6,12 +6,9 @@ from __future__ import annotations
 import abc
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._access_reader import AccessReader
-
-if TYPE_CHECKING:
-    from ._dataset_parts import DatasetParts
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,9 @@ class StandIn:
         self._asked.__dict__ = vars(dataset)
 
     @classmethod
-    def of(cls, parts: DatasetParts) -> StandIn | None:
+    def of(cls, dataset: Any, access: Access | None) -> StandIn | None:
         """None where the base's __getitem__ is the dataset's own."""
-        return None if parts.access is None else cls(parts.base, parts.access)
+        return None if access is None else cls(dataset, access)
 
     def ask(self, index: int, sample: Any) -> Any:
         """What the dataset's [index] is, where its base gives `sample`."""

@@ -76,7 +76,8 @@ class EpochRun:
         make: Callable[..., Any] = _tensors.batch
         self._by_script = None
         if request.collate_fn is not None:
-            stand_in = StandIn.of(request.resolved.parts)
+            parts = request.resolved.parts
+            stand_in = StandIn.of(parts.base, parts.access)
             make = self._by_script = ByScript(request.collate_fn, stand_in, request.one_by_one)
         elif recipe.finish is not None:
             make = partial(_tensors.unfinished, draws=draws, mixer=mixer)

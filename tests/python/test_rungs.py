@@ -32,21 +32,17 @@ def noisy(image):
 
 
 def other(image):
-    return image
+    return image.rotate(int(torch.randint(9, ())))
 
 
-class MyBlur:
+class MyTurn:
     def __call__(self, image):
-        return image
+        return other(image)
 
 
 class Flipped(v1.RandomHorizontalFlip):
     def forward(self, image):
         return image
-
-
-def first_of(samples):
-    return torch.stack([image for image, _ in samples]), torch.tensor([n for _, n in samples])
 
 
 UNKNOWN = v1.Compose([v1.RandomResizedCrop(8), noisy, v1.ToTensor()])
@@ -279,28 +275,27 @@ def test_a_copy_keeps_a_place_that_was_loaded_and_goes_its_own_way(images, copie
 def test_the_warning_names_every_obstacle(images, tmp_path):
     class Own(datasets.ImageFolder):
         def __getitem__(self, index):
-            return super().__getitem__(index)
+            return self.loader(self.samples[index][0]), index
 
-    steps = [v1.RandomResizedCrop(8), noisy, Flipped(), v1.RandomApply([MyBlur()]), v1.FiveCrop(4)]
+    steps = [v1.RandomResizedCrop(8), noisy, Flipped(), v1.RandomApply([MyTurn()]), v1.FiveCrop(4)]
     transform = v1.Compose([*steps, other, v1.ToTensor(), v1.Normalize([0], [1])])
     dataset = Own(tmp_path, transform)
     with rung_warning() as found:
-        loader = DataLoader(dataset, 4, collate_fn=first_of)
+        loader = DataLoader(dataset, 4)
     (text,) = found
     assert loader.why_not_native in text
     for reason in (
-        "because collate_fn=first_of cannot be called",
         "because test_rungs.test_the_warning_names_every_obstacle.<locals>.Own has its own __get",
         "because step 2, <function noisy",
         "because step 3, Flipped(p=0.5): it has its own forward",
-        "because step 4.1, <test_rungs.MyBlur",
+        "because step 4.1, <function other",
         "because step 5, FiveCrop",
         "because step 6, <function other",
     ):
         assert text.count(reason) == 1, text
     assert "step 1," not in text and "step 7," not in text and text.count("Leave this step") == 1
-    with pytest.raises(ringfeed.errors.NotNative, match=r"(?s)collate_fn.*step 6.*Without seed="):
-        DataLoader(dataset, 4, collate_fn=first_of, seed=0)
+    with pytest.raises(ringfeed.errors.NotNative, match=r"(?s)step 2.*step 6.*Without seed="):
+        DataLoader(dataset, 4, seed=0)
 
 
 def test_one_obstacle_is_named_once(images):
@@ -319,8 +314,10 @@ def test_loaders_that_a_library_builds_of_another_s_parts_are_not_warned_of_agai
         for each in (loader, *again):
             assert each.rung == "worker" and len(list(each)) == 6
     with rung_warning() as found:  # another reason
-        DataLoader(images, 4, collate_fn=first_of)
-    assert "collate_fn" in found[0]
+        images.transform = v1.Compose([v1.RandomResizedCrop(8), other, v1.ToTensor()])
+        DataLoader(images, 4)
+    assert "function other" in found[0]
+    images.transform = UNKNOWN
     del loader, again, each
     with rung_warning():
         DataLoader(images, 4)
