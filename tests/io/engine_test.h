@@ -72,7 +72,7 @@ inline std::unique_ptr<Engine> make(Kind kind, std::uint32_t slots, const std::s
     case Kind::ring_in_io_wq: return make_ring_engine(RingEngineOptions{options, workers, 0, true});
     case Kind::ring_of_4_entries:
       return make_ring_engine(RingEngineOptions{options, workers, 4, std::nullopt});
-    case Kind::pool: return make_pool_engine(PoolEngineOptions{options, workers});
+    case Kind::pool: return make_pool_engine(PoolEngineOptions{options, workers, 0});
   }
   return nullptr;
 }

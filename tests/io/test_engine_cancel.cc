@@ -113,7 +113,7 @@ TEST_CASE("as many opens wait at once as there are slots") {
         while (out.size() < slots) engine->poll(Engine::for_ever, out);
         CHECK(std::all_of(out.begin(), out.end(), [](const auto& d) { return d.result == 7; }));
       },
-      that_block_elsewhere);
+      {Kind::ring_in_io_wq});  // the pool: test_pool_threads.cc
 }
 
 TEST_CASE("a read that would be polled for ever is ended by cancel") {

@@ -78,7 +78,7 @@ TEST_CASE("a pool that is never without reads closes files too") {
   dir.write("old", "content");
   other.write("file", "content");
   const auto engine =
-      make_pool_engine(PoolEngineOptions{{.slots = 1 + busy, .root = dir.path()}, 1});
+      make_pool_engine(PoolEngineOptions{{.slots = 1 + busy, .root = dir.path()}, 1, 0});
   std::vector<Bytes> buffers(1 + busy, Bytes(16));
   CHECK(read_alone(*engine, "old", buffers[0], 0, 0).result == 7);
   Closes closes(dir.path());

@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -12,8 +13,8 @@
 
 namespace ringfeed::testing {
 
-/// From now on `call` fails with `error` in this process, as under a container's profile. For a
-/// child (in_child.h): it cannot be taken back.
+/// From now on `call` fails with `error` in all threads of this process, as under a container's
+/// profile. For a child (in_child.h): it cannot be taken back.
 inline void deny(unsigned call, unsigned error) {
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -23,7 +24,7 @@ inline void deny(unsigned call, unsigned error) {
   };
   sock_fprog program{std::size(code), code};
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) {
     throw std::system_error(errno, std::generic_category(), "seccomp");
   }
 }
