@@ -177,7 +177,7 @@ class PoolEngine final : public Engine {
           lock.unlock();
           const bool sleep = peers.sleep();
           lock.lock();
-          threads_.grow(sleep, queue_.size());
+          if (sleep) threads_.grow(queue_.size());
         }
       }
       // One with each operation, or they would wait for a queue that never runs empty.

@@ -15,8 +15,6 @@ using std::chrono::milliseconds;
 
 // Threads that one slow answer brings.
 constexpr std::size_t growth = 16;
-// Until the next look at threads that waited for a core. Looking takes 100 us.
-constexpr milliseconds pause{10};
 // An operation that takes longer than this, and than later ones, may never end.
 constexpr milliseconds stuck_after{100};
 // A thread above the few that has had no work for so long ends.
@@ -115,20 +113,15 @@ void PoolThreads::has_come(PoolWorker& self) {
 PoolWorkers PoolThreads::peers(const PoolWorker& self, std::size_t waiting,
                                Clock::time_point now) const {
   PoolWorkers some;
-  if (!lacks(waiting) || now < next_growth_) return some;
+  if (!lacks(waiting)) return some;
   for (const PoolWorker& worker : workers_) {
     if (&worker != &self && !is_late(worker, now)) some.add(worker);
   }
   return some;
 }
 
-void PoolThreads::grow(bool peers_sleep, std::size_t waiting) {
-  if (stopping_) return;
-  if (peers_sleep) {
-    add(growth, waiting);
-  } else {
-    next_growth_ = Clock::now() + pause;
-  }
+void PoolThreads::grow(std::size_t waiting) {
+  if (!stopping_) add(growth, waiting);
 }
 
 bool PoolThreads::is_called(PoolWorker& self, MutexLock& lock, SmallThread& ended) {

@@ -65,8 +65,8 @@ class PoolThreads {
   /// would help. None: it need not be asked.
   PoolWorkers peers(const PoolWorker& self, std::size_t waiting, Clock::time_point now) const
       REQUIRES(mutex);
-  /// They sleep, or they wait for a core.
-  void grow(bool peers_sleep, std::size_t waiting) REQUIRES(mutex);
+  /// They do.
+  void grow(std::size_t waiting) REQUIRES(mutex);
   /// Waits for work. False: the thread is not needed any more, nor `self` its own. It joins what is
   /// `ended` and returns.
   bool is_called(PoolWorker& self, MutexLock& lock, SmallThread& ended) REQUIRES(mutex);
@@ -88,7 +88,6 @@ class PoolThreads {
   std::string refusals_ GUARDED_BY(mutex);
   Clock::time_point answered_ GUARDED_BY(mutex){};  // the latest begin of what has ended
   Clock::time_point next_look_ GUARDED_BY(mutex){};
-  Clock::time_point next_growth_ GUARDED_BY(mutex){};
   bool stopping_ GUARDED_BY(mutex) = false;
 };
 
