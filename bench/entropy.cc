@@ -1,5 +1,6 @@
 // Entropy decoding and decoding of JPEG files on one core, each back end against libjpeg's own,
-// interleaved in blocks of 12 images so that none is decoded twice in a row:
+// interleaved in blocks of 12 images so that none is decoded twice in a row. Exits with 1 if any
+// pixels differ.
 //
 //   meson setup build/dev -Dbenchmarks=true && meson compile -C build/dev bench_entropy
 //   taskset -c 1 build/dev/bench/bench_entropy photos/train [repeats]
@@ -117,40 +118,50 @@ bool decode_entropy(const Octets& file, EntropyDecoder* own, double& time) {
 struct Variant {
   std::string name;
   std::function<bool(const Photo&, double& time, std::uint64_t& sum)> run;
-  double total = 0;
+  std::vector<double> times{};  ///< microseconds an image, of each repeat
   int failed = 0, differ = 0;
 };
 
-void measure(const std::vector<Photo>& photos, std::vector<Variant>& variants, int repeats) {
+double middle(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// Prints a line for each variant, ratios to the first one. False: pixels differ, or a file fails.
+bool measure(const std::vector<Photo>& photos, std::vector<Variant>& variants, int repeats) {
   constexpr std::size_t block = 12;
   const std::size_t blocks = photos.size() / block;
-  std::vector<std::vector<double>> best(variants.size(), std::vector<double>(blocks, 1e18));
   std::vector<std::uint64_t> sums(photos.size(), 0);
   for (int repeat = 0; repeat < repeats; ++repeat) {
+    for (Variant& variant : variants) variant.times.push_back(0);
     for (std::size_t b = 0; b < blocks; ++b) {
       for (std::size_t v = 0; v < variants.size(); ++v) {
-        const std::size_t which = (v + b + static_cast<std::size_t>(repeat)) % variants.size();
-        Variant& variant = variants[which];
-        double sum = 0;
+        Variant& variant = variants[(v + b + static_cast<std::size_t>(repeat)) % variants.size()];
         for (std::size_t i = b * block; i < (b + 1) * block; ++i) {
           double time = 0;
           std::uint64_t pixels = 0;
           if (!variant.run(photos[i], time, pixels)) ++variant.failed;
           if (sums[i] == 0) sums[i] = pixels;
           if (sums[i] != pixels) ++variant.differ;
-          sum += time;
+          variant.times.back() += time / static_cast<double>(blocks * block);
         }
-        best[which][b] = std::min(best[which][b], sum);
       }
     }
   }
-  for (std::size_t v = 0; v < variants.size(); ++v) {
-    for (double time : best[v]) variants[v].total += time;
-    variants[v].total /= static_cast<double>(blocks * block);
-    std::printf("%-28s %8.0f us  %5.2f x  %d failed, %d differ\n", variants[v].name.c_str(),
-                variants[v].total, variants[0].total / variants[v].total, variants[v].failed,
-                variants[v].differ);
+  bool right = true;
+  for (const Variant& variant : variants) {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < variant.times.size(); ++i) {
+      ratios.push_back(variants[0].times[i] / variant.times[i]);
+    }
+    const auto [least, most] = std::minmax_element(ratios.begin(), ratios.end());
+    std::printf("%-20s %7.0f us  %5.2f x [%.2f, %.2f]\n", variant.name.c_str(),
+                middle(variant.times), middle(ratios), *least, *most);
+    if (variant.failed + variant.differ == 0) continue;
+    std::printf("  %d failed, %d differ\n", variant.failed, variant.differ);
+    right = false;
   }
+  return right;
 }
 
 }  // namespace
@@ -177,7 +188,13 @@ int main(int argc, char** argv) {
     draw_crop(photo, random);
     photos.push_back(std::move(photo));
   }
-  std::printf("%zu of %zu files, %d repeats\n", photos.size(), paths.size(), repeats);
+  if (photos.size() < 12) {
+    std::fprintf(stderr, "%zu baseline JPEG files in %s: 12 are needed\n", photos.size(), argv[1]);
+    return 2;
+  }
+  std::printf(
+      "%zu of %zu files; CPU time an image, ratio to libjpeg: medians [and extremes] of %d\n",
+      photos.size(), paths.size(), repeats);
 
   std::vector<Variant> entropy;
   entropy.push_back({"entropy: libjpeg", [](const Photo& photo, double& time, std::uint64_t&) {
@@ -192,7 +209,7 @@ int main(int argc, char** argv) {
                          return decode_entropy(photo.file, own.get(), time);
                        }});
   }
-  measure(photos, entropy, repeats);
+  bool right = measure(photos, entropy, repeats);
 
   for (const bool crop : {false, true}) {
     std::vector<Variant> pixels;
@@ -203,12 +220,13 @@ int main(int argc, char** argv) {
                         [decoder, crop](const Photo& photo, double& time, std::uint64_t& sum) {
                           Sink sink(photo, crop);
                           const double start = now();
-                          const bool right = decoder->decode(photo.file, sink).has_value();
+                          const bool decoded = decoder->decode(photo.file, sink).has_value();
                           time = now() - start;
                           sum = sink.sum;
-                          return right;
+                          return decoded;
                         }});
     }
-    measure(photos, pixels, repeats);
+    right = measure(photos, pixels, repeats) && right;
   }
+  return right ? 0 : 1;
 }
