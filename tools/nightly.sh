@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # What takes too long or too quiet a machine for every change: the figures and bounds that ringfeed
-# promises, on the set for speed figures, the Python module under the sanitizers, and clang-tidy on
-# every source. Figures go to build/nightly. Fails if one is missed.
+# promises, on the set for speed figures, the Python module under the sanitizers, clang-tidy on every
+# source, the libraries that make loaders, and torch's own tests of its DataLoader: a clone of the
+# repository that has these, or $RINGFEED_TORCH_TESTS (tools/torch_tests.py). Figures go to
+# build/nightly. Fails if one is missed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/setup.sh
@@ -33,6 +35,8 @@ check augmentations env RINGFEED_TEST_EPOCHS=25 \
   .venv/bin/python -m pytest -q -rP tests/python/test_augmentation.py -k policies_are
 check tidy tools/tidy.sh --all
 check sanitize_module tools/sanitize_module.sh
+check frameworks tools/frameworks.sh
+check torch_tests .venv/bin/python tools/torch_tests.py
 for stage in read decode load; do
   check "bench_$stage" .venv/bin/ringfeed bench "$stage" photos/train
 done
