@@ -8,6 +8,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader as _Torch
 
+from ._samplers import OwnOrder
 from .datasets import warn_user
 from .loader import DataLoader
 
@@ -60,6 +61,7 @@ def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
         wraps = any(isinstance(value, _Torch) for value in (*args, *kwargs.values()))
         if cls is _Torch:
             cls = DataLoader
+            _warn_of_lost_options(kwargs.get("batch_sampler", kwargs.get("sampler")))
         elif not wraps:  # what gives another loader's batches, as Ray's does, makes none itself
             cls = _of_library(cls)
     # Of another base, behind torch's class.
@@ -69,6 +71,21 @@ def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
 
 _new.__name__ = "__new__"
 _new.__signature__ = inspect.signature(_Torch.__init__)  # type: ignore[attr-defined]
+
+
+def _warn_of_lost_options(sampler: Any) -> None:
+    """Where a library makes a loader around the order of one of ringfeed's."""
+    for _ in range(8):  # wrappers
+        if isinstance(sampler, OwnOrder):
+            break
+        sampler = getattr(sampler, "batch_sampler", getattr(sampler, "sampler", None))
+    if isinstance(sampler, OwnOrder) and sampler.options:
+        names = ", ".join(f"{name}=" for name in sampler.options)
+        warn_user(
+            f"a loader is made around the order of a ringfeed.DataLoader, without its {names}: "
+            "what makes loaders anew, as accelerate's prepare() does, knows torch's arguments "
+            "alone. Keep the loader out of it"
+        )
 
 
 def _of_library(cls: type) -> type:

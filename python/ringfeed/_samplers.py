@@ -28,6 +28,9 @@ class OwnOrder:
     done to them.
     """
 
+    options: tuple[str, ...] = ()
+    """Those of ringfeed's own that its loader has."""
+
     def _init_share(self, rank: int | None, world_size: int | None) -> None:
         self.rank = rank
         self.world_size = world_size

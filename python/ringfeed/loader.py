@@ -290,6 +290,7 @@ class DataLoader(TorchRung[T]):
             if shuffle
             else SequentialOrder(dataset, self.rank, self.world_size)
         )
+        own.options = tuple(name for name in self._own_given() if name not in _OF_SHARES)
         object.__setattr__(self, "sampler", own)
         if not self._sampler_given and self.batch_size is not None:
             batches = BatchSampler(own, self.batch_size, self.drop_last)
@@ -320,7 +321,7 @@ class DataLoader(TorchRung[T]):
 
     def _go_to_torch(self, obstacle: NotNative) -> None:
         """Raises `obstacle` where ringfeed's threads are insisted on."""
-        own = [name for name, default in _OWN.items() if getattr(self, name) != default]
+        own = self._own_given()
         if self.native or own:
             raise with_own_options(obstacle, own)
         if self.rung == NATIVE:
@@ -342,6 +343,9 @@ class DataLoader(TorchRung[T]):
                 f"{what}: {why}. native=True makes an error of this, native=False says that it is "
                 "wanted"
             )
+
+    def _own_given(self) -> list[str]:
+        return [name for name, default in _OWN.items() if getattr(self, name) != default]
 
     def _need_threads(self, what: str) -> None:
         if self.rung != NATIVE:
@@ -678,3 +682,4 @@ _OWN = {
     if name not in _TORCHS and name != "native"
 }
 """Options of ringfeed's own, and what they are where they are not given."""
+_OF_SHARES = ("rank", "world_size")

@@ -101,6 +101,28 @@ def test_a_subclass_around_another_loader_is_not_named(images, installed, by):
     assert type(loader) is Wrapped and type(base) is ringfeed.DataLoader
 
 
+def test_options_that_a_loader_made_anew_lacks_are_named(images, installed):
+    def anew(loader):
+        """As accelerate makes one, around its shards of the batch sampler."""
+        batches = Wrapped(loader.batch_sampler)
+        return Alias(loader.dataset, batch_sampler=batches, num_workers=loader.num_workers)
+
+    class Wrapped:
+        def __init__(self, batch_sampler):
+            self.batch_sampler = batch_sampler
+
+        def __iter__(self):
+            return iter(self.batch_sampler)
+
+    options = {"dtype": torch.float16, "seed": 3, "rank": 0, "world_size": 1}
+    with pytest.warns(RuntimeWarning, match="without its seed=, dtype=: what makes") as caught:
+        assert order_of(anew(ringfeed.DataLoader(images, 2, **options))) == list(range(COUNT))
+    assert len(caught) == 1 and caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert order_of(anew(Alias(images, 2))) == list(range(COUNT))
+
+
 def test_timm_s_loader_is_made_with_ringfeed_behind_it(images, installed):
     timm = pytest.importorskip("timm.data.loader")
     loader = timm.MultiEpochsDataLoader(images, batch_size=2)
