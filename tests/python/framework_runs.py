@@ -36,7 +36,7 @@ DRAWN = [transforms.RandomResizedCrop(8), transforms.RandomHorizontalFlip(), tra
 
 
 def as_it_is(image: torch.Tensor) -> torch.Tensor:
-    return image
+    return image.clone()
 
 
 # By the rung that it gets; each image has a class of its own, so that the label tells which it is.
