@@ -18,7 +18,7 @@ check() {
   echo "=== $name"
   "$@" | tee "$results/$name.txt" || { echo "=== $name FAILED"; failed=1; }
 }
-check train_pipeline .venv/bin/python bench/compare/train_pipeline.py photos/train --at-least 3.2
+check train_pipeline .venv/bin/python bench/compare/train_pipeline.py photos/train --at-least 4.5
 check train_pipeline_augmented .venv/bin/python bench/compare/train_pipeline.py photos/train \
   --augment imagenet --at-least 2.8
 check data_loader .venv/bin/python bench/compare/data_loader.py photos/train --check

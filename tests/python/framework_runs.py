@@ -310,7 +310,7 @@ def transformers(root: Path, results: str) -> Any:
             seed=3,
         )
         options: dict[str, Any] = {"data_collator": as_named}
-        dataset: Any = dataset_of(root, "worker")
+        dataset: Any = dataset_of(root, "native" if name == "exact" else "worker")
         if name == "imagefolder":
             dataset, options = folder.with_transform(transformed), {}
         trainer = Trainer(
@@ -321,7 +321,7 @@ def transformers(root: Path, results: str) -> Any:
         return trainer, taken(trainer.model.given)
 
     found = {}
-    for rung, name in {"torch": "imagefolder", "worker": "torchvision"}.items():
+    for rung, name in (("worker", "imagefolder"), ("worker", "torchvision"), ("native", "exact")):
         trainer, given = run(name)
         part = described(trainer.get_train_dataloader().base_dataloader, [])
         length = part["length"] = len(given) // 2
