@@ -87,10 +87,6 @@ bool decode_entropy(const Octets& file, EntropyDecoder* own, double& time) {
   if (cinfo->progressive_mode || cinfo->arith_code || cinfo->restart_interval != 0) return false;
   cinfo->out_color_space = cinfo->num_components == 4 ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(cinfo);
-  struct Methods {
-    void (*start_pass)(j_decompress_ptr);
-    boolean (*decode_mcu)(j_decompress_ptr, JBLOCKROW*);
-  };
   auto* const to = reinterpret_cast<JBLOCK*>(
       storage.data() + (64 - reinterpret_cast<std::uintptr_t>(storage.data()) % 64) % 64);
   JBLOCKROW blocks[most_blocks_in_mcu];
@@ -105,10 +101,10 @@ bool decode_entropy(const Octets& file, EntropyDecoder* own, double& time) {
       if (!own->next_mcu(blocks)) return false;
     }
   } else {
-    auto* const methods = reinterpret_cast<Methods*>(cinfo->entropy);
+    const EntropyMethods& methods = EntropyMethods::of(*cinfo);
     for (std::size_t i = 0; i < mcus; ++i) {
       std::memset(to, 0, bytes);
-      methods->decode_mcu(cinfo, blocks);
+      methods.decode_mcu(cinfo, blocks);
     }
   }
   time = now() - start;

@@ -144,14 +144,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   static ringfeed::fuzz::Reached reached;
   BandDecoder decoder(shape);
-  if (!decoder.begin(scan, file, expected)) fail("stuffed bytes are refused");
+  if (!decoder.open(file)) fail("stuffed bytes are refused");
+  decoder.begin(scan, expected);
   Reference reference(bytes);
   std::array<std::uint16_t, 4> sums{};
   for (std::uint32_t mcu = 0; mcu < mcus; ++mcu) {
-    std::array<std::array<Coefficient, 64>, most_blocks_in_mcu> got{};
-    std::array<Coefficient*, most_blocks_in_mcu> to{};
-    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got[i].data();
-    if (!decoder.next_mcu(to.data())) {
+    JBLOCK got[most_blocks_in_mcu];
+    JBLOCKROW to[most_blocks_in_mcu];
+    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got + i;
+    if (!decoder.next_mcu(to)) {
       reached.add(decoder.counts(), false);
       // What comes is odd, or ends before the image does.
       for (std::uint32_t left = scan.blocks - mcu * static_cast<std::uint32_t>(scan.blocks_in_mcu),
@@ -169,7 +170,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       std::uint16_t& sum = sums[scan.component[i]];
       sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(block[0]));
       block[0] = static_cast<Coefficient>(sum);
-      if (block != got[i]) fail("MCU " + std::to_string(mcu) + " differs");
+      if (!std::equal(block.begin(), block.end(), got[i]))
+        fail("MCU " + std::to_string(mcu) + " differs");
     }
   }
   reached.add(decoder.counts(), true);

@@ -20,17 +20,6 @@ void write(const std::filesystem::path& folder, const Octets& file, int& number)
       .write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
 }
 
-/// A second scan, of all components, under a table that is none.
-Octets with_a_scan_of_all(Octets file) {
-  file.resize(file.size() - 2);
-  file.insert(file.end(), {0xFF, 0xDA, 0, 12,   3,    1,    0, 2,  0,    3,  0,
-                           0,    63,   0, 0x55, 0xFF, 0xC4, 1, 18, 0x10, 255});
-  file.insert(file.end(), 15, 0);
-  file.insert(file.end(), 255, 1);
-  file.insert(file.end(), {0xFF, 0xD9});
-  return file;
-}
-
 void jpegs(const std::filesystem::path& folder) {
   int number = 0;
   for (const int quality : {20, 75, 95}) {
@@ -61,7 +50,7 @@ void jpegs(const std::filesystem::path& folder) {
       other = form;
       other.interleaved = false;
       write(folder, encode_jpeg(other), number);
-      write(folder, with_a_scan_of_all(encode_jpeg(other)), number);
+      write(folder, with_invalid_table(encode_jpeg(other), 1), number);
       other = form;
       other.rgb = true;
       write(folder, encode_jpeg(other), number);

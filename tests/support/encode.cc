@@ -92,6 +92,17 @@ Octets encode_jpeg(const JpegForm& form) {
   return file;
 }
 
+Octets with_invalid_table(Octets file, std::size_t size) {
+  file.resize(file.size() - 2);
+  file.insert(file.end(), {0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0});
+  file.insert(file.end(), size, 0x55);
+  file.insert(file.end(), {0xFF, 0xC4, 1, 18, 0x10, 255});
+  file.insert(file.end(), 15, 0);
+  file.insert(file.end(), 255, 1);
+  file.insert(file.end(), {0xFF, 0xD9});
+  return file;
+}
+
 EncodedPng encode_png(const PngForm& form) {
   EncodedPng encoded;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);

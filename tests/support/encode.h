@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct JpegForm {
   std::uint32_t seed = 1;
 };
 Octets encode_jpeg(const JpegForm& form);
+
+/// `file`, of three scans of a component each, with one more of all components, `size` bytes long,
+/// behind which stands a table of 255 codes of one bit. libjpeg never uses that.
+Octets with_invalid_table(Octets file, std::size_t size);
 
 struct PngForm {
   int width = 33, height = 21;

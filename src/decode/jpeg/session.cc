@@ -3,17 +3,12 @@
 #include <algorithm>
 #include <climits>
 
+#include "decode/jpeg/entropy/entropy_decoder.h"
+
 namespace ringfeed::decode {
 namespace {
 
 constexpr JOCTET end_of_image[2] = {0xFF, JPEG_EOI};
-
-/// How jpeg_entropy_decoder begins in libjpeg-turbo, from before 2.1.5 to 3.2. Its own declaration,
-/// in jpegint.h, is not installed everywhere.
-struct EntropyMethods {
-  void (*start_pass)(j_decompress_ptr cinfo);
-  boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW* blocks);
-};
 
 void ignore_message(j_common_ptr, int) {}
 void ignore_message(j_common_ptr) {}
@@ -62,7 +57,7 @@ void JpegSession::format_error(char (&text)[JMSG_LENGTH_MAX]) {
 
 void JpegSession::decode_entropy_by(EntropyDecoder& decoder) {
   entropy_ = &decoder;
-  reinterpret_cast<EntropyMethods*>(cinfo.entropy)->decode_mcu = decode_mcu;
+  EntropyMethods::of(cinfo).decode_mcu = decode_mcu;
 }
 
 boolean JpegSession::decode_mcu(j_decompress_ptr cinfo, JBLOCKROW* blocks) {

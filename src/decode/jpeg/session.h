@@ -5,7 +5,6 @@
 #include <cstdint>
 
 #include "decode/bytes.h"
-#include "decode/jpeg/entropy/entropy_decoder.h"
 
 // clang-format off
 #include <cstdio>  // jpeglib.h uses size_t and FILE without declaring them
@@ -13,6 +12,19 @@
 // clang-format on
 
 namespace ringfeed::decode {
+
+class EntropyDecoder;
+
+/// How jpeg_entropy_decoder begins in libjpeg-turbo, from before 2.1.5 to 3.2. Its own declaration,
+/// in jpegint.h, is not installed everywhere.
+struct EntropyMethods {
+  static EntropyMethods& of(jpeg_decompress_struct& cinfo) {
+    return *reinterpret_cast<EntropyMethods*>(cinfo.entropy);
+  }
+
+  void (*start_pass)(j_decompress_ptr cinfo);
+  boolean (*decode_mcu)(j_decompress_ptr cinfo, JBLOCKROW* blocks);
+};
 
 /// libjpeg's state for one image, with the callbacks that make it behave as Pillow's decoder does:
 /// warnings are ignored, the source suspends where the bytes end, errors jump to `on_error`.

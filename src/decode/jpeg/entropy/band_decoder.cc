@@ -45,8 +45,11 @@ std::size_t BandDecoder::memory_bound(const BandShape& shape) noexcept {
          ScanBytes::memory_bound(window(shape));
 }
 
-bool BandDecoder::begin(const Scan& scan, Bytes file, std::uint32_t blocks) {
-  if (file.size() < shape_.least_scan || !bytes_.open(file, window(shape_))) return false;
+bool BandDecoder::open(Bytes file) {
+  return file.size() >= shape_.least_scan && bytes_.open(file, window(shape_));
+}
+
+void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   scan_ = scan;
   scan_.bytes = bytes_.data();
   period_ = period_of(scan_);
@@ -60,10 +63,9 @@ bool BandDecoder::begin(const Scan& scan, Bytes file, std::uint32_t blocks) {
     blocks_.resize(room * block_size);
     starts_.resize(room);
   }
-  return true;
 }
 
-bool BandDecoder::next_mcu(Coefficient* const* to) {
+bool BandDecoder::next_mcu(JBLOCKROW* blocks) {
   for (int i = 0; i < scan_.blocks_in_mcu; ++i) {
     while (at_ == count_ || runs_[at_].first == runs_[at_].last) {
       if (at_ < count_) {
@@ -78,9 +80,10 @@ bool BandDecoder::next_mcu(Coefficient* const* to) {
     // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
     std::uint16_t& dc = dc_[scan_.component[static_cast<std::size_t>(i)]];
     dc = static_cast<std::uint16_t>(dc + static_cast<std::uint16_t>(*block));
-    if (to == nullptr) continue;
-    std::memcpy(to[i], block, block_size * sizeof(Coefficient));
-    *to[i] = static_cast<Coefficient>(dc);
+    if (blocks == nullptr) continue;
+    Coefficient* const to = *blocks[i];
+    std::memcpy(to, block, block_size * sizeof(Coefficient));
+    *to = static_cast<Coefficient>(dc);
   }
   return true;
 }

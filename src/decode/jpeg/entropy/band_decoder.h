@@ -38,14 +38,15 @@ class BandDecoder {
  public:
   explicit BandDecoder(const BandShape& shape = {}) : shape_(shape) {}
 
-  /// `scan` without its bytes, which are those of `file` from the scan's first on. `blocks`: that
-  /// will be asked for, as far as is known. False where ScanBytes cannot be opened, or the scan is
+  /// `file` from the scan's first byte on. False where ScanBytes cannot be opened, or the scan is
   /// small.
-  bool begin(const Scan& scan, Bytes file, std::uint32_t blocks);
+  bool open(Bytes file);
+  /// After open(). `scan` without its bytes; `blocks`: that will be asked for, as far as is known.
+  void begin(const Scan& scan, std::uint32_t blocks);
 
-  /// The next MCU's blocks, one behind the other, go to each of `to`, or nowhere if it is null.
-  /// False: the scan holds what no encoder writes, or ends; nothing more can be asked for.
-  bool next_mcu(Coefficient* const* to);
+  /// Each of the next MCU's blocks goes to its row of `blocks`; null: they are passed over. False:
+  /// the scan holds what no encoder writes, or ends; nothing more can be asked for.
+  bool next_mcu(JBLOCKROW* blocks);
 
   const BandCounts& counts() const noexcept { return counts_; }
 

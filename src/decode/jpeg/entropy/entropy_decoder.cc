@@ -11,8 +11,9 @@ bool EntropyDecoder::begin(jpeg_decompress_struct& cinfo, Bytes scan, int below)
   const bool sequential = !cinfo.progressive_mode && !cinfo.arith_code &&
                           cinfo.comps_in_scan == cinfo.num_components &&
                           !jpeg_has_multiple_scans(&cinfo) && cinfo.restart_interval == 0;
+  // The tables last: for a small scan they would cost more than they save.
   Scan found;
-  if (!sequential || !read_tables(cinfo, found)) return false;
+  if (!sequential || !bands_.open(scan) || !read_tables(cinfo, found)) return false;
   const auto in_mcu = static_cast<std::uint32_t>(found.blocks_in_mcu);
   const std::uint32_t row = in_mcu * cinfo.MCUs_per_row;
   found.blocks = row * cinfo.MCU_rows_in_scan;
@@ -25,7 +26,8 @@ bool EntropyDecoder::begin(jpeg_decompress_struct& cinfo, Bytes scan, int below)
   columns_ = cinfo.MCUs_per_row;
   column_ = first_ = 0;
   last_ = columns_;
-  return bands_.begin(found, scan, row * static_cast<std::uint32_t>(rows));
+  bands_.begin(found, row * static_cast<std::uint32_t>(rows));
+  return true;
 }
 
 /// False where a table is missing or is none, which libjpeg has then not looked at either.
@@ -58,10 +60,7 @@ void EntropyDecoder::set_columns(unsigned left, unsigned width) {
 bool EntropyDecoder::next_mcu(JBLOCKROW* blocks) {
   const bool wanted = blocks != nullptr && column_ >= first_ && column_ < last_;
   column_ = column_ + 1 == columns_ ? 0 : column_ + 1;
-  if (!wanted) return bands_.next_mcu(nullptr);
-  std::array<Coefficient*, most_blocks_in_mcu> to{};
-  for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = blocks[i][0];
-  return bands_.next_mcu(to.data());
+  return bands_.next_mcu(wanted ? blocks : nullptr);
 }
 
 }  // namespace ringfeed::decode

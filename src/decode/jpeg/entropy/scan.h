@@ -8,7 +8,7 @@
 
 namespace ringfeed::decode {
 
-using Coefficient = std::int16_t;
+using Coefficient = JCOEF;                     // 16 bits
 inline constexpr std::size_t block_size = 64;  ///< coefficients, in natural order
 inline constexpr std::size_t most_blocks_in_mcu = 10;
 /// No block takes more bytes: 1 + 63 symbols of at most 31 bits.

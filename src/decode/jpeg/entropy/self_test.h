@@ -4,7 +4,7 @@
 
 namespace ringfeed::decode {
 
-/// Whether `backend` decodes a picture of its own, of 20 KB, as libjpeg does, and is asked to: the
+/// Whether `backend` decodes a picture of its own, as libjpeg does, and is asked to: the
 /// libjpeg that is loaded may be another than the one ringfeed was built with.
 bool passes_self_test(EntropyBackend backend);
 
