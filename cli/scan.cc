@@ -27,12 +27,12 @@ void print_report(const ImageFolder& dataset) {
 
 /// How many files torchvision would list and decode, and ringfeed lists and does not decode.
 std::optional<std::string> undecodable(const ImageFolder& dataset) {
-  const auto formats = data::other_formats(dataset.index());
-  if (formats.empty()) return std::nullopt;
+  const data::OtherFormats formats = data::other_formats(dataset.index());
+  if (formats.counts.empty()) return std::nullopt;
   std::size_t all = 0;
-  for (const auto& [ending, count] : formats) all += count;
-  return std::to_string(all) + " listed files are named as no JPEG or PNG (" +
-         data::to_text(formats) + "); what is neither fails to decode: convert or remove it";
+  for (const auto& [ending, count] : formats.counts) all += count;
+  return std::to_string(all) + " listed files are named as no JPEG or PNG (" + formats.text() +
+         "); what is neither fails to decode: convert or remove it";
 }
 
 /// Where nothing tells that a kept listing is old.

@@ -59,19 +59,20 @@ nb::list strings(std::span<const std::string> texts) {
   return list;
 }
 
-/// Nothing where every name is a JPEG's or PNG's.
-nb::str other_formats(const ImageFolder& dataset,
-                      const std::optional<Array<std::uint32_t>>& indices) {
+/// What they are and the path of the first; None where every name is a JPEG's or PNG's.
+nb::object other_formats(const ImageFolder& dataset,
+                         const std::optional<Array<std::uint32_t>>& indices) {
   std::vector<std::uint32_t> entries;
   if (indices) entries = checked_entries(*indices, dataset.size(), "indices");
-  std::string text;
-  {
+  const data::OtherFormats found = [&] {
     const WithoutGil without_gil;
     std::optional<std::span<const std::uint32_t>> some;
     if (indices) some = entries;
-    text = data::to_text(data::other_formats(dataset.index(), some));
-  }
-  return nb::str(text.data(), text.size());
+    return data::other_formats(dataset.index(), some);
+  }();
+  if (found.counts.empty()) return nb::none();
+  const std::string text = found.text();
+  return nb::make_tuple(nb::str(text.data(), text.size()), fs_decode(dataset.path(found.first)));
 }
 
 nb::object labels_of(const ImageFolder& dataset) {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 import zlib
 from dataclasses import dataclass, replace
@@ -114,13 +113,10 @@ def resolve_dataset(
 
 
 def _other_formats(parts: DatasetParts) -> str:
-    counts = parts.index.other_formats(parts.indices)
-    if not counts:
+    found = parts.index.other_formats(parts.indices)
+    if found is None:
         return ""
-    endings = tuple(re.findall(r"\.\w+", counts))
-    entries = range(len(parts.index)) if parts.indices is None else parts.indices.tolist()
-    paths = map(parts.index.path, entries)
-    first = next((path for path in paths if path.lower().endswith(endings)), "")
+    counts, first = found
     return (
         f"by their names {counts} files are of formats that ringfeed does not decode, and the "
         f"first of them is {_ringfeed.printable(first)}"

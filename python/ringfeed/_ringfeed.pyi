@@ -111,9 +111,9 @@ class Dataset:
     def label(self, index: int) -> int: ...
     def labels(self) -> NDArray[np.int64]:
         """Of every entry: shape [n]."""
-    def other_formats(self, indices: NDArray[np.uint32] | None) -> str:
+    def other_formats(self, indices: NDArray[np.uint32] | None) -> tuple[str, str] | None:
         """How many of these entries (None: all) are named as formats that are not decoded, such as
-        "3 .bmp, 10 .webp"; empty for none."""
+        "3 .bmp, 10 .webp", and the path of the first; None for none."""
 
 _Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 PaddingMode = Literal["constant", "edge", "reflect", "symmetric"]

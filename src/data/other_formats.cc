@@ -16,28 +16,31 @@ constexpr std::size_t longest = 5;
 
 }  // namespace
 
-std::map<std::string, std::size_t> other_formats(
-    const Index& index, std::optional<std::span<const std::uint32_t>> entries) {
-  std::map<std::string, std::size_t> formats;
+OtherFormats other_formats(const Index& index,
+                           std::optional<std::span<const std::uint32_t>> entries) {
+  OtherFormats found;
   std::string path, ending;
   const std::size_t count = entries ? entries->size() : index.size();
   for (std::size_t i = 0; i < count; ++i) {
-    index.relative_path(entries ? (*entries)[i] : i, path);
+    const std::size_t entry = entries ? (*entries)[i] : i;
+    index.relative_path(entry, path);
     const std::size_t dot = path.rfind('.');
     if (dot == path.npos || path.size() - dot > longest) continue;
     ending.assign(path, dot);
     for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (std::find(others.begin(), others.end(), ending) != others.end()) ++formats[ending];
+    if (std::find(others.begin(), others.end(), ending) == others.end()) continue;
+    if (found.counts.empty()) found.first = entry;
+    ++found.counts[ending];
   }
-  return formats;
+  return found;
 }
 
-std::string to_text(const std::map<std::string, std::size_t>& formats) {
-  std::string text;
-  for (const auto& [ending, count] : formats) {
-    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + ending;
+std::string OtherFormats::text() const {
+  std::string all;
+  for (const auto& [ending, count] : counts) {
+    all += (all.empty() ? "" : ", ") + std::to_string(count) + " " + ending;
   }
-  return text;
+  return all;
 }
 
 }  // namespace ringfeed::data

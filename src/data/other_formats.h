@@ -11,12 +11,19 @@
 
 namespace ringfeed::data {
 
-/// How many of `entries` (nothing: all) are named as images of formats that are not decoded, by
-/// their ending in small letters: {".webp", 3}. A name only promises: the file may be a JPEG.
-std::map<std::string, std::size_t> other_formats(
-    const Index& index, std::optional<std::span<const std::uint32_t>> entries = std::nullopt);
+/// Entries that are named as images of formats that are not decoded. A name only promises: the file
+/// may be a JPEG.
+struct OtherFormats {
+  /// How many, by their ending in small letters: {".webp", 3}.
+  std::map<std::string, std::size_t> counts;
+  std::size_t first = 0;  ///< of the entries, where there is one
 
-/// "3 .bmp, 10 .webp" of what other_formats() gave.
-std::string to_text(const std::map<std::string, std::size_t>& formats);
+  /// "3 .bmp, 10 .webp"; empty for none.
+  std::string text() const;
+};
+
+/// Among `entries`; nothing: all.
+OtherFormats other_formats(const Index& index,
+                           std::optional<std::span<const std::uint32_t>> entries = std::nullopt);
 
 }  // namespace ringfeed::data
