@@ -14,6 +14,7 @@
 
 #include "base/thread_start.h"
 #include "engine_test.h"
+#include "io/pool_threads.h"
 #include "support/deny.h"
 #include "support/held_opens.h"
 
@@ -309,6 +310,28 @@ TEST_CASE("a pool that ends while slow answers bring threads ends with all of th
     server.join();
     CHECK(storage.threads() == 0);
   }
+}
+
+TEST_CASE("a slow answer that comes when the pool has ended starts no thread") {
+  int begun = 0;
+  PoolThreads* threads = nullptr;
+  PoolThreads pool(1, 8, [&](PoolWorker& self) {
+    const MutexLock lock(threads->mutex);
+    threads->has_come(self);
+    ++begun;
+  });
+  threads = &pool;
+  {
+    const MutexLock lock(pool.mutex);
+    pool.start_first();
+  }
+  pool.stop();
+  {
+    const MutexLock lock(pool.mutex);
+    pool.grow(8);
+  }
+  pool.stop();  // joins what there should not be
+  CHECK(begun == 1);
 }
 
 }  // namespace
