@@ -1,18 +1,7 @@
 #!/usr/bin/env bash
-# The tests of what works with other libraries, with all of them: in build/frameworks, an environment
-# over .venv's packages.
+# The tests of what works with other libraries, with all of them. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-tools/setup.sh
-environment=build/frameworks
-libraries=(accelerate datasets fastai pytorch-ignite 'ray[train]' timm torchdata transformers)
-[ -x $environment/bin/python ] || .venv/bin/python -m venv --clear $environment
-site() { "$1" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
-site .venv/bin/python > "$(site $environment/bin/python)/under.pth"
-# Not another torch or Pillow than .venv's.
-.venv/bin/python -m pip freeze --exclude ringfeed > $environment/constraints.txt
-$environment/bin/python -m pip install --quiet --disable-pip-version-check \
-  -c $environment/constraints.txt "${libraries[@]}" ||
-  { echo "not run: pip cannot install ${libraries[*]}"; exit 0; }
-exec $environment/bin/python -m pytest -q -rs \
+tools/libraries.sh || exit 0
+exec build/libraries/bin/python -m pytest -q -rs \
   tests/python/test_{frameworks,libraries,install,create_transform}.py tests/python/test_*_timm.py "$@"
