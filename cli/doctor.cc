@@ -49,10 +49,14 @@ Finding check_entropy() {
     finding.value = std::string(to_string(choice.backend)) + ": " + choice.why;
     if (choice.backend == decode::EntropyBackend::libjpeg) {
       finding.severity = Severity::warn;
-      finding.advice = "decoding takes some 1.7 times as long as with ringfeed's own";
+      finding.advice =
+          "JPEG files take longer than with ringfeed's own decoder: unset RINGFEED_ENTROPY if it "
+          "is "
+          "set, else build ringfeed against the libjpeg-turbo that is loaded";
     }
   } catch (const std::invalid_argument& error) {
-    finding = {finding.subject, Severity::warn, error.what(), "loaders refuse it too"};
+    finding = {finding.subject, Severity::warn, error.what(),
+               "unset RINGFEED_ENTROPY: loaders refuse it too"};
   }
   return finding;
 }
