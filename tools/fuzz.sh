@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Fuzzes under the address and undefined-behaviour sanitizers, each target for SECONDS (20), from
-# generated seeds and what earlier runs have found in build/fuzz/corpus. A failing input stays in
-# build/fuzz/crashes.
-#   tools/fuzz.sh [--seconds N | --runs N] [TARGET...]
+# generated seeds and what earlier runs have found in DIR/corpus (DIR: build/fuzz). A failing input
+# stays in DIR/crashes.
+#   tools/fuzz.sh [--build DIR] [--seconds N | --runs N] [TARGET...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-limit=-max_total_time=20
+build=build/fuzz limit=-max_total_time=20
+if [ "${1-}" = --build ]; then build=$2 && shift 2; fi
 case ${1-} in
   --seconds) limit=-max_total_time=$2 && shift 2 ;;
   --runs) limit=-runs=$2 && shift 2 ;;
@@ -13,7 +14,6 @@ esac
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(entropy jpeg manifest png sample)
 [ -d .venv/bin ] && export PATH="$PWD/.venv/bin:$PATH"
-build=build/fuzz
 [ -f "$build/build.ninja" ] ||
   CXX=${CXX-clang++-19} meson setup "$build" -Dfuzzers=true -Dpython=disabled -Dtorch=disabled \
     -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
