@@ -128,7 +128,8 @@ struct DecodeLimits {
   /// Of an image that is whole in memory on its way, at 3 bytes a pixel; where a plan resizes such
   /// images or begins with the whole image, a worker may hold this some 6 times for each view.
   std::size_t max_canvas_bytes = std::size_t{128} << 20;
-  int max_scans = 500;          ///< scans of a progressive JPEG
+  /// Scans of a JPEG of at most 1.6 megapixels; fewer the larger it is, a tenth of them from 16 on.
+  int max_scans = 500;
   bool load_truncated = false;  ///< Pillow's ImageFile.LOAD_TRUNCATED_IMAGES
 };
 

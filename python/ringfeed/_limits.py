@@ -27,7 +27,8 @@ class DecodeLimits:
       PIL.Image.MAX_IMAGE_PIXELS, as it stands when an epoch begins, and any size where that is
       None.
     - `max_file_bytes`: of an encoded file; the loader keeps this much memory for one large file.
-    - `max_scans`: of a progressive JPEG.
+    - `max_scans`: of a JPEG of at most 1.6 megapixels; fewer the larger it is, and a tenth of them
+      from 16 megapixels on, so that no file takes longer than a second for 16 megapixels.
     - `max_decoder_bytes`: what decoding one image may take, which is memory of each worker.
     - `max_canvas_bytes`: an image in memory as a whole, at 3 bytes a pixel, where the transform
       does something to it before its first crop; some 6 times that is then memory of each worker

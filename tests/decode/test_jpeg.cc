@@ -202,6 +202,29 @@ TEST_CASE("the limits refuse by the option's name") {
   CHECK(refusal(limits) == Option::max_decoder_bytes);
 }
 
+TEST_CASE("the larger an image is, the fewer scans it may have, down to a tenth") {
+  JpegForm form;
+  form.progressive = true;  // of 10 scans
+  form.noise = 0;
+  form.height = 1000;
+  const auto least = [&](int megapixels) {
+    form.width = 1000 * megapixels;
+    const Octets file = encode_jpeg(form);
+    DecodeLimits limits;
+    for (limits.max_scans = 1;; ++limits.max_scans) {
+      PixelsSink sink([](int, int) { return Region{}; });
+      const auto done = JpegDecoder(limits).decode(file, sink);
+      if (done) return limits.max_scans;
+      CHECK(done.error().option == Option::max_scans);
+    }
+  };
+  CHECK(least(1) == 10);
+  CHECK(least(2) == 13);
+  CHECK(least(3) == 19);
+  CHECK(least(16) == 100);
+  CHECK(least(20) == 100);
+}
+
 TEST_CASE(
     "a side beyond libjpeg's is refused by the header, and black where truncated files load") {
   const auto words = [](const auto& result) { return result ? "" : result.error().detail; };

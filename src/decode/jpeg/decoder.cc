@@ -89,6 +89,18 @@ std::size_t coefficient_bytes(const jpeg_decompress_struct& cinfo) {
   return blocks * sizeof(JBLOCK);
 }
 
+/// Scans that an image may have: `most` up to 1.6 megapixels, fewer the larger it is, and an tenth
+/// of them from 16 on. At 16 an empty scan takes up to 16 ms, and few bytes: so a file takes a
+/// second at most for every 16 megapixels.
+int scans_allowed(int most, const JpegHeader& header) {
+  constexpr std::uint64_t all = 1'600'000, tenth = 16'000'000;
+  const auto pixels =
+      static_cast<std::uint64_t>(header.height) * static_cast<std::uint64_t>(header.width);
+  const std::uint64_t scans =
+      static_cast<std::uint64_t>(most) * all / std::clamp(pixels, all, tenth);
+  return std::max(1, static_cast<int>(scans));
+}
+
 /// To the first scan; false where the bytes end before. May jump.
 bool read_frame(jpeg_decompress_struct* cinfo, const JpegHeader& header) {
   int status;
@@ -155,13 +167,14 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
   if (!header) return tl::unexpected(header.error());
   const Region region = sink.begin(header->height, header->width);
   rows_pushed_ = 0;
+  const int max_scans = scans_allowed(limits_.max_scans, *header);
   if (backend_ != EntropyBackend::libjpeg) {
-    JpegSession session(file, limits_.load_truncated, limits_.max_scans);
+    JpegSession session(file, limits_.load_truncated, max_scans);
     const Ending ending = run(session, *header, &entropy_, region, sink);
     if (!session.is_odd) return judge(session, ending, *header, region, sink);
   }
   // Whatever is odd about the scan is libjpeg's to judge. The rows that came before it are right.
-  JpegSession session(file, limits_.load_truncated, limits_.max_scans);
+  JpegSession session(file, limits_.load_truncated, max_scans);
   const Ending ending = run(session, *header, nullptr, region, sink);
   return judge(session, ending, *header, region, sink);
 }
@@ -172,7 +185,9 @@ tl::expected<void, Failure> JpegDecoder::judge(JpegSession& session, Ending endi
   if (ending == Ending::complete) return {};
   if (session.too_many_scans) {
     return tl::unexpected(over_limit(
-        "JPEG of more than " + std::to_string(limits_.max_scans) + " scans", Option::max_scans));
+        "JPEG of more than " + std::to_string(scans_allowed(limits_.max_scans, header)) +
+            " scans, " + std::to_string(header.width) + " x " + std::to_string(header.height),
+        Option::max_scans));
   }
   if (ending == Ending::error && (session.cinfo.err->msg_code == JERR_NO_BACKING_STORE ||
                                   session.cinfo.err->msg_code == JERR_OUT_OF_MEMORY)) {
