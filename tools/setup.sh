@@ -4,7 +4,7 @@
 # seconds.
 #
 #   tools/setup.sh          what a user or a developer needs
-#   tools/setup.sh --ci     also the second compiler, the formatter, clang-tidy, doxygen and strace
+#   tools/setup.sh --ci     also the second compiler, the formatter, clang-tidy, doxygen, strace and valgrind
 #
 # PYTHON                    the interpreter for .venv (default: python3, at least 3.10)
 # RINGFEED_SKIP_PACKAGES=1  trust that the compiler and the headers are there, look for no package
@@ -19,7 +19,7 @@ packages=(
 case "${1-}" in
   '') ;;
   --ci) packages+=(clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
-    doxygen shellcheck strace) ;;
+    doxygen shellcheck strace valgrind) ;;
   *) echo "usage: tools/setup.sh [--ci]" >&2; exit 2 ;;
 esac
 
