@@ -27,6 +27,9 @@ class EntropyDecoder {
   /// libjpeg's decode_mcu. False: what no encoder writes; libjpeg is to decode the file itself.
   bool next_mcu(JBLOCKROW* blocks);
 
+  /// After begin(), for who takes the blocks himself: then neither of the two above is called.
+  BandDecoder& bands() noexcept { return bands_; }
+
   const BandCounts& counts() const noexcept { return bands_.counts(); }
 
   static std::size_t memory_bound() noexcept;
