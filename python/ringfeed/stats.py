@@ -48,7 +48,8 @@ class Stats(dict[str, Any]):
             note = f" ({self['reader_note']})" if self["reader_note"] else ""
             lines.append(
                 f"  {self['workers']} decode threads; JPEG scans by {self['entropy']} "
-                f"({self['entropy_note']}), pixels by {self['pixels']} ({self['pixels_note']}); reader {self['reader']}{note}; at most "
+                f"({self['entropy_note']}), their pixels by {self['pixels']} "
+                f"({self['pixels_note']}); reader {self['reader']}{note}; at most "
                 f"{self['depth']} files in flight, {_bytes(self['read_ahead_bytes'])} of files and "
                 f"{self['prefetch_factor']} batches ahead, {_bytes(self['memory_bound'])} in all"
             )

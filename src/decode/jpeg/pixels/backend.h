@@ -19,7 +19,7 @@ struct PixelChoice {
 };
 
 /// What this process uses, chosen once: what $RINGFEED_PIXELS names, else vectors, unless they make
-/// other pixels of pictures made for it than libjpeg does (some 10 ms) or libjpeg reads the scans.
+/// other pixels of pictures made for it than libjpeg does (some 15 ms) or libjpeg reads the scans.
 /// Throws std::invalid_argument where $RINGFEED_PIXELS names none, or vectors that cannot be used.
 const PixelChoice& pixel_choice();
 
