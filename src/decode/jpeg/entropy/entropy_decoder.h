@@ -9,8 +9,8 @@
 
 namespace ringfeed::decode {
 
-/// Decodes scans in the place of libjpeg's Huffman decoder, which is not changed: it is libjpeg
-/// that asks for each MCU's coefficients, and makes pixels of them. One thread's own.
+/// Decodes scans in the place of libjpeg's Huffman decoder, which is not changed: either libjpeg
+/// asks for each MCU's coefficients, or PixelStage takes them. One thread's own.
 class EntropyDecoder {
  public:
   explicit EntropyDecoder(const BandShape& shape = {}) : bands_(shape) {}

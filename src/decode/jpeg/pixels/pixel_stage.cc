@@ -31,7 +31,7 @@ bool is_once(const jpeg_component_info& component) {
 bool PixelStage::begin(const jpeg_decompress_struct& cinfo, const Region& region) {
   if (!choose_layout(cinfo)) return false;
   choose_columns(region);
-  if (!lay_out(region)) return false;
+  if (!lay_out()) return false;
   for (int c = 0; c < components_; ++c) {
     planes_[static_cast<std::size_t>(c)].table.set(*cinfo.comp_info[c].quant_table);
   }
@@ -80,7 +80,7 @@ void PixelStage::choose_columns(const Region& region) {
 }
 
 /// All of it in one piece of memory, which stays. False: that is too much.
-bool PixelStage::lay_out(const Region& region) {
+bool PixelStage::lay_out() {
   const std::size_t copies = most_in_group * block_size;
   std::size_t bytes = 0;
   const auto place = [&bytes](std::size_t size) {
@@ -103,7 +103,7 @@ bool PixelStage::lay_out(const Region& region) {
   for (std::size_t& at : sums) {
     at = place(64 + (pixels / 2 + 2) * sizeof(std::int16_t) + color_slack);
   }
-  if (bytes + copies * sizeof(Coefficient) > most_bytes || region.width == 0) return false;
+  if (bytes + copies * sizeof(Coefficient) > most_bytes) return false;
   if (memory_.size() < bytes) {
     memory_ = AlignedVector<std::uint8_t>();  // never two of them
     memory_.resize(bytes);

@@ -52,7 +52,7 @@ class PixelStage {
 
   bool choose_layout(const jpeg_decompress_struct& cinfo);
   void choose_columns(const Region& region);
-  bool lay_out(const Region& region);
+  bool lay_out();
   bool decode_mcu_row(BandDecoder& bands, int row);
   bool decode_mcus(BandDecoder& bands, int row, int first, int count);
   static bool pass_over(BandDecoder& bands, int mcus);
