@@ -151,7 +151,7 @@ bool measure(const std::vector<Photo>& photos, std::vector<Variant>& variants, i
       ratios.push_back(variants[0].times[i] / variant.times[i]);
     }
     const auto [least, most] = std::minmax_element(ratios.begin(), ratios.end());
-    std::printf("%-20s %7.0f us  %5.2f x [%.2f, %.2f]\n", variant.name.c_str(),
+    std::printf("%-24s %7.0f us  %5.2f x [%.2f, %.2f]\n", variant.name.c_str(),
                 middle(variant.times), middle(ratios), *least, *most);
     if (variant.failed + variant.differ == 0) continue;
     std::printf("  %d failed, %d differ\n", variant.failed, variant.differ);
@@ -209,10 +209,17 @@ int main(int argc, char** argv) {
 
   for (const bool crop : {false, true}) {
     std::vector<Variant> pixels;
-    for (const auto backend : {EntropyBackend::libjpeg, EntropyBackend::streams}) {
-      auto decoder = std::make_shared<JpegDecoder>(DecodeLimits{}, backend);
-      const std::string name = backend == EntropyBackend::libjpeg ? "libjpeg" : "streams";
-      pixels.push_back({std::string(crop ? "crop: " : "full: ") + name,
+    struct Which {
+      const char* name;
+      EntropyBackend entropy;
+      PixelBackend pixels;
+    };
+    for (const Which& which :
+         {Which{"libjpeg", EntropyBackend::libjpeg, PixelBackend::libjpeg},
+          Which{"streams", EntropyBackend::streams, PixelBackend::libjpeg},
+          Which{"streams, vectors", EntropyBackend::streams, PixelBackend::vectors}}) {
+      auto decoder = std::make_shared<JpegDecoder>(DecodeLimits{}, which.entropy, which.pixels);
+      pixels.push_back({std::string(crop ? "crop: " : "full: ") + which.name,
                         [decoder, crop](const Photo& photo, double& time, std::uint64_t& sum) {
                           Sink sink(photo, crop);
                           const double start = now();

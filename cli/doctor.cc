@@ -11,6 +11,7 @@
 
 #include "commands.h"
 #include "decode/jpeg/entropy/backend.h"
+#include "decode/jpeg/pixels/backend.h"
 #include "options.h"
 #include "output.h"
 
@@ -61,6 +62,25 @@ Finding check_entropy() {
   return finding;
 }
 
+Finding check_pixels() {
+  Finding finding{"JPEG pixels", Severity::ok, "", ""};
+  try {
+    const decode::PixelChoice& choice = decode::pixel_choice();
+    finding.value = std::string(to_string(choice.backend)) + ": " + choice.why;
+    if (choice.backend == decode::PixelBackend::libjpeg) {
+      finding.severity = Severity::warn;
+      finding.advice =
+          "JPEG files take longer than with ringfeed's own pixels: unset RINGFEED_PIXELS and "
+          "RINGFEED_ENTROPY if they are set, else build ringfeed against the libjpeg-turbo that is "
+          "loaded";
+    }
+  } catch (const std::invalid_argument& error) {
+    finding = {finding.subject, Severity::warn, error.what(),
+               "unset RINGFEED_PIXELS and RINGFEED_ENTROPY: loaders refuse them too"};
+  }
+  return finding;
+}
+
 }  // namespace
 
 std::string first_line(const std::string& path) {
@@ -82,6 +102,7 @@ Findings check_build() {
   }
   findings.push_back(check_jpeg());
   findings.push_back(check_entropy());
+  findings.push_back(check_pixels());
   findings.push_back({"libpng", Severity::ok, PNG_LIBPNG_VER_STRING, ""});
   return findings;
 }

@@ -70,6 +70,8 @@ Json report_json(const LoadRun& run, const ImageFolder& dataset, bool checksum,
       {"reader_note", stats.reader_note},
       {"entropy", stats.entropy},
       {"entropy_note", stats.entropy_note},
+      {"pixels", stats.pixels},
+      {"pixels_note", stats.pixels_note},
       {"workers", stats.workers},
       {"depth", stats.depth},
       {"memory_bound_bytes", memory_bound},
@@ -115,6 +117,7 @@ std::string report_text(const LoadRun& run, bool checksum, std::size_t memory_bo
   std::string text = figures.str() + "\n" + stage_table(stats).str() + "\nreader   " + stats.reader;
   if (!stats.reader_note.empty()) text += " (" + stats.reader_note + ")";
   text += "\nentropy  " + stats.entropy + " (" + stats.entropy_note + ")";
+  text += "\npixels   " + stats.pixels + " (" + stats.pixels_note + ")";
   return text + "\nverdict  " + stats.verdict_line(flag_name) + "\n";
 }
 

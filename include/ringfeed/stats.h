@@ -52,6 +52,8 @@ struct Stats {
   std::string reader_note;   ///< why a fallback was taken; empty if none
   std::string entropy;       ///< whose code reads JPEG scans: "streams" (ringfeed's) or "libjpeg"
   std::string entropy_note;  ///< why
+  std::string pixels;        ///< whose code makes their pixels: "vectors" (ringfeed's) or "libjpeg"
+  std::string pixels_note;   ///< why
 
   Verdict verdict() const noexcept;
   /// One line for people: "decode-bound: decoders busy 97 % …", and what would help.

@@ -129,6 +129,8 @@ nb::dict stats(const BoundLoader& self) {
   dict["reader_note"] = decode_text(stats.reader_note);
   dict["entropy"] = decode_text(stats.entropy);
   dict["entropy_note"] = decode_text(stats.entropy_note);
+  dict["pixels"] = decode_text(stats.pixels);
+  dict["pixels_note"] = decode_text(stats.pixels_note);
   dict["verdict"] = decode_text(to_string(stats.verdict()));
   dict["verdict_line"] = decode_text(stats.verdict_line(argument_name));
   return dict;

@@ -11,7 +11,7 @@
 #include "base/printable.h"
 #include "bindings.h"
 #include "convert.h"
-#include "decode/jpeg/entropy/backend.h"
+#include "decode/jpeg/pixels/backend.h"
 #include "dlpack.h"
 #include "gil.h"
 #include "loader_handle.h"
@@ -32,8 +32,8 @@ void after_fork_in_child() {
 }  // namespace
 
 NB_MODULE(_ringfeed, module) {
-  // Before any fork. Throws where $RINGFEED_ENTROPY names none.
-  static_cast<void>(ringfeed::decode::entropy_choice());
+  // Before any fork. Throws where $RINGFEED_ENTROPY or $RINGFEED_PIXELS names none.
+  static_cast<void>(ringfeed::decode::pixel_choice());
   module.attr("__version__") = ringfeed::version();
   module.def("usable_cores", ringfeed::usable_cores, nb::arg("ranks") = 0);
   module.def("launched_ranks", ringfeed::launched_ranks);

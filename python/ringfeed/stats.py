@@ -23,7 +23,8 @@ class Stats(dict[str, Any]):
     of files, samples and batches. `verdict` is what holds the loader back. `retries`: files opened
     again; `skipped`, `replaced`: samples, as `on_error` says. `memory_bound`: the most bytes that
     the loader holds. `prefetch_factor`, `read_ahead_bytes`: as they were given or chosen.
-    `entropy`: whose code reads JPEG scans, "streams" (ringfeed's) or "libjpeg".
+    `entropy`: whose code reads JPEG scans, "streams" (ringfeed's) or "libjpeg"; `pixels`: whose
+    makes pixels of what they say, "vectors" (ringfeed's) or "libjpeg".
     """
 
     def __str__(self) -> str:
@@ -47,7 +48,8 @@ class Stats(dict[str, Any]):
             note = f" ({self['reader_note']})" if self["reader_note"] else ""
             lines.append(
                 f"  {self['workers']} decode threads; JPEG scans by {self['entropy']} "
-                f"({self['entropy_note']}); reader {self['reader']}{note}; at most "
+                f"({self['entropy_note']}), their pixels by {self['pixels']} "
+                f"({self['pixels_note']}); reader {self['reader']}{note}; at most "
                 f"{self['depth']} files in flight, {_bytes(self['read_ahead_bytes'])} of files and "
                 f"{self['prefetch_factor']} batches ahead, {_bytes(self['memory_bound'])} in all"
             )
@@ -68,7 +70,8 @@ _COUNTS = (
 )
 _SETTINGS = (
     *("workers", "depth", "prefetch_factor", "read_ahead_bytes"),
-    *("reader", "reader_note", "entropy", "entropy_note", "verdict", "verdict_line"),
+    *("reader", "reader_note", "entropy", "entropy_note", "pixels", "pixels_note"),
+    *("verdict", "verdict_line"),
 )
 
 

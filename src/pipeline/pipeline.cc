@@ -12,6 +12,7 @@
 #include "base/out_of_memory.h"
 #include "base/thread_start.h"
 #include "decode/jpeg/entropy/backend.h"
+#include "decode/jpeg/pixels/backend.h"
 #include "io/open_engine.h"
 
 namespace ringfeed::pipeline {
@@ -265,6 +266,9 @@ Stats Pipeline::stats() const {
   const decode::EntropyChoice& entropy = decode::entropy_choice();
   stats.entropy = to_string(entropy.backend);
   stats.entropy_note = entropy.why;
+  const decode::PixelChoice& pixels = decode::pixel_choice();
+  stats.pixels = to_string(pixels.backend);
+  stats.pixels_note = pixels.why;
   stats.reader = engine_name_;
   stats.reader_note = ring_refused_;
   if (const std::string note = published_.engine_note(); !note.empty()) {

@@ -11,7 +11,7 @@
 #include "augment/augmenter.h"
 #include "base/system_limits.h"
 #include "batch/lay_out.h"
-#include "decode/jpeg/entropy/backend.h"
+#include "decode/jpeg/pixels/backend.h"
 #include "io/reader.h"
 #include "sample/decode_pool.h"
 
@@ -160,7 +160,7 @@ Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
                  const ImageFolder& dataset, const std::optional<MemoryRoom>& room) {
   validate(options, dataset);
   validate(plans);
-  static_cast<void>(decode::entropy_choice());  // throws where $RINGFEED_ENTROPY names none
+  static_cast<void>(decode::pixel_choice());  // throws where $RINGFEED_ENTROPY or _PIXELS is wrong
   const int workers = options.num_workers > 0 ? options.num_workers : usable_cores();
   Settings settings{
       .batch_size = static_cast<std::size_t>(options.batch_size),

@@ -14,6 +14,24 @@ using namespace ringfeed::fuzz;
 using decode::BandShape;
 using decode::EntropyBackend;
 using decode::JpegDecoder;
+using decode::PixelBackend;
+
+/// Executions whose pixels ringfeed has made itself.
+class ReachedPixels {
+ public:
+  ~ReachedPixels() {
+    std::fprintf(stderr, "reached: %llu images by vectors, %llu out of bounds\n",
+                 static_cast<unsigned long long>(sum_.images),
+                 static_cast<unsigned long long>(sum_.outside));
+  }
+  void add(const decode::PixelCounts& counts) {
+    sum_.images += counts.images;
+    sum_.outside += counts.outside;
+  }
+
+ private:
+  decode::PixelCounts sum_;
+};
 
 struct Errors {
   jpeg_error_mgr methods;
@@ -69,14 +87,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::uint8_t> file = input.ConsumeRemainingBytes<std::uint8_t>();
   if (file.size() < 3 || file[0] != 0xFF || file[1] != 0xD8 || file[2] != 0xFF) return -1;
 
-  JpegDecoder theirs(limits, EntropyBackend::libjpeg);
-  JpegDecoder ours(limits, EntropyBackend::streams, shape);
+  JpegDecoder theirs(limits, EntropyBackend::libjpeg, PixelBackend::libjpeg);
+  JpegDecoder ours(limits, EntropyBackend::streams, PixelBackend::libjpeg, shape);
+  JpegDecoder pixels(limits, EntropyBackend::streams, PixelBackend::vectors, shape);
   const Attempt all = attempt(theirs, file, whole());
   must_agree(all, attempt(theirs, file, part(numbers)), "libjpeg, a part");
   must_agree(all, attempt(ours, file, whole()), "streams, whole");
   must_agree(all, attempt(ours, file, part(numbers)), "streams, a part");
+  must_agree(all, attempt(pixels, file, whole()), "vectors, whole");
+  must_agree(all, attempt(pixels, file, part(numbers)), "vectors, a part");
   static Reached reached;
   reached.add(ours.entropy_counts(), all.decoded);
+  static ReachedPixels reached_pixels;
+  reached_pixels.add(pixels.pixel_counts());
   if (all.decoded && !limits.load_truncated) {
     const std::vector<std::uint8_t> rgb = plain_rgb(file);
     if (!rgb.empty() && rgb != all.pixels) fail("libjpeg alone gives other pixels");

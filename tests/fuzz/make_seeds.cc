@@ -1,8 +1,10 @@
 // Files to begin with, of each kind and at most 4 KB: make_seeds FOLDER writes FOLDER/jpeg,
 // FOLDER/png and FOLDER/manifest.
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <string>
 
 #include "data/manifest.h"
@@ -20,8 +22,24 @@ void write(const std::filesystem::path& folder, const Octets& file, int& number)
       .write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
 }
 
+/// `file` with this quantisation factor everywhere: its pixels are beyond all levels.
+Octets with_factors(Octets file, std::uint8_t factor) {
+  for (std::size_t i = 0; i + 1 < file.size(); ++i) {
+    if (file[i] != 0xFF || file[i + 1] != 0xDB) continue;
+    for (std::size_t k = 0; k < 64 && i + 5 + k < file.size(); ++k) file[i + 5 + k] = factor;
+  }
+  return file;
+}
+
 void jpegs(const std::filesystem::path& folder) {
   int number = 0;
+  std::minstd_rand random(1);
+  // Behind the image stand the bytes that fuzz_jpeg takes numbers from: without them it would take
+  // the image's last ones, and all of these files would be damaged.
+  const auto add = [&](Octets file) {
+    for (int i = 0; i < 16; ++i) file.push_back(static_cast<std::uint8_t>(random() >> 8));
+    write(folder, file, number);
+  };
   for (const int quality : {20, 75, 95}) {
     for (const auto& [width, height] : {std::pair{8, 8}, {17, 33}, {48, 40}, {96, 64}}) {
       JpegForm form;
@@ -32,31 +50,32 @@ void jpegs(const std::filesystem::path& folder) {
         for (const int vertical : {1, 2}) {
           form.horizontal = horizontal;
           form.vertical = vertical;
-          write(folder, encode_jpeg(form), number);
+          add(encode_jpeg(form));
+          if (quality == 95 && width == 48) add(with_factors(encode_jpeg(form), 255));
         }
       }
       for (const int components : {1, 4}) {
         JpegForm other = form;
         other.horizontal = other.vertical = 1;
         other.components = components;
-        write(folder, encode_jpeg(other), number);
+        add(encode_jpeg(other));
       }
       JpegForm other = form;
       other.progressive = true;
-      write(folder, encode_jpeg(other), number);
+      add(encode_jpeg(other));
       other = form;
       other.restart_interval = 2;
-      write(folder, encode_jpeg(other), number);
+      add(encode_jpeg(other));
       other = form;
       other.interleaved = false;
-      write(folder, encode_jpeg(other), number);
-      write(folder, with_invalid_table(encode_jpeg(other), 1), number);
+      add(encode_jpeg(other));
+      add(with_invalid_table(encode_jpeg(other), 1));
       other = form;
       other.rgb = true;
-      write(folder, encode_jpeg(other), number);
+      add(encode_jpeg(other));
       other = form;
       other.arithmetic = true;
-      write(folder, encode_jpeg(other), number);
+      add(encode_jpeg(other));
     }
   }
 }

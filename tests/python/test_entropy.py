@@ -1,4 +1,4 @@
-"""Whose code reads the scans of JPEG files shows in the figures, and nowhere else."""
+"""Whose code decodes JPEG files shows in the figures, and nowhere else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ recipe = transforms.Compose([transforms.RandomResizedCrop(64), transforms.ToTens
 loader = DataLoader(ImageFolder(sys.argv[1], recipe), batch_size=4, seed=1)
 digest = hashlib.sha256(b"".join(images.numpy().tobytes() for images, _ in loader))
 stats = loader.stats()
-print(digest.hexdigest(), stats["entropy"], stats["entropy_note"], sep="|")
+names = ("entropy", "entropy_note", "pixels", "pixels_note")
+print(digest.hexdigest(), *(stats[name] for name in names), sep="|")
 """
 
 
@@ -34,33 +35,47 @@ def folder(tmp_path_factory):
     return root
 
 
-def run(folder, entropy):
-    env = {**os.environ, "RINGFEED_ENTROPY": entropy}
+def run(folder, entropy, pixels=""):
+    env = {**os.environ, "RINGFEED_ENTROPY": entropy, "RINGFEED_PIXELS": pixels}
     return subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder)], env=env, capture_output=True, text=True
     )
 
 
-def figures(folder, entropy):
-    done = run(folder, entropy)
+def figures(folder, entropy, pixels=""):
+    done = run(folder, entropy, pixels)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().split("|")
 
 
 def test_every_decoder_gives_the_same_tensors_and_is_named(folder):
-    given = {name: figures(folder, name) for name in ("libjpeg", "streams")}
-    assert given["libjpeg"] == [given["streams"][0], "libjpeg", "$RINGFEED_ENTROPY"]
-    assert given["streams"][1:] == ["streams", "$RINGFEED_ENTROPY"]
+    kinds = [("libjpeg", "libjpeg"), ("streams", "libjpeg"), ("streams", "vectors")]
+    given = [figures(folder, *kind) for kind in kinds]
+    for (entropy, pixels), figure in zip(kinds, given, strict=True):
+        assert figure == [
+            *(given[0][0], entropy, "$RINGFEED_ENTROPY"),
+            *(pixels, "$RINGFEED_PIXELS"),
+        ]
 
 
-def test_the_streams_pass_their_own_test(folder):
+def test_ringfeeds_own_pass_their_tests(folder):
     assert figures(folder, "")[1:] == [
-        "streams",
-        "equals libjpeg in a test picture",
+        *("streams", "equals libjpeg in a test picture"),
+        *("vectors", "equal libjpeg's in test pictures"),
     ]
+
+
+def test_pixels_are_libjpegs_where_the_scans_are(folder):
+    assert figures(folder, "libjpeg")[3:] == ["libjpeg", "libjpeg reads the scans"]
+    done = run(folder, "libjpeg", "vectors")
+    assert done.returncode != 0
+    assert "RINGFEED_PIXELS=vectors: libjpeg reads the scans; unset it" in done.stderr
 
 
 def test_a_name_of_none_is_refused_with_the_names_there_are(folder):
     done = run(folder, "gpu")
     assert done.returncode != 0
     assert "RINGFEED_ENTROPY=gpu: must be one of libjpeg, streams" in done.stderr
+    done = run(folder, "", "gpu")
+    assert done.returncode != 0
+    assert "RINGFEED_PIXELS=gpu: must be one of libjpeg, vectors" in done.stderr

@@ -134,7 +134,7 @@ std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
 
 std::size_t JpegDecoder::scratch_bound() noexcept {
   return ScratchRow::memory_bound(max_side * 4) + ScratchRow::memory_bound(max_side * 3) +
-         EntropyDecoder::memory_bound();
+         EntropyDecoder::memory_bound() + PixelStage::memory_bound();
 }
 
 tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLimits& limits) {
@@ -168,7 +168,7 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
   const Region region = sink.begin(header->height, header->width);
   rows_pushed_ = 0;
   const int max_scans = scans_allowed(limits_.max_scans, *header);
-  if (backend_ != EntropyBackend::libjpeg) {
+  if (entropy_backend_ != EntropyBackend::libjpeg) {
     JpegSession session(file, limits_.load_truncated, max_scans);
     const Ending ending = run(session, *header, &entropy_, region, sink);
     if (!session.is_odd) return judge(session, ending, *header, region, sink);
@@ -254,12 +254,16 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
   const Bytes scan{cinfo->src->next_input_byte, cinfo->src->bytes_in_buffer};
   const bool takes_over = entropy != nullptr && !header.lossless &&
                           entropy->begin(*cinfo, scan, region.top + region.height);
-  if (takes_over) session.decode_entropy_by(*entropy);
   const bool whole_scan = takes_over || scan_ends_in_eoi(scan);
 
   ScanPlan plan = plan_scan(*cinfo, header, whole_scan, region);
   const bool wanted = region.height > 0 && region.width > 0;
   if (!wanted && !plan.finish) return Ending::complete;
+  if (takes_over && pixel_backend_ != PixelBackend::libjpeg && stage_.begin(*cinfo, region)) {
+    session.is_odd = !stage_.run(entropy->bands(), sink, region, rows_pushed_);
+    return Ending::complete;
+  }
+  if (takes_over) session.decode_entropy_by(*entropy);
   if (plan.columns.width < cinfo->image_width) {
     // Moves left to an MCU boundary.
     jpeg_crop_scanline(cinfo, &plan.columns.left, &plan.columns.width);

@@ -8,6 +8,8 @@
 #include "decode/failure.h"
 #include "decode/jpeg/entropy/backend.h"
 #include "decode/jpeg/entropy/entropy_decoder.h"
+#include "decode/jpeg/pixels/backend.h"
+#include "decode/jpeg/pixels/pixel_stage.h"
 #include "decode/max_side.h"
 #include "decode/row_sink.h"
 #include "decode/scratch_row.h"
@@ -25,8 +27,8 @@ class JpegDecoder {
  public:
   explicit JpegDecoder(const DecodeLimits& limits,
                        EntropyBackend entropy = entropy_choice().backend,
-                       const BandShape& shape = {})
-      : limits_(limits), entropy_(shape), backend_(entropy) {}
+                       PixelBackend pixels = pixel_choice().backend, const BandShape& shape = {})
+      : limits_(limits), entropy_(shape), entropy_backend_(entropy), pixel_backend_(pixels) {}
 
   /// `file` starts with FF D8 FF. On failure the sink may have got any number of rows.
   tl::expected<void, Failure> decode(Bytes file, RowSink& sink);
@@ -40,6 +42,7 @@ class JpegDecoder {
   static bool is_sound(Bytes file, const JpegHeader& header);
 
   const BandCounts& entropy_counts() const noexcept { return entropy_.counts(); }
+  const PixelCounts& pixel_counts() const noexcept { return stage_.counts(); }
 
   /// The most bytes one decoder holds, libjpeg's included, and what of it stays between images.
   static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
@@ -56,7 +59,9 @@ class JpegDecoder {
 
   DecodeLimits limits_;
   EntropyDecoder entropy_;
-  EntropyBackend backend_;
+  PixelStage stage_;
+  EntropyBackend entropy_backend_;
+  PixelBackend pixel_backend_;
   ScratchRow row_;
   ScratchRow rgb_;
   int rows_pushed_ = 0;

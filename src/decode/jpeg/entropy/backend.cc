@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "decode/jpeg/entropy/self_test.h"
+#include "decode/jpeg/self_test.h"
 
 namespace ringfeed::decode {
 namespace {
@@ -28,7 +28,7 @@ EntropyChoice choose() {
   if (!name.empty() && name != to_string(EntropyBackend::streams)) {
     throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": must be one of " + names());
   }
-  if (passes_self_test(EntropyBackend::streams)) {
+  if (passes_self_test(EntropyBackend::streams, PixelBackend::libjpeg)) {
     return {EntropyBackend::streams, name.empty() ? "equals libjpeg in a test picture" : named};
   }
   if (name.empty()) return {EntropyBackend::libjpeg, differs};

@@ -54,7 +54,7 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   scan_.bytes = bytes_.data();
   period_ = period_of(scan_);
   expected_ = std::min(blocks, scan.blocks);
-  decoded_ = 0;
+  decoded_ = given_ = 0;
   position_ = 0;
   dc_ = {};
   count_ = at_ = 0;
@@ -65,21 +65,40 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   }
 }
 
+Coefficient* BandDecoder::take_block(int place, std::uint16_t& dc) {
+  while (at_ == count_ || runs_[at_].first == runs_[at_].last) {
+    if (at_ < count_) {
+      ++at_;
+    } else if (!decode_band()) {
+      ++counts_.odd;
+      return nullptr;
+    }
+  }
+  Coefficient* const block = runs_[at_].first;
+  runs_[at_].first += block_size;
+  ++given_;
+  // Its two lines lie in the second-level cache, or behind it: 5 % of an image's time.
+  constexpr std::size_t ahead = 12 * block_size;
+  __builtin_prefetch(block + ahead);
+  __builtin_prefetch(block + ahead + block_size / 2);
+  // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
+  std::uint16_t& sum = dc_[scan_.component[static_cast<std::size_t>(place)]];
+  dc = sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(*block));
+  return block;
+}
+
+const Coefficient* BandDecoder::next_block(int place) {
+  std::uint16_t dc;
+  Coefficient* const block = take_block(place, dc);
+  if (block != nullptr) *block = static_cast<Coefficient>(dc);
+  return block;
+}
+
 bool BandDecoder::next_mcu(JBLOCKROW* blocks) {
   for (int i = 0; i < scan_.blocks_in_mcu; ++i) {
-    while (at_ == count_ || runs_[at_].first == runs_[at_].last) {
-      if (at_ < count_) {
-        ++at_;
-      } else if (!decode_band()) {
-        ++counts_.odd;
-        return false;
-      }
-    }
-    const Coefficient* const block = runs_[at_].first;
-    runs_[at_].first += block_size;
-    // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
-    std::uint16_t& dc = dc_[scan_.component[static_cast<std::size_t>(i)]];
-    dc = static_cast<std::uint16_t>(dc + static_cast<std::uint16_t>(*block));
+    std::uint16_t dc;
+    const Coefficient* const block = take_block(i, dc);
+    if (block == nullptr) return false;
     if (blocks == nullptr) continue;
     Coefficient* const to = *blocks[i];
     std::memcpy(to, block, block_size * sizeof(Coefficient));
@@ -116,7 +135,7 @@ bool BandDecoder::step(Stream& stream) {
 /// Whether `stream`, going on, comes to where `other` has begun a block in the same state: `from`
 /// is that block, and `other` goes on for it. Equal states go on equally. What tells a place in the
 /// MCU from another is its tables; `other` may have had the wrong one of two that have the same.
-bool BandDecoder::meets(Stream& stream, Stream& other, const Coefficient*& from) {
+bool BandDecoder::meets(Stream& stream, Stream& other, Coefficient*& from) {
   const auto first = static_cast<std::size_t>(&other - streams_.data()) * region(shape_);
   const std::uint32_t* const begin = starts_.data() + first;
   const std::uint32_t* start = begin;
@@ -135,7 +154,7 @@ bool BandDecoder::meets(Stream& stream, Stream& other, const Coefficient*& from)
 }
 
 /// The stream's blocks from `from` on are the scan's. False if they cannot be.
-bool BandDecoder::take(const Stream& stream, const Coefficient* from) {
+bool BandDecoder::take(const Stream& stream, Coefficient* from) {
   if (stream.bad != nullptr && stream.bad >= from) return false;
   runs_[count_++] = {from, stream.block};
   decoded_ += blocks_between(from, stream.block);
@@ -181,10 +200,10 @@ bool BandDecoder::decode_band() {
 
   count_ = at_ = 0;
   Stream* stream = streams_.data();
-  const Coefficient* from = blocks_.data();
+  Coefficient* from = blocks_.data();
   for (int i = 1; i < count; ++i) {
     Stream& other = streams_[static_cast<std::size_t>(i)];
-    const Coefficient* met = nullptr;
+    Coefficient* met = nullptr;
     if (!meets(*stream, other, met)) {
       ++counts_.dropped;
       continue;

@@ -48,6 +48,11 @@ class BandDecoder {
   /// the scan holds what no encoder writes, or ends; nothing more can be asked for.
   bool next_mcu(JBLOCKROW* blocks);
 
+  /// Instead, block by block: the next one, which has this place in its MCU, where it lies. Null:
+  /// as above. It stays until another band is decoded: until ready() more have been asked for.
+  const Coefficient* next_block(int place);
+  std::uint32_t ready() const noexcept { return decoded_ - given_; }
+
   const BandCounts& counts() const noexcept { return counts_; }
 
   /// The most bytes held.
@@ -56,16 +61,18 @@ class BandDecoder {
  private:
   /// Blocks of one stream that are the scan's.
   struct Run {
-    const Coefficient* first = nullptr;
+    Coefficient* first = nullptr;
     const Coefficient* last = nullptr;
   };
 
+  /// The next block, whose DC is `dc`.
+  Coefficient* take_block(int place, std::uint16_t& dc);
   bool decode_band();
   std::uint64_t bytes_of_band(std::uint64_t ready) const;
   void begin_streams(std::uint64_t bytes, int count);
-  bool meets(Stream& stream, Stream& other, const Coefficient*& from);
+  bool meets(Stream& stream, Stream& other, Coefficient*& from);
   bool step(Stream& stream);
-  bool take(const Stream& stream, const Coefficient* from);
+  bool take(const Stream& stream, Coefficient* from);
 
   BandShape shape_;
   BandCounts counts_;
@@ -74,6 +81,7 @@ class BandDecoder {
   std::ptrdiff_t period_ = 1;   ///< blocks after which the tables come again
   std::uint32_t expected_ = 0;  ///< blocks that will be asked for
   std::uint32_t decoded_ = 0;   ///< blocks of the bands so far
+  std::uint32_t given_ = 0;     ///< of them
   std::uint64_t position_ = 0;  ///< where the next band begins, in bits of the window
   std::array<std::uint16_t, 4> dc_{};
 

@@ -9,8 +9,8 @@
 
 namespace ringfeed::decode {
 
-/// Decodes scans in the place of libjpeg's Huffman decoder, which is not changed: it is libjpeg
-/// that asks for each MCU's coefficients, and makes pixels of them. One thread's own.
+/// Decodes scans in the place of libjpeg's Huffman decoder, which is not changed: either libjpeg
+/// asks for each MCU's coefficients, or PixelStage takes them. One thread's own.
 class EntropyDecoder {
  public:
   explicit EntropyDecoder(const BandShape& shape = {}) : bands_(shape) {}
@@ -26,6 +26,9 @@ class EntropyDecoder {
 
   /// libjpeg's decode_mcu. False: what no encoder writes; libjpeg is to decode the file itself.
   bool next_mcu(JBLOCKROW* blocks);
+
+  /// After begin(), for who takes the blocks himself: then neither of the two above is called.
+  BandDecoder& bands() noexcept { return bands_; }
 
   const BandCounts& counts() const noexcept { return bands_.counts(); }
 

@@ -1,4 +1,4 @@
-#include "decode/jpeg/entropy/self_test.h"
+#include "decode/jpeg/self_test.h"
 
 #include <csetjmp>
 #include <cstdlib>
@@ -33,9 +33,14 @@ struct Errors {
   std::jmp_buf jump;
 };
 
+/// Sampling factors of the first component.
+struct Sampling {
+  int horizontal, vertical;
+};
+
 /// With Huffman tables of its own, into `file`, which has room: its size there, or 0. Every call of
 /// libjpeg may jump; nothing here has a destructor.
-std::size_t encode(std::uint8_t* pixels, std::vector<std::uint8_t>& file) {
+std::size_t encode(std::uint8_t* pixels, Sampling sampling, std::vector<std::uint8_t>& file) {
   jpeg_compress_struct cinfo;
   Errors errors;
   cinfo.err = jpeg_std_error(&errors.methods);
@@ -56,6 +61,8 @@ std::size_t encode(std::uint8_t* pixels, std::vector<std::uint8_t>& file) {
   cinfo.in_color_space = JCS_RGB;
   jpeg_set_defaults(&cinfo);
   jpeg_set_quality(&cinfo, 85, TRUE);
+  cinfo.comp_info[0].h_samp_factor = sampling.horizontal;
+  cinfo.comp_info[0].v_samp_factor = sampling.vertical;
   cinfo.optimize_coding = TRUE;
   jpeg_start_compress(&cinfo, TRUE);
   while (cinfo.next_scanline < cinfo.image_height) {
@@ -82,12 +89,12 @@ class Rows final : public RowSink {
   Region region_;
 };
 
-}  // namespace
-
-bool passes_self_test(EntropyBackend backend) {
-  std::vector<std::uint8_t> pixels = make_pixels(), file(pixels.size());
-  file.resize(encode(pixels.data(), file));
-  JpegDecoder theirs(DecodeLimits{}, EntropyBackend::libjpeg), ours(DecodeLimits{}, backend);
+bool decodes_alike(std::vector<std::uint8_t>& pixels, Sampling sampling, EntropyBackend entropy,
+                   PixelBackend made) {
+  std::vector<std::uint8_t> file(pixels.size());
+  file.resize(encode(pixels.data(), sampling, file));
+  JpegDecoder theirs(DecodeLimits{}, EntropyBackend::libjpeg, PixelBackend::libjpeg);
+  JpegDecoder ours(DecodeLimits{}, entropy, made);
   // A part skips rows and columns.
   for (const Region& region :
        {Region{0, 0, height, width}, Region{height / 2, width / 3, height / 4, width / 3}}) {
@@ -95,7 +102,19 @@ bool passes_self_test(EntropyBackend backend) {
     if (!theirs.decode(file, expected) || !ours.decode(file, got)) return false;
     if (got.pixels != expected.pixels) return false;
   }
-  return ours.entropy_counts().joined > 0 && ours.entropy_counts().odd == 0;
+  return ours.entropy_counts().joined > 0 && ours.entropy_counts().odd == 0 &&
+         ours.pixel_counts().images == (made == PixelBackend::vectors ? 2 : 0);
+}
+
+}  // namespace
+
+bool passes_self_test(EntropyBackend entropy, PixelBackend pixels) {
+  std::vector<std::uint8_t> picture = make_pixels();
+  if (pixels == PixelBackend::libjpeg) return decodes_alike(picture, {2, 2}, entropy, pixels);
+  for (const Sampling sampling : {Sampling{2, 2}, Sampling{2, 1}, Sampling{1, 1}}) {
+    if (!decodes_alike(picture, sampling, entropy, pixels)) return false;
+  }
+  return true;
 }
 
 }  // namespace ringfeed::decode

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "decode/jpeg/entropy/backend.h"
+#include "decode/jpeg/pixels/backend.h"
+
+namespace ringfeed::decode {
+
+/// Whether these back ends decode pictures made for them, as libjpeg does, and are asked to: the
+/// libjpeg that is loaded may be another than the one ringfeed was built with.
+bool passes_self_test(EntropyBackend entropy, PixelBackend pixels);
+
+}  // namespace ringfeed::decode
