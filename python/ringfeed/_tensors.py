@@ -91,7 +91,8 @@ def batch(
         labels = labels.to(torch.empty(0).device)
     else:
         # A tuple, as torch has it: texts come back in what they came in.
-        labels = default_collate(tuple(map(target_transform, labels.tolist())))
+        made: Any = tuple(map(target_transform, labels.tolist()))
+        labels = default_collate(made)
     if mixing is not None:
         images, labels = mixing(found, images, labels)
     return [images, pin(labels) if pinned else labels]
