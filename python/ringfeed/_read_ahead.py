@@ -8,9 +8,17 @@ from collections.abc import Iterable
 
 from . import _ringfeed
 
-_here = threading.local()
-"""`fetcher`: the core's FileFetcher, which belongs to one thread, and its process. `announced` and
-`taken`: how many files of the batch."""
+
+class _Here(threading.local):
+    fetcher: tuple[int, _ringfeed.FileFetcher | None] = (0, None)
+    """The core's, which belongs to one thread, and its process."""
+    announced = 0
+    """How many files of the latest batch."""
+    taken = 0
+    """How many of these."""
+
+
+_here = _Here()
 
 _of_parents: list[_ringfeed.FileFetcher] = []
 """Of the process that this one was forked from: their threads are not here to be ended."""
@@ -41,7 +49,7 @@ def take(path: str) -> bytes | None:
 
 def taken() -> int:
     """How many of those that have been announced last."""
-    return int(_here.taken)
+    return _here.taken
 
 
 def drop() -> None:
@@ -52,7 +60,7 @@ def drop() -> None:
 
 
 def _fetcher() -> _ringfeed.FileFetcher | None:
-    process, fetcher = getattr(_here, "fetcher", (0, None))
+    process, fetcher = _here.fetcher
     if fetcher is not None and process != os.getpid():
         _of_parents.append(fetcher)
         _here.fetcher, fetcher = (0, None), None

@@ -222,7 +222,8 @@ class TorchRung(torch.utils.data.DataLoader[T]):
                     "the epoch began, other samples come than those left over"
                 )
         repeated: int | torch.Tensor | None = number
-        if self.generator is not None and generator is not None:
+        shuffled = isinstance(sampler, ShuffledByTorch)
+        if shuffled and self.generator is not None and generator is not None:
             repeated = state_of(self.generator, generator)
         self._place.load(batches)
         self._repeat(repeated)

@@ -173,8 +173,10 @@ def test_what_a_script_sees_of_its_loader_is_its_own(root):
 def test_files_of_a_batch_are_announced_before_the_first_is_opened(root, monkeypatch):
     from ringfeed import _read_ahead
 
-    announced, opened = [], []
-    monkeypatch.setattr(_read_ahead, "announce", lambda paths: announced.append(list(paths)))
+    announced, opened, announce = [], [], _read_ahead.announce
+    monkeypatch.setattr(
+        _read_ahead, "announce", lambda paths: (announced.append(list(paths)), announce(paths))
+    )
 
     def transform(image):
         opened.append(len(announced))
