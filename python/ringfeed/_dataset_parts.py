@@ -62,6 +62,7 @@ def checked(dataset: Any) -> tuple[Any, list[Any]]:
     resolve() does for a dataset that ringfeed cannot read; reads none of its samples."""
     chosen = []
     while isinstance(dataset, torch.utils.data.Subset):
+        _check_unpatched_methods(torch.utils.data.Subset, "__getitem__", "__getitems__")
         _check_own_methods(
             dataset, torch.utils.data.Subset, "__getitem__", "__getitems__", "__len__"
         )
@@ -69,6 +70,7 @@ def checked(dataset: Any) -> tuple[Any, list[Any]]:
         dataset = dataset.dataset
     base = _base_of(dataset)
     if base is not None:
+        _check_unpatched_methods(base, "__getitem__")
         _check_own_methods(dataset, base, "__getitems__", "__len__")
         _check_decoding(dataset)
         return dataset, chosen
@@ -123,7 +125,19 @@ def _of_torchvision(dataset: Any) -> _ringfeed.Dataset:
     root, classes = getattr(dataset, "root", ""), getattr(dataset, "classes", ())
     if isinstance(dataset, ImageNet):
         root, classes = dataset.split_folder, dataset.wnids
+    _check_label(next(iter(dataset.samples), (None, 0))[1])
     return index_of_samples(root, classes, dataset.samples)
+
+
+def _check_label(first: Any) -> None:
+    """torch keeps the dtype of a label that has one, as a column of a data frame may, by the first
+    of each batch."""
+    dtype = str(getattr(first, "dtype", "int64")).removeprefix("torch.")
+    if dtype != "int64":
+        not_native(
+            f"the labels in samples are {dtype}, and ringfeed gives int64: put int(label) there",
+            NotNativeType,
+        )
 
 
 def _check_decoding(dataset: Any) -> None:
@@ -187,6 +201,17 @@ def _check_unpatched(module: Any, name: str) -> None:
             "it decodes files itself, as Pillow does. Put the original back, or move what it does "
             "into the transform"
         )
+
+
+def _check_unpatched_methods(kind: Any, *names: str) -> None:
+    for name in names:
+        now = getattr(kind, name)
+        if not defined_in(sys.modules[kind.__module__], name, now):
+            not_native(
+                f"{kind.__qualname__}.{name} has been replaced by {now!r}, which ringfeed never "
+                "calls. Put the original back, and what it does into a subclass",
+                NotNativeType,
+            )
 
 
 def defined_in(module: Any, name: str, function: Any) -> bool:

@@ -161,8 +161,11 @@ class FunctionReader:
         """What is returned; None: it goes on behind these statements."""
         for statement in body:
             match statement:
-                case ast.Return(value=ast.expr() as value):
-                    return self._value(value, names)
+                case ast.Return(value=ast.expr() as expression):
+                    value = self._value(expression, names)
+                    if value is None:  # which would read as going on
+                        self._not_understood(statement)
+                    return value
                 case ast.Expr(value=ast.Constant()):  # a docstring
                     pass
                 case ast.Expr(value=ast.Call() as call):
@@ -272,6 +275,8 @@ class FunctionReader:
             return _Convert()
         if isinstance(owner, (_Image, Result)):
             self._not_understood(node, "it looks into the image")
+        if name.startswith("__") and not name.endswith("__"):
+            self._not_understood(node, "within a class Python gives it another name")
         if isinstance(owner, types.ModuleType) and name in vars(owner):
             return vars(owner)[name]
         get = inspect.getattr_static(type(owner), "__getattribute__")
@@ -284,7 +289,7 @@ class FunctionReader:
                     return of_class.__get__(owner)
                 except AttributeError:
                     self._not_understood(node, "it has no value")
-            if not hasattr(type(of_class), "__set__"):
+            if not hasattr(type(of_class), "__set__") and not hasattr(type(of_class), "__delete__"):
                 if name in own:
                     return own[name]
                 if of_class is not self and not hasattr(type(of_class), "__get__"):

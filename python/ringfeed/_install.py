@@ -61,7 +61,9 @@ def _new(cls: type, *args: Any, **kwargs: Any) -> Any:
         wraps = any(isinstance(value, _Torch) for value in (*args, *kwargs.values()))
         if cls is _Torch:
             cls = DataLoader
-            _warn_of_lost_options(kwargs.get("batch_sampler", kwargs.get("sampler")))
+            # `sampler` and `batch_sampler`, of which one may be None.
+            for given in (*args[3:5], kwargs.get("sampler"), kwargs.get("batch_sampler")):
+                _warn_of_lost_options(given)
         elif not wraps:  # what gives another loader's batches, as Ray's does, makes none itself
             cls = _of_library(cls)
     # Of another base, behind torch's class.

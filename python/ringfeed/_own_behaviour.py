@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable
 from typing import Any
+
+_CALLS = ("_call_impl", "_wrapped_call_impl")
+"""What calls a Module's forward()."""
 
 
 def own_behaviour(transform: Any, base: type, methods: Iterable[str]) -> str | None:
     """What of an object of a subclass of `base` would be lost if it were taken for a `base`: the
-    first of `methods` that it has of its own, or hooks; None: nothing."""
-    for name in methods:
-        own = getattr(type(transform), name, None) is not getattr(base, name, None)
+    first of `methods` that it has of its own, or that a script has put into the library's class, or
+    hooks; None: nothing."""
+    libraries = (base.__module__.split(".")[0], "torch")
+    for name in (*methods, *_CALLS):
+        method = getattr(type(transform), name, None)
+        own = method is not getattr(base, name, None)
         if own or name in vars(transform):
             return f"its own {name}"
+        if isinstance(method, types.FunctionType):
+            module = method.__globals__.get("__name__") or ""
+            if module.split(".")[0] not in libraries:
+                return f"a {name} that has been put into {base.__qualname__}"
     hooks = ("_forward_hooks", "_forward_pre_hooks")
     return "forward hooks" if any(getattr(transform, name, None) for name in hooks) else None

@@ -8,8 +8,17 @@ from collections.abc import Iterable
 
 from . import _ringfeed
 
-_here = threading.local()
-"""`fetcher`: the core's FileFetcher, which belongs to one thread, and its process."""
+
+class _Here(threading.local):
+    fetcher: tuple[int, _ringfeed.FileFetcher | None] = (0, None)
+    """The core's, which belongs to one thread, and its process."""
+    announced = 0
+    """How many files of the latest batch."""
+    taken = 0
+    """How many of these."""
+
+
+_here = _Here()
 
 _of_parents: list[_ringfeed.FileFetcher] = []
 """Of the process that this one was forked from: their threads are not here to be ended."""
@@ -21,18 +30,37 @@ def announce(paths: Iterable[str]) -> None:
     if fetcher is None:
         fetcher = _ringfeed.FileFetcher()
         _here.fetcher = os.getpid(), fetcher
-    fetcher.announce(list(paths))
+    announced = list(paths)
+    _here.announced, _here.taken = len(announced), 0
+    fetcher.announce(announced)
 
 
 def take(path: str) -> bytes | None:
     """The file's bytes, once. None where they have not been announced, or had no room. Raises the
     OSError of open()."""
     fetcher = _fetcher()
-    return None if fetcher is None else fetcher.take(path)
+    if fetcher is None:
+        return None
+    _here.taken += 1  # even if what comes is its OSError
+    data = fetcher.take(path)
+    _here.taken -= data is None
+    return data
+
+
+def taken() -> int:
+    """How many of those that have been announced last."""
+    return _here.taken
+
+
+def drop() -> None:
+    """Those that have been announced and not taken: a file may be another by the time that it is
+    opened."""
+    if _here.taken < _here.announced:
+        _here.fetcher = (0, None)
 
 
 def _fetcher() -> _ringfeed.FileFetcher | None:
-    process, fetcher = getattr(_here, "fetcher", (0, None))
+    process, fetcher = _here.fetcher
     if fetcher is not None and process != os.getpid():
         _of_parents.append(fetcher)
         _here.fetcher, fetcher = (0, None), None

@@ -90,7 +90,9 @@ def batch(
         # On the default device, where torch makes them; images come from the PIL image, on the CPU.
         labels = labels.to(torch.empty(0).device)
     else:
-        labels = default_collate([target_transform(label) for label in labels.tolist()])
+        # A tuple, as torch has it: texts come back in what they came in.
+        made: Any = tuple(map(target_transform, labels.tolist()))
+        labels = default_collate(made)
     if mixing is not None:
         images, labels = mixing(found, images, labels)
     return [images, pin(labels) if pinned else labels]

@@ -134,8 +134,11 @@ class TorchPass:
     def _start_order(self) -> None:
         """The order that begins from here on is this pass's."""
         self.skipped, self._loads = self._place.batches, self._place.loads
-        if isinstance(self._samplers[0], ShuffledByTorch):
-            self._samplers[0].origin = self.origin
+        sampler = self._samplers[0]
+        if isinstance(sampler, ShuffledByTorch):
+            sampler.origin = self.origin
+        elif isinstance(generator := getattr(sampler, "generator", None), torch.Generator):
+            self.origin.generator = generator.get_state()
 
     def _catch_up(self, iterator: Any) -> None:
         """Before its first batch: Lightning loads states when it has the iterator already."""

@@ -152,6 +152,8 @@ class TorchRung(torch.utils.data.DataLoader[T]):
                 origin = sampler.coming()
             else:
                 origin.generator = self._coming_generator_state()
+        elif running is not None:
+            origin = running.origin
         return {
             "version": VERSION,
             "rung": self.rung,
@@ -211,13 +213,17 @@ class TorchRung(torch.utils.data.DataLoader[T]):
             )
             batches, number = 0, None
         sampler: Any = self.sampler
-        if batches and type(sampler) in _RANDOM and sampler.generator is None:
-            warn_user(
-                f"{type(sampler).__name__} draws from torch's default generator: unless that "
-                "is as it was when the epoch began, other samples come than those left over"
-            )
+        if batches and type(sampler) in _RANDOM:
+            own = sampler.generator
+            if own is None or generator != generator_text(own.get_state()):
+                which = "torch's default generator" if own is None else "its generator"
+                warn_user(
+                    f"{type(sampler).__name__} draws from {which}: unless that is as it was when "
+                    "the epoch began, other samples come than those left over"
+                )
         repeated: int | torch.Tensor | None = number
-        if self.generator is not None and generator is not None:
+        shuffled = isinstance(sampler, ShuffledByTorch)
+        if shuffled and self.generator is not None and generator is not None:
             repeated = state_of(self.generator, generator)
         self._place.load(batches)
         self._repeat(repeated)

@@ -5,6 +5,7 @@ what it draws is its own: nothing here draws."""
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 import sys
 import weakref
@@ -93,13 +94,14 @@ class _GetItems:
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
         self._own = getattr(dataset, "__getitems__", None)
+        self._files = _Files(dataset)
 
     def __call__(self, indices: Any) -> list[Any]:
-        _announce(self._dataset, indices)
-        if self._own is not None:
-            found: list[Any] = self._own(indices)
-            return found
-        return [self._dataset[i] for i in indices]
+        with self._files.read_at_once(indices):
+            if self._own is not None:
+                found: list[Any] = self._own(indices)
+                return found
+            return [self._dataset[i] for i in indices]
 
 
 def _serve(dataset: Any) -> None:
@@ -127,22 +129,23 @@ class Fetch:
         # Weakly: the fetcher holds this.
         self._dataset, self._fetcher, self._batched = dataset, weakref.ref(fetcher), batched
         self._fetch = type(fetcher).fetch
+        self._files = _Files(dataset)
 
     def __call__(self, index: Any) -> Any:
         before = []
         try:
             for base in bases(self._dataset):
-                if _decodes_as_torchvision(base):
+                # Unless it is there: a dataset may stand twice in a ConcatDataset.
+                if _decodes_as_torchvision(base) and base.loader is not _open.pil_loader:
                     held = vars(base)
                     before.append((held, held.get("loader", _ABSENT)))
                     held["loader"] = _open.pil_loader
-            if self._batched:
-                _announce(self._dataset, index)
-            return self._fetch(self._fetcher(), index)
+            with self._files.read_at_once(index if self._batched else None):
+                return self._fetch(self._fetcher(), index)
         finally:
             for held, loader in before:
                 if loader is _ABSENT:
-                    del held["loader"]
+                    held.pop("loader", None)
                 else:
                     held["loader"] = loader
 
@@ -150,15 +153,35 @@ class Fetch:
 _ABSENT = object()
 
 
-def _announce(dataset: Any, indices: Any) -> None:
-    if not isinstance(indices, list | tuple):  # what may be read only once
-        return
-    try:
-        paths = paths_of(dataset, indices)
-        if len(paths) > 1:
-            _read_ahead.announce(paths)
-    except Exception:  # what is wrong with an index or a file is told where the script uses it
-        pass
+class _Files:
+    """Reads the files of a batch at once, as long as that serves its dataset: one that keeps its
+    images opens none."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self._serves = True
+
+    @contextlib.contextmanager
+    def read_at_once(self, indices: Any) -> Iterator[None]:
+        announced = self._serves and self._announce(indices)
+        try:
+            yield
+            if announced and not _read_ahead.taken():
+                self._serves = False
+        finally:
+            if announced:
+                _read_ahead.drop()
+
+    def _announce(self, indices: Any) -> bool:
+        if not isinstance(indices, list | tuple):  # what may be read only once
+            return False
+        try:
+            paths = paths_of(self._dataset, indices)
+            if len(paths) > 1:
+                _read_ahead.announce(paths)
+            return len(paths) > 1
+        except Exception:  # what is wrong with an index or a file is told where the script uses it
+            return False
 
 
 def _set(owner: Any, **values: Any) -> None:

@@ -200,7 +200,12 @@ class ImageList(FileDataset):
         transform: Transform | None = None,
         target_transform: Callable[[int], Any] | None = None,
     ) -> None:
-        self._packed = [os.fsdecode(path) for path in paths], checked_labels(labels)
+        names, numbers = [os.fsdecode(path) for path in paths], checked_labels(labels)
+        if len(names) != len(numbers):
+            raise ValueError(
+                f"a label is due for each path: {len(names)} paths, but {len(numbers)} labels"
+            )
+        self._packed = names, numbers
         super().__init__(transform, target_transform)
         del self._packed
 
@@ -223,10 +228,9 @@ class ImageList(FileDataset):
 def checked_labels(labels: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(labels)
     if array.size and (array.ndim != 1 or array.dtype.kind not in "iu"):
-        not_native(
+        raise TypeError(
             f"labels must be whole numbers, one a path; these are {array.dtype} of shape "
-            f"{array.shape}",
-            NotNativeType,
+            f"{array.shape}. Number them, and let target_transform make of a number what is wanted"
         )
     return np.ascontiguousarray(array.ravel(), dtype=np.int64)
 
@@ -237,7 +241,10 @@ def index_of_samples(
     """Of (path, label) of every sample."""
     rows = list(samples)
     paths = [path if type(path) is str else os.fsdecode(path) for path, _ in rows]
-    labels = checked_labels([label for _, label in rows])
+    try:
+        labels = checked_labels([label for _, label in rows])
+    except TypeError as error:
+        not_native(str(error), NotNativeType)
     # They only serve the fingerprint, so that a state fits ringfeed.ImageFolder of the same root.
     named = all(isinstance(name, str) for name in classes)
     if not named or np.any((labels < 0) | (labels >= len(classes))):

@@ -278,6 +278,33 @@ PATCHES = {
 }
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(tv_folder.DatasetFolder, "__getitem__"), (Subset, "__getitem__"), (Subset, "__getitems__")],
+)
+def test_a_patched_class_of_the_dataset_is_noticed(root, monkeypatch, kind, name):
+    theirs = getattr(kind, name)
+    monkeypatch.setattr(kind, name, lambda self, at: theirs(self, at)[:1])
+    dataset = Subset(torchvision.datasets.ImageFolder(root, plain()), range(COUNT))
+    with pytest.raises(TypeError, match=f"{kind.__name__}.{name} has been replaced by"):
+        DataLoader(dataset, native=True)
+    with pytest.warns(RuntimeWarning, match="has been replaced by"):
+        ours = DataLoader(dataset, 4)
+    for mine, other in zip(ours, torch.utils.data.DataLoader(dataset, 4), strict=True):
+        assert len(mine) == len(other) and all(map(torch.equal, mine, other))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, torch.int32])
+def test_labels_of_another_dtype_keep_it(root, dtype):
+    made = torch.tensor if isinstance(dtype, torch.dtype) else np.asarray
+    dataset = torchvision.datasets.ImageFolder(root, plain())
+    dataset.samples = [(path, made(label, dtype=dtype)[()]) for path, label in dataset.samples]
+    with pytest.warns(RuntimeWarning, match="the labels in samples are u?int"):
+        ours = DataLoader(dataset, 4)
+    theirs = torch.utils.data.DataLoader(dataset, 4)
+    assert next(iter(ours))[1].dtype == next(iter(theirs))[1].dtype != torch.int64
+
+
 @pytest.mark.parametrize("name", PATCHES)
 def test_a_patched_function_that_decodes_is_noticed(dataset, monkeypatch, name):
     loader = DataLoader(dataset, 5, native=True)

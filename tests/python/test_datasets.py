@@ -339,19 +339,19 @@ def test_labels_may_be_whole_numbers_of_any_kind(labels):
 
 
 @pytest.mark.parametrize(
-    "paths, labels, error",
+    "paths, labels, error, text",
     [
-        (["a", "b"], [0], ValueError),
-        (["a"], [0.5], TypeError),
-        (["a"], ["cat"], TypeError),
-        (["a"], [[0]], TypeError),
-        (["a"], [True], TypeError),
-        ([""], [0], ValueError),
-        ([1], [0], TypeError),
+        (["a", "b"], [0], ValueError, "^a label is due for each path: 2 paths, but 1 labels"),
+        (["a"], [0.5], TypeError, "^labels must be whole numbers.*float64.*target_transform"),
+        (["a"], ["cat"], TypeError, "^labels must be whole numbers"),
+        (["a"], [[0]], TypeError, "^labels must be whole numbers"),
+        (["a"], [True], TypeError, "^labels must be whole numbers"),
+        ([""], [0], ValueError, None),
+        ([1], [0], TypeError, None),
     ],
 )
-def test_a_list_that_makes_no_sense_is_refused(paths, labels, error):
-    with pytest.raises(error):
+def test_a_list_that_makes_no_sense_is_refused(paths, labels, error, text):
+    with pytest.raises(error, match=text):
         ringfeed.ImageList(paths, labels)
 
 

@@ -123,6 +123,16 @@ def test_options_that_a_loader_made_anew_lacks_are_named(images, installed):
         assert order_of(anew(Alias(images, 2))) == list(range(COUNT))
 
 
+def test_such_a_loader_is_known_however_it_is_called(images, installed):
+    order = ringfeed.DataLoader(images, 2, seed=3).sampler
+    for anew in (
+        lambda: Alias(images, 2, False, order),
+        lambda: Alias(images, batch_size=2, sampler=order, batch_sampler=None),
+    ):
+        with pytest.warns(RuntimeWarning, match="without its seed=: what makes"):
+            anew()
+
+
 def test_timm_s_loader_is_made_with_ringfeed_behind_it(images, installed):
     timm = pytest.importorskip("timm.data.loader")
     loader = timm.MultiEpochsDataLoader(images, batch_size=2)

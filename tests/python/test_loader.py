@@ -86,6 +86,7 @@ def test_without_batches_single_samples_come_as_torch_converts_them(plain):
         lambda label: label / 2,
         lambda label: torch.full((3,), label),
         lambda label: {"name": str(label), "pair": (label, -label)},
+        str,
     ],
 )
 @pytest.mark.parametrize("batch_size", [4, None])

@@ -283,6 +283,31 @@ def test_a_state_goes_on_with_the_next_batch_and_loads_none_before(images, order
 
 
 @pytest.mark.parametrize("workers", WORKERS, ids=["0", "2", "persistent"])
+def test_a_sampler_whose_generator_stands_elsewhere_is_named(images, workers):
+    def loader():
+        generator = torch.Generator().manual_seed(3)
+        sampler = WeightedRandomSampler(range(1, COUNT + 1), 12, generator=generator)
+        return DataLoader(images, 4, sampler=sampler, native=False, **workers)
+
+    first = loader()
+    for epoch in range(2):
+        before = first.sampler.generator.get_state()
+        iterator = iter(first)
+        next(iterator)
+        state = first.state_dict()
+        rest = [label for _, labels in iterator for label in labels.tolist()]
+        second = loader()
+        if epoch:
+            with pytest.warns(RuntimeWarning, match="WeightedRandomSampler draws from its gen"):
+                second.load_state_dict(state)
+        second.sampler.generator.set_state(before)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            second.load_state_dict(state)
+        assert order_of(second) == rest
+
+
+@pytest.mark.parametrize("workers", WORKERS, ids=["0", "2", "persistent"])
 def test_a_state_tells_the_place_though_the_loop_was_left(images, workers):
     def loader():
         return DataLoader(images, 4, shuffle=True, native=False, **workers)

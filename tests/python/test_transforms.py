@@ -575,6 +575,24 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(v1.Resize, "forward"), (v1.Compose, "__call__"), (torch.nn.Module, "_call_impl")],
+)
+def test_a_library_s_class_that_a_script_has_changed_is_refused(monkeypatch, kind, name):
+    theirs = getattr(kind, name)
+    monkeypatch.setattr(kind, name, lambda *arguments: theirs(*arguments))
+    with pytest.raises(UnsupportedTransform, match=f"it has a {name} that has been put into"):
+        compiled(v1.Compose([v1.Resize((8, 8)), END]))
+
+
+def test_a_way_to_call_that_a_script_has_changed_is_refused():
+    resize = v1.Resize((8, 8))
+    resize._call_impl = lambda image: image
+    with pytest.raises(UnsupportedTransform, match="its own _call_impl"):
+        compiled(v1.Compose([resize, END]))
+
+
 def test_a_fill_of_v2_is_the_one_it_was_made_with():
     """As torchvision sees it."""
     texts = []

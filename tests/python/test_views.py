@@ -603,9 +603,47 @@ def by_size(image):
     return LARGE(image) if image.size == (3, 3) else SMALL(image)
 
 
+def nothing_of_rgb(image):
+    if image.mode == "RGB":
+        return None
+    return CROPPED(image)
+
+
+class OwnName:
+    def __init__(self):
+        self.__transform = CROPPED
+        self.__dict__["__transform"] = v1.Compose([v1.RandomInvert(1.0), CROPPED])
+
+    def __call__(self, image):
+        return self.__transform(image)
+
+
+class Undeletable:
+    """What has __delete__ comes before the object's own attributes."""
+
+    def __get__(self, owner, kind=None):
+        return CROPPED
+
+    def __delete__(self, owner):
+        raise AttributeError
+
+
+class ByDescriptor:
+    transform = Undeletable()
+
+    def __init__(self):
+        self.__dict__["transform"] = v1.Compose([v1.RandomInvert(1.0), CROPPED])
+
+    def __call__(self, image):
+        return self.transform(image)
+
+
 @pytest.mark.parametrize(
     ("transform", "words"),
     [
+        (nothing_of_rgb, "the transform, <function nothing_of_rgb"),
+        (OwnName(), "the transform, <.*OwnName"),
+        (ByDescriptor(), "the transform, <.*ByDescriptor"),
         (Endless(), "the transform, .*Endless.*ringfeed cannot do this"),
         (v1.Compose([CROP9, not_rgb, TAIL]), "step 2, <function not_rgb"),
         (by_size, "the transform, <function by_size"),

@@ -7,6 +7,7 @@ import itertools
 import os
 import pickle
 import random
+import threading
 import weakref
 from pathlib import Path
 
@@ -172,8 +173,10 @@ def test_what_a_script_sees_of_its_loader_is_its_own(root):
 def test_files_of_a_batch_are_announced_before_the_first_is_opened(root, monkeypatch):
     from ringfeed import _read_ahead
 
-    announced, opened = [], []
-    monkeypatch.setattr(_read_ahead, "announce", lambda paths: announced.append(list(paths)))
+    announced, opened, announce = [], [], _read_ahead.announce
+    monkeypatch.setattr(
+        _read_ahead, "announce", lambda paths: (announced.append(list(paths)), announce(paths))
+    )
 
     def transform(image):
         opened.append(len(announced))
@@ -184,6 +187,80 @@ def test_files_of_a_batch_are_announced_before_the_first_is_opened(root, monkeyp
     paths = [path for path, _ in dataset.samples]
     assert announced == [paths[at : at + 4] for at in range(0, len(paths), 4)]
     assert opened == [1 + at // 4 for at in range(len(paths))]
+
+
+def test_a_file_of_a_batch_that_failed_is_read_when_it_is_opened(tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    for number in range(3):
+        PIL.Image.new("RGB", (8, 8)).save(folder / f"{number}.png")
+
+    def refuse(image):
+        raise RuntimeError("no image")
+
+    with pytest.raises(RuntimeError, match="no image"):
+        list(DataLoader(datasets.ImageFolder(tmp_path, refuse), 3, native=False))
+    last = str(folder / "2.png")
+    PIL.Image.new("RGB", (5, 5)).save(last)
+    assert ringfeed.open(last).size == (5, 5)
+
+
+class KeepsImages(datasets.ImageFolder):
+    def __init__(self, root):
+        super().__init__(root)
+        self.kept = {}
+
+    def __getitem__(self, index):
+        if index not in self.kept:
+            self.kept[index] = v1.functional.to_tensor(super().__getitem__(index)[0].resize((8, 8)))
+        return self.kept[index]
+
+
+def test_files_that_a_dataset_keeps_are_not_read_again(root, monkeypatch):
+    from ringfeed import _read_ahead
+
+    announced, announce = [], _read_ahead.announce
+    monkeypatch.setattr(
+        _read_ahead, "announce", lambda paths: (announced.append(len(paths)), announce(paths))
+    )
+    loader = DataLoader(KeepsImages(root), 4, native=False)
+    first = list(loader)
+    assert announced == [len(batch) for batch in first]
+    announced.clear()
+    assert all(map(torch.equal, loader, first)) and announced == [4]
+
+
+def test_a_dataset_that_stands_twice_in_another_is_what_it_was(root):
+    dataset = datasets.ImageFolder(root, PIPELINES["v1"])
+    before = dict(vars(dataset))
+    list(DataLoader(ConcatDataset([Subset(dataset, [0, 1]), dataset]), 4, native=False))
+    assert vars(dataset) == before
+
+
+def test_a_dataset_that_threads_share_is_what_it_was(root):
+    """One thread begins a batch while the other makes one, and ends it later."""
+    first_is_in, first_may_end = threading.Event(), threading.Event()
+
+    def transform(image):
+        if threading.current_thread() is first:
+            first_is_in.set()
+            assert first_may_end.wait(60)
+        else:
+            first_may_end.set()
+            first.join()
+        return TAIL[0](image.resize((8, 8)))
+
+    dataset = datasets.ImageFolder(root, transform)
+    before = dict(vars(dataset))
+
+    def one_batch():
+        next(iter(DataLoader(dataset, 1, native=False)))
+
+    first = threading.Thread(target=one_batch)
+    first.start()
+    assert first_is_in.wait(60)
+    one_batch()
+    assert vars(dataset) == before
 
 
 def test_paths_are_known_beneath_subsets_and_concatenations(root):
