@@ -124,9 +124,10 @@ struct TransformPlan {
 /// What a decoder refuses, so that one file cannot take the machine down.
 struct DecodeLimits {
   std::uint64_t max_pixels = 178'956'970;                  ///< Pillow's decompression bomb error
-  std::size_t max_decoder_bytes = std::size_t{128} << 20;  ///< libjpeg's own memory, per worker
+  std::size_t max_decoder_bytes = std::size_t{128} << 20;  ///< libjpeg's own memory
   /// Of an image that is whole in memory on its way, at 3 bytes a pixel; where a plan resizes such
-  /// images or begins with the whole image, a worker may hold this some 6 times for each view.
+  /// images or begins with the whole image, a loader keeps this some 6 times in reserve for each
+  /// view.
   std::size_t max_canvas_bytes = std::size_t{128} << 20;
   /// Scans of a JPEG of at most 1.6 megapixels; fewer the larger it is, a tenth of them from 16 on.
   int max_scans = 500;

@@ -118,6 +118,8 @@ nb::dict stats(const BoundLoader& self) {
   dict["skipped"] = stats.skipped;
   dict["replaced"] = stats.replaced;
   dict["steals"] = stats.steals;
+  dict["reserve_waits"] = stats.reserve_waits;
+  dict["reserve_seconds"] = stats.reserve_seconds;
   dict["starved_seconds"] = stats.starved_seconds;
   dict["blocked_seconds"] = stats.blocked_seconds;
   dict["unordered_seconds"] = stats.unordered_seconds;

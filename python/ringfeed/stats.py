@@ -22,7 +22,9 @@ class Stats(dict[str, Any]):
     and `deliver` each hold count, failed, bytes, busy_seconds and p50_us, p90_us, p99_us, max_us:
     of files, samples and batches. `verdict` is what holds the loader back. `retries`: files opened
     again; `skipped`, `replaced`: samples, as `on_error` says. `memory_bound`: the most bytes that
-    the loader holds. `prefetch_factor`, `read_ahead_bytes`: as they were given or chosen.
+    the loader holds. `reserve_waits`, `reserve_seconds`: huge images that waited until others gave
+    memory back, and for how long in all. `prefetch_factor`, `read_ahead_bytes`: as they were given
+    or chosen.
     `entropy`: whose code reads JPEG scans, "streams" (ringfeed's) or "libjpeg"; `pixels`: whose
     makes pixels of what they say, "vectors" (ringfeed's) or "libjpeg".
     """
@@ -66,6 +68,7 @@ _STAGE = ("count", "failed", "bytes", "busy_seconds", "p50_us", "p90_us", "p99_u
 _COUNTS = (
     *("files_in_flight", "encoded_ready", "decode_queue", "batches_ready"),
     *("read_ahead_bytes_peak", "size_guess", "retries", "skipped", "replaced", "steals"),
+    *("reserve_waits", "reserve_seconds"),
     *("starved_seconds", "blocked_seconds", "unordered_seconds", "wall_seconds", "memory_bound"),
 )
 _SETTINGS = (

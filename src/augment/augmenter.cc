@@ -64,6 +64,8 @@ std::size_t scratch_bytes(int height, int width) noexcept {
   return std::max(affine_scratch(height, width), blur_scratch(height, width));
 }
 
+constexpr std::size_t scratch_rounding = 4096 + 128;  // the heap's
+
 /// The heap's bytes for a copy.
 std::size_t tree_bytes(std::span<const Augmentation> steps) noexcept {
   constexpr std::size_t rounding = 64;  // of a vector's or two
@@ -144,30 +146,70 @@ bool Augmenter::has_canvases_of_any_size(const TransformPlan& plan) noexcept {
   return resize::head_size(plan).height == 0 || changes_size(plan.augmentation);
 }
 
-std::size_t Augmenter::memory_bound(const TransformPlan& plan,
-                                    std::size_t max_canvas_bytes) noexcept {
+tl::expected<std::size_t, decode::Failure> Augmenter::need(int height, int width, data::Key key,
+                                                           std::uint64_t position) {
+  auto drawn =
+      draw_operations(augmentation_, height, width, key, position, max_canvas_bytes_, operations_);
+  if (!drawn) return tl::unexpected(std::move(drawn.error()));
+  std::size_t canvas = Canvas::memory_bound(height, width), scratch = 0, mix = 0, resize = 0;
+  Size size{height, width};
+  for (const Operation& operation : operations_) {
+    const auto number = [&](std::size_t i) { return static_cast<int>(operation.values[i]); };
+    switch (operation.kind) {
+      case OperationKind::crop: size = {number(2), number(3)}; break;
+      case OperationKind::resize: {
+        const Size to{number(0), number(1)};
+        resize += resampler_.need(whole_resize(operation, size));
+        scratch = std::max(scratch, resize_scratch(size.width));
+        size = to;
+        break;
+      }
+      case OperationKind::mix_begin:
+        mix = std::max(mix, ChainMix::memory_bound(size.height, size.width));
+        break;
+      default: scratch = std::max(scratch, scratch_bytes(size.height, size.width));
+    }
+    canvas = std::max(canvas, Canvas::memory_bound(size.height, size.width));
+  }
+  return 2 * canvas + scratch + scratch_rounding + mix + resize;
+}
+
+std::size_t Augmenter::held() const noexcept {
+  return canvases_[0].held() + canvases_[1].held() + scratch_.capacity() +
+         (mix_ ? mix_->held() : 0);
+}
+
+void Augmenter::release() {
+  canvases_ = {};
+  scratch_ = AlignedVector<std::uint8_t>();
+  mix_.reset();
+  mix_size_ = {};
+}
+
+std::size_t Augmenter::fixed_bytes(const TransformPlan& plan) noexcept {
+  std::size_t bytes = tree_bytes(plan.augmentation) +
+                      max_operations(plan.augmentation) * sizeof(Operation) + sizeof(Augmenter);
+  if (has_canvases_of_any_size(plan)) return bytes;
   const Size head = resize::head_size(plan);
-  const bool mixes = has_mix(plan.augmentation);
-  std::size_t canvas = 0, scratch = 0, mix = 0;
-  if (head.height > 0) {
-    canvas = Canvas::memory_bound(head.height, head.width);
-    scratch = scratch_bytes(head.height, head.width);
-    if (mixes) mix = ChainMix::memory_bound(head.height, head.width);
-  }
-  if (has_canvases_of_any_size(plan)) {
-    max_canvas_bytes = std::min(max_canvas_bytes, Canvas::bytes(max_canvas_side, max_canvas_side));
-    canvas = std::max(canvas, max_canvas_bytes + Canvas::rounding);
-    // A pixel's 3 bytes become 4; a canvas one row high comes with borders above and below.
-    scratch = std::max(scratch, max_canvas_bytes / 3 * 4 + scratch_bytes(1, max_canvas_side) +
-                                    scratch_bytes(max_canvas_side, 1));
-    if (mixes) mix = std::max(mix, 5 * canvas);  // a copy, and a float for each byte
-  }
-  const std::size_t resampler = resizes(plan.augmentation) ? resize::Resampler::memory_bound(
-                                                                 max_canvas_bytes, max_canvas_side)
-                                                           : 0;
-  constexpr std::size_t rounding = 4096 + 128;  // the heap's, of the scratch memory
-  return 2 * canvas + scratch + rounding + mix + resampler + tree_bytes(plan.augmentation) +
-         max_operations(plan.augmentation) * sizeof(Operation) + sizeof(Augmenter);
+  if (has_mix(plan.augmentation)) bytes += ChainMix::memory_bound(head.height, head.width);
+  return bytes + 2 * Canvas::memory_bound(head.height, head.width) +
+         scratch_bytes(head.height, head.width) + scratch_rounding;
+}
+
+std::size_t Augmenter::most_need(const TransformPlan& plan, std::size_t max_canvas_bytes) noexcept {
+  if (!has_canvases_of_any_size(plan)) return 0;
+  const Size head = resize::head_size(plan);
+  max_canvas_bytes = std::min(max_canvas_bytes, Canvas::bytes(max_canvas_side, max_canvas_side));
+  std::size_t canvas = max_canvas_bytes + Canvas::rounding;
+  if (head.height > 0) canvas = std::max(canvas, Canvas::memory_bound(head.height, head.width));
+  // A pixel's 3 bytes become 4; a canvas one row high comes with borders above and below.
+  const std::size_t scratch = canvas / 3 * 4 + scratch_bytes(1, max_canvas_side) +
+                              scratch_bytes(max_canvas_side, 1) + scratch_rounding;
+  const std::size_t mix = has_mix(plan.augmentation) ? 5 * canvas : 0;  // a float for each byte
+  const std::size_t resampler =
+      resizes(plan.augmentation) ? resize::Resampler::most_need(max_canvas_bytes, max_canvas_side)
+                                 : 0;
+  return 2 * canvas + scratch + mix + resampler;
 }
 
 }  // namespace ringfeed::augment

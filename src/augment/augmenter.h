@@ -38,8 +38,18 @@ class Augmenter {
 
   /// Whether DecodeLimits::max_canvas_bytes bounds memory of one for `plan`.
   static bool has_canvases_of_any_size(const TransformPlan& plan) noexcept;
-  /// The most bytes that one for `plan` holds, with a copy of the plan's tree.
-  static std::size_t memory_bound(const TransformPlan& plan, std::size_t max_canvas_bytes) noexcept;
+
+  /// Where has_canvases_of_any_size(): the most bytes that begin() and augment() add to those
+  /// held(), the resampler's included. Draws as begin() does, and allocates nothing.
+  tl::expected<std::size_t, decode::Failure> need(int height, int width, data::Key key,
+                                                  std::uint64_t position);
+  /// The most that this is for any image; 0 for other plans.
+  static std::size_t most_need(const TransformPlan& plan, std::size_t max_canvas_bytes) noexcept;
+  /// Bytes kept from image to image, and an end to that.
+  std::size_t held() const noexcept;
+  void release();
+  /// What it takes besides: a copy of the plan's tree, and canvases where they have one size.
+  static std::size_t fixed_bytes(const TransformPlan& plan) noexcept;
 
  private:
   void apply(const Operation& operation);

@@ -41,7 +41,8 @@ class Canvas {
   /// From the first byte of row 0 to the last of the last row.
   std::size_t size() const noexcept { return static_cast<std::size_t>(height_) * row_bytes_; }
 
-  /// The bytes that one holds.
+  std::size_t held() const noexcept { return bytes_.capacity(); }
+  /// The most bytes that one of this size holds.
   static std::size_t memory_bound(int height, int width) noexcept {
     return bytes(height, width) + rounding;
   }

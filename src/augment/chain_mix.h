@@ -23,6 +23,7 @@ class ChainMix {
   /// `image` becomes Image.blend(original, sum, factor), the sum clipped and truncated.
   void end(float factor, Canvas& image);
 
+  std::size_t held() const noexcept { return original_.held() + sum_.capacity() * sizeof(float); }
   static std::size_t memory_bound(int height, int width) noexcept;
 
  private:

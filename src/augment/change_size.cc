@@ -67,25 +67,32 @@ void crop(const Operation& operation, const Canvas& from, Canvas& to) {
   }
 }
 
-void resize_canvas(const Operation& operation, const Canvas& from, Canvas& to,
-                   resize::Resampler& resampler, AlignedVector<std::uint8_t>& row) {
+resize::Geometry whole_resize(const Operation& operation, Size from) noexcept {
   const int height = static_cast<int>(operation.values[0]);
   const int width = static_cast<int>(operation.values[1]);
-  to.reshape(height, width);
+  return {.height = from.height,
+          .width = from.width,
+          .resized_height = height,
+          .resized_width = width,
+          .out_height = height,
+          .out_width = width,
+          .interpolation = operation.interpolation};
+}
+
+std::size_t resize_scratch(int width) noexcept {
+  return static_cast<std::size_t>(width) * 3 + decode::row_slack;
+}
+
+void resize_canvas(const Operation& operation, const Canvas& from, Canvas& to,
+                   resize::Resampler& resampler, AlignedVector<std::uint8_t>& row) {
+  const resize::Geometry geometry = whole_resize(operation, {from.height(), from.width()});
+  to.reshape(geometry.out_height, geometry.out_width);
   int next = 0;
   const auto take_rows = [&] {
     while (const std::uint8_t* planar = resampler.next_row()) to.set_row(next++, planar);
   };
-  const decode::Region region = resampler.begin({.top = 0,
-                                                 .left = 0,
-                                                 .height = from.height(),
-                                                 .width = from.width(),
-                                                 .resized_height = height,
-                                                 .resized_width = width,
-                                                 .out_height = height,
-                                                 .out_width = width,
-                                                 .interpolation = operation.interpolation});
-  make_room(row, static_cast<std::size_t>(region.width) * 3 + decode::row_slack);
+  const decode::Region region = resampler.begin(geometry);
+  make_room(row, resize_scratch(region.width));
   take_rows();
   for (int y = 0; y < region.height; ++y) {
     get_rgb_row(from, region.top + y, region.left, region.width, row.data());

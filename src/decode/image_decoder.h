@@ -5,6 +5,7 @@
 
 #include "decode/bytes.h"
 #include "decode/failure.h"
+#include "decode/image_size.h"
 #include "decode/jpeg/decoder.h"
 #include "decode/png/decoder.h"
 #include "decode/row_sink.h"
@@ -22,8 +23,18 @@ class ImageDecoder {
   /// On failure the sink may have got any number of rows.
   tl::expected<void, Failure> decode(Bytes file, RowSink& sink);
 
-  /// The most bytes one decoder holds, libjpeg's and libpng's included.
-  static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
+  /// What decoding a file takes beside what one decoder keeps from image to image.
+  struct Need {
+    ImageSize size;
+    std::size_t bytes = 0;
+  };
+  /// The most bytes, libjpeg's and libpng's included; or the failure that decode() would begin
+  /// with.
+  static tl::expected<Need, Failure> need(Bytes file, const DecodeLimits& limits);
+  /// The most that this is for any file.
+  static std::size_t most_need(const DecodeLimits& limits) noexcept;
+  /// The most bytes that one keeps.
+  static std::size_t scratch_bound() noexcept;
 
  private:
   JpegDecoder jpeg_;

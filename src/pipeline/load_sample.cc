@@ -16,6 +16,16 @@
 namespace ringfeed::pipeline {
 namespace {
 
+/// Maker::need(); 0 where make() will fail for want of memory too. Decode thread.
+std::size_t need(sample::Maker& maker, data::Key key, std::uint64_t position,
+                 std::span<const std::byte> encoded) noexcept {
+  try {
+    return maker.need(encoded, key, position);
+  } catch (...) {
+    return 0;
+  }
+}
+
 /// Makes a sample and records what it took. Decode thread.
 tl::expected<void, decode::Failure> decode(sample::Maker& maker, data::Key key,
                                            std::uint64_t position,
@@ -72,12 +82,17 @@ coro::Task ReaderThread::load_sample(ReaderThread& self, std::shared_ptr<EpochLi
         cell.finish(choice.failures(false));
         co_return;
       }
-      sample::Maker& maker = co_await self.parts_.decoders.schedule(ticket.sequence);
+      const std::span<const std::byte> encoded{ticket.buffer.data(), file->size};
+      sample::Maker* maker = &co_await self.parts_.decoders.schedule(ticket.sequence);
       if (epoch->channel.cancelled()) co_return;
-      auto decoded =
-          decode(maker, epoch->key, choice.position(), {ticket.buffer.data(), file->size},
-                 {cell.batch().memory.data, cell.batch().views, cell.row()},
-                 self.parts_.published.decoded);
+      sample::Reserve::Grant grant;
+      if (const std::size_t bytes = need(*maker, epoch->key, choice.position(), encoded)) {
+        grant = co_await self.parts_.decoders.reserve().take(ticket.sequence, bytes, maker);
+        if (epoch->channel.cancelled()) co_return;
+      }
+      auto decoded = decode(*maker, epoch->key, choice.position(), encoded,
+                            {cell.batch().memory.data, cell.batch().views, cell.row()},
+                            self.parts_.published.decoded);
       if (decoded) {
         cell.finish(choice.failures(true));
         co_return;

@@ -280,6 +280,9 @@ Stats Pipeline::stats() const {
     stats.decode_queue = decoders_->queued();
     stats.steals = decoders_->steals();
     using Seconds = std::chrono::duration<double>;
+    const sample::Reserve::Waits waits = decoders_->reserve().waits();
+    stats.reserve_waits = waits.count;
+    stats.reserve_seconds = Seconds(waits.time).count();
     stats.starved_seconds =
         Seconds(decoders_->idle_time(sample::DecodePool::Idle::starved)).count();
     stats.blocked_seconds =

@@ -160,6 +160,7 @@ sample::Decoders::Idle ReaderThread::idle_reason() {
   if (epochs_.empty() || epochs_.back()->channel.cancelled()) {
     return reader_.in_flight() > 0 ? Idle::starved : Idle::finished;
   }
+  if (parts_.decoders.reserve().waiting() > 0) return Idle::finished;  // others decode huge images
   EpochLink& epoch = *epochs_.back();
   const bool room_lacks = waiting() > 0;  // in the open batches
   if (room_lacks && epoch.channel.batch_waits()) return Idle::blocked;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <variant>
@@ -52,7 +53,25 @@ class AxisCache {
     return entry;
   }
 
+  std::size_t held() const noexcept {
+    std::size_t bytes = 0;
+    for (const Entry& entry : entries_) {
+      bytes += sizeof(int) * (entry.axis.first.capacity() + entry.axis.taps.capacity() +
+                              entry.axis.weights.capacity()) +
+               table_bytes(entry.table);
+    }
+    return bytes;
+  }
+
  private:
+  static std::size_t table_bytes(const HorizontalTable& table) noexcept {
+    return table.offsets.capacity() * sizeof(std::int32_t) +
+           table.weights.capacity() * sizeof(std::int16_t);
+  }
+  static std::size_t table_bytes(const VerticalTable& table) noexcept {
+    return table.words.capacity() * sizeof(std::int32_t);
+  }
+
   std::array<Entry, 4> entries_{};
   std::size_t next_ = 0;
 };
@@ -67,6 +86,18 @@ void grow(Vector& v, std::size_t size) {
 
 std::size_t padded(std::size_t bytes) {
   return (bytes + kernel_slack - 1) / kernel_slack * kernel_slack;
+}
+
+/// The most bytes of one axis with its table: `pixels` outputs, `stretch` source pixels under each,
+/// rounded down. Of a tap pair, 32 bytes in the kernel's order and 8 of weights, whose vector may
+/// have room for twice as many; while a table is made anew, one of its vectors is there twice: 48 +
+/// 8 is less than 64. The 8 pairs more stand for what a pixel takes besides.
+std::size_t axis_bytes(std::size_t pixels, std::size_t reach, std::size_t stretch) {
+  return 64 * (pixels + 64) * (reach * stretch + 8);
+}
+
+std::size_t reach_of(Interpolation filter) {
+  return static_cast<std::size_t>(std::ceil(support(filter)));
 }
 
 }  // namespace
@@ -174,14 +205,48 @@ const std::uint8_t* Resampler::next_row() {
   return s.emit(s.next++, axis.first[at], axis.taps[at]);
 }
 
-std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept {
+std::size_t Resampler::need(const Geometry& g) const noexcept {
+  const auto size = [](int value) { return static_cast<std::size_t>(std::max(value, 1)); };
+  const std::size_t reach = reach_of(g.interpolation);
+  const std::size_t rows_apart = size(g.height) / size(g.resized_height) + 1;
+  const std::size_t columns_apart = size(g.width) / size(g.resized_width) + 1;
+  const std::size_t planar_bytes = 3 * plane_stride(g.out_width);
+  const std::size_t row_bytes =
+      runs_vertical_first(g, impl_->rule) ? 3 * size(g.width) : planar_bytes;
+  // A power of two that holds the rows under an output pixel, and those up to the next.
+  const std::size_t ring_rows =
+      std::min(4 * (reach * rows_apart + 1), std::bit_ceil(size(g.height)));
+  return axis_bytes(size(g.out_height), reach, rows_apart) +
+         axis_bytes(size(g.out_width), reach, columns_apart) + padded(row_bytes) * (ring_rows + 1) +
+         planar_bytes + std::min(size(g.height) + 4, 2 * reach * rows_apart + 4) * sizeof(void*) +
+         1024;
+}
+
+std::size_t Resampler::held() const noexcept {
+  const Impl& s = *impl_;
+  return s.column_cache.held() + s.row_cache.held() + s.ring.capacity() + s.mixed.capacity() +
+         s.planar.capacity() + s.taps_rows.capacity() * sizeof(void*);
+}
+
+void Resampler::release() {
+  Impl& s = *impl_;
+  s.column_cache = {};
+  s.row_cache = {};
+  s.ring = AlignedVector<std::uint8_t>();
+  s.mixed = AlignedVector<std::uint8_t>();
+  s.planar = AlignedVector<std::uint8_t>();
+  s.taps_rows = std::vector<const std::uint8_t*>();
+}
+
+std::size_t Resampler::most_need(const TransformPlan& plan, std::uint64_t max_pixels) noexcept {
   const Size out = head_size(plan);
-  if (out.height == 0) return sizeof(Impl);
+  if (out.height == 0) return 0;
   const auto out_height = static_cast<std::size_t>(out.height);
   const auto out_width = static_cast<std::size_t>(out.width);
   // What the longest side is resized to, at the least: Resize may make it shorter than the crop,
   // and without one it stays.
   std::size_t least_height = out_height, least_width = out_width;
+  bool has_max_size = false;
   Interpolation widest = plan.interpolation;
   const auto resize = [&](const auto& step) {
     const auto least = [&](int exact) {
@@ -191,6 +256,7 @@ std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max
     };
     least_height = least(step.resize_height);
     least_width = least(step.resize_width);
+    has_max_size = step.max_size > 0;
   };
   if (const auto* crop = std::get_if<RandomResizedCrop>(&plan.geometry)) {
     for (const Interpolation one : crop->interpolations) {
@@ -201,16 +267,18 @@ std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max
   } else if (const auto* random = std::get_if<ResizeRandomCrop>(&plan.geometry)) {
     resize(*random);
   }
-  // Four tables an axis. Of a tap pair, 32 bytes in the kernel's order and 8 of weights, whose
-  // vector may have room for twice as many; while a table is made anew, one of its vectors is there
-  // twice: 4 * 48 + 32 is less than 4 * 64. The 8 pairs more stand for what a pixel takes besides.
-  const auto reach = static_cast<std::size_t>(std::ceil(support(widest)));
-  const auto tables = [reach](std::size_t pixels, std::size_t least) {
-    return 4 * 64 * (pixels + 64) * (reach * decode::max_side / least + 8);
+  const std::size_t reach = reach_of(widest);
+  const std::size_t pixels = std::min<std::size_t>(max_pixels, decode::max_side * decode::max_side);
+  // Not both sides are the longest: what two axes take is most where one of them is. Of what
+  // max_size cuts short, the shorter side is made less by the same factor, and rounded down.
+  const std::size_t longest = std::min(decode::max_side, pixels);
+  const std::size_t other = has_max_size ? 2 * longest : pixels / longest;
+  const auto tables = [&](std::size_t height, std::size_t width) {
+    return axis_bytes(out_height, reach, height / least_height + 1) +
+           axis_bytes(out_width, reach, width / least_width + 1);
   };
   // A ring of at most twice the rows under one output pixel: resized rows, or source rows where the
   // vertical pass comes first.
-  const std::size_t pixels = std::min<std::size_t>(max_pixels, decode::max_side * decode::max_side);
   const std::size_t ring_rows = 4 * (reach * decode::max_side / least_height + 4);
   const std::size_t ring = 3 * std::max(ring_rows * (out_width + 64),
                                         4 * (reach * pixels / least_height + 4 * decode::max_side));
@@ -218,17 +286,18 @@ std::size_t Resampler::memory_bound(const TransformPlan& plan, std::uint64_t max
   const std::size_t rows =
       3 * (decode::max_side + out_width) +
       std::min(decode::max_side, 2 * reach * decode::max_side / least_height + 4) * sizeof(void*);
-  return tables(out_height, least_height) + tables(out_width, least_width) + ring + rows +
-         sizeof(Impl) + 1024;
+  return std::max(tables(longest, other), tables(other, longest)) + ring + rows + 1024;
 }
 
-std::size_t Resampler::memory_bound(std::size_t max_bytes, std::size_t max_side) noexcept {
-  const auto reach = static_cast<std::size_t>(std::ceil(support(Interpolation::lanczos)));
-  // As above, of pixels whose taps are at most twice the reach of a source pixel, and two.
+std::size_t Resampler::most_need(std::size_t max_bytes, std::size_t max_side) noexcept {
+  const std::size_t reach = reach_of(Interpolation::lanczos);
+  // Four of them an axis; pixels whose taps are at most twice the reach of a source pixel, and two.
   const std::size_t tables = 4 * 64 * (reach * max_side + (8 + reach) * (max_side + 64));
   // The ring has at most twice the rows of the source.
   const std::size_t ring = 2 * max_bytes + 2 * max_side * kernel_slack;
-  return 2 * tables + ring + 6 * max_side + 2 * max_side * sizeof(void*) + sizeof(Impl) + 1024;
+  return 2 * tables + ring + 6 * max_side + 2 * max_side * sizeof(void*) + 1024;
 }
+
+std::size_t Resampler::fixed_bytes() noexcept { return sizeof(Impl); }
 
 }  // namespace ringfeed::resize

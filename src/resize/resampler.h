@@ -33,12 +33,20 @@ class Resampler {
   /// called until it gives null: a row left waiting would lose its source rows to the next push.
   const std::uint8_t* next_row();
 
-  /// The most bytes that one for the geometry of `plan` holds, whatever images of at most
-  /// `max_pixels` come.
-  static std::size_t memory_bound(const TransformPlan& plan, std::uint64_t max_pixels) noexcept;
-  /// The same for resizes of whole images, where they, what they become and what lies between the
-  /// passes take at most so many bytes, and have sides of at most `max_side`.
-  static std::size_t memory_bound(std::size_t max_bytes, std::size_t max_side) noexcept;
+  /// The most bytes that begin() adds to those held() for `geometry`. It asks before it allocates.
+  std::size_t need(const Geometry& geometry) const noexcept;
+  /// The most that this is for the geometry of `plan`, whatever images of at most `max_pixels`
+  /// come.
+  static std::size_t most_need(const TransformPlan& plan, std::uint64_t max_pixels) noexcept;
+  /// What all of them together hold for resizes of whole images, where they, what they become and
+  /// what lies between the passes take at most so many bytes, and have sides of at most `max_side`.
+  static std::size_t most_need(std::size_t max_bytes, std::size_t max_side) noexcept;
+
+  /// Bytes kept from image to image, and an end to that.
+  std::size_t held() const noexcept;
+  void release();
+  /// What it takes besides.
+  static std::size_t fixed_bytes() noexcept;
 
  private:
   struct Impl;

@@ -19,7 +19,8 @@ struct Later {
 }  // namespace
 
 DecodePool::DecodePool(int workers, const std::vector<TransformPlan>& plans,
-                       const DecodeLimits& limits) {
+                       const DecodeLimits& limits)
+    : Decoders(SampleMaker::reserve_bytes(plans, limits)) {
   for (int i = 0; i < workers; ++i) {
     makers_.push_back(std::make_unique<SampleMaker>(plans, limits));
     queues_.push_back(std::make_unique<Queue>());
@@ -47,7 +48,8 @@ std::size_t DecodePool::memory_bound(int workers, const std::vector<TransformPla
                                      const DecodeLimits& limits) noexcept {
   constexpr std::size_t thread = 1024;  // with its name, its handle and their rounding
   return static_cast<std::size_t>(workers) *
-         (SampleMaker::memory_bound(plans, limits) + sizeof(Queue) + thread);
+             (SampleMaker::own_bytes(plans, limits) + sizeof(Queue) + thread) +
+         SampleMaker::reserve_bytes(plans, limits);
 }
 
 std::uint64_t DecodePool::queued() const noexcept {
@@ -56,8 +58,8 @@ std::uint64_t DecodePool::queued() const noexcept {
 }
 
 void DecodePool::push(Job job) {
-  Queue& queue = *queues_[next_queue_];
-  next_queue_ = (next_queue_ + 1) % queues_.size();
+  const std::size_t turn = next_queue_.fetch_add(1, std::memory_order_relaxed);
+  Queue& queue = *queues_[turn % queues_.size()];
   {
     const MutexLock lock(queue.mutex);
     queue.heap.push_back(job);

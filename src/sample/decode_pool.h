@@ -25,11 +25,9 @@ class DecodePool final : public Decoders {
   DecodePool(int workers, const std::vector<TransformPlan>& plans, const DecodeLimits& limits);
   /// Joins. Nothing may be queued any more.
   ~DecodePool() override;
-  DecodePool(const DecodePool&) = delete;
-  DecodePool& operator=(const DecodePool&) = delete;
 
-  /// The most bytes that it holds with its makers. What waits in the queues is not counted: it
-  /// grows with the samples under way.
+  /// The most bytes that it holds with its makers and the reserve. What waits in the queues is not
+  /// counted: it grows with the samples under way.
   static std::size_t memory_bound(int workers, const std::vector<TransformPlan>& plans,
                                   const DecodeLimits& limits) noexcept;
 
@@ -55,7 +53,7 @@ class DecodePool final : public Decoders {
 
   std::vector<std::unique_ptr<Maker>> makers_;
   std::vector<std::unique_ptr<Queue>> queues_;
-  std::size_t next_queue_ = 0;
+  std::atomic<std::size_t> next_queue_{0};
 
   // A worker first claims a job here, then finds one: there are always as many as were claimed.
   mutable Mutex mutex_;

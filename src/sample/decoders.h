@@ -5,21 +5,22 @@
 #include <cstdint>
 
 #include "sample/maker.h"
+#include "sample/reserve.h"
 
 namespace ringfeed::sample {
 
 /// The decode threads as the reader thread sees them: DecodePool, or the tests' own.
 class Decoders {
  public:
+  using Job = sample::Job;
+
+  explicit Decoders(std::size_t reserve)
+      : reserve_(reserve, [this](const Job& job) { push(job); }) {}
   virtual ~Decoders() = default;
+  Decoders(const Decoders&) = delete;
+  Decoders& operator=(const Decoders&) = delete;
 
-  struct Job {
-    std::uint64_t sequence;
-    std::coroutine_handle<> handle;
-    Maker** maker;  // where the awaiting coroutine learns whose thread it is on
-  };
-
-  /// Awaitable: continues on a decode thread and yields its Maker. Awaited on one thread only.
+  /// Awaitable: continues on a decode thread and yields its Maker.
   auto schedule(std::uint64_t sequence) noexcept {
     struct Hop {
       Decoders& decoders;
@@ -33,6 +34,10 @@ class Decoders {
     };
     return Hop{*this, sequence};
   }
+
+  /// For images that need more than a Maker owns.
+  Reserve& reserve() noexcept { return reserve_; }
+  const Reserve& reserve() const noexcept { return reserve_; }
 
   /// Why a worker without a job has none, from now on; the time it idles is booked to that.
   enum class Idle : std::uint8_t {
@@ -48,7 +53,9 @@ class Decoders {
   virtual std::uint64_t queued() const noexcept = 0;
 
  private:
-  virtual void push(Job job) = 0;
+  virtual void push(Job job) = 0;  // any thread
+
+  Reserve reserve_;
 };
 
 }  // namespace ringfeed::sample

@@ -57,17 +57,18 @@ class SampleMaker::Sink final : public decode::RowSink {
   int next_row_ = 0, left_ = 0;
 };
 
-/// Flushes all views however make() ends, by an exception too.
-struct SampleMaker::Flush {
-  const std::vector<Branch>& views;
+/// Flushes all views however make() ends, by an exception too, and lets go of what is not kept.
+struct SampleMaker::End {
+  SampleMaker& maker;
 
-  ~Flush() {
-    for (const Branch& branch : views) branch.view->flush();
+  ~End() {
+    for (const Branch& branch : maker.views_) branch.view->flush();
+    maker.release();
   }
 };
 
 SampleMaker::SampleMaker(const std::vector<TransformPlan>& plans, const DecodeLimits& limits)
-    : decoder_(limits) {
+    : limits_(limits), share_(share(plans)), decoder_(limits) {
   views_.reserve(plans.size());
   for (const TransformPlan& plan : plans) views_.push_back({std::make_unique<View>(plan, limits)});
 }
@@ -75,7 +76,7 @@ SampleMaker::SampleMaker(const std::vector<TransformPlan>& plans, const DecodeLi
 tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte> encoded,
                                                       data::Key key, std::uint64_t position,
                                                       const Destination& to) {
-  const Flush flush{views_};
+  const End end{*this};
   Sink sink(*this, key, position, to);
   auto done = decoder_.decode(decode::to_bytes(encoded), sink);
   for (const Branch& branch : views_) {
@@ -84,14 +85,57 @@ tl::expected<void, decode::Failure> SampleMaker::make(std::span<const std::byte>
   return done;
 }
 
-std::size_t SampleMaker::memory_bound(const std::vector<TransformPlan>& plans,
-                                      const DecodeLimits& limits) noexcept {
-  constexpr std::size_t rounding = 64;  // the heap's, of a view
-  std::size_t bytes = decode::ImageDecoder::memory_bound(limits) + sizeof(SampleMaker);
-  for (const TransformPlan& plan : plans) {
-    bytes += View::memory_bound(plan, limits) + sizeof(Branch) + rounding;
+std::size_t SampleMaker::need(std::span<const std::byte> encoded, data::Key key,
+                              std::uint64_t position) {
+  const auto decoder = decode::ImageDecoder::need(decode::to_bytes(encoded), limits_);
+  if (!decoder) return 0;
+  std::size_t bytes = decoder->bytes;
+  for (std::size_t v = 0; v < views_.size(); ++v) {
+    bytes += views_[v].view->need(decoder->size.height, decoder->size.width,
+                                  data::of_view(key, key.view + v), position);
   }
-  return bytes;
+  return bytes - std::min(bytes, share_.image);
+}
+
+/// What one image made grow is not kept: others may have been granted that memory.
+void SampleMaker::release() noexcept {
+  std::size_t held = 0;
+  for (const Branch& branch : views_) held += branch.view->held();
+  if (held <= share_.kept) return;
+  for (const Branch& branch : views_) branch.view->release();
+}
+
+SampleMaker::Share SampleMaker::share(const std::vector<TransformPlan>& plans) noexcept {
+  constexpr std::size_t mib = std::size_t{1} << 20;
+  // Baseline JPEGs of 24 megapixels do with this, and progressive ones of 0.8.
+  Share share{.image = 4 * mib, .kept = mib};
+  for (const TransformPlan& plan : plans) {
+    // Whole images of 2 megapixels on their way, between which no memory is given back.
+    const bool any_size = augment::Augmenter::has_canvases_of_any_size(plan);
+    share.image += any_size ? 32 * mib : mib;
+    share.kept += any_size ? 32 * mib : mib;
+  }
+  return share;
+}
+
+std::size_t SampleMaker::own_bytes(const std::vector<TransformPlan>& plans,
+                                   const DecodeLimits& limits) noexcept {
+  constexpr std::size_t rounding = 64;  // the heap's, of a view
+  std::size_t most = decode::ImageDecoder::most_need(limits);
+  std::size_t fixed = decode::ImageDecoder::scratch_bound() + sizeof(SampleMaker);
+  for (const TransformPlan& plan : plans) {
+    most += View::most_need(plan, limits);
+    fixed += View::fixed_bytes(plan) + sizeof(Branch) + rounding;
+  }
+  const Share own = share(plans);
+  return fixed + own.kept + std::min(own.image, most);
+}
+
+std::size_t SampleMaker::reserve_bytes(const std::vector<TransformPlan>& plans,
+                                       const DecodeLimits& limits) noexcept {
+  std::size_t most = decode::ImageDecoder::most_need(limits);
+  for (const TransformPlan& plan : plans) most += View::most_need(plan, limits);
+  return most - std::min(most, share(plans).image);
 }
 
 }  // namespace ringfeed::sample

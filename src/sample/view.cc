@@ -15,12 +15,23 @@ View::View(const TransformPlan& plan, const DecodeLimits& limits)
       max_canvas_bytes_(limits.max_canvas_bytes),
       out_{plan.out_height(), plan.out_width()},
       takes_whole_(std::holds_alternative<WholeImage>(plan.geometry)),
+      has_any_size_(augment::Augmenter::has_canvases_of_any_size(plan)),
       resampler_(plan.pillow),
       packer_(plan) {
   if (!plan.augmentation.empty() || takes_whole_) {
     augmenter_.emplace(plan_, max_canvas_bytes_, resampler_);
   }
   if (plan.erasing) erased_.reserve(static_cast<std::size_t>(plan.erasing->max_count));
+}
+
+std::size_t View::need(int height, int width, data::Key key, std::uint64_t position) {
+  if (augment::check_image(plan_, height, width, max_canvas_bytes_)) return 0;
+  const auto geometry = augment::draw_geometry(plan_, height, width, key, position);
+  std::size_t bytes = takes_whole_ ? 0 : resampler_.need(geometry);
+  if (has_any_size_) {
+    bytes += augmenter_->need(geometry.out_height, geometry.out_width, key, position).value_or(0);
+  }
+  return bytes;
 }
 
 decode::Region View::begin(int height, int width, data::Key key, std::uint64_t position,
@@ -78,15 +89,28 @@ tl::expected<void, decode::Failure> View::complete() {
 
 void View::flush() noexcept { packer_.finish(); }
 
-std::size_t View::memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept {
+std::size_t View::held() const noexcept {
+  return resampler_.held() + (has_any_size_ ? augmenter_->held() : 0);
+}
+
+void View::release() {
+  resampler_.release();
+  if (has_any_size_) augmenter_->release();
+}
+
+std::size_t View::most_need(const TransformPlan& plan, const DecodeLimits& limits) noexcept {
+  return resize::Resampler::most_need(plan, limits.max_pixels) +
+         augment::Augmenter::most_need(plan, limits.max_canvas_bytes);
+}
+
+std::size_t View::fixed_bytes(const TransformPlan& plan) noexcept {
   const bool augments =
       !plan.augmentation.empty() || std::holds_alternative<WholeImage>(plan.geometry);
-  const std::size_t augmenter =
-      augments ? augment::Augmenter::memory_bound(plan, limits.max_canvas_bytes) : 0;
+  const std::size_t augmenter = augments ? augment::Augmenter::fixed_bytes(plan) : 0;
   const std::size_t boxes =
       plan.erasing ? static_cast<std::size_t>(plan.erasing->max_count) * sizeof(Box) + 16 : 0;
-  return resize::Resampler::memory_bound(plan, limits.max_pixels) + augmenter +
-         pack::Packer::memory_bound(plan) + boxes + sizeof(View);
+  return resize::Resampler::fixed_bytes() + augmenter + pack::Packer::memory_bound(plan) + boxes +
+         sizeof(View);
 }
 
 }  // namespace ringfeed::sample

@@ -43,8 +43,16 @@ class View {
   /// What was drawn for the last image.
   const augment::Geometry& geometry() const noexcept { return geometry_; }
 
-  /// The most bytes that one for `plan` holds, whatever images come.
-  static std::size_t memory_bound(const TransformPlan& plan, const DecodeLimits& limits) noexcept;
+  /// The most bytes that the image at `position` adds to those held(). Draws as begin() does, and
+  /// allocates nothing.
+  std::size_t need(int height, int width, data::Key key, std::uint64_t position);
+  /// The most that this is for any image.
+  static std::size_t most_need(const TransformPlan& plan, const DecodeLimits& limits) noexcept;
+  /// Bytes kept from image to image, and an end to that.
+  std::size_t held() const noexcept;
+  void release();
+  /// What one for `plan` takes besides.
+  static std::size_t fixed_bytes(const TransformPlan& plan) noexcept;
 
  private:
   void take_rows();
@@ -53,6 +61,7 @@ class View {
   std::size_t max_canvas_bytes_;
   Size out_;
   bool takes_whole_;
+  bool has_any_size_;  // the canvases
   resize::Resampler resampler_;
   std::optional<augment::Augmenter> augmenter_;  // where the plan has an augmentation
   pack::Packer packer_;

@@ -49,8 +49,8 @@ TEST_CASE("an augmenter takes what it states, its plan's tree included") {
         augmenter.augment();
       }
     });
-    CHECK(bytes <= augment::Augmenter::memory_bound(plan, limit));
-    CHECK(2 * bytes > augment::Augmenter::memory_bound(plan, limit));
+    CHECK(bytes <= augment::Augmenter::fixed_bytes(plan));
+    CHECK(2 * bytes > augment::Augmenter::fixed_bytes(plan));
   }
 }
 
@@ -67,8 +67,39 @@ TEST_CASE("an augmenter that mixes chains takes what it states") {
       augmenter.augment();
     }
   });
-  CHECK(bytes <= augment::Augmenter::memory_bound(plan, limit));
-  CHECK(bytes + 65536 > augment::Augmenter::memory_bound(plan, limit));
+  CHECK(bytes <= augment::Augmenter::fixed_bytes(plan));
+  CHECK(bytes + 65536 > augment::Augmenter::fixed_bytes(plan));
+}
+
+TEST_CASE("an augmenter of images of any size takes what it says of each before") {
+  TransformPlan plan;
+  plan.geometry = WholeImage{};
+  const std::vector<Augmentation> links(13, {.step = TimmOperation{}});
+  plan.augmentation = {{.step = AugMix{.steps = links, .depth = 2}},
+                       {.step = RandomRotation{.low = 10, .high = 10}},
+                       {.step = Resize{.shorter = 700, .interpolation = Interpolation::lanczos}},
+                       {.step = AugMix{.steps = links, .depth = 2}},
+                       {.step = RandomResizedCrop{}}};
+  resize::Resampler resampler(plan.pillow);
+  augment::Augmenter augmenter(plan, limit, resampler);
+  const auto key = data::make_key(1, 0);
+  for (const auto& [height, width] :
+       {std::array{300, 40}, {2000, 3000}, {40, 300}, {3000, 2000}, {300, 300}, {800, 300}}) {
+    const auto need = augmenter.need(height, width, key, 0);
+    REQUIRE(need);
+    const std::size_t added = testing::peak_of([&, h = height, w = width] {
+      REQUIRE(augmenter.begin(h, w, key, 0));
+      augmenter.augment();
+    });
+    CHECK(added <= *need);
+    CHECK(*need <= augment::Augmenter::most_need(plan, limit));
+    if (height * width > 1'000'000) CHECK(3 * augmenter.held() > *need);
+  }
+  resampler.release();
+  const std::size_t held = augmenter.held(), before = testing::heap_live;
+  augmenter.release();
+  CHECK(augmenter.held() == 0);
+  CHECK(before - testing::heap_live >= held);
 }
 
 }  // namespace

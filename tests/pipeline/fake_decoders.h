@@ -22,7 +22,10 @@ class FakeDecoders final : public sample::Decoders, public sample::Maker {
  public:
   using Judge = std::function<tl::expected<void, decode::Failure>(
       std::uint64_t position, std::string_view encoded, const std::byte* out)>;
-  explicit FakeDecoders(Judge judge) : judge_(std::move(judge)) {}
+  /// What each sample needs of a reserve of `reserve` bytes.
+  using Need = std::function<std::size_t(std::string_view encoded)>;
+  explicit FakeDecoders(Judge judge, std::size_t reserve = 0, Need need = {})
+      : Decoders(reserve), judge_(std::move(judge)), need_(std::move(need)) {}
 
   void set_idle_reason(Idle reason) noexcept override { reason_ = reason; }
   Clock::duration idle_time(Idle reason) const noexcept override {
@@ -30,6 +33,9 @@ class FakeDecoders final : public sample::Decoders, public sample::Maker {
   }
   int workers() const noexcept override { return 2; }
   std::uint64_t queued() const noexcept override { return jobs_.size(); }
+  std::size_t need(std::span<const std::byte> encoded, data::Key, std::uint64_t) override {
+    return need_ ? need_({reinterpret_cast<const char*>(encoded.data()), encoded.size()}) : 0;
+  }
   tl::expected<void, decode::Failure> make(std::span<const std::byte> encoded, data::Key,
                                            std::uint64_t position,
                                            const sample::Destination& to) override {
@@ -52,6 +58,7 @@ class FakeDecoders final : public sample::Decoders, public sample::Maker {
   void push(Job job) override { jobs_.push_back(job); }
 
   Judge judge_;
+  Need need_;
   std::vector<Job> jobs_;
   Idle reason_ = Idle::finished;
   std::array<Clock::duration, 4> idle_{};

@@ -11,6 +11,7 @@
 namespace ringfeed::pipeline {
 namespace {
 
+constexpr std::size_t reserve = 100;
 constexpr std::size_t number_bytes = 4;  // at a file's beginning, which entry it is
 
 std::string number_of(std::size_t entry) {
@@ -45,7 +46,8 @@ Simulation::Simulation(const Scenario& scenario, unsigned seed)
       settings_(settings_of(scenario)),
       dataset_(folder_of(scenario.samples)),
       engine_(scenario.slots),
-      decoders_([this](auto... of_sample) { return judge(of_sample...); }),
+      decoders_([this](auto... of_sample) { return judge(of_sample...); }, reserve,
+                [this](std::string_view encoded) { return need(encoded); }),
       inbox_([this] { engine_.wake(); }),
       thread_({engine_, inbox_, decoders_, dataset_, settings_, published_, stopping_}) {
   engine_.on_poll = [this](Clock::time_point until, auto& out) { poll(until, out); };
@@ -64,9 +66,15 @@ Simulation::Simulation(const Scenario& scenario, unsigned seed)
     dataset_.index().relative_path(i, name);
     engine_.files[name] = std::move(content);
     if (chance(s_.damaged)) damaged_.insert(static_cast<std::uint32_t>(i));
+    needs_.push_back(chance(s_.huge) ? 1 + random_() % (2 * reserve) : 0);
     order_.push_back(static_cast<std::uint32_t>(i));
   }
   std::ranges::shuffle(order_, random_);
+}
+
+std::size_t Simulation::need(std::string_view encoded) const {
+  if (encoded.size() < number_bytes) return 0;
+  return needs_[std::stoul(std::string(encoded, 0, number_bytes))];
 }
 
 tl::expected<void, decode::Failure> Simulation::judge(std::uint64_t position,
@@ -244,6 +252,7 @@ void Simulation::run() {
   begin_epoch();
   while (thread_.turn(now_)) REQUIRE(events_ < 1000 * s_.samples);
   CHECK(decoders_.queued() == 0);
+  CHECK(decoders_.reserve().waiting() == 0);
   CHECK(engine_.operations.empty());
   CHECK(engine_.held.empty());
   CHECK(thread_.held_bytes() == 0);

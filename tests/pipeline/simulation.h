@@ -29,6 +29,7 @@ struct Scenario {
   double broken = 0.02;   // reads that fail
   double starved = 0.02;  // opens refused for want of descriptors
   double damaged = 0.02;  // files that lack data which no read brings
+  double huge = 0;        // files that need memory of the reserve, some more than there is
   OnError on_error = OnError::raise;
   int retries = 0;
   bool in_order = true;
@@ -63,6 +64,7 @@ class Simulation {
   bool open_batch();
   bool take_batch();
   void stop();
+  std::size_t need(std::string_view encoded) const;
   tl::expected<void, decode::Failure> judge(std::uint64_t position, std::string_view encoded,
                                             const std::byte* out);
 
@@ -81,6 +83,7 @@ class Simulation {
   std::vector<std::string> names_;    // of entries
   std::vector<std::uint32_t> order_;  // the entry at each position
   std::set<std::uint32_t> damaged_;   // entries
+  std::vector<std::size_t> needs_;    // of entries, of the reserve
 
   std::shared_ptr<EpochLink> epoch_;
   std::set<std::uint64_t> made_;     // positions, in this epoch

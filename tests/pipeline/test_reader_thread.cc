@@ -62,6 +62,35 @@ TEST_CASE("substitutes for what fails take no bytes and no slots that others wai
   });
 }
 
+TEST_CASE("huge images that wait for each other's memory stall no epoch") {
+  over_seeds(200, [](std::mt19937& random) {
+    Scenario s;
+    s.samples = 50 + random() % 100;
+    s.batch = 1 + random() % 40;
+    s.prefetch = 1 + random() % 3;
+    s.bytes = (2 + random() % 20) * page;
+    s.max_file = (2 + random() % 60) * page;
+    s.large = (random() % 3) * 0.3;
+    s.huge = random() % 2 == 0 ? 1 : 0.3;
+    s.damaged = (random() % 2) * 0.1;
+    s.broken = (random() % 2) * 0.05;
+    if (random() % 2 == 0) s.on_error = OnError::replace;
+    s.in_order = random() % 2 == 0;
+    return s;
+  });
+}
+
+TEST_CASE("an end at any moment wakes those that wait for the memory of huge images") {
+  over_seeds(200, [](std::mt19937& random) {
+    Scenario s;
+    s.samples = 100;
+    s.huge = 0.8;
+    s.damaged = (random() % 2) * 0.2;
+    (random() % 2 == 0 ? s.stop_after : s.abandon_after) = 1 + random() % 600;
+    return s;
+  });
+}
+
 TEST_CASE("every file several times the guess, with memory at its minimum, does not deadlock") {
   over_seeds(50, [](std::mt19937&) {
     Scenario s;

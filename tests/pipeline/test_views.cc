@@ -13,6 +13,7 @@
 #include "batch/lay_out.h"
 #include "data/random.h"
 #include "pipeline/loader_test.h"
+#include "sample/decode_pool.h"
 #include "sample/sample_maker.h"
 
 using namespace ringfeed;
@@ -139,8 +140,10 @@ TEST_CASE("the memory bound counts every view of a batch and of a maker") {
   };
   std::vector<TransformPlan> more = plans();
   more.insert(more.end(), 40, TransformPlan::imagenet_train());
-  const std::size_t makers = 2 * (sample::SampleMaker::memory_bound(more, {}) -
-                                  sample::SampleMaker::memory_bound(plans(), {}));
+  const auto pool = [](const std::vector<TransformPlan>& of) {
+    return sample::DecodePool::memory_bound(2, of, {});
+  };
+  const std::size_t makers = pool(more) - pool(plans());
   CHECK(makers > 0);
   CHECK(bound(more) - bound(plans()) == batches(more) - batches(plans()) + makers);
 }

@@ -11,14 +11,27 @@
 namespace ringfeed {
 namespace {
 
-/// The most the resize of `plan` takes for images of these heights and widths, one after another.
+/// Resizes images of these heights and widths by `plan`, one after another. The most bytes that one
+/// of them added to what was held; each is held against what was said before.
 std::size_t resize_peak(const TransformPlan& plan, const std::vector<std::array<int, 2>>& sizes) {
-  return testing::peak_of([&] {
-    resize::Resampler resampler(plan.pillow);
-    for (const auto& [height, width] : sizes) {
-      resampler.begin(augment::draw_geometry(plan, height, width, data::make_key(1, 0), 0));
-    }
-  });
+  resize::Resampler resampler(plan.pillow);
+  const std::size_t empty = testing::heap_live;
+  std::size_t most = 0;
+  for (const auto& [height, width] : sizes) {
+    const auto geometry = augment::draw_geometry(plan, height, width, data::make_key(1, 0), 0);
+    const std::size_t need = resampler.need(geometry);
+    const std::size_t added = testing::peak_of([&] { resampler.begin(geometry); });
+    CHECK(added <= need);
+    CHECK(need <= resize::Resampler::most_need(
+                      plan, static_cast<std::uint64_t>(height) * static_cast<unsigned>(width)));
+    CHECK(testing::heap_live - empty >= resampler.held());
+    CHECK(testing::heap_live - empty <= resampler.held() + 65536);
+    most = std::max(most, added);
+  }
+  resampler.release();
+  CHECK(resampler.held() == 0);
+  CHECK(testing::heap_live == empty);
+  return most;
 }
 
 /// Limited to the largest of them.
@@ -27,7 +40,7 @@ std::size_t resize_bound(const TransformPlan& plan, const std::vector<std::array
   for (const auto& [height, width] : sizes) {
     pixels = std::max(pixels, static_cast<std::uint64_t>(height) * static_cast<unsigned>(width));
   }
-  return resize::Resampler::memory_bound(plan, pixels);
+  return resize::Resampler::most_need(plan, pixels);
 }
 
 TEST_CASE("a resize to less than the crop stays within its bound") {

@@ -5,7 +5,6 @@
 #include <memory>
 #include <vector>
 
-#include "base/scratch.h"
 #include "batch/lay_out.h"
 #include "decode/jpeg/decoder.h"
 #include "sample/decode_pool.h"
@@ -84,7 +83,7 @@ TEST_CASE("no byte for the decoder is a limit too") {
   CHECK(done.error().option == Option::max_decoder_bytes);
 }
 
-TEST_CASE("a sample maker stays within the sum of its parts' bounds, augmented or not") {
+TEST_CASE("a sample maker stays within its own memory and what it asks for, augmented or not") {
   std::vector<Octets> files = testing::greedy_pngs();
   for (testing::GreedyJpeg& jpeg : testing::greedy_jpegs()) files.push_back(std::move(jpeg.file));
   DecodeLimits limits = testing::just_enough_for_pngs();
@@ -107,18 +106,25 @@ TEST_CASE("a sample maker stays within the sum of its parts' bounds, augmented o
     const std::vector plans(c.views, plan);
     const auto views = batch::lay_out(plans, 1);
     std::vector<std::byte> out(batch::bytes_of(views, 1));
-    std::size_t made = 0;
-    const std::size_t most = testing::peak_of([&] {
-      sample::SampleMaker maker(plans, limits);
-      for (const Octets& file : files) {
-        made +=
-            maker.make(std::as_bytes(std::span(file)), data::make_key(1, 0), 0, {out.data(), views})
-                .has_value();
-      }
-    });
+    const std::size_t own = sample::SampleMaker::own_bytes(plans, limits);
+    const std::size_t reserve = sample::SampleMaker::reserve_bytes(plans, limits);
+    std::size_t made = 0, most = 0;
+    const std::size_t before = testing::heap_live;
+    sample::SampleMaker maker(plans, limits);
+    for (const Octets& file : files) {
+      const auto encoded = std::as_bytes(std::span(file));
+      const auto key = data::make_key(1, 0);
+      testing::heap_peak = testing::heap_live.load();
+      const std::size_t need = maker.need(encoded, key, 0);
+      CHECK(testing::heap_peak <= testing::heap_live + 65536);
+      made += maker.make(encoded, key, 0, {out.data(), views}).has_value();
+      CHECK(testing::heap_peak - before <= own + need);
+      CHECK(testing::heap_live - before <= own);
+      CHECK(need <= reserve);
+      most = std::max(most, testing::heap_peak - before);
+    }
     CHECK(made > files.size() / 3);
-    CHECK(most > decode::JpegDecoder::memory_bound(limits));
-    CHECK(most <= sample::SampleMaker::memory_bound(plans, limits));
+    CHECK(most > decode::JpegDecoder::most_need(limits));
   }
 }
 
@@ -140,13 +146,17 @@ TEST_CASE("a sample maker of whole images stays within its bound") {
   DecodeLimits limits;
   limits.max_canvas_bytes = std::size_t{73} << 20;
   limits.max_decoder_bytes = 8 << 20;
-  const std::size_t bound = sample::SampleMaker::memory_bound({plan}, limits);
+  const std::size_t own = sample::SampleMaker::own_bytes({plan}, limits);
+  const std::size_t reserve = sample::SampleMaker::reserve_bytes({plan}, limits);
   sample::SampleMaker maker({plan}, limits);
+  const std::size_t need = maker.need(std::as_bytes(std::span(giant)), data::make_key(1, 0), 0);
   const Use use = make(maker, plan, giant);
-  CHECK(use.most < bound);
+  CHECK(use.most < own + need);
+  CHECK(need < reserve);
   CHECK(use.most > 3 * limits.max_canvas_bytes);
   limits.max_canvas_bytes /= 2;
-  CHECK(sample::SampleMaker::memory_bound({plan}, limits) < bound - 4 * limits.max_canvas_bytes);
+  CHECK(sample::SampleMaker::own_bytes({plan}, limits) == own);
+  CHECK(sample::SampleMaker::reserve_bytes({plan}, limits) < reserve - 4 * limits.max_canvas_bytes);
   sample::SampleMaker stricter({plan}, limits);
   const auto done =
       stricter.make(std::as_bytes(std::span(giant)), data::make_key(1, 0), 0, {out.data(), views});
@@ -154,7 +164,7 @@ TEST_CASE("a sample maker of whole images stays within its bound") {
   CHECK(done.error().option == Option::max_canvas_bytes);
 }
 
-TEST_CASE("a giant's memory serves the next giant, and is given back for a small image") {
+TEST_CASE("what a giant made grow is given back with its grant, what others did is kept") {
   TransformPlan plan = TransformPlan::imagenet_val();
   plan.geometry = WholeImage{};
   plan.augmentation = {
@@ -166,20 +176,15 @@ TEST_CASE("a giant's memory serves the next giant, and is given back for a small
     form.width = width;
     return testing::encode_jpeg(form);
   };
-  const Octets small = sized(300, 40), giant = sized(4000, 6000), larger = sized(4000, 6002);
-  const std::size_t bound = sample::SampleMaker::memory_bound({plan}, {});
-  const std::size_t before = testing::heap_live;
+  const Octets small = sized(300, 400), giant = sized(4000, 6000);
   sample::SampleMaker maker({plan}, {});
   make(maker, plan, small);
-  const std::size_t modest = testing::heap_live;
-  make(maker, plan, giant);
-  const std::size_t held = testing::heap_live;
-  CHECK(held > modest + modest_scratch);
-  // Of the pieces of memory that grow, none is there twice.
-  CHECK(held + make(maker, plan, larger).most - before < bound / 2);
-  make(maker, plan, small);
-  // The entropy decoder's memory, the same for every image, stays: the small one did without.
-  CHECK(testing::heap_live <= modest + decode::EntropyDecoder::memory_bound() + (1 << 20));
+  const std::size_t kept = testing::heap_live;
+  CHECK(make(maker, plan, small).most < 300 * 400);  // but libjpeg's own
+  CHECK(testing::heap_live == kept);
+  CHECK(make(maker, plan, giant).most > std::size_t{3} * 4000 * 6000);
+  // The rows of the decoder, and the entropy decoder's memory, which small images do without, stay.
+  CHECK(testing::heap_live <= kept + decode::JpegDecoder::scratch_bound());
 }
 
 TEST_CASE("what a decode pool takes beside its makers stays within what its bound adds to theirs") {
@@ -192,7 +197,8 @@ TEST_CASE("what a decode pool takes beside its makers stays within what its boun
       });
   const std::size_t pool = testing::peak_of([&] { sample::DecodePool(workers, {plan}, limits); });
   const std::size_t added = sample::DecodePool::memory_bound(workers, {plan}, limits) -
-                            workers * sample::SampleMaker::memory_bound({plan}, limits);
+                            workers * sample::SampleMaker::own_bytes({plan}, limits) -
+                            sample::SampleMaker::reserve_bytes({plan}, limits);
   CHECK(pool - makers <= added);
   CHECK(pool - makers > added / 4);
 }

@@ -159,14 +159,41 @@ TEST_CASE("a clean end is recognised in a file's last bytes") {
   CHECK_FALSE(decode::ends_cleanly({}));
 }
 
+TEST_CASE(
+    "a maker's own memory suffices for photos of 12 megapixels, not for all progressive ones") {
+  const auto need_of = [](const TransformPlan& plan, const testing::JpegForm& form) {
+    SampleMaker maker({plan}, {});
+    const Octets file = testing::encode_jpeg(form);
+    std::size_t most = 0;
+    for (std::uint64_t i = 0; i < 20; ++i) most = std::max(most, maker.need(bytes(file), key, i));
+    return most;
+  };
+  TransformPlan lanczos = TransformPlan::imagenet_train();
+  lanczos.interpolation = Interpolation::lanczos;
+  for (const TransformPlan& plan :
+       {TransformPlan::imagenet_train(), TransformPlan::imagenet_val(), lanczos}) {
+    CHECK(need_of(plan, {.width = 4000, .height = 3000}) == 0);
+    CHECK(need_of(plan, {.width = 3000, .height = 4000}) == 0);
+    CHECK(need_of(plan, {.width = 1024, .height = 768, .progressive = true}) == 0);
+    const std::size_t coefficients = std::size_t{2000} * 1500 * 3 / 2 * sizeof(std::int16_t);
+    const std::size_t large = need_of(plan, {.width = 2000, .height = 1500, .progressive = true});
+    CHECK(large > coefficients / 2);
+    CHECK(large < coefficients);
+    CHECK(need_of(plan, {.width = 2000, .height = 1500, .interleaved = false}) == large);
+  }
+}
+
 TEST_CASE("the stated memory grows with the limits that it follows from") {
   const TransformPlan plan = TransformPlan::imagenet_train();
   DecodeLimits limits;
-  const std::size_t before = SampleMaker::memory_bound({plan}, limits);
+  const std::size_t before = SampleMaker::reserve_bytes({plan}, limits);
   CHECK(before > limits.max_decoder_bytes);
-  CHECK(before < limits.max_decoder_bytes + (std::size_t{256} << 20));
+  CHECK(before < limits.max_decoder_bytes + (std::size_t{64} << 20));
+  const std::size_t own = SampleMaker::own_bytes({plan}, limits);
+  CHECK(own < (std::size_t{12} << 20));
   limits.max_decoder_bytes /= 2;
-  CHECK(SampleMaker::memory_bound({plan}, limits) + limits.max_decoder_bytes == before);
+  CHECK(SampleMaker::reserve_bytes({plan}, limits) + limits.max_decoder_bytes == before);
+  CHECK(SampleMaker::own_bytes({plan}, limits) == own);
 }
 
 }  // namespace

@@ -31,7 +31,11 @@ Columns columns_around(const Region& region, int image_width) {
 
 /// What libjpeg holds of any file: a strip of rows. 4 components x 10 row groups of at most 4 rows,
 /// an iMCU's colour rows.
-constexpr std::size_t strip_bound = max_side * (4 * 10 * 4 + 4 * 8 * 4);
+constexpr std::size_t strip_bytes(std::size_t width) {
+  constexpr std::size_t most_in_mcu = 64, besides = 256 << 10;
+  return (width + most_in_mcu) * (4 * 10 * 4 + 4 * 8 * 4) + besides;
+}
+constexpr std::size_t strip_bound = strip_bytes(max_side);
 
 /// What of an image is decoded: the region's pixels and the verdict come out as those of a full
 /// decode.
@@ -116,6 +120,16 @@ bool read_frame(jpeg_decompress_struct* cinfo, const JpegHeader& header) {
   return true;
 }
 
+/// The coefficients that libjpeg would keep of this file: none of a single scan's, and none where
+/// it does not get as far. Every call may jump, and nothing here has a destructor.
+std::size_t kept_coefficients(JpegSession& session, const JpegHeader& header) {
+  if (setjmp(session.on_error)) return 0;
+  jpeg_decompress_struct* const cinfo = &session.cinfo;
+  session.open(strip_bound);
+  if (!read_frame(cinfo, header) || !jpeg_has_multiple_scans(cinfo)) return 0;
+  return coefficient_bytes(*cinfo);
+}
+
 /// Whether this is a file of one Huffman-coded scan that can be decoded; reads nothing of the scan.
 /// Every call may jump, and nothing here has a destructor.
 bool starts_single_scan(JpegSession& session, const JpegHeader& header) {
@@ -128,8 +142,22 @@ bool starts_single_scan(JpegSession& session, const JpegHeader& header) {
 
 }  // namespace
 
-std::size_t JpegDecoder::memory_bound(const DecodeLimits& limits) noexcept {
-  return limits.max_decoder_bytes + strip_bound + scratch_bound();
+std::size_t JpegDecoder::need(Bytes file, const JpegHeader& header, const DecodeLimits& limits) {
+  constexpr std::size_t small = 1 << 20;  // not worth a look at the frame
+  const auto height = static_cast<std::size_t>(header.height);
+  const auto width = static_cast<std::size_t>(header.width);
+  std::size_t coefficients =
+      static_cast<std::size_t>(header.components) * (width + 64) * (height + 64) * sizeof(JCOEF);
+  if (coefficients > small) {
+    JpegSession session(file, limits.load_truncated, limits.max_scans);
+    coefficients = kept_coefficients(session, header);
+  }
+  const std::size_t lists = 4 * height * sizeof(void*);  // where each row of blocks is
+  return strip_bytes(width) + std::min(coefficients + lists, limits.max_decoder_bytes);
+}
+
+std::size_t JpegDecoder::most_need(const DecodeLimits& limits) noexcept {
+  return limits.max_decoder_bytes + strip_bound;
 }
 
 std::size_t JpegDecoder::scratch_bound() noexcept {

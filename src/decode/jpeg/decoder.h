@@ -44,8 +44,12 @@ class JpegDecoder {
   const BandCounts& entropy_counts() const noexcept { return entropy_.counts(); }
   const PixelCounts& pixel_counts() const noexcept { return stage_.counts(); }
 
-  /// The most bytes one decoder holds, libjpeg's included, and what of it stays between images.
-  static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
+  /// The most bytes that decode() of this file takes beside scratch_bound(), what it refuses for
+  /// want of max_decoder_bytes not counted. 5 us at most.
+  static std::size_t need(Bytes file, const JpegHeader& header, const DecodeLimits& limits);
+  /// The most that this is for any file.
+  static std::size_t most_need(const DecodeLimits& limits) noexcept;
+  /// The most bytes that stay between images.
   static std::size_t scratch_bound() noexcept;
 
  private:

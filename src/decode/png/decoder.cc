@@ -22,9 +22,18 @@ std::size_t pixel_bytes(const PngHeader& header) {
   }
 }
 
+/// zlib's window and state, and libpng's own.
+constexpr std::size_t session_bytes = 96 << 10;
+
 /// One row, or the whole image where it is interlaced.
 std::size_t held_bytes(const PngHeader& header) {
   return header.width * pixel_bytes(header) * (header.interlaced ? header.height : 1);
+}
+
+/// libpng holds two raw rows of at most 8 bytes a pixel; besides them one converted row and what
+/// decode() holds.
+std::size_t row_memory(const PngHeader& header) {
+  return held_bytes(header) + std::size_t{header.width} * (2 * 8 + 3);
 }
 
 void to_rgb(const PngHeader& header, const std::uint8_t* in, int pixels, std::uint8_t* rgb) {
@@ -63,9 +72,7 @@ tl::expected<PngHeader, Failure> PngDecoder::header(Bytes file, const DecodeLimi
     return tl::unexpected(Failure{false, "PNG with a side over " + std::to_string(max_side) +
                                              " pixels is not supported; resize or remove it"});
   }
-  // libpng holds two raw rows of at most 8 bytes a pixel; besides them one converted row and
-  // what `rows` holds.
-  if (held_bytes(*header) + std::size_t{header->width} * (2 * 8 + 3) > limits.max_decoder_bytes) {
+  if (row_memory(*header) > limits.max_decoder_bytes) {
     return tl::unexpected(
         over_limit((header->interlaced ? "interlaced PNG of " : "PNG of ") +
                        std::to_string(pixels) + " pixels, which needs more than " +
@@ -75,10 +82,12 @@ tl::expected<PngHeader, Failure> PngDecoder::header(Bytes file, const DecodeLimi
   return header;
 }
 
-std::size_t PngDecoder::memory_bound(const DecodeLimits& limits) noexcept {
-  // header() refuses what takes more; besides, zlib's window and state and libpng's own.
-  constexpr std::size_t session = 96 << 10;
-  return limits.max_decoder_bytes + session + scratch_bound;
+std::size_t PngDecoder::need(const PngHeader& header) noexcept {
+  return row_memory(header) + session_bytes;
+}
+
+std::size_t PngDecoder::most_need(const DecodeLimits& limits) noexcept {
+  return limits.max_decoder_bytes + session_bytes;  // header() refuses what takes more
 }
 
 tl::expected<void, Failure> PngDecoder::decode(Bytes file, RowSink& sink) {

@@ -29,8 +29,11 @@ class PngDecoder {
   /// What stands before the image data, if it is within `limits`.
   static tl::expected<PngHeader, Failure> header(Bytes file, const DecodeLimits& limits);
 
-  /// The most bytes one decoder holds, libpng's included, and what of it stays between images.
-  static std::size_t memory_bound(const DecodeLimits& limits) noexcept;
+  /// The most bytes that decode() of a file takes beside scratch_bound.
+  static std::size_t need(const PngHeader& header) noexcept;
+  /// The most that this is for any file.
+  static std::size_t most_need(const DecodeLimits& limits) noexcept;
+  /// The most bytes that stay between images.
   static constexpr std::size_t scratch_bound = ScratchRow::memory_bound(max_side * 3);
 
  private:
