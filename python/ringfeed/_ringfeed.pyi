@@ -55,7 +55,7 @@ def decode_window(
     if that is asked for, then resized to `size` (width, height): what Pillow's convert("RGB"),
     crop, transpose and resize give. Any thread; GIL released. Raises ValueError saying why."""
 
-def look_up_planes(pixels: Buffer, table: Buffer, planes: Buffer) -> None:
+def look_up_planes(pixels: Buffer, table: NDArray[Any], planes: NDArray[Any]) -> None:
     """Writes `planes`, float32 [3, pixels], of RGB bytes [pixels, 3]: table[channel, byte] of a
     float32 table [3, 256]. Any thread; GIL released. Raises ValueError of other sizes."""
 
