@@ -28,11 +28,11 @@ namespace {
 
 namespace nb = nanobind;
 
-/// The bytes of any object that has some, held while they are read. Dropped with the GIL.
+/// The bytes of any object that has some, held while they are used. Dropped with the GIL.
 class HeldBytes {
  public:
-  explicit HeldBytes(nb::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
+  explicit HeldBytes(nb::handle object, int flags = PyBUF_SIMPLE) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, flags) != 0) throw nb::python_error();
   }
   ~HeldBytes() { PyBuffer_Release(&view_); }
   HeldBytes(const HeldBytes&) = delete;
@@ -40,6 +40,10 @@ class HeldBytes {
 
   decode::Bytes bytes() const {
     return {static_cast<const std::uint8_t*>(view_.buf), static_cast<std::size_t>(view_.len)};
+  }
+  /// Those of floats, aligned as floats are; writable if PyBUF_WRITABLE was asked for.
+  std::span<float> floats() const {
+    return {static_cast<float*>(view_.buf), static_cast<std::size_t>(view_.len) / sizeof(float)};
   }
 
  private:
@@ -136,6 +140,27 @@ nb::bytes decode_window(nb::handle file, std::tuple<int, int, int, int> box,
   return pixels;
 }
 
+/// What ToTensor and Normalize make of a byte is looked up, since there are 256 of each channel.
+void look_up_planes(nb::handle pixels, nb::handle table, nb::handle planes) {
+  const HeldBytes held_pixels(pixels), held_table(table), held_planes(planes, PyBUF_WRITABLE);
+  const decode::Bytes rgb = held_pixels.bytes();
+  const std::span<const float> values = held_table.floats();
+  const std::span<float> out = held_planes.floats();
+  if (values.size() != 3 * 256 || rgb.size() % 3 != 0 || out.size() != rgb.size()) {
+    throw nb::value_error(
+        "pixels of 3 bytes, a table of 3 x 256 floats, and a float for each byte");
+  }
+  const WithoutGil without;
+  const std::size_t count = rgb.size() / 3;
+  const float* table_of[3] = {values.data(), values.data() + 256, values.data() + 512};
+  float* plane[3] = {out.data(), out.data() + count, out.data() + 2 * count};
+  for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+      plane[channel][i] = table_of[channel][rgb[3 * i + channel]];
+    }
+  }
+}
+
 }  // namespace
 
 void bind_window(nb::module_& module) {
@@ -143,6 +168,8 @@ void bind_window(nb::module_& module) {
   module.def("decode_window", decode_window, nb::arg("file"), nb::arg("box"), nb::arg("size"),
              nb::arg("interpolation") = "nearest", nb::kw_only(), nb::arg("mirrored") = false,
              nb::arg("pillow13") = true);
+  module.def("look_up_planes", look_up_planes, nb::arg("pixels"), nb::arg("table"),
+             nb::arg("planes"));
 }
 
 }  // namespace ringfeed::python

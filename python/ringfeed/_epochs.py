@@ -70,6 +70,15 @@ class _Loaded:
     """By set_epoch() meanwhile, if it is another epoch."""
 
 
+def _warn_of_place(requested: int, epoch: int, stacklevel: int) -> None:
+    warnings.warn(
+        f"set_epoch({requested}) does not agree with the state that was loaded, which goes "
+        f"on in epoch {epoch}: it counts from the pass after this one. "
+        "load_state_dict(None) drops a loaded state",
+        stacklevel=stacklevel,
+    )
+
+
 class Epochs:
     """Which epoch the next iterator begins, and how far the latest has come.
 
@@ -165,6 +174,17 @@ class Epochs:
         if epoch is not None and epoch != order.sampler_epoch:
             self._tell(order, epoch)
 
+    def tell_torchs_samplers(self, order: Order, within: bool) -> None:
+        """As tell_samplers(), where torch reads them, DistributedSampler too. `within`: at a loaded
+        place within an epoch."""
+        if self._loaded is not None and not within:
+            return
+        epoch, self.pending_epoch = self.pending_epoch, None
+        if self._loaded is not None:
+            epoch = self.next.sampler_epoch
+        if epoch is not None and epoch != order.sampler_epoch:
+            self._tell(order, epoch)
+
     def _tell(self, order: Order, epoch: int) -> None:
         for sampler in order.samplers:
             if callable(getattr(sampler, "set_epoch", None)):
@@ -226,20 +246,21 @@ class Epochs:
             self.pending_epoch = requested
         self._latest = run
         if requested is not None:
-            warnings.warn(
-                f"set_epoch({requested}) does not agree with the state that was loaded, which goes "
-                f"on in epoch {epoch}: it counts from the pass after this one. "
-                "load_state_dict(None) drops a loaded state",
-                stacklevel=6,
-            )
+            _warn_of_place(requested, epoch, stacklevel=7)
 
-    def begin_elsewhere(self) -> int:
-        """torch's own loader has begun a pass: over which epoch."""
+    def begin_elsewhere(self, within: bool) -> int:
+        """torch's own loader has begun a pass: over which epoch. `within`: at a loaded place within
+        it, which stands whatever set_epoch() has said since."""
         requested = None if self._loaded is None else self._loaded.requested_epoch
-        epoch = self.next.epoch if requested is None else requested
         self._latest = self._loaded = self.pending_epoch = None
         self._next_was_set = False
-        self.next = self._beginning(epoch + 1)
+        if requested is None or not within:
+            epoch = self.next.epoch if requested is None else requested
+            self.next = self._beginning(epoch + 1)
+            return epoch
+        epoch, self.pending_epoch = self.next.epoch, requested
+        self.next = self._beginning(requested)
+        _warn_of_place(requested, epoch, stacklevel=6)
         return epoch
 
     def leave_native(self) -> None:

@@ -55,6 +55,10 @@ def decode_window(
     if that is asked for, then resized to `size` (width, height): what Pillow's convert("RGB"),
     crop, transpose and resize give. Any thread; GIL released. Raises ValueError saying why."""
 
+def look_up_planes(pixels: Buffer, table: NDArray[Any], planes: NDArray[Any]) -> None:
+    """Writes `planes`, float32 [3, pixels], of RGB bytes [pixels, 3]: table[channel, byte] of a
+    float32 table [3, 256]. Any thread; GIL released. Raises ValueError of other sizes."""
+
 @final
 class FileFetcher:
     """Reads whole files ahead of whoever opens them one after the other: all of a batch at once. It

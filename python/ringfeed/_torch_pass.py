@@ -154,7 +154,7 @@ class TorchPass:
         if self.epoch is not None:
             return
         self._epochs.notice_set_epoch(self._samplers)
-        self.epoch = self._epochs.begin_elsewhere()
+        self.epoch = self._epochs.begin_elsewhere(within=self.skipped > 0)
         self._place.use_up()
         if isinstance(self._samplers[0], ShuffledByTorch):
             self._samplers[0].repeated = None

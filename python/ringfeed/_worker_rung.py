@@ -115,6 +115,10 @@ def _serve(dataset: Any) -> None:
         from . import _late_open  # noqa: F401  (which keeps Pillow's, once that is replaced)
 
         image.open = _open_as_pillow  # type: ignore[attr-defined]
+    if image is not None:
+        from . import _tensor_steps
+
+        _tensor_steps.shorten()
 
 
 def _open_as_pillow(fp: Any, mode: Any = "r", formats: Any = None) -> Any:

@@ -22,6 +22,7 @@ from torch.utils.data import (
 )
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 from torch.utils.data.datapipes.iter import IterableWrapper
+from torch.utils.data.distributed import DistributedSampler
 from torchvision import datasets
 from torchvision import transforms as v1
 
@@ -482,6 +483,41 @@ def test_samplers_are_told_the_epoch(images):
     assert sampler.epoch == 5
     weighted = WeightedRandomSampler([1.0] * COUNT, 9)
     assert len(order_of(DataLoader(images, 4, sampler=weighted, native=False))) == 9
+
+
+def dealt(images, workers):
+    sampler = DistributedSampler(images, num_replicas=2, rank=1, seed=3)
+    return DataLoader(images, 3, sampler=sampler, native=False, num_workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_place_in_an_epoch_stands_whatever_set_epoch_says_meanwhile(images, workers):
+    loader = dealt(images, workers)
+    loader.set_epoch(4)
+    whole = order_of(loader)
+    loader.set_epoch(4)
+    iterator = iter(loader)
+    next(iterator)
+    state = loader.state_dict()
+    resumed = dealt(images, workers)
+    resumed.load_state_dict(state)
+    resumed.sampler.set_epoch(0)  # as Fabric does
+    with pytest.warns(UserWarning, match=r"set_epoch\(0\) does not agree .* on in epoch 4"):
+        assert order_of(resumed) == whole[3:]
+    assert resumed.state_dict()["epoch"] == 0  # which that call said, of the pass after
+    following = dealt(images, workers)
+    following.set_epoch(0)
+    assert order_of(resumed) == order_of(following)
+
+
+def test_at_an_epoch_s_beginning_set_epoch_says_which_it_is(images):
+    loader = dealt(images, 0)
+    loader.set_epoch(4)
+    loader.load_state_dict(loader.state_dict())
+    loader.set_epoch(0)
+    expected = dealt(images, 0)
+    expected.set_epoch(0)
+    assert order_of(loader) == order_of(expected)
 
 
 def test_torchvision_s_folders_with_a_loader_of_their_own_are_read_by_it(tmp_path):
