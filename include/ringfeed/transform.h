@@ -130,6 +130,8 @@ struct DecodeLimits {
   std::size_t max_canvas_bytes = std::size_t{128} << 20;
   int max_scans = 500;          ///< scans of a progressive JPEG
   bool load_truncated = false;  ///< Pillow's ImageFile.LOAD_TRUNCATED_IMAGES
+
+  bool operator==(const DecodeLimits&) const = default;
 };
 
 }  // namespace ringfeed

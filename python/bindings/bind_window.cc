@@ -21,30 +21,13 @@
 #include "decode/inspect.h"
 #include "decode/max_side.h"
 #include "gil.h"
+#include "held_bytes.h"
 #include "sample/window_decoder.h"
 
 namespace ringfeed::python {
 namespace {
 
 namespace nb = nanobind;
-
-/// The bytes of any object that has some, held while they are read. Dropped with the GIL.
-class HeldBytes {
- public:
-  explicit HeldBytes(nb::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
-  }
-  ~HeldBytes() { PyBuffer_Release(&view_); }
-  HeldBytes(const HeldBytes&) = delete;
-  HeldBytes& operator=(const HeldBytes&) = delete;
-
-  decode::Bytes bytes() const {
-    return {static_cast<const std::uint8_t*>(view_.buf), static_cast<std::size_t>(view_.len)};
-  }
-
- private:
-  Py_buffer view_;
-};
 
 struct Decoder {
   explicit Decoder(PillowRule pillow) : rule(pillow), decoder(pillow, limits()) {}

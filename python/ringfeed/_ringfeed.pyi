@@ -55,6 +55,19 @@ def decode_window(
     if that is asked for, then resized to `size` (width, height): what Pillow's convert("RGB"),
     crop, transpose and resize give. Any thread; GIL released. Raises ValueError saying why."""
 
+def decode_image(
+    file: Buffer | str | PathLike[str],
+    label: str,
+    *,
+    max_file_bytes: int,
+    max_pixels: int,
+    max_scans: int,
+    max_decoder_bytes: int,
+    load_truncated: bool,
+) -> Any:
+    """uint8 [H, W, 3] as a 'dltensor' capsule: Pillow's convert("RGB") of a path or of bytes, which
+    errors call `label`. Any thread; GIL released. Raises LoadError."""
+
 @final
 class FileFetcher:
     """Reads whole files ahead of whoever opens them one after the other: all of a batch at once. It
