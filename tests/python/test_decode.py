@@ -14,7 +14,8 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 import late_files
 import odd_images
 import ringfeed
-from ringfeed import DecodeLimits, LoadError
+from ringfeed import DecodeLimits, LoadError, _ringfeed
+from ringfeed._decode import _options
 
 JPEG = late_files.encoded(late_files.picture(), "JPEG")
 
@@ -203,7 +204,7 @@ def test_other_threads_run_while_an_image_is_decoded():
     finished = []
 
     def work():
-        ringfeed.decode(large)
+        _ringfeed.decode_image(large, "", **_options(None))  # torch lets go of the GIL too
         finished.append(True)
 
     interval = sys.getswitchinterval()
