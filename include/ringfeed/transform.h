@@ -132,6 +132,8 @@ struct DecodeLimits {
   /// Scans of a JPEG of at most 1.6 megapixels; fewer the larger it is, a tenth of them from 16 on.
   int max_scans = 500;
   bool load_truncated = false;  ///< Pillow's ImageFile.LOAD_TRUNCATED_IMAGES
+
+  bool operator==(const DecodeLimits&) const = default;
 };
 
 }  // namespace ringfeed

@@ -20,6 +20,7 @@ void bind_plan(nanobind::module_& module);
 void bind_loader(nanobind::module_& module);
 void bind_mixing(nanobind::module_& module);
 void bind_epoch(nanobind::module_& module);
+void bind_decode(nanobind::module_& module);
 void bind_file_fetcher(nanobind::module_& module);
 void bind_window(nanobind::module_& module);
 

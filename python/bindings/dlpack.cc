@@ -117,6 +117,16 @@ nb::object labels_capsule(std::vector<std::int64_t>&& labels) {
   return make_capsule(std::move(exported), data, 1, nb::dtype<std::int64_t>());
 }
 
+nb::object pixels_capsule(RgbPixels pixels) {
+  auto exported = std::make_unique<Exported>();
+  const std::int64_t height = pixels.height, width = pixels.width;
+  exported->shape = {height, width, 3};
+  exported->strides = {3 * width, 3, 1};
+  exported->owner = std::shared_ptr<std::uint8_t[]>(std::move(pixels.rgb));
+  void* data = exported->owner.get();
+  return make_capsule(std::move(exported), data, 3, nb::dtype<std::uint8_t>());
+}
+
 std::pair<std::size_t, std::size_t> held_images() noexcept {
   return {held_count.load(std::memory_order_relaxed), held_size.load(std::memory_order_relaxed)};
 }

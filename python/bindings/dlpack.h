@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -18,6 +19,15 @@ nanobind::list images_capsules(Batch& batch);
 
 /// int64 [size]; takes the labels. Not counted as held.
 nanobind::object labels_capsule(std::vector<std::int64_t>&& labels);
+
+/// An image in memory of its own: height * width RGB triples.
+struct RgbPixels {
+  int height = 0, width = 0;
+  std::unique_ptr<std::uint8_t[]> rgb;
+};
+
+/// uint8 [height, width, 3]. Not counted as held.
+nanobind::object pixels_capsule(RgbPixels pixels);
 
 /// How many batches of images are held, and the bytes of their blocks. Any thread.
 std::pair<std::size_t, std::size_t> held_images() noexcept;

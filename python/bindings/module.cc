@@ -55,6 +55,7 @@ NB_MODULE(_ringfeed, module) {
   py::bind_epoch(module);
   py::bind_file_fetcher(module);
   py::bind_window(module);
+  py::bind_decode(module);
 
   pthread_atfork(nullptr, nullptr, after_fork_in_child);
   nb::module_::import_("atexit").attr("register")(nb::cpp_function(py::stop_all_loaders));

@@ -21,6 +21,7 @@ except ModuleNotFoundError as error:
         "https://pytorch.org/get-started says"
     ) from error
 
+from ._decode import decode, decode_many
 from ._failures import Failure
 from ._install import install, uninstall
 from ._limits import DecodeLimits
@@ -47,6 +48,8 @@ __all__ = [
     "UnfinishedBatch",
     "UnsupportedTransform",
     "__version__",
+    "decode",
+    "decode_many",
     "install",
     "open",
     "pil_loader",

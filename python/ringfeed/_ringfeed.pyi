@@ -59,6 +59,19 @@ def look_up_planes(pixels: Buffer, table: NDArray[Any], planes: NDArray[Any]) ->
     """Writes `planes`, float32 [3, pixels], of RGB bytes [pixels, 3]: table[channel, byte] of a
     float32 table [3, 256]. Any thread; GIL released. Raises ValueError of other sizes."""
 
+def decode_image(
+    file: Buffer | str | PathLike[str],
+    label: str,
+    *,
+    max_file_bytes: int,
+    max_pixels: int,
+    max_scans: int,
+    max_decoder_bytes: int,
+    load_truncated: bool,
+) -> Any:
+    """uint8 [H, W, 3] as a 'dltensor' capsule: Pillow's convert("RGB") of a path or of bytes, which
+    errors call `label`. Any thread; GIL released. Raises LoadError."""
+
 @final
 class FileFetcher:
     """Reads whole files ahead of whoever opens them one after the other: all of a batch at once. It

@@ -1,0 +1,1 @@
+"""What bench/compare/field.py runs."""

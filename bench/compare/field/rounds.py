@@ -1,0 +1,93 @@
+"""The peers' processes, which take turns."""
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+from data_loader import cpu_seconds, memory
+
+
+class Failed(Exception):
+    """What the peer's process said, in one line."""
+
+
+class Process:
+    def __init__(self, python, spec):
+        worker = Path(__file__).with_name("worker.py")
+        self.process = subprocess.Popen(
+            [python, str(worker), json.dumps(spec)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.pid = self.process.pid
+        self.versions = self.answer()["versions"]
+        self.cpu = cpu_seconds(self.pid)
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failed(f"its process ended ({self.process.wait()})")
+        message = json.loads(line)
+        if "error" in message:
+            raise Failed(message["error"])
+        return message
+
+    def ask(self, *task):
+        try:
+            print(json.dumps(task), file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            pass  # answer() says what it has to say
+        return self.answer()
+
+    def run(self, epochs):
+        """Figures of some epochs. What it made ahead between two turns counts as CPU time too."""
+        before = self.cpu
+        figures = self.ask("epochs", epochs)
+        self.cpu = cpu_seconds(self.pid)
+        return {**figures, "cpu": self.cpu - before}
+
+    def peak_pss(self):
+        """Bytes, over an epoch that is not counted."""
+        ended, peak = threading.Event(), [memory(self.pid)[0]]
+
+        def sample():
+            while not ended.wait(0.1):
+                peak[0] = max(peak[0], memory(self.pid)[0])
+
+        sampler = threading.Thread(target=sample)
+        sampler.start()
+        try:
+            self.run(1)
+        finally:
+            ended.set()
+            sampler.join()
+        return peak[0]
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def take_turns(processes, rounds, epochs, say):
+    """{name: figures of each round}; who fails leaves, with a reason in `failed`."""
+    figures, failed = {name: [] for name in processes}, {}
+    for number in range(rounds + 1):  # the first is not counted
+        for name, process in processes.items():
+            if name in failed:
+                continue
+            try:
+                result = process.run(epochs)
+            except Failed as error:
+                failed[name] = str(error)
+                continue
+            if number:
+                figures[name].append(result)
+        say(f"  round {number} of {rounds}")
+    return figures, failed
