@@ -192,6 +192,7 @@ TEST_CASE("streams are joined, dropped and filled where the band is long enough"
   REQUIRE(!by_ringfeed(file, decoder).empty());
   CHECK(decoder.counts().joined == 3);
   CHECK(decoder.counts().bands == 1);
+  CHECK(decoder.counts().ended == 1);
   shape.least_bytes = 1;
   shape.most_bytes = 20;  // shorter than it takes to fall in step
   EntropyDecoder shortest(shape);

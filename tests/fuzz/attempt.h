@@ -62,15 +62,16 @@ class Reached {
   ~Reached() {
     std::fprintf(stderr,
                  "reached: %llu bands, %llu streams joined, %llu dropped, %llu bands filled, "
-                 "%llu scans odd, %llu decoded\n",
+                 "%llu run to the end, %llu scans odd, %llu decoded\n",
                  print(sum_.bands), print(sum_.joined), print(sum_.dropped), print(sum_.filled),
-                 print(sum_.odd), print(decoded_));
+                 print(sum_.ended), print(sum_.odd), print(decoded_));
   }
   void add(const decode::BandCounts& counts, bool decoded) {
     sum_.bands += counts.bands;
     sum_.joined += counts.joined;
     sum_.dropped += counts.dropped;
     sum_.filled += counts.filled;
+    sum_.ended += counts.ended;
     sum_.odd += counts.odd;
     decoded_ += decoded;
   }

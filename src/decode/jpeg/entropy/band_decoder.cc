@@ -188,8 +188,10 @@ bool BandDecoder::decode_band() {
   begin_streams(bytes, count);
   // What begins in the padding would decode as garbage. A block of the image that does is the next
   // band's.
-  if (bytes == ready && bytes_.unread() == 0)
+  if (bytes == ready && bytes_.unread() == 0) {
     streams_[static_cast<std::size_t>(count - 1)].limit -= most_padding_bits;
+    ++counts_.ended;
+  }
   std::array<Stream*, most_streams> running;
   for (int i = 0; i < count; ++i)
     running[static_cast<std::size_t>(i)] = &streams_[static_cast<std::size_t>(i)];

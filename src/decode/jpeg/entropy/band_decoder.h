@@ -27,6 +27,7 @@ struct BandCounts {
   std::uint64_t joined = 0;   ///< streams that the one before came to
   std::uint64_t dropped = 0;  ///< streams that it did not
   std::uint64_t filled = 0;   ///< bands that ended because a stream had no room left
+  std::uint64_t ended = 0;    ///< bands that run into the padding in front of EOI
   std::uint64_t odd = 0;      ///< scans that hold what no encoder writes, or end early
 };
 

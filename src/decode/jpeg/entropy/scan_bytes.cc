@@ -20,12 +20,12 @@ bool ScanBytes::open(Bytes scan, std::size_t most) {
   if (bytes_.size() < most + padding) bytes_.resize(most + padding);
   most_ = most;
   ready_ = 0;
-  next_ = scan.data();
-  end_ = next_ + scan.size();
+  behind_ = scan.data();
+  end_ = behind_ + scan.size();
   fill();
   if (unread() == 0) return false;
   // To EOI, whether or not the window reaches that far.
-  const std::uint8_t* at = next_;
+  const std::uint8_t* at = behind_;
   while (true) {
     at = next_ff(at, end_);
     if (end_ - at < 2) return false;
@@ -46,17 +46,17 @@ void ScanBytes::skip(std::size_t count) {
 
 /// Until the window is full, or a marker comes.
 void ScanBytes::fill() {
-  while (ready_ < most_ && next_ < end_) {
-    const std::uint8_t* const last = next_ + std::min(unread(), most_ - ready_);
-    const std::uint8_t* const ff = next_ff(next_, last);
-    const auto count = static_cast<std::size_t>(ff - next_);
-    std::memcpy(bytes_.data() + ready_, next_, count);
+  while (ready_ < most_ && behind_ < end_) {
+    const std::uint8_t* const last = behind_ + std::min(unread(), most_ - ready_);
+    const std::uint8_t* const ff = next_ff(behind_, last);
+    const auto count = static_cast<std::size_t>(ff - behind_);
+    std::memcpy(bytes_.data() + ready_, behind_, count);
     ready_ += count;
-    next_ = ff;
+    behind_ = ff;
     if (ff == last) continue;
     if (end_ - ff < 2 || ff[1] != 0) return;
     bytes_.data()[ready_++] = 0xFF;
-    next_ = ff + 2;
+    behind_ = ff + 2;
   }
 }
 

@@ -22,7 +22,7 @@ class ScanBytes {
   const std::uint8_t* data() const noexcept { return bytes_.data(); }
   std::size_t ready() const noexcept { return ready_; }
   /// Of the file behind the window, stuffed zeros included; 0: the window ends with the scan.
-  std::size_t unread() const noexcept { return static_cast<std::size_t>(end_ - next_); }
+  std::size_t unread() const noexcept { return static_cast<std::size_t>(end_ - behind_); }
 
   /// The window begins `count` bytes later.
   void skip(std::size_t count);
@@ -34,8 +34,8 @@ class ScanBytes {
 
   AlignedVector<std::uint8_t> bytes_;
   std::size_t ready_ = 0, most_ = 0;
-  const std::uint8_t* next_ = nullptr;  ///< the file's first byte behind the window
-  const std::uint8_t* end_ = nullptr;   ///< EOI
+  const std::uint8_t* behind_ = nullptr;  ///< the file's first byte behind the window
+  const std::uint8_t* end_ = nullptr;     ///< EOI
 };
 
 }  // namespace ringfeed::decode
