@@ -108,7 +108,7 @@ void SampleMaker::release() noexcept {
 SampleMaker::Share SampleMaker::share(const std::vector<TransformPlan>& plans) noexcept {
   constexpr std::size_t mib = std::size_t{1} << 20;
   // Baseline JPEGs of 24 megapixels do with this, and progressive ones of 0.8.
-  Share share{.image = 4 * mib, .kept = mib};
+  Share share{.image = 4 * mib, .kept = mib / 4 * 3};
   for (const TransformPlan& plan : plans) {
     // Whole images of 2 megapixels on their way, between which no memory is given back.
     const bool any_size = augment::Augmenter::has_canvases_of_any_size(plan);
