@@ -147,17 +147,31 @@ def _record(run_client: Callable, path: str) -> Callable:
 # The same batches, made by torch and torchvision
 
 
+COMPOSES = [
+    (v1.Compose, "__call__", v1.Compose.__call__),
+    (v2.Compose, "forward", v2.Compose.forward),
+]
+
+
 class _Drawn:
     """Composes do what rows of draws say: the first that a sample meets is its first view."""
 
     def __init__(self) -> None:
         self.row: Any = None
         self.view = 0
-        self.within = False
+
+    def put_in(self) -> None:
+        for kind, name, original in COMPOSES:
+            setattr(kind, name, self.compose(original))
+
+    @staticmethod
+    def take_out() -> None:
+        for kind, name, original in COMPOSES:
+            setattr(kind, name, original)
 
     def compose(self, original: Callable) -> Callable:
         def __call__(compose: Any, *images: Any) -> Any:
-            if self.row is None or self.within:
+            if self.row is None:
                 return original(compose, *images)
             return self.transformed(compose, *images)
 
@@ -166,11 +180,11 @@ class _Drawn:
     def transformed(self, transform: Any, image: Any) -> Any:
         row = self.row[self.view] if self.row.shape else self.row
         self.view += 1
-        self.within = True
+        self.take_out()  # replay() wants the library's own
         try:
             return ringfeed.replay(row, image, transform)
         finally:
-            self.within = False
+            self.put_in()
 
 
 class _Replayed(torch.utils.data.Dataset):
@@ -211,8 +225,7 @@ def _replay(run_client: Callable, path: str) -> Callable:
     with open(path, "rb") as file:
         recorded = pickle.load(file)
     drawn = _Drawn()
-    for kind, name in ((v1.Compose, "__call__"), (v2.Compose, "forward")):
-        setattr(kind, name, drawn.compose(getattr(kind, name)))
+    drawn.put_in()
 
     def run(client: Any, *args: Any, **options: Any) -> Any:
         coming = iter(recorded[client.name])

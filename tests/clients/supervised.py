@@ -156,11 +156,13 @@ class OnAThread:
         batches, stop = queue.Queue(maxsize=4), threading.Event()
 
         def work():
-            for batch in self.loader:
-                if stop.is_set():
-                    return
-                batches.put(batch)
-            batches.put(None)
+            try:
+                for batch in self.loader:
+                    if stop.is_set():
+                        return
+                    batches.put(batch)
+            finally:
+                batches.put(None)
 
         thread = threading.Thread(target=work)
         thread.start()
