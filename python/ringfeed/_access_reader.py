@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from ._function_tree import function_tree
 from .errors import NotNativeType, not_native
 
-_LOADING = ("transform", "transforms", "target_transform", "loader")
+_LOADING = ("transform", "transforms", "target_transform", "loader", "reader")
 _LISTS = ("samples", "imgs", "targets")
 _DEFERRED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _PLAIN = (int, len, str, min, max, abs, bool, float)

@@ -40,18 +40,21 @@ class ByScript:
         recipe: Recipe | ViewsRecipe,
         target_transform: Any,
         pinned: bool,
+        changes: Any = None,
     ) -> Any:
         """What `collate_fn` makes of the samples. Their images are views of `found`, or PIL images
         with a copy."""
-        batches = images_of(found, recipe)
+        batches, numbers = images_of(found, recipe), torch.from_dlpack(found.labels())
+        indices = found.indices.tolist()
+        if changes is not None:
+            indices = changes(found, batches, numbers)
         views = [_each(images, view) for images, view in zip(batches, recipe.views)]
         images = views[0]
         if isinstance(recipe, ViewsRecipe):
             images = list(map(recipe.container, zip(*views)))
-        labels = torch.from_dlpack(found.labels()).tolist()
         stand_in, samples = self._stand_in, []
         begun = perf_counter()
-        for image, label, index in zip(images, labels, found.indices.tolist()):
+        for image, label, index in zip(images, numbers.tolist(), indices):
             sample = image, label if target_transform is None else target_transform(label)
             samples.append(sample if stand_in is None else stand_in.ask(index, sample))
         if self._one_by_one:
