@@ -13,7 +13,7 @@ import torch.utils.data
 from numpy.typing import NDArray
 
 from . import _ringfeed
-from ._access import Access, access_of
+from ._access import Access, OwnLoading, access_of
 from ._file_dataset import FileDataset, index_of, load_image
 from ._open import pil_loader
 from ._timm_dataset import check_reading, image_dataset, is_timms
@@ -37,7 +37,7 @@ class DatasetParts:
     target_transform: Callable[[int], Any] | None
     base: Any
     """The dataset beneath the Subsets."""
-    access: Access | None = None
+    access: Access | OwnLoading | None = None
     """How samples are asked for by a class of a script's own; None: they are what `base`'s
     class gives."""
 
@@ -95,7 +95,7 @@ def _base_of(dataset: Any) -> type | None:
     return None
 
 
-def own_access(dataset: Any) -> Access | None:
+def own_access(dataset: Any) -> Access | OwnLoading | None:
     """See access_of(); of a dataset that checked() has found."""
     base = _base_of(dataset)
     assert base is not None

@@ -13,7 +13,7 @@ from torch.utils.data._utils.collate import collate, collate_tensor_fn, default_
 from torch.utils.data._utils.pin_memory import pin_memory as pin
 
 from . import _ringfeed
-from ._access import StandIn
+from ._access import OwnLoading, StandIn
 from ._tensors import images_of
 from .datasets import warn_user
 from .transforms import Recipe, ViewsRecipe
@@ -23,7 +23,10 @@ class ByScript:
     """Makes the batches of one epoch by a script's own code."""
 
     def __init__(
-        self, collate_fn: Callable[[Any], Any], stand_in: StandIn | None, one_by_one: bool
+        self,
+        collate_fn: Callable[[Any], Any],
+        stand_in: StandIn | OwnLoading | None,
+        one_by_one: bool,
     ) -> None:
         """`collate_fn` is called with the list of the samples or, with `one_by_one`, with the one
         there is. `stand_in`: makes the samples of what the dataset's base gives; None: they are
