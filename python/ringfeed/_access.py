@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._access_reader import AccessReader
+from ._loading_reader import OwnLoading, loading_of
+from .errors import UnsupportedTransform
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,9 @@ class Access:
     """The script's own __getitem__, the outermost first."""
 
 
-def access_of(dataset: Any, base: type) -> Access | None:
+def access_of(dataset: Any, base: type) -> Access | OwnLoading | None:
     """None where `dataset` has the __getitem__ of `base`. NotNativeType where its own does more
-    than to add to what that gives."""
+    than to add to what that gives, or to load as that does and apply transforms."""
     kind = type(dataset)
     owners = [
         owner for owner in kind.__mro__[: kind.__mro__.index(base)] if "__getitem__" in vars(owner)
@@ -37,6 +39,13 @@ def access_of(dataset: Any, base: type) -> Access | None:
         for name in ("__init_subclass__", "__slots__", "__getattribute__"):
             if name in vars(owner):
                 reader.refuse(f"{owner.__qualname__} has its own {name}")
+        for name in ("samples", "loader", "target_transform"):
+            if isinstance(vars(owner).get(name), property):
+                reader.refuse(f"{owner.__qualname__} has its own {name}")
+    try:
+        return loading_of(dataset, vars(owners[0])["__getitem__"])
+    except UnsupportedTransform as error:
+        reader.instead = str(error)
     return Access(base, tuple(reader.read(owner) for owner in owners))
 
 
@@ -63,9 +72,9 @@ class StandIn:
         self._asked.__dict__ = vars(dataset)
 
     @classmethod
-    def of(cls, dataset: Any, access: Access | None) -> StandIn | None:
+    def of(cls, dataset: Any, access: Access | OwnLoading | None) -> StandIn | OwnLoading | None:
         """None where the base's __getitem__ is the dataset's own."""
-        return None if access is None else cls(dataset, access)
+        return cls(dataset, access) if isinstance(access, Access) else access
 
     def ask(self, index: int, sample: Any) -> Any:
         """What the dataset's [index] is, where its base gives `sample`."""

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from ._function_tree import function_tree
 from .errors import NotNativeType, not_native
 
-_LOADING = ("transform", "transforms", "target_transform", "loader")
+_LOADING = ("transform", "transforms", "target_transform", "loader", "reader")
 _LISTS = ("samples", "imgs", "targets")
 _DEFERRED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _PLAIN = (int, len, str, min, max, abs, bool, float)
@@ -30,6 +30,8 @@ class AccessReader:
         self._kind = type(dataset)
         self._base = base
         self._methods: set[types.FunctionType] = set()  # read, or being read
+        self.instead = ""
+        """Why what a __getitem__ without a call of super() does is not understood."""
 
     def refuse(self, why: str) -> NoReturn:
         name = f"{self._kind.__module__}.{self._kind.__qualname__}"
@@ -124,7 +126,8 @@ class _Method:
             refuse(
                 f"it calls super().__getitem__({index}) more than once"
                 if found
-                else f"it does not call super().__getitem__({index})"
+                else f"it does not call super().__getitem__({index}), and of what it does instead "
+                f"not all is understood: {self._reader.instead}"
             )
         (call,) = found
         around = list(self._around(call))

@@ -13,15 +13,16 @@ import torch.utils.data
 from numpy.typing import NDArray
 
 from . import _ringfeed
-from ._access import Access, access_of
+from ._access import Access, OwnLoading, access_of
 from ._file_dataset import FileDataset, index_of, load_image
 from ._open import pil_loader
+from ._timm_dataset import check_reading, image_dataset, is_timms
 from .datasets import index_of_samples
 from .errors import NotNativeType, not_native
 
 _ACCEPTED = (
     "It reads torchvision.datasets.ImageFolder and ImageNet, ringfeed.ImageFolder and ImageList, "
-    "and torch.utils.data.Subset of these"
+    "timm's ImageDataset of a folder, and torch.utils.data.Subset of these"
 )
 
 
@@ -36,7 +37,7 @@ class DatasetParts:
     target_transform: Callable[[int], Any] | None
     base: Any
     """The dataset beneath the Subsets."""
-    access: Access | None = None
+    access: Access | OwnLoading | None = None
     """How samples are asked for by a class of a script's own; None: they are what `base`'s
     class gives."""
 
@@ -48,7 +49,7 @@ def resolve(dataset: Any) -> DatasetParts:
     transforms otherwise than by path, IndexError for a Subset that reaches beyond its dataset.
     """
     base, chosen = checked(dataset)
-    index = index_of(base) if isinstance(base, FileDataset) else _of_torchvision(base)
+    index = index_of(base) if isinstance(base, FileDataset) else _of_others(base)
     indices = None
     for some in reversed(chosen):
         within = np.arange(len(index), dtype=np.uint32) if indices is None else indices
@@ -85,6 +86,8 @@ def _base_of(dataset: Any) -> type | None:
     """The class whose files are read; None: it is no such dataset."""
     if isinstance(dataset, FileDataset):
         return FileDataset
+    if is_timms(dataset):
+        return image_dataset()
     # Whoever has such a dataset has imported torchvision.
     if "torchvision" in sys.modules:
         from torchvision.datasets import DatasetFolder
@@ -94,7 +97,7 @@ def _base_of(dataset: Any) -> type | None:
     return None
 
 
-def own_access(dataset: Any) -> Access | None:
+def own_access(dataset: Any) -> Access | OwnLoading | None:
     """See access_of(); of a dataset that checked() has found."""
     base = _base_of(dataset)
     assert base is not None
@@ -118,7 +121,9 @@ def _subset_entries(indices: Any, length: int) -> NDArray[np.int64]:
     return found % length
 
 
-def _of_torchvision(dataset: Any) -> _ringfeed.Dataset:
+def _of_others(dataset: Any) -> _ringfeed.Dataset:
+    if is_timms(dataset):
+        return index_of_samples(dataset.reader.root, (), dataset.reader.samples)
     from torchvision.datasets import ImageNet
 
     # A subclass that never calls DatasetFolder's constructor may have the samples alone.
@@ -142,6 +147,10 @@ def _check_label(first: Any) -> None:
 
 def _check_decoding(dataset: Any) -> None:
     """Refuses a dataset whose images are not what Pillow makes of their files."""
+    if is_timms(dataset):
+        check_reading(dataset)
+        _check_pillow(sys.modules["timm.data.dataset"])
+        return
     joint = None if isinstance(dataset, FileDataset) else getattr(dataset, "transforms", None)
     if joint is not None:
         from torchvision.datasets import vision
@@ -178,15 +187,16 @@ def check_loader(dataset: Any) -> None:
                 'PIL: call torchvision.set_image_backend("PIL")'
             )
         _check_unpatched(folder, "pil_loader")
-    _check_pillow(folder.Image)
+    _check_pillow(folder)
 
 
-def _check_pillow(used: Any = None) -> None:
-    """`used`: what stands for PIL.Image in the loader's module; None: it imports that."""
+def _check_pillow(user: Any = None) -> None:
+    """`user`: the module that opens images by its name Image; None: it imports PIL.Image."""
     image = sys.modules.get("PIL.Image")
-    if used is not None and used is not image:
+    used = image if user is None else user.Image
+    if used is not image:
         not_native(
-            f"torchvision.datasets.folder.Image is {used!r} and not PIL.Image: ringfeed decodes "
+            f"{user.__name__}.Image is {used!r} and not PIL.Image: ringfeed decodes "
             "files itself and never calls it. Put PIL.Image back"
         )
     if image is not None:
@@ -262,7 +272,9 @@ class AsItWas:
 
 
 def _changeable(base: Any, chosen: Sequence[Any]) -> list[Any]:
-    return [index_of(base) if isinstance(base, FileDataset) else base.samples, *chosen]
+    if isinstance(base, FileDataset):
+        return [index_of(base), *chosen]
+    return [base.reader.samples if is_timms(base) else base.samples, *chosen]
 
 
 class _Copied:

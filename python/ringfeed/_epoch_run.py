@@ -17,6 +17,7 @@ from ._handover import Offer
 from ._mixing_apply import Mixer
 from ._request import EpochRequest
 from ._samples import ByScript
+from ._timm_dataset import TimmsOwn
 from .errors import LoadError
 
 
@@ -86,7 +87,10 @@ class EpochRun:
         self._make = partial(
             make, recipe=recipe, target_transform=target_transform, pinned=request.pinned
         )
-        scripts = target_transform, request.mixing, request.collate_fn
+        self._timms_own = None
+        if request.timms_own:
+            self._timms_own = TimmsOwn(request.resolved.parts.base, recipe, draws)
+        scripts = target_transform, request.mixing, request.collate_fn, self._timms_own
         self._may_fail = any(each is not None for each in scripts)
         self._ended = core is None
         self._stopped = False
@@ -95,7 +99,7 @@ class EpochRun:
         self._last_failures = Failures()
         # By threads that persist.
         self._decoded_before = 0.0 if self._by_script is None else self._decoding()
-        self._warned = request.core_options["on_error"] == "raise"
+        self._warned = request.timms_own or request.core_options["on_error"] == "raise"
         self._process = os.getpid()
 
     def make_offer(self) -> BatchOffer | None:
@@ -107,7 +111,10 @@ class EpochRun:
         try:
             batch = self._epoch.next(keep=True)
             if batch is not None:
-                return BatchOffer(self._make(batch))
+                own = self._timms_own
+                changes = None if own is None else own.changes(self._epoch)
+                made = self._make(batch, changes=changes) if changes else self._make(batch)
+                return BatchOffer(made)
         except Exception as error:
             if batch is not None:
                 if self._may_fail:  # an error of the script's code or of mixing: the batch's
@@ -174,7 +181,10 @@ class EpochRun:
 
     def failures(self) -> Failures:
         """The files that could not be loaded so far. Any thread."""
-        return self._last_failures if (epoch := self._epoch) is None else Failures.of(epoch)
+        if (epoch := self._epoch) is None:
+            return self._last_failures
+        found = Failures.of(epoch)
+        return found if self._timms_own is None else self._timms_own.told(found)
 
     def stop(self) -> None:
         """Ends it; a next() that waits gets None. Any thread."""

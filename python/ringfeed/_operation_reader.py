@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ._function_reader import FunctionReader, Result
+from ._function_reader import FunctionReader
 from ._function_tree import Function
+from ._function_values import Result
 from ._pil_gaussian_blur import PILGaussianBlur
 
 _BETWEEN = (random.uniform, np.random.uniform)

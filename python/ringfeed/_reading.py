@@ -20,6 +20,7 @@ from ._request import EpochRequest, begin_items, epoch_batches
 from ._resolved import Resolved
 from ._sampler_batches import size_of
 from ._samplers import share_of
+from ._timm_dataset import is_timms
 from ._training import follow_trainer
 from .transforms import ViewsRecipe
 
@@ -96,19 +97,31 @@ def read_next(
     items = started.items(order.read, epochs.loads)
     if start.within:
         started.drop_items()
+    options = core_options(loader, order, pinned)
+    timms_own = _is_left_to_timm(loader, reading.resolved)
+    if timms_own:
+        options["on_error"] = "replace"
     return EpochRequest(
         start,
         reading.resolved,
         epoch_batches(order, reading.resolved, start, items),
         order.shares[1],
         key,
-        core_options=core_options(loader, order, pinned),
+        core_options=options,
         pinned=pinned,
         one_by_one=loader.batch_sampler is None,
         keep_core=loader.persistent_workers,
         mixing=reading.mixing,
         collate_fn=reading.collate_fn,
+        timms_own=timms_own,
     )
+
+
+def _is_left_to_timm(loader: Any, resolved: Resolved) -> bool:
+    """Whether files that fail are, as in timm's dataset without ringfeed. Its code makes finished
+    images."""
+    finished = loader.finish_on == "cpu"
+    return finished and loader.on_error == "raise" and is_timms(resolved.parts.base)
 
 
 def core_options(loader: Any, order: Order, pinned: bool) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class EpochRequest:
     """How batches are mixed."""
     collate_fn: Any = None
     """What is called with each batch's samples, or with the one sample; None: nothing is."""
+    timms_own: bool = False
+    """Whether timm's own code loads what ringfeed cannot."""
 
 
 def begin_items(order: Order) -> Iterator[Any] | None:

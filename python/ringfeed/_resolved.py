@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from . import _ringfeed
+from ._access import OwnLoading
 from ._dataset_parts import AsItWas, DatasetParts, checked, own_access, resolve
 from .errors import UnsupportedTransform, not_native
 from .transforms import Recipe, ViewsRecipe, compile_transform, why_not_now
@@ -84,9 +85,12 @@ def resolve_dataset(
     or a few. `asks_samples`: whether a collate_fn is given the samples, be they PIL images."""
     base, chosen = checked(dataset)
     access = own_access(base)
+    transform, target_transform = base.transform, base.target_transform
+    if isinstance(access, OwnLoading):
+        transform, target_transform = access.transform, access.target_transform_of(base)
     # First what takes a moment and may fail: of a million samples the rest takes a second.
     recipe = compile_transform(
-        base.transform,
+        transform,
         dtype=dtype,
         channels_last=channels_last,
         pillow=pillow,
@@ -101,14 +105,12 @@ def resolve_dataset(
     if (
         before is not None
         and seen is before.seen
-        and parts.target_transform is base.target_transform
+        and parts.target_transform is target_transform
         and parts.access == access
         and _equal(recipe, before.recipe)
     ):
         return before
-    parts = replace(
-        parts, transform=base.transform, target_transform=base.target_transform, access=access
-    )
+    parts = replace(parts, transform=transform, target_transform=target_transform, access=access)
     return Resolved(parts, recipe, seen, other_formats)
 
 

@@ -13,7 +13,7 @@ from torch.utils.data._utils.collate import collate, collate_tensor_fn, default_
 from torch.utils.data._utils.pin_memory import pin_memory as pin
 
 from . import _ringfeed
-from ._access import StandIn
+from ._access import OwnLoading, StandIn
 from ._tensors import images_of
 from .datasets import warn_user
 from .transforms import Recipe, ViewsRecipe
@@ -23,7 +23,10 @@ class ByScript:
     """Makes the batches of one epoch by a script's own code."""
 
     def __init__(
-        self, collate_fn: Callable[[Any], Any], stand_in: StandIn | None, one_by_one: bool
+        self,
+        collate_fn: Callable[[Any], Any],
+        stand_in: StandIn | OwnLoading | None,
+        one_by_one: bool,
     ) -> None:
         """`collate_fn` is called with the list of the samples or, with `one_by_one`, with the one
         there is. `stand_in`: makes the samples of what the dataset's base gives; None: they are
@@ -40,18 +43,21 @@ class ByScript:
         recipe: Recipe | ViewsRecipe,
         target_transform: Any,
         pinned: bool,
+        changes: Any = None,
     ) -> Any:
         """What `collate_fn` makes of the samples. Their images are views of `found`, or PIL images
         with a copy."""
-        batches = images_of(found, recipe)
+        batches, numbers = images_of(found, recipe), torch.from_dlpack(found.labels())
+        indices = found.indices.tolist()
+        if changes is not None:
+            indices = changes(found, batches, numbers)
         views = [_each(images, view) for images, view in zip(batches, recipe.views)]
         images = views[0]
         if isinstance(recipe, ViewsRecipe):
             images = list(map(recipe.container, zip(*views)))
-        labels = torch.from_dlpack(found.labels()).tolist()
         stand_in, samples = self._stand_in, []
         begun = perf_counter()
-        for image, label, index in zip(images, labels, found.indices.tolist()):
+        for image, label, index in zip(images, numbers.tolist(), indices):
             sample = image, label if target_transform is None else target_transform(label)
             samples.append(sample if stand_in is None else stand_in.ask(index, sample))
         if self._one_by_one:

@@ -77,15 +77,18 @@ def batch(
     target_transform: Any,
     pinned: bool,
     mixing: Mixing | None = None,
+    changes: Any = None,
 ) -> list[Any]:
     """[images, labels], as torch's default_collate: images [size, 3, height, width], of a
     ViewsRecipe a list of such; labels int64 [size] or what target_transform's results make; mixed,
-    with float targets, by `mixing`. Once for each `found`, whose memory it shares unless it is
-    mixed.
+    with float targets, by `mixing`, after `changes` have been made. Once for each `found`, whose
+    memory it shares unless it is mixed.
     """
     views = images_of(found, recipe)
     images: Any = views if isinstance(recipe, ViewsRecipe) else views[0]
     labels: Any = torch.from_dlpack(found.labels())
+    if changes is not None:
+        changes(found, views, labels)
     if target_transform is None:
         # On the default device, where torch makes them; images come from the PIL image, on the CPU.
         labels = labels.to(torch.empty(0).device)

@@ -6,6 +6,7 @@ import operator
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -226,14 +227,19 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
         base = next((c for c in type(node).__mro__ if c in classes), None)
         name, v2 = classes[base] if base is not None else (None, False)
         where = f"step {place}" if place else "the transform"
-        if base is not None and (own := own_behaviour(node, base, _BEHAVIOUR)):
+        own = None if base is None else own_behaviour(node, base, _BEHAVIOUR)
+        if own is not None and chain_of(node) is None:
             return Step(node, where, None, v2, changed=own)
+        if own is not None:  # a method of its own, that applies transforms
+            base, name = None, None
+        elif base is None and (known := _known_function(node)) is not None:
+            name = known
         within: Iterable[Any] = ()
         if name == "ImageClassification":
             within = _preset_steps(node)
         elif name in _CONTAINERS:
             within = node if name == "Sequential" else node.transforms
-        elif base is None and not any(node is outer for outer in around):
+        elif base is None and name is None and not any(node is outer for outer in around):
             chain = chain_of(node)
             if chain is not None and len(chain.transforms) == 1 and not chain.takes_image:
                 return parse(chain.transforms[0], place, (*around, node))
@@ -253,6 +259,14 @@ def steps(transform: Any, kinds: Iterable[str]) -> Iterator[Step]:
             yield from flat(child)
 
     return flat(parse(transform, ""))
+
+
+def _known_function(node: Any) -> str | None:
+    """The class whose objects do what this function of torchvision's does."""
+    from torchvision.transforms import functional
+
+    known = {functional.to_tensor: "ToTensor", functional.pil_to_tensor: "PILToTensor"}
+    return known.get(node) if isinstance(node, FunctionType) else None
 
 
 def _preset_steps(preset: Any) -> list[Any]:

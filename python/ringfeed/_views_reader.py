@@ -8,8 +8,9 @@ import types
 from typing import Any
 
 from ._called import called_of
-from ._function_reader import FunctionReader, refuse
+from ._function_reader import FunctionReader
 from ._function_tree import Function, function_tree
+from ._function_values import refuse
 from ._views import Views
 from .errors import UnsupportedTransform
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -112,6 +113,10 @@ class LoadTimeout(RuntimeError, TimeoutError):
 class NotNative(Exception):
     """Raised where `native=True`, or an option of ringfeed's own, asks for ringfeed's threads, and
     torch's DataLoader alone can do it. A ValueError or TypeError too."""
+
+    def __init__(self, why: str) -> None:
+        # Where an object without a repr of its own stands, which says nothing of it.
+        super().__init__(re.sub(r"( object)? at 0x[0-9a-fA-F]+", "", why))
 
 
 class UnsupportedTransform(NotNative, ValueError):

@@ -56,9 +56,10 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
 
     Arguments are torch's, on the native rung with these differences:
 
-    - `dataset`: torchvision's ImageFolder or ImageNet, ringfeed.ImageFolder or ImageList, or Subset
-      of these. Its transform is compiled; `target_transform` runs on the thread of next(), and so
-      does a __getitem__ of a subclass's own, which may add to what super() gives.
+    - `dataset`: torchvision's ImageFolder or ImageNet, ringfeed.ImageFolder or ImageList, timm's
+      ImageDataset of a folder, or Subset of these. Its transform is compiled; `target_transform`
+      runs on the thread of next(), and so does a __getitem__ of a subclass's own, which may add to
+      what super() gives.
     - `num_workers`: threads that decode; 0 or None: the cores this process may use.
     - `prefetch_factor`: batches ready ahead in all, not for each worker; None: 2, or 1 where memory
       is short.

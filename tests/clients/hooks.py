@@ -4,8 +4,9 @@
 - `record`: what loaders of the native rung draw is written down: the order of their samples, and
   the crops, flips and so on of each.
 - `replay`: torch's loaders take that order, and Pillow and torchvision make the images with those
-  draws; all else is the client's own code, and torch's. Batches are then those of `record`, bit for
-  bit, unless ringfeed makes them otherwise than it says.
+  draws, with which timm's FastCollateMixup mixes them; all else is the client's own code, and
+  torch's. Batches are then those of `record`, bit for bit, unless ringfeed makes them otherwise
+  than it says.
 
 Iterators are told apart by their number: a client makes as many with either loader.
 """
@@ -16,6 +17,7 @@ import contextlib
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -72,10 +74,11 @@ def _each_iterator(tell: Callable[[Any, Callable[[], Any]], Any]) -> Iterator[No
 
 
 class _Recorder:
-    """The draws of each iterator; None where it is not the native rung's."""
+    """The draws of each iterator, those of its samples and of its mixed batches; None where it is
+    not the native rung's."""
 
     def __init__(self) -> None:
-        self.found: list[np.ndarray | None] = []
+        self.found: list[tuple[np.ndarray, list[Any]] | None] = []
         self._pending: dict[int, tuple[int, Any, Any, Any]] = {}
 
     def begin(self, loader: Any, make: Callable[[], Any]) -> Any:
@@ -103,7 +106,9 @@ class _Recorder:
         if latest is before or latest is None:
             return  # nobody asked it for a batch
         if order is None:
-            self.found[number] = loader.draws(latest.start.epoch)
+            epoch = latest.start.epoch
+            mixes = [(m.kind, m.lam, m.box) for (m,) in (b.mixes for b in loader.mixing(epoch))]
+            self.found[number] = loader.draws(epoch), mixes
             return
         # A list in the order that a script's sampler gave: draws follow from key and position.
         key = list(latest.start.key.numbers)
@@ -114,7 +119,7 @@ class _Recorder:
             seed=key,
             native=True,
         )
-        self.found[number] = listed.draws(0)
+        self.found[number] = listed.draws(0), []
 
 
 def _order_of(loader: Any, state: torch.Tensor) -> list[int] | None:
@@ -129,7 +134,7 @@ def _order_of(loader: Any, state: torch.Tensor) -> list[int] | None:
 
 
 def _record(run_client: Callable, path: str) -> Callable:
-    recorded: dict[str, list[np.ndarray | None]] = {}
+    recorded: dict[str, list[tuple[np.ndarray, list[Any]] | None]] = {}
 
     def run(client: Any, *args: Any, **options: Any) -> Any:
         recorder = _Recorder()
@@ -232,9 +237,10 @@ def _replay(run_client: Callable, path: str) -> Callable:
         base_drawn = set()
 
         def begin(loader: Any, make: Callable[[], Any]) -> Any:
-            rows = next(coming, None)
-            if rows is None:
+            found = next(coming, None)
+            if found is None:
                 return make()
+            rows, mixes = found
             if not (loader.persistent_workers and id(loader) in base_drawn):
                 base_drawn.add(id(loader))
                 _draw()  # as torch does for its workers
@@ -244,7 +250,7 @@ def _replay(run_client: Callable, path: str) -> Callable:
             replayed = Torch(
                 _Replayed(loader.dataset, rows, drawn),
                 batch_sampler=BatchSampler(SequentialSampler(rows), size, drop_last),
-                collate_fn=loader.collate_fn,
+                collate_fn=_mixing_as(mixes, loader.collate_fn) if mixes else loader.collate_fn,
                 generator=torch.Generator(),
             )
             return iter(replayed)
@@ -253,6 +259,26 @@ def _replay(run_client: Callable, path: str) -> Callable:
             return run_client(client, *args, **options)
 
     return run
+
+
+def _mixing_as(mixes: list[Any], collate: Any) -> Callable[[Any], Any]:
+    """timm's FastCollateMixup, which mixes a whole batch at once, with these draws."""
+    import timm.data.mixup
+
+    coming = iter(mixes)
+
+    def collate_fn(batch: Any) -> Any:
+        kind, lam, box = next(coming)
+        left, top, right, bottom = box or (0, 0, 0, 0)
+        given = (top, bottom, left, right), lam
+        drawn = 1.0 if kind == "none" else lam, kind == "cutmix"
+        with (
+            mock.patch.object(collate, "_params_per_batch", lambda: drawn),
+            mock.patch.object(timm.data.mixup, "cutmix_bbox_and_lam", lambda *_, **__: given),
+        ):
+            return collate(batch)
+
+    return collate_fn
 
 
 def _draw() -> None:

@@ -160,6 +160,19 @@ def ignite(root: Path, results: str) -> Any:
     return found
 
 
+class Reader:
+    """Around one of timm's."""
+
+    def __init__(self, reader: Any) -> None:
+        self.reader = reader
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.reader[index]
+
+
 def timm(root: Path, results: str) -> Any:
     from timm.data import create_dataset, create_loader
 
@@ -168,7 +181,7 @@ def timm(root: Path, results: str) -> Any:
     common = {"input_size": 8, "batch_size": BATCH_SIZE, "num_workers": 2}
     common.update(use_prefetcher=False, distributed=RANKS > 1, device=torch.device("cpu"))
     found = {}
-    for rung, name in {"native": "torch/image_folder", "worker": ""}.items():
+    for rung in ("native", "native, timm's reader", "worker"):
         for what, options in {
             "train": {"is_training": True, "no_aug": True},
             "drawn": {"is_training": True, "re_prob": 0.5},
@@ -177,7 +190,10 @@ def timm(root: Path, results: str) -> Any:
             "multi": {"use_multi_epochs_loader": True},
         }.items():
             seed_all(1)
+            name = "torch/image_folder" if rung == "native" else ""
             dataset = create_dataset(name, str(root), class_map="")
+            if rung == "worker":
+                dataset.reader = Reader(dataset.reader)
             loader = create_loader(dataset, **{**common, **options})
             found[f"{rung}, {what}"] = described(getattr(loader, "loader", loader), loader)
     return found

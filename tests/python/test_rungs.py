@@ -42,7 +42,7 @@ class MyTurn:
 
 class Flipped(v1.RandomHorizontalFlip):
     def forward(self, image):
-        return image
+        return image.rotate(9)
 
 
 UNKNOWN = v1.Compose([v1.RandomResizedCrop(8), noisy, v1.ToTensor()])
@@ -303,6 +303,23 @@ def test_one_obstacle_is_named_once(images):
     with rung_warning() as found:
         DataLoader(images, 4)
     assert found[0].count("because") == 1
+
+
+class Turn:
+    def __call__(self, image):
+        return image.rotate(9)
+
+
+@pytest.mark.parametrize("step", [Turn(), noisy, object()])
+def test_a_reason_names_the_class_of_what_it_speaks_of(images, step):
+    images.transform = v1.Compose([v1.RandomResizedCrop(8), step, v1.ToTensor()])
+    with rung_warning() as found:
+        DataLoader(images, 4)
+    with pytest.raises(ringfeed.UnsupportedTransform) as refusal:
+        DataLoader(images, 4, native=True)
+    for text in (found[0], str(refusal.value)):
+        assert " at 0x" not in text
+        assert getattr(step, "__name__", type(step).__qualname__) + ">: ringfeed" in text
 
 
 def test_loaders_that_a_library_builds_of_another_s_parts_are_not_warned_of_again(images):

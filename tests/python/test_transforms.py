@@ -272,7 +272,7 @@ def test_the_transforms_of_torchvisions_weights_give_its_pixels(shapes):
 def test_a_preset_with_its_own_forward_is_refused(shapes):
     class Preset(type(weights_transforms()[0])):
         def forward(self, image):
-            return image
+            return image.rotate(9)
 
     with pytest.raises(UnsupportedTransform, match="its own forward"):
         compiled(Preset(crop_size=32))
@@ -370,7 +370,7 @@ class OwnPolicy(v1.AutoAugment):
 
 class OwnForward(v1.Resize):
     def forward(self, img):
-        return img
+        return img.rotate(9)
 
 
 class OwnCall(v1.ToTensor):
@@ -396,7 +396,7 @@ class OwnMakeParams(v2.RandomResizedCrop):
 
 class OwnCompose(v1.Compose):
     def __call__(self, img):
-        return self.transforms[0](img)
+        return self.transforms[0](img.rotate(9))
 
 
 def patched():

@@ -1,0 +1,295 @@
+"""A dataset class of a script's own whose __getitem__ loads by itself: native, with the samples of
+torch's loader, which runs beside; and steps of a known class whose own method does as much."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+import torch.utils.data
+import torchvision
+from PIL import Image
+from torch.utils.data import Subset
+from torchvision import transforms as v1
+from torchvision.transforms import functional as f
+
+import ringfeed
+import small_images
+from ringfeed import DataLoader
+from ringfeed.errors import NotNativeType, UnsupportedTransform
+from ringfeed.transforms import compile_transform
+from test_collate import Two, check_same
+from torchvision_reference import load
+
+Torch = torch.utils.data.DataLoader
+ImageFolder = torchvision.datasets.ImageFolder
+COUNT = 10
+PLAIN = v1.Compose([v1.CenterCrop(8), v1.ToTensor()])
+SMALL = v1.Compose([v1.CenterCrop(4), v1.ToTensor()])
+CROP = v1.Compose([v1.RandomResizedCrop(8), v1.RandomHorizontalFlip(), v1.ToTensor()])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("cat", "dog"):
+        small_images.make(folder / name, COUNT // 2)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RINGFEED_CACHE_DIR", str(tmp_path / "cache"))
+
+
+# As scripts write them.
+
+
+class MultiCrop(ImageFolder):
+    """SwAV's."""
+
+    def __init__(self, root, trans, return_index=False):
+        super().__init__(root)
+        self.trans = trans
+        self.return_index = return_index
+
+    def __getitem__(self, index):
+        path, _ = self.samples[index]
+        image = self.loader(path)
+        multi_crops = list(map(lambda trans: trans(image), self.trans))  # noqa: C417
+        if self.return_index:
+            return index, multi_crops
+        return multi_crops
+
+
+class Copied(ImageFolder):
+    """torchvision's own code."""
+
+    def __getitem__(self, index: int):
+        path, target = self.samples[index]
+        sample = self.loader(path)
+        if self.transform is not None:
+            sample = self.transform(sample)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+
+        return sample, target
+
+
+class WithoutTarget(ImageFolder):
+    def __getitem__(self, index):
+        image = self.loader(self.samples[index][0])
+        return (self.transform(image), index), self.samples[index][1], "photo", None and 3
+
+
+class Nested(ImageFolder):
+    def __getitem__(self, i):
+        path, label = self.samples[i]
+        image = self.loader(path)
+        one, two = self.transform(image), SMALL(image)
+        return [[one, label], (two, i, label)]
+
+
+LOADING = {
+    "views": lambda root: MultiCrop(root, [PLAIN, SMALL, PLAIN]),
+    "views and an index": lambda root: MultiCrop(root, [PLAIN, SMALL], True),
+    "a single view": lambda root: MultiCrop(root, [PLAIN]),
+    "torchvision's": lambda root: Copied(root, PLAIN),
+    "torchvision's with targets": lambda root: Copied(root, PLAIN, lambda label: label + 7),
+    "with views of its transform": lambda root: Copied(root, Two(PLAIN, SMALL)),
+    "nested": lambda root: Nested(root, PLAIN, lambda label: label + 7),
+    "a subset": lambda root: Subset(MultiCrop(root, [PLAIN, SMALL], True), [9, 2, 2, 0]),
+}
+
+
+def native(dataset, *args, **options):
+    return DataLoader(dataset, *args, native=True, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": None}, {"collate_fn": list}], ids=str)
+@pytest.mark.parametrize("name", LOADING)
+def test_samples_are_torch_s(root, name, options):
+    dataset = LOADING[name](root)
+    options = {"batch_size": 4, **options}
+    found = []
+    for loader in native(dataset, **options), Torch(dataset, **options):
+        torch.manual_seed(3), np.random.seed(3), random.seed(3)
+        found.append([*loader, *loader, torch.rand(2), random.random()])
+    check_same(*found)
+
+
+def test_crops_are_torchvision_s_for_their_draws(root, reader):
+    dataset = MultiCrop(root, [CROP, SMALL, CROP], True)
+    loader = native(dataset, 4, shuffle=True, seed=8, num_workers=2, reader=reader)
+    for epoch in range(2):
+        rows = iter(loader.draws(epoch))
+        for indices, views in loader:
+            for index, *images in zip(indices.tolist(), *views, strict=True):
+                row = next(rows)
+                image = load(dataset.samples[index][0])
+                for number, (got, transform) in enumerate(zip(images, dataset.trans)):
+                    assert row[number]["index"] == index
+                    assert torch.equal(got, ringfeed.replay(row[number], image, transform))
+        assert next(rows, None) is None
+
+
+def test_what_changes_between_epochs_counts(root):
+    dataset = MultiCrop(root, [PLAIN, SMALL])
+    loader = native(dataset, 4)
+    assert len(next(iter(loader))) == 2
+    threads = loader._cached
+    assert len(next(iter(loader))) == 2 and loader._cached is threads
+    dataset.return_index = True
+    indices, views = next(iter(loader))
+    assert (indices.tolist(), len(views)) == ([0, 1, 2, 3], 2)
+    dataset.trans.append(CROP)
+    assert len(next(iter(loader))[1]) == 3
+
+
+class OtherIndex(ImageFolder):
+    def __getitem__(self, index):
+        path, label = self.samples[index - 1]
+        return self.transform(self.loader(path)), label
+
+
+class FirstAlone(ImageFolder):
+    def __getitem__(self, index):
+        path, label = self.samples[0]
+        return self.transform(self.loader(path)), label
+
+
+class Retries(ImageFolder):
+    def __getitem__(self, index):
+        try:
+            path, label = self.samples[index]
+            return self.transform(self.loader(path)), label
+        except OSError:
+            return self[index + 1]
+
+
+class OtherPath(ImageFolder):
+    def __getitem__(self, index):
+        path, label = self.samples[index]
+        return self.transform(self.loader(path + "")), label
+
+
+class Untransformed(ImageFolder):
+    def __getitem__(self, index):
+        path, label = self.samples[index]
+        return self.loader(path), label
+
+
+class LabelAlone(ImageFolder):
+    def __getitem__(self, index):
+        return self.samples[index][1]
+
+
+class ByChance(ImageFolder):
+    def __getitem__(self, index):
+        path, label = self.samples[index]
+        transform = PLAIN if random.random() < 0.5 else SMALL
+        return transform(self.loader(path)), label
+
+
+class Dropped(ImageFolder):
+    def __getitem__(self, index):
+        path, label = self.samples[index]
+        image = self.loader(path)
+        self.transform(image)
+        return self.transform(image), label
+
+
+class OtherTarget(ImageFolder):
+    def __getitem__(self, index):
+        path, label = self.samples[index]
+        return self.transform(self.loader(path)), str(label)
+
+
+class OtherSamples(ImageFolder):
+    samples = property(lambda self: self.kept[::-1], lambda self, rows: setattr(self, "kept", rows))
+
+    def __getitem__(self, index):
+        path, label = self.samples[index]
+        return self.transform(self.loader(path)), label
+
+
+REFUSED = {
+    OtherIndex: r"`self\.samples\[index - 1\]`|`index - 1`",
+    FirstAlone: r"`self\.samples\[0\]`",
+    Retries: "`try: ",
+    OtherPath: r"`path \+ ''`",
+    Untransformed: "it returns something else than images, label and index",
+    LabelAlone: "it returns no image",
+    ByChance: r"random\.random\(\) < 0\.5",
+    Dropped: "its result is not returned",
+    OtherTarget: r"`str\(label\)`",
+    OtherSamples: "OtherSamples has its own samples",
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_other_code_is_refused_by_what_is_not_understood(root, kind):
+    with pytest.raises(NotNativeType, match=REFUSED[kind]):
+        native(kind(root, PLAIN))
+
+
+# Steps of a known class
+
+
+class ToTensorOnce(v1.ToTensor):
+    """open_clip's."""
+
+    def __call__(self, pic):
+        if isinstance(pic, torch.Tensor):
+            return pic
+        return f.to_tensor(pic)
+
+
+class ToRGB:
+    def __init__(self, mode="RGB"):
+        self.mode = mode
+
+    def __call__(self, image):
+        return image.convert(self.mode) if isinstance(image, Image.Image) else image
+
+
+class Twice(v1.Compose):
+    def __call__(self, image):
+        for step in self.transforms:
+            image = step(step(image))
+        return image
+
+
+class OfAnother(v1.ToTensor):
+    def __call__(self, pic):
+        return f.to_tensor(pic) if isinstance(pic, np.ndarray) else f.pil_to_tensor(pic)
+
+
+def text_of(*steps):
+    transform = v1.Compose([v1.CenterCrop(8), *steps])
+    return compile_transform(transform, dtype=None, channels_last=False, pillow="13").text
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [ToRGB(), ToTensorOnce()],
+        [f.to_tensor],
+        [Twice([v1.RandomHorizontalFlip(0)]), v1.ToTensor()],
+    ],
+    ids=str,
+)
+def test_a_step_whose_own_method_applies_known_ones_is_these(root, steps):
+    assert text_of(*steps) == text_of(v1.ToTensor())
+    dataset = ImageFolder(root, v1.Compose([v1.CenterCrop(8), *steps]))
+    check_same(list(native(dataset, 4)), list(Torch(dataset, 4)))
+
+
+@pytest.mark.parametrize(
+    "steps", [[OfAnother()], [ToRGB("L"), v1.ToTensor()], [v1.ToTensor(), ToTensorOnce()]], ids=str
+)
+def test_one_whose_method_does_more_is_refused(steps):
+    with pytest.raises(UnsupportedTransform):
+        text_of(*steps)
