@@ -81,7 +81,7 @@ class Copied(ImageFolder):
 class WithoutTarget(ImageFolder):
     def __getitem__(self, index):
         image = self.loader(self.samples[index][0])
-        return (self.transform(image), index), self.samples[index][1], "photo", None and 3
+        return (self.transform(image), index), self.samples[index][1], "photo", None and 3  # noqa: SIM223
 
 
 class Nested(ImageFolder):
