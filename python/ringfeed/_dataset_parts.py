@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _ringfeed
 from ._access import Access, OwnLoading, access_of
+from ._adding import Adding
 from ._file_dataset import FileDataset, index_of, load_image
 from ._open import pil_loader
 from ._timm_dataset import check_reading, image_dataset, is_timms
@@ -40,6 +41,8 @@ class DatasetParts:
     access: Access | OwnLoading | None = None
     """How samples are asked for by a class of a script's own; None: they are what `base`'s
     class gives."""
+    adding: Adding | None = None
+    """A transform of a script's own around `transform`."""
 
 
 def resolve(dataset: Any) -> DatasetParts:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from . import _ringfeed, _tensors
 from ._access import StandIn
+from ._adding import Added
 from ._core import stop_in_background
 from ._epochs import Progress
 from ._failures import Failures
@@ -79,7 +80,10 @@ class EpochRun:
         if request.collate_fn is not None:
             parts = request.resolved.parts
             stand_in = StandIn.of(parts.base, parts.access)
-            make = self._by_script = ByScript(request.collate_fn, stand_in, request.one_by_one)
+            added = Added.of(parts.adding)
+            make = self._by_script = ByScript(
+                request.collate_fn, stand_in, added, request.one_by_one
+            )
         elif recipe.finish is not None:
             make = partial(_tensors.unfinished, draws=draws, mixer=mixer)
         elif mixer is not None:
@@ -89,7 +93,7 @@ class EpochRun:
         )
         self._timms_own = None
         if request.timms_own:
-            self._timms_own = TimmsOwn(request.resolved.parts.base, recipe, draws)
+            self._timms_own = TimmsOwn(request.resolved.parts, recipe, draws)
         scripts = target_transform, request.mixing, request.collate_fn, self._timms_own
         self._may_fail = any(each is not None for each in scripts)
         self._ended = core is None

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from . import _arguments
+from ._adding import compile_added
 from ._dataset_parts import checked, own_access
 from ._worker_rung import bases
 from .errors import NotNative
-from .transforms import compile_transform
 
 
 def with_others(first: NotNative, dataset: Any, multiprocessing_context: Any) -> NotNative:
@@ -38,7 +38,7 @@ def _checks(dataset: Any, multiprocessing_context: Any) -> Iterator[Callable[[],
         transform = getattr(base, "transform", None)
         if transform is not None:
             yield partial(
-                compile_transform,
+                compile_added,
                 transform,
                 dtype=None,
                 channels_last=False,

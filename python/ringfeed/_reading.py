@@ -34,7 +34,8 @@ class Reading:
         _arguments.refuse_multiprocessing(loader.multiprocessing_context)
         self.resolved = resolved
         called = is_called(loader.collate_fn, loader.batch_sampler is not None)
-        called = called or resolved.parts.access is not None
+        parts = resolved.parts
+        called = called or parts.access is not None or parts.adding is not None
         self.collate_fn = loader.collate_fn if called else None
         self.mixing = self._mixing_of(loader, order)
 

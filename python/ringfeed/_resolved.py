@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from . import _ringfeed
 from ._access import OwnLoading
+from ._adding import compile_added
 from ._dataset_parts import AsItWas, DatasetParts, checked, own_access, resolve
 from .errors import UnsupportedTransform, not_native
-from .transforms import Recipe, ViewsRecipe, compile_transform, why_not_now
+from .transforms import Recipe, ViewsRecipe, why_not_now
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,7 @@ def resolve_dataset(
     if isinstance(access, OwnLoading):
         transform, target_transform = access.transform, access.target_transform_of(base)
     # First what takes a moment and may fail: of a million samples the rest takes a second.
-    recipe = compile_transform(
+    recipe, adding = compile_added(
         transform,
         dtype=dtype,
         channels_last=channels_last,
@@ -97,6 +98,8 @@ def resolve_dataset(
         finish_on=finish_on,
         images=asks_samples or access is not None,
     )
+    if adding is not None:
+        transform = adding.transform
     if before is not None and before.seen.holds(base, chosen):
         seen, parts, other_formats = before.seen, before.parts, before.other_formats
     else:
@@ -106,11 +109,13 @@ def resolve_dataset(
         before is not None
         and seen is before.seen
         and parts.target_transform is target_transform
-        and parts.access == access
+        and (parts.access, parts.adding) == (access, adding)
         and _equal(recipe, before.recipe)
     ):
         return before
-    parts = replace(parts, transform=transform, target_transform=target_transform, access=access)
+    parts = replace(
+        parts, transform=transform, target_transform=target_transform, access=access, adding=adding
+    )
     return Resolved(parts, recipe, seen, other_formats)
 
 

@@ -14,6 +14,7 @@ from torch.utils.data._utils.pin_memory import pin_memory as pin
 
 from . import _ringfeed
 from ._access import OwnLoading, StandIn
+from ._adding import Added
 from ._tensors import images_of
 from .datasets import warn_user
 from .transforms import Recipe, ViewsRecipe
@@ -26,11 +27,13 @@ class ByScript:
         self,
         collate_fn: Callable[[Any], Any],
         stand_in: StandIn | OwnLoading | None,
+        added: Added | None,
         one_by_one: bool,
     ) -> None:
         """`collate_fn` is called with the list of the samples or, with `one_by_one`, with the one
         there is. `stand_in`: makes the samples of what the dataset's base gives; None: they are
-        that."""
+        that. `added`: the same of the images, and what their transform gives."""
+        self._added = added
         self._collate_fn = collate_fn
         self._stand_in = stand_in
         self._one_by_one = one_by_one
@@ -58,6 +61,7 @@ class ByScript:
         stand_in, samples = self._stand_in, []
         begun = perf_counter()
         for image, label, index in zip(images, numbers.tolist(), indices):
+            image = image if self._added is None else self._added(image)
             sample = image, label if target_transform is None else target_transform(label)
             samples.append(sample if stand_in is None else stand_in.ask(index, sample))
         if self._one_by_one:

@@ -58,14 +58,15 @@ class TimmsOwn:
     the file behind it. What its transform draws there follows from the pass's key and the position;
     the script's generators stay as they are."""
 
-    def __init__(self, dataset: Any, recipe: Recipe | ViewsRecipe, draws: int) -> None:
+    def __init__(self, parts: Any, recipe: Recipe | ViewsRecipe, draws: int) -> None:
+        """`parts`: of a dataset of timm's."""
         base = image_dataset()
         assert base is not None
         self._get: Any = vars(base)["__getitem__"]
-        self._dataset = copy.copy(dataset)
+        self._dataset = copy.copy(parts.base)
         self._dataset.transform = self._dataset.target_transform = None
-        self._dataset.reader = self._reader = _Asked(dataset.reader)
-        self._transform = dataset.transform
+        self._dataset.reader = self._reader = _Asked(parts.base.reader)
+        self._transform = parts.transform
         self._recipe = recipe
         self._draws = draws
         self._taken: dict[int, int] = {}  # indices by their position

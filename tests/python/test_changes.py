@@ -205,7 +205,7 @@ def test_a_state_within_a_pass_tells_what_the_pass_reads_and_compiles_nothing(da
     state = loader.state_dict()
     dataset.transform = v1.Compose([v1.CenterCrop(4), v1.ToTensor()])
     with monkeypatch.context() as patch:
-        patch.setattr(_resolved, "compile_transform", None)
+        patch.setattr(_resolved, "compile_added", None)
         assert loader.state_dict() == state
         other = copy.copy(batches._loader)
     list(batches)

@@ -81,7 +81,7 @@ class Copied(ImageFolder):
 class WithoutTarget(ImageFolder):
     def __getitem__(self, index):
         image = self.loader(self.samples[index][0])
-        return (self.transform(image), index), self.samples[index][1], "photo", None and 3  # noqa: SIM223
+        return (self.transform(image), index), self.samples[index][1], "photo"
 
 
 class Nested(ImageFolder):
@@ -100,6 +100,7 @@ LOADING = {
     "torchvision's with targets": lambda root: Copied(root, PLAIN, lambda label: label + 7),
     "with views of its transform": lambda root: Copied(root, Two(PLAIN, SMALL)),
     "nested": lambda root: Nested(root, PLAIN, lambda label: label + 7),
+    "a constant": lambda root: WithoutTarget(root, PLAIN),
     "a subset": lambda root: Subset(MultiCrop(root, [PLAIN, SMALL], True), [9, 2, 2, 0]),
 }
 

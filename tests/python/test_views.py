@@ -693,7 +693,7 @@ def test_code_without_its_source_is_refused():
     with pytest.raises(UnsupportedTransform, match="the transform, two: its source cannot be read"):
         views_text(names["two"])
     with pytest.raises(
-        UnsupportedTransform, match="the transform, <function one .* cannot do this"
+        UnsupportedTransform, match="the transform, <function one>: ringfeed cannot do this"
     ):
         views_text(names["one"])
 
