@@ -161,7 +161,7 @@ def _has_hooks(step: Any) -> bool:
     state, module = vars(step), torch.nn.modules.module
     return (
         "forward" in state
-        or step._compiled_call_impl is not None
+        or state.get("_compiled_call_impl") is not None
         or any(state.get(name) for name in _HOOKS)
         or any(getattr(module, f"_global{name}", None) for name in _HOOKS)
     )
