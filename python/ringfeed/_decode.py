@@ -88,6 +88,8 @@ def decode_many(
     A LoadError names the path, or for bytes their place in `images`. Raises it, and ValueError or
     TypeError for wrong arguments, also where an item is neither path nor bytes.
     """
+    if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)):
+        raise TypeError("images is one image: pass a list of them, or use ringfeed.decode()")
     items = list(images)
     if num_threads is None:
         num_threads = _ringfeed.usable_cores()
@@ -97,12 +99,20 @@ def decode_many(
         raise ValueError(f'on_error must be "raise" or "return", not {on_error!r}')
     options = _options(limits)
 
-    def decode_one(at: int) -> torch.Tensor | LoadError:
+    failed = [len(items)]  # a place at which an image failed: none after it is begun
+
+    def decode_one(at: int) -> torch.Tensor | LoadError | None:
+        if at > failed[0]:
+            return None
         try:
             return _decode(items[at], f"<bytes at {at}>", options)
         except LoadError as error:
             if on_error == "return":
-                return error
+                return error.with_traceback(None)  # whose frames hold all the items
+            failed[0] = min(failed[0], at)
+            raise
+        except BaseException:
+            failed[0] = min(failed[0], at)
             raise
 
     threads = min(num_threads, len(items))

@@ -27,7 +27,7 @@ def shorten() -> None:
     if not defined_in(functional, "to_tensor", own):
         return
     short = _Shortened(transforms, own)
-    functional.to_tensor = short.to_tensor()
+    functional.to_tensor = short.installed
     compose: Any = transforms.Compose
     if defined_in(transforms, "__call__", compose.__call__):
         compose.__call__ = short.compose_call()
@@ -36,17 +36,30 @@ def shorten() -> None:
 class _Shortened:
     def __init__(self, transforms: Any, to_tensor: Callable[[Any], torch.Tensor]) -> None:
         self._transforms, self._to_tensor = transforms, to_tensor
-        self._own_call = transforms.ToTensor.__call__
-        self._own_forward = transforms.Normalize.forward
-        self._own_normalize = transforms.F.normalize
+        self.installed = self._short_to_tensor()
+        self._own_code = self._code_now()
+        call, forward, module_call, normalize, on_tensors = self._own_code
         self._fusible = (
-            defined_in(transforms, "__call__", self._own_call)
-            and defined_in(transforms, "forward", self._own_forward)
-            and defined_in(transforms.F, "normalize", self._own_normalize)
+            defined_in(transforms, "__call__", call)
+            and defined_in(transforms, "forward", forward)
+            and getattr(module_call, "__globals__", {}) is vars(torch.nn.modules.module)
+            and defined_in(transforms.F, "normalize", normalize)
+            and defined_in(transforms.F.F_t, "normalize", on_tensors)
         )
         self._tables: dict[Any, torch.Tensor | None] = {}
 
-    def to_tensor(self) -> Callable[[Any], torch.Tensor]:
+    def _code_now(self) -> tuple[Any, ...]:
+        """What runs between ToTensor's call and Normalize's result, but for to_tensor."""
+        transforms = self._transforms
+        return (
+            transforms.ToTensor.__call__,
+            transforms.Normalize.forward,
+            transforms.Normalize.__call__,
+            transforms.F.normalize,
+            transforms.F.F_t.normalize,
+        )
+
+    def _short_to_tensor(self) -> Callable[[Any], torch.Tensor]:
         own = self._to_tensor
 
         @functools.wraps(own)
@@ -82,12 +95,17 @@ class _Shortened:
         if not _is_plain(img) or at + 1 >= len(steps) or not self._is_to_tensor(steps[at]):
             return None
         normalize = steps[at + 1]
+        # A script may replace a part at any time.
+        if not self._fusible or self._transforms.F.to_tensor is not self.installed:
+            return None
+        if any(now is not own for now, own in zip(self._code_now(), self._own_code, strict=True)):
+            return None
         return self._planes(img, normalize) if self._is_own_normalize(normalize) else None
 
     def _is_to_tensor(self, step: Any) -> bool:
         kind = type(step)
         if kind is self._transforms.ToTensor:
-            return bool(kind.__call__ is self._own_call)
+            return True
         timm = sys.modules.get("timm.data.transforms")
         return (
             timm is not None
@@ -96,27 +114,23 @@ class _Shortened:
         )
 
     def _is_own_normalize(self, step: Any) -> bool:
-        transforms = self._transforms
-        return (
-            self._fusible
-            and type(step) is transforms.Normalize
-            and transforms.Normalize.forward is self._own_forward
-            and transforms.F.normalize is self._own_normalize
-            and not _has_hooks(step)
-        )
+        return type(step) is self._transforms.Normalize and not _has_hooks(step)
 
     def _planes(self, image: Any, normalize: Any) -> torch.Tensor | None:
         if torch.get_default_dtype() is not torch.float32 or torch.jit.is_tracing():
             return None
         try:
             table = self._table(normalize)
-            if table is None:
-                return None
-            width, height = image.size
-            planes = torch.empty((3, height, width), dtype=torch.float32, device="cpu")
-            look_up_planes(image.tobytes(), table.numpy(), planes.numpy())
         except Exception:  # torchvision's code raises what there is to raise
             return None
+        if table is None:
+            return None
+        pixels = image.tobytes()  # raises what numpy.array(image) does; the size may change
+        width, height = image.size
+        if len(pixels) != 3 * width * height:
+            return None
+        planes = torch.empty((3, height, width), dtype=torch.float32, device="cpu")
+        look_up_planes(pixels, table.numpy(), planes.numpy())
         return planes
 
     def _table(self, normalize: Any) -> torch.Tensor | None:
@@ -137,7 +151,7 @@ class _Shortened:
             )
             made = self._to_tensor(ramp)
             if normalize is not None:
-                made = self._own_normalize(made, *values)
+                made = self._transforms.F.normalize(made, *values)
             self._tables[key] = made.reshape(3, 256).contiguous()
         return self._tables[key]
 

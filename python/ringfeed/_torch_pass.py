@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import IterableDataset, RandomSampler
 
 from ._epochs import Epochs
+from ._order import Order
 from .stats import Meter
 
 
@@ -121,14 +122,14 @@ class TorchPass:
     once a loop over it has been left. Like a native one it begins with the first batch: Lightning
     makes iterators that it throws away."""
 
-    def __init__(self, place: Place, samplers: list[Any], epochs: Epochs, meter: Meter) -> None:
-        """`samplers`: the loader's, the one that shuffles first."""
+    def __init__(self, place: Place, order: Order, epochs: Epochs, meter: Meter) -> None:
         self.epoch: int | None = None
         """None: it has not begun."""
         self.batches = 0
         self.ended = False
         self.origin = Origin()
-        self._place, self._samplers, self._epochs, self._meter = place, samplers, epochs, meter
+        self._place, self._order, self._epochs, self._meter = place, order, epochs, meter
+        self._samplers = order.samplers  # the one that shuffles first
         self._start_order()
 
     def _start_order(self) -> None:
@@ -144,6 +145,8 @@ class TorchPass:
         """Before its first batch: Lightning loads states when it has the iterator already."""
         again = self.stale
         if again or _received(iterator) is None:  # without workers its order begins now
+            self._epochs.notice_set_epoch(self._samplers)
+            self._epochs.tell_torchs_samplers(self._order, within=self._place.batches > 0)
             self._start_order()
         if again and not isinstance(iterator._dataset, IterableDataset):
             skip_in(iterator, self._place)

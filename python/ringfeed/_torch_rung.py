@@ -66,7 +66,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         if self._place.batches and self._of_torch is not None:
             skip_in(self._of_torch, self._place)
         epochs.tell_torchs_samplers(order, within=self._place.batches > 0)
-        begun = TorchPass(self._place, order.samplers, epochs, meter)
+        begun = TorchPass(self._place, order, epochs, meter)
         swapped: dict[str, Any] = {}
         if self.rung == WORKER:
             swapped["worker_init_fn"] = InWorker(self.worker_init_fn)

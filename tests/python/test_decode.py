@@ -1,10 +1,13 @@
 """ringfeed.decode and decode_many: Pillow's pixels, its verdicts, and whose errors they are."""
 
+import gc
 import io
 import os
 import sys
 import threading
 import warnings
+import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 import late_files
 import odd_images
 import ringfeed
-from ringfeed import DecodeLimits, LoadError, _ringfeed
+from ringfeed import DecodeLimits, LoadError, _decode, _ringfeed
 from ringfeed._decode import _options
 
 JPEG = late_files.encoded(late_files.picture(), "JPEG")
@@ -182,6 +185,34 @@ def test_failures_stand_in_their_places_where_that_is_asked_for(threads):
     assert [isinstance(result, LoadError) for result in results] == [True, False, True]
     assert [results[at].filename for at in (0, 2)] == ["<bytes at 0>", "<bytes at 2>"]
     assert_pillows(results[1], io.BytesIO(JPEG))
+
+
+def test_after_a_failure_no_image_is_begun(monkeypatch):
+    begun, own = [], _decode._decode
+    monkeypatch.setattr(
+        _decode, "_decode", lambda image, *a: (begun.append(image), own(image, *a))[1]
+    )
+    with pytest.raises(LoadError, match="<bytes at 1>"):
+        ringfeed.decode_many([JPEG, b"x", *[JPEG] * 200], num_threads=2)
+    assert len(begun) < 100
+
+
+def test_a_returned_error_holds_no_other_image():
+    class Held(bytearray):
+        pass
+
+    images = [Held(JPEG), b"x"]
+    held = weakref.ref(images[0])
+    error = ringfeed.decode_many(images, num_threads=2, on_error="return")[1]
+    del images
+    gc.collect()
+    assert isinstance(error, LoadError) and held() is None
+
+
+@pytest.mark.parametrize("one", ["a/b.jpg", JPEG, Path("a")])
+def test_many_are_not_one(one):
+    with pytest.raises(TypeError, match="pass a list"):
+        ringfeed.decode_many(one)
 
 
 def test_wrong_arguments_are_named():

@@ -34,6 +34,49 @@ def shortened():
         functional.to_tensor, transforms.Compose.__call__ = own
 
 
+class Failing(PIL.Image.Image):
+    """An image whose pixels come at the second attempt."""
+
+    def tobytes(self, *args):
+        self.asked = getattr(self, "asked", 0) + 1
+        if self.asked == 1:
+            raise ConnectionError("the server is gone")
+        return super().tobytes(*args)
+
+
+Failing.__module__ = "PIL.Image"
+
+
+def test_an_error_of_the_image_is_raised_and_not_tried_again():
+    image = picture()
+    image.__class__ = Failing
+    steps = v1.Compose([v1.ToTensor(), v1.Normalize(*IMAGENET)])
+    with shortened(), pytest.raises(ConnectionError):
+        steps(image)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (functional, "to_tensor"),
+        (functional, "normalize"),
+        (functional.F_t, "normalize"),
+        (transforms.Normalize, "__call__"),
+        (transforms.Normalize, "forward"),
+        (transforms.ToTensor, "__call__"),
+    ],
+)
+def test_what_a_script_puts_in_later_is_called(monkeypatch, owner, name):
+    called = []
+    with shortened():
+        steps = v1.Compose([v1.ToTensor(), v1.Normalize(*IMAGENET)])
+        own = getattr(owner, name)
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, lambda *a, **k: (called.append(1), own(*a, **k))[1])
+            steps(picture())
+    assert called
+
+
 @pytest.fixture
 def passes(monkeypatch):
     """Grows with each image that is made by look_up_planes()."""

@@ -510,6 +510,26 @@ def test_a_place_in_an_epoch_stands_whatever_set_epoch_says_meanwhile(images, wo
     assert order_of(resumed) == order_of(following)
 
 
+@pytest.mark.parametrize("loaded_first", [False, True])
+def test_a_place_stands_where_the_iterator_came_before_set_epoch(images, loaded_first):
+    loader = dealt(images, 0)
+    loader.set_epoch(4)
+    whole = order_of(loader)
+    loader.set_epoch(4)
+    next(iterator := iter(loader))
+    state = loader.state_dict()
+    del iterator
+    resumed = dealt(images, 0)
+    if loaded_first:
+        resumed.load_state_dict(state)
+    iterator = iter(resumed)
+    if not loaded_first:
+        resumed.load_state_dict(state)
+    resumed.sampler.set_epoch(0)
+    with pytest.warns(UserWarning, match=r"set_epoch\(0\) does not agree"):
+        assert [int(i) for batch in iterator for i in batch[1]] == whole[3:]
+
+
 def test_at_an_epoch_s_beginning_set_epoch_says_which_it_is(images):
     loader = dealt(images, 0)
     loader.set_epoch(4)
