@@ -247,9 +247,10 @@ class Loader {
   std::size_t batches_per_epoch() const noexcept;
   std::size_t samples_per_epoch() const noexcept;  ///< of this rank, padding included
   /// The most bytes the loader has allocated at any moment: read-ahead, the reserve for one large
-  /// file, prefetch_factor batches and two more (the one taken and the one before), the decoders and
-  /// their reserve for huge images, the index and the order. Further batches that the caller keeps
-  /// are not counted, nor what the C library keeps of memory that huge images have given back.
+  /// file, prefetch_factor batches and two more (the one taken and the one before), the decoders
+  /// and their reserve for huge images, the index and the order. Further batches that the caller
+  /// keeps are not counted, nor what the C library keeps of memory that huge images have given
+  /// back.
   std::size_t memory_bound() const noexcept;
   Stats stats() const;
   /// Ends every epoch: next() returns nothing. Waits for the running decodes and, a few seconds at
