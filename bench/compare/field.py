@@ -4,13 +4,14 @@
     .venv/bin/python bench/compare/field.py photos/train --environments /tmp/field --output field
 
 makes an environment for each loader, by pip, and writes field.md and field.svg. Each loader is a
-process that stays; they take turns, --epochs each, and the first round is not counted. The recipe
-is RandomResizedCrop(224), flip, normalise, to float32 batches; each loader's filter is set as near
-to Pillow's bilinear as it can be. On one core: images per CPU second of the process and its
-children. On two: images a second, time from iter() to the first batch (what a loader has made ahead
-between turns flatters it there), and the most memory (PSS) in an epoch. Pixels: of Resize(256),
-CenterCrop(224), against torchvision with Pillow; "-" where a loader has none such. Figures are
-medians with the least and the most.
+process that stays; they take turns, --epochs each after one that is not counted, and the first
+round is not counted. The recipe is RandomResizedCrop(224), flip, normalise, to float32 batches;
+each loader's filter is set as near to Pillow's bilinear as it can be. On one core: images per CPU
+second of the process and its children. On two: images a second, time from iter() to the first batch
+(what a loader has made ahead between turns flatters it there), and memory: the most PSS in an
+epoch, beside that of a process which imports torch alone, while no other loader runs. Pixels: of
+Resize(256), CenterCrop(224), against torchvision with Pillow; "-" where a loader has none such.
+Figures are medians with the least and the most.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import tempfile
 from pathlib import Path
 
 from field import environments, report
-from field.peers import DECODERS, PEERS
+from field.peers import DECODERS, IMPORTS, PEERS
 from field.rounds import Failed, Process, take_turns
 from train_pipeline import cpu_model
 
@@ -35,6 +36,11 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def process_of(peer, pythons, spec):
+    made = {**spec, "module": peer.module, "kind": peer.kind}
+    return Process(pythons.get(peer.name, sys.executable), made)
+
+
 def start(peers, pythons, spec, results):
     """The peers' processes; who cannot start has its reason in `results`."""
     processes = {}
@@ -43,8 +49,7 @@ def start(peers, pythons, spec, results):
         if "error" in result:
             continue
         try:
-            made = {**spec, "module": peer.module, "kind": peer.kind}
-            processes[peer.name] = Process(pythons[peer.name], made)
+            processes[peer.name] = process_of(peer, pythons, spec)
             result["versions"] = processes[peer.name].versions
         except Failed as error:
             result["error"] = str(error)
@@ -65,11 +70,30 @@ def run_loaders(args, peers, pythons, results, spec):
                 results[name][label] = figures[name]
                 if label == "one core":
                     results[name]["pixels"] = pixels(name, processes, args.scratch)
-                else:
-                    results[name]["pss"] = processes[name].peak_pss()
         finally:
             for process in processes.values():
                 process.close()
+    measure_memory(peers, pythons, results, spec)
+
+
+def measure_memory(peers, pythons, results, spec):
+    """Of one process after the other."""
+    imports = process_of(IMPORTS, pythons, spec)
+    try:
+        besides = imports.pss()
+    finally:
+        imports.close()
+    for peer in peers:
+        result = results[peer.name]
+        if "error" in result:
+            continue
+        process = process_of(peer, pythons, spec)
+        try:
+            result["pss"] = process.peak_pss() - besides
+        except Failed as error:
+            result["error"] = str(error)
+        finally:
+            process.close()
 
 
 def pixels(name, processes, scratch):
@@ -80,10 +104,10 @@ def pixels(name, processes, scratch):
     for number, process in enumerate((processes[PEERS[0].name], processes[name])):
         path = f"{scratch}/{number}.npy"
         try:
-            if number or not os.path.exists(path):
-                process.ask("val", path)
-        except Failed:
-            return None
+            if (number or not os.path.exists(path)) and not process.ask("val", path)["saved"]:
+                return None
+        except Failed as error:
+            return {"error": str(error)}
         arrays.append(numpy.load(path).astype(int))
     if arrays[0].shape != arrays[1].shape:
         return {"error": f"another shape: {arrays[1].shape}"}
@@ -165,6 +189,7 @@ def main():
             say(f"  {peer.name}: {error}")
     spec = {"root": str(args.root), "files": files, "batch_size": args.batch_size}
     with tempfile.TemporaryDirectory() as args.scratch:
+        spec["scratch"] = args.scratch
         run_loaders(args, peers, pythons, results, spec)
     write(args, results, run_decoders(args, files), files)
 

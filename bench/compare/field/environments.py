@@ -14,16 +14,16 @@ def make(folder, name, packages):
     wanted = " ".join(packages)
     if not packages:
         return sys.executable, None
-    if done.exists() and done.read_text() == wanted:
-        return str(python), None
-    subprocess.run([sys.executable, "-m", "venv", home], check=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet", *packages]
-    result = subprocess.run(pip, capture_output=True, text=True)
-    if result.returncode != 0:
-        return None, f"pip install {wanted}: {last_error(result.stderr)}"
+    if not done.exists() or done.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", *packages]
+        result = subprocess.run(pip, capture_output=True, text=True)
+        if result.returncode != 0:
+            return None, f"pip install {wanted}: {last_error(result.stderr)}"
+        done.write_text(wanted)
+    # Each time: the environment that calls may be another than the one that made it.
     own = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
     (own / "zz_behind.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    done.write_text(wanted)
     return str(python), None
 
 

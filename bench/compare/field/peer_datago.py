@@ -59,9 +59,6 @@ class Peer:
         images = torch.stack(batch).float().div_(255).sub_(MEAN).div_(STD)
         return len(images.permute(0, 3, 1, 2).contiguous())
 
-    def val(self):
-        raise NotImplementedError("it has no such transform")
-
     def versions(self):
         from importlib.metadata import version
 

@@ -19,7 +19,6 @@ PEERS = [
     Peer("DALI, CPU", "peer_dali", "", ("nvidia-dali-cuda120",)),
     Peer("TurboLoader", "peer_turboloader", "", ("turboloader",)),
     Peer("datago", "peer_datago", "", ("datago",), "no random crop: the centre, resized"),
-    Peer("SPDL", "peer_spdl", "", ("spdl",)),
-    Peer("FFCV", "peer_ffcv", "", ("ffcv", "numba", "opencv-python-headless")),
 ]
+IMPORTS = Peer("torch alone", "peer_imports", "", ())
 DECODERS = ("simplejpeg", "opencv-python-headless", "imagecodecs", "PyTurboJPEG")

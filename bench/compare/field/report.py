@@ -21,7 +21,7 @@ def pixels_of(pixels):
 
 
 def loaders_table(results):
-    lines = ["| loader | images per CPU s, one core | images/s, two cores | PSS, MB |"
+    lines = ["| loader | images per CPU s, one core | images/s, two cores | memory, MB |"
              " first batch, s | pixels that differ |", "|---|---|---|---|---|---|"]  # fmt: skip
     for name, result in results.items():
         if "error" in result:

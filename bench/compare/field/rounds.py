@@ -22,9 +22,8 @@ class Process:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.pid = self.process.pid
+        self.pid, self.files = self.process.pid, len(spec["files"])
         self.versions = self.answer()["versions"]
-        self.cpu = cpu_seconds(self.pid)
 
     def answer(self):
         line = self.process.stdout.readline()
@@ -43,24 +42,28 @@ class Process:
         return self.answer()
 
     def run(self, epochs):
-        """Figures of some epochs. What it made ahead between two turns counts as CPU time too."""
-        before = self.cpu
-        figures = self.ask("epochs", epochs)
-        self.cpu = cpu_seconds(self.pid)
-        return {**figures, "cpu": self.cpu - before}
+        """Figures of some epochs, after one that is not counted, in which it gives what it has made
+        ahead since its last turn."""
+        first = self.ask("epochs", 1, self.files)["first"]
+        before = cpu_seconds(self.pid)
+        figures = self.ask("epochs", epochs, self.files)
+        return {**figures, "first": first, "cpu": cpu_seconds(self.pid) - before}
+
+    def pss(self):
+        return memory(self.pid)[0]
 
     def peak_pss(self):
-        """Bytes, over an epoch that is not counted."""
-        ended, peak = threading.Event(), [memory(self.pid)[0]]
+        """Bytes, over an epoch. While no other of these runs: they share pages."""
+        ended, peak = threading.Event(), [self.pss()]
 
         def sample():
             while not ended.wait(0.1):
-                peak[0] = max(peak[0], memory(self.pid)[0])
+                peak[0] = max(peak[0], self.pss())
 
         sampler = threading.Thread(target=sample)
         sampler.start()
         try:
-            self.run(1)
+            self.ask("epochs", 1, self.files)
         finally:
             ended.set()
             sampler.join()
