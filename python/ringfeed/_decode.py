@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeAlias, overload
 
 import torch
+from torch.utils.data import get_worker_info
 
 from . import _ringfeed
 from ._limits import DecodeLimits, decode_options
@@ -80,7 +81,8 @@ def decode_many(
     decode: <bytes at 1>: neither a JPEG nor a PNG; convert the file or remove it
 
     - `images`: paths and encoded bytes, also mixed. All their tensors are in memory at once.
-    - `num_threads`: None: one for each core that this process may use.
+    - `num_threads`: None: one for each core that this process may use; one in a worker process of
+      torch's DataLoader, as of torch's own code.
     - `limits`: of each image; see `decode`.
     - `on_error`: "raise": the first failure in the order of `images` is raised, no further image is
       begun, and no tensor comes back. "return": the list has the LoadError in its place.
@@ -92,7 +94,7 @@ def decode_many(
         raise TypeError("images is one image: pass a list of them, or use ringfeed.decode()")
     items = list(images)
     if num_threads is None:
-        num_threads = _ringfeed.usable_cores()
+        num_threads = _ringfeed.usable_cores() if get_worker_info() is None else 1
     elif (num_threads := whole("num_threads", num_threads)) < 1:
         raise ValueError(f"num_threads must be at least 1, not {num_threads}")
     if on_error not in ("raise", "return"):

@@ -129,13 +129,12 @@ class TorchPass:
         self.ended = False
         self.origin = Origin()
         self._place, self._order, self._epochs, self._meter = place, order, epochs, meter
-        self._samplers = order.samplers  # the one that shuffles first
         self._start_order()
 
     def _start_order(self) -> None:
         """The order that begins from here on is this pass's."""
         self.skipped, self._loads = self._place.batches, self._place.loads
-        sampler = self._samplers[0]
+        sampler = self._order.samplers[0]
         if isinstance(sampler, ShuffledByTorch):
             sampler.origin = self.origin
         elif isinstance(generator := getattr(sampler, "generator", None), torch.Generator):
@@ -145,7 +144,7 @@ class TorchPass:
         """Before its first batch: Lightning loads states when it has the iterator already."""
         again = self.stale
         if again or _received(iterator) is None:  # without workers its order begins now
-            self._epochs.notice_set_epoch(self._samplers)
+            self._epochs.notice_set_epoch(self._order.samplers)
             self._epochs.tell_torchs_samplers(self._order, within=self._place.batches > 0)
             self._start_order()
         if again and not isinstance(iterator._dataset, IterableDataset):
@@ -156,11 +155,11 @@ class TorchPass:
         """What has been loaded is used up."""
         if self.epoch is not None:
             return
-        self._epochs.notice_set_epoch(self._samplers)
+        self._epochs.notice_set_epoch(self._order.samplers)
         self.epoch = self._epochs.begin_elsewhere(within=self.skipped > 0)
         self._place.use_up()
-        if isinstance(self._samplers[0], ShuffledByTorch):
-            self._samplers[0].repeated = None
+        if isinstance(self._order.samplers[0], ShuffledByTorch):
+            self._order.samplers[0].repeated = None
 
     @property
     def stale(self) -> bool:

@@ -47,6 +47,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_imagenet.make(tmp_path_factory.mktemp("imagenet"))
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listings of the test's own."""
+    monkeypatch.setenv("RINGFEED_CACHE_DIR", str(tmp_path / "cache"))
+
+
 @pytest.fixture(autouse=True)
 def no_global_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lightning's seed_everything() leaves it behind for the tests that follow."""

@@ -21,28 +21,22 @@ import ringfeed
 import small_images
 from ringfeed import DataLoader
 from ringfeed.errors import NotNativeType
+from small_images import CROP, PLAIN
 from test_collate import Two, as_it_is, check_same
 from torchvision_reference import load
 
 Torch = torch.utils.data.DataLoader
 ImageFolder = torchvision.datasets.ImageFolder
 COUNT = 12
-PLAIN = v1.Compose([v1.CenterCrop(8), v1.ToTensor()])
-CROP = v1.Compose([v1.RandomResizedCrop(8), v1.RandomHorizontalFlip(), v1.ToTensor()])
 IMAGES = v1.CenterCrop(8)
+
+
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    for name in ("cat", "dog"):
-        small_images.make(folder / name, COUNT // 2)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def no_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("RINGFEED_CACHE_DIR", str(tmp_path / "cache"))
+    return small_images.make_folder(tmp_path_factory.mktemp("photos"), COUNT)
 
 
 # As scripts write them.

@@ -16,27 +16,21 @@ from torchvision import transforms as v1
 import ringfeed
 import small_images
 from ringfeed import DataLoader, UnsupportedTransform
+from small_images import CROP, PLAIN
 from test_access import WithIndex
 from test_collate import Two, check_same
 from torchvision_reference import load
 
 Torch = torch.utils.data.DataLoader
 COUNT = 10
-PLAIN = v1.Compose([v1.CenterCrop(8), v1.ToTensor()])
-CROP = v1.Compose([v1.RandomResizedCrop(8), v1.RandomHorizontalFlip(), v1.ToTensor()])
+
+
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    for name in ("cat", "dog"):
-        small_images.make(folder / name, COUNT // 2)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def no_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("RINGFEED_CACHE_DIR", str(tmp_path / "cache"))
+    return small_images.make_folder(tmp_path_factory.mktemp("photos"), COUNT)
 
 
 class Mask:

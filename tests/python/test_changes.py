@@ -23,7 +23,7 @@ from ringfeed._dataset_parts import AsItWas
 from ringfeed.errors import UnsupportedTransform
 from ringfeed.loader import DataLoader
 from ringfeed.transforms import Views
-from small_images import make, order_of
+from small_images import make_folder, order_of
 
 Torch = torch.utils.data.DataLoader
 COUNT = 12
@@ -31,11 +31,8 @@ WORKERS = [{}, {"num_workers": 1, "persistent_workers": True}]
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    monkeypatch.setenv("RINGFEED_CACHE_DIR", str(tmp_path / "cache"))
-    for name in ("cat", "dog"):
-        make(tmp_path / "photos" / name, COUNT // 2)
-    return tmp_path / "photos"
+def root(tmp_path, own_cache):
+    return make_folder(tmp_path / "photos", COUNT)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from torchvision.transforms import v2
 import ringfeed
 from ringfeed import DataLoader
 from ringfeed._worker_rung import InWorker, may_read_images, paths_of
-from small_images import make
+from small_images import make_folder
 
 Torch = torch.utils.data.DataLoader
 pytestmark = pytest.mark.filterwarnings("ignore:torch's own loader makes")
@@ -66,8 +66,7 @@ WORKERS = [
 
 @pytest.fixture
 def root(tmp_path):
-    for name in ("cat", "dog"):
-        make(tmp_path / name, 9)
+    make_folder(tmp_path, 18)
     rng = np.random.default_rng(5)
     for number in range(4):
         pixels = rng.integers(0, 256, (30 + number, 50, 3), np.uint8)
