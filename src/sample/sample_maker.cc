@@ -118,23 +118,27 @@ SampleMaker::Share SampleMaker::share(const std::vector<TransformPlan>& plans) n
   return share;
 }
 
+std::size_t SampleMaker::most_need(const std::vector<TransformPlan>& plans,
+                                   const DecodeLimits& limits) noexcept {
+  std::size_t most = decode::ImageDecoder::most_need(limits);
+  for (const TransformPlan& plan : plans) most += View::most_need(plan, limits);
+  return most;
+}
+
 std::size_t SampleMaker::own_bytes(const std::vector<TransformPlan>& plans,
                                    const DecodeLimits& limits) noexcept {
   constexpr std::size_t rounding = 64;  // the heap's, of a view
-  std::size_t most = decode::ImageDecoder::most_need(limits);
   std::size_t fixed = decode::ImageDecoder::scratch_bound() + sizeof(SampleMaker);
   for (const TransformPlan& plan : plans) {
-    most += View::most_need(plan, limits);
     fixed += View::fixed_bytes(plan) + sizeof(Branch) + rounding;
   }
   const Share own = share(plans);
-  return fixed + own.kept + std::min(own.image, most);
+  return fixed + own.kept + std::min(own.image, most_need(plans, limits));
 }
 
 std::size_t SampleMaker::reserve_bytes(const std::vector<TransformPlan>& plans,
                                        const DecodeLimits& limits) noexcept {
-  std::size_t most = decode::ImageDecoder::most_need(limits);
-  for (const TransformPlan& plan : plans) most += View::most_need(plan, limits);
+  const std::size_t most = most_need(plans, limits);
   return most - std::min(most, share(plans).image);
 }
 

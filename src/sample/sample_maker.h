@@ -58,6 +58,9 @@ class SampleMaker final : public Maker {
     std::size_t image;  ///< that one image may take
     std::size_t kept;   ///< that stays for the next
   };
+  /// What follows from the size of an image, for any.
+  static std::size_t most_need(const std::vector<TransformPlan>& plans,
+                               const DecodeLimits& limits) noexcept;
   static Share share(const std::vector<TransformPlan>& plans) noexcept;
   void release() noexcept;
 

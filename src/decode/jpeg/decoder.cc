@@ -93,9 +93,9 @@ std::size_t coefficient_bytes(const jpeg_decompress_struct& cinfo) {
   return blocks * sizeof(JBLOCK);
 }
 
-/// Scans that an image may have: `most` up to 1.6 megapixels, fewer the larger it is, and an tenth
-/// of them from 16 on. At 16 an empty scan takes up to 16 ms, and few bytes: so a file takes a
-/// second at most for every 16 megapixels.
+/// Scans that an image may have: `most` up to 1.6 megapixels, fewer the larger it is, and a tenth
+/// of them from 16 on. There an empty scan takes up to 16 ms and a hundred bytes, so that no file
+/// takes more than a second for 16 megapixels.
 int scans_allowed(int most, const JpegHeader& header) {
   constexpr std::uint64_t all = 1'600'000, tenth = 16'000'000;
   const auto pixels =
