@@ -134,15 +134,15 @@ class Pack final : public Work {
   std::vector<std::byte> tensor_ = std::vector<std::byte>(plan_.sample_bytes() + 64);
 };
 
-/// All of it, with a training crop.
+/// All that a decode thread does for a sample, with a training crop.
 class Sample final : public Work {
  public:
   void run(const Octets& file) override {
-    must(maker_
-             .make(std::as_bytes(std::span(file)), data::make_key(1, 0), position_++,
-                   {out_.data(), views_})
-             .has_value());
-    position_ %= images;
+    const auto encoded = std::as_bytes(std::span(file));
+    const data::Key key = data::make_key(1, 0);
+    must(maker_.need(encoded, key, position_) == 0);
+    must(maker_.make(encoded, key, position_, {out_.data(), views_}).has_value());
+    position_ = (position_ + 1) % images;
   }
 
  private:

@@ -11,7 +11,7 @@ The folder holds every photo several times, a whole round apart. Nothing is done
 what the script does before its model. Files are in memory from the first run.
 
 Printed for each client: what makes its batches under ringfeed, images a second, and the ratio.
-Those of packages that are not installed are left out, by name.
+Those of packages that are not installed are left out, by name; one that fails, with its error.
 """
 
 from __future__ import annotations
@@ -133,12 +133,19 @@ def main():
                 print(f"{client.name:32}without {', '.join(client.missing)}")
                 continue
             speeds, rung = {"torch": [], "ringfeed": []}, ""
-            for _ in range(args.repeats):
-                for side, found in speeds.items():
-                    (ringfeed.install if side == "ringfeed" else ringfeed.uninstall)()
-                    speed, rung = measure(client, Path(name), args)
-                    found.append(speed)
-            ringfeed.uninstall()
+            side = ""
+            try:
+                for _ in range(args.repeats):
+                    for side, found in speeds.items():
+                        (ringfeed.install if side == "ringfeed" else ringfeed.uninstall)()
+                        speed, rung = measure(client, Path(name), args)
+                        found.append(speed)
+            except Exception as error:  # of the client's packages, say: the others go on
+                reason = str(error).strip().splitlines()[-1:] or [""]
+                print(f"{client.name:32}{side} failed: {type(error).__name__}: {reason[0]}")
+                continue
+            finally:
+                ringfeed.uninstall()
             if not all(map(all, speeds.values())):
                 print(f"{client.name:32}no loader for training")
                 continue
