@@ -87,13 +87,14 @@ def measure_memory(peers, pythons, results, spec):
         result = results[peer.name]
         if "error" in result:
             continue
-        process = process_of(peer, pythons, spec)
         try:
-            result["pss"] = process.peak_pss() - besides
+            process = process_of(peer, pythons, spec)
+            try:
+                result["pss"] = process.peak_pss() - besides
+            finally:
+                process.close()
         except Failed as error:
             result["error"] = str(error)
-        finally:
-            process.close()
 
 
 def pixels(name, processes, scratch):

@@ -230,6 +230,24 @@ def test_no_thread_is_left():
     assert threading.active_count() == before
 
 
+def test_a_worker_of_torchs_decodes_on_its_own_thread_alone(monkeypatch):
+    def on_main_thread(*_):
+        return threading.current_thread() is threading.main_thread()
+
+    class Many(torch.utils.data.Dataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, _):
+            return all(ringfeed.decode_many([JPEG] * 4))
+
+    monkeypatch.setattr(_ringfeed, "usable_cores", lambda: 2)
+    monkeypatch.setattr(_decode, "_decode", on_main_thread)
+    assert not Many()[0]
+    workers = {"num_workers": 1, "multiprocessing_context": "fork"}
+    assert list(torch.utils.data.DataLoader(Many(), batch_size=None, **workers)) == [True]
+
+
 def test_other_threads_run_while_an_image_is_decoded():
     large = late_files.encoded(late_files.picture(5, 3000, 2500), "JPEG", quality=95)
     finished = []
