@@ -81,7 +81,7 @@ bool decode_entropy(const Octets& file, EntropyDecoder* own, double& time) {
   static Octets storage(most_blocks_in_mcu * sizeof(JBLOCK) + 64);
   JpegSession session(file, false, 500);
   if (setjmp(session.on_error)) return false;
-  session.open(std::size_t{1} << 30);
+  session.open();
   jpeg_decompress_struct* const cinfo = &session.cinfo;
   jpeg_read_header(cinfo, TRUE);
   if (cinfo->progressive_mode || cinfo->arith_code || cinfo->restart_interval != 0) return false;

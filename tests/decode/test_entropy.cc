@@ -69,7 +69,7 @@ std::vector<Plane> by_libjpeg(const Octets& file) {
 std::vector<Plane> by_ringfeed(const Octets& file, EntropyDecoder& decoder) {
   JpegSession session(file, false, 100);
   if (setjmp(session.on_error)) return {};
-  session.open(std::size_t{1} << 24);
+  session.open();
   jpeg_decompress_struct& cinfo = session.cinfo;
   jpeg_read_header(&cinfo, TRUE);
   jpeg_start_decompress(&cinfo);
