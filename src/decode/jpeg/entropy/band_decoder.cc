@@ -65,7 +65,8 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   }
 }
 
-Coefficient* BandDecoder::take_block(int place, std::uint16_t& dc) {
+/// Null: there is none.
+Coefficient* BandDecoder::take_block() {
   while (at_ == count_ || runs_[at_].first == runs_[at_].last) {
     if (at_ < count_) {
       ++at_;
@@ -76,35 +77,51 @@ Coefficient* BandDecoder::take_block(int place, std::uint16_t& dc) {
   }
   Coefficient* const block = runs_[at_].first;
   runs_[at_].first += block_size;
-  ++given_;
-  // Its two lines lie in the second-level cache, or behind it: 5 % of an image's time.
-  constexpr std::size_t ahead = 12 * block_size;
-  __builtin_prefetch(block + ahead);
-  __builtin_prefetch(block + ahead + block_size / 2);
-  // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
-  std::uint16_t& sum = dc_[scan_.component[static_cast<std::size_t>(place)]];
-  dc = sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(*block));
   return block;
 }
 
-const Coefficient* BandDecoder::next_block(int place) {
-  std::uint16_t dc;
-  Coefficient* const block = take_block(place, dc);
-  if (block != nullptr) *block = static_cast<Coefficient>(dc);
-  return block;
+template <class Take>
+bool BandDecoder::take_mcu(Take take) {
+  const int count = scan_.blocks_in_mcu;
+  const auto one = [&](int place, Coefficient* block) {
+    // Its two lines lie in the second-level cache, or behind it: 5 % of an image's time.
+    constexpr std::size_t ahead = 12 * block_size;
+    __builtin_prefetch(block + ahead);
+    __builtin_prefetch(block + ahead + block_size / 2);
+    // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
+    std::uint16_t& sum = dc_.data()[scan_.component.data()[place]];
+    sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(*block));
+    take(place, block, static_cast<Coefficient>(sum));
+  };
+  if (at_ < count_ && runs_[at_].last - runs_[at_].first >= count * std::ptrdiff_t{block_size}) {
+    Coefficient* block = runs_[at_].first;
+    for (int place = 0; place < count; ++place, block += block_size) one(place, block);
+    runs_[at_].first = block;
+  } else {
+    for (int place = 0; place < count; ++place) {
+      Coefficient* const block = take_block();
+      if (block == nullptr) return false;
+      one(place, block);
+    }
+  }
+  given_ += static_cast<std::uint32_t>(count);
+  return true;
+}
+
+bool BandDecoder::next_blocks(const Coefficient** blocks) {
+  return take_mcu([blocks](int place, Coefficient* block, Coefficient dc) {
+    *block = dc;
+    blocks[place] = block;
+  });
 }
 
 bool BandDecoder::next_mcu(JBLOCKROW* blocks) {
-  for (int i = 0; i < scan_.blocks_in_mcu; ++i) {
-    std::uint16_t dc;
-    const Coefficient* const block = take_block(i, dc);
-    if (block == nullptr) return false;
-    if (blocks == nullptr) continue;
-    Coefficient* const to = *blocks[i];
+  if (blocks == nullptr) return take_mcu([](int, const Coefficient*, Coefficient) {});
+  return take_mcu([blocks](int place, const Coefficient* block, Coefficient dc) {
+    Coefficient* const to = *blocks[place];
     std::memcpy(to, block, block_size * sizeof(Coefficient));
-    *to = static_cast<Coefficient>(dc);
-  }
-  return true;
+    *to = dc;
+  });
 }
 
 void BandDecoder::begin_streams(std::uint64_t bytes, int count) {

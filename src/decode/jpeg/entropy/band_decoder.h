@@ -49,9 +49,9 @@ class BandDecoder {
   /// the scan holds what no encoder writes, or ends; nothing more can be asked for.
   bool next_mcu(JBLOCKROW* blocks);
 
-  /// Instead, block by block: the next one, which has this place in its MCU, where it lies. Null:
-  /// as above. It stays until another band is decoded: until ready() more have been asked for.
-  const Coefficient* next_block(int place);
+  /// Instead, the next MCU's blocks where they lie. They stay until another band is decoded: until
+  /// ready() more have been asked for. False: as above.
+  bool next_blocks(const Coefficient** blocks);
   std::uint32_t ready() const noexcept { return decoded_ - given_; }
 
   const BandCounts& counts() const noexcept { return counts_; }
@@ -66,8 +66,10 @@ class BandDecoder {
     const Coefficient* last = nullptr;
   };
 
-  /// The next block, whose DC is `dc`.
-  Coefficient* take_block(int place, std::uint16_t& dc);
+  /// Calls take(place, block, dc) for each block of the next MCU.
+  template <class Take>
+  bool take_mcu(Take take);
+  Coefficient* take_block();
   bool decode_band();
   std::uint64_t bytes_of_band(std::uint64_t ready) const;
   void begin_streams(std::uint64_t bytes, int count);
