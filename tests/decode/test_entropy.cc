@@ -146,6 +146,8 @@ TEST_CASE("coefficients are libjpeg's, however a scan is cut up, and none is han
     form.quality = 10 + static_cast<int>(random() % 91);
     form.optimize = random() % 2 == 0;
     form.noise = std::array{0, 17, 17, 120}[random() % 4];
+    form.restart_interval = std::array{0, 0, 1, 40}[random() % 4];
+    if (form.restart_interval > 1) form.restart_interval = 1 + static_cast<int>(random() % 200);
     form.seed = random();
     const Octets file = encode_jpeg(form);
     const BandShape shape = random_shape(random);
@@ -155,6 +157,7 @@ TEST_CASE("coefficients are libjpeg's, however a scan is cut up, and none is han
     CAPTURE(form.quality);
     CAPTURE(form.noise);
     CAPTURE(form.optimize);
+    CAPTURE(form.restart_interval);
     CAPTURE(shape.streams);
     CAPTURE(shape.least_bytes);
     CAPTURE(shape.most_bytes);

@@ -144,7 +144,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   static ringfeed::fuzz::Reached reached;
   BandDecoder decoder(shape);
-  if (!decoder.open(file)) fail("stuffed bytes are refused");
+  if (!decoder.open(file, 0)) fail("stuffed bytes are refused");
   decoder.begin(scan, expected);
   Reference reference(bytes);
   std::array<std::uint16_t, 4> sums{};

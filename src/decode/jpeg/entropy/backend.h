@@ -19,7 +19,7 @@ struct EntropyChoice {
 };
 
 /// What this process decodes with, chosen once: what $RINGFEED_ENTROPY names, else streams, unless
-/// they fail to decode a picture made for it as libjpeg does (some 10 ms). Throws
+/// they fail to decode pictures made for it as libjpeg does (some 20 ms). Throws
 /// std::invalid_argument where $RINGFEED_ENTROPY names none, or streams that fail.
 const EntropyChoice& entropy_choice();
 
