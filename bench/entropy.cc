@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "decode/jpeg/decoder.h"
+#include "decode/jpeg/entropy/lanes.h"
 #include "decode/jpeg/session.h"
 
 namespace {
@@ -196,15 +197,18 @@ int main(int argc, char** argv) {
   entropy.push_back({"entropy: libjpeg", [](const Photo& photo, double& time, std::uint64_t&) {
                        return decode_entropy(photo.file, nullptr, time);
                      }});
-  for (int streams = 1; streams <= most_streams; ++streams) {
-    BandShape shape;
-    shape.streams = streams;
-    auto own = std::make_shared<EntropyDecoder>(shape);
-    entropy.push_back({"entropy: " + std::to_string(streams) + " streams",
-                       [own](const Photo& photo, double& time, std::uint64_t&) {
+  const auto add = [&](const std::string& name, const BandShape& shape, EntropyBackend backend) {
+    auto own = std::make_shared<EntropyDecoder>(shape, backend);
+    entropy.push_back({"entropy: " + name, [own](const Photo& photo, double& time, std::uint64_t&) {
                          return decode_entropy(photo.file, own.get(), time);
                        }});
+  };
+  for (int streams = 1; streams <= 5; ++streams) {
+    BandShape shape;
+    shape.streams = streams;
+    add(std::to_string(streams) + " streams", shape, EntropyBackend::streams);
   }
+  if (has_lanes()) add("lanes", BandShape::of(EntropyBackend::lanes), EntropyBackend::lanes);
   bool right = measure(photos, entropy, repeats);
 
   for (const bool crop : {false, true}) {
@@ -217,7 +221,9 @@ int main(int argc, char** argv) {
     for (const Which& which :
          {Which{"libjpeg", EntropyBackend::libjpeg, PixelBackend::libjpeg},
           Which{"streams", EntropyBackend::streams, PixelBackend::libjpeg},
-          Which{"streams, vectors", EntropyBackend::streams, PixelBackend::vectors}}) {
+          Which{"streams, vectors", EntropyBackend::streams, PixelBackend::vectors},
+          Which{"lanes, vectors", EntropyBackend::lanes, PixelBackend::vectors}}) {
+      if (which.entropy == EntropyBackend::lanes && !has_lanes()) continue;
       auto decoder = std::make_shared<JpegDecoder>(DecodeLimits{}, which.entropy, which.pixels);
       pixels.push_back({std::string(crop ? "crop: " : "full: ") + which.name,
                         [decoder, crop](const Photo& photo, double& time, std::uint64_t& sum) {

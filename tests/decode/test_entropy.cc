@@ -11,9 +11,12 @@
 
 #include "decode/jpeg/decoder.h"
 #include "decode/jpeg/entropy/entropy_decoder.h"
+#include "decode/jpeg/entropy/preference.h"
+#include "decode/jpeg/self_test.h"
 #include "decode/jpeg/session.h"
 #include "decode/pixels_sink.h"
 #include "support/encode.h"
+#include "support/own_backends.h"
 #include "support/targets.h"
 
 namespace ringfeed {
@@ -29,6 +32,7 @@ using decode::PixelBackend;
 using decode::PixelsSink;
 using decode::Region;
 using testing::encode_jpeg;
+using testing::for_each_own_backend;
 using testing::JpegForm;
 using testing::Octets;
 using testing::with_invalid_table;
@@ -162,8 +166,10 @@ TEST_CASE("coefficients are libjpeg's, however a scan is cut up, and none is han
     CAPTURE(shape.least_bytes);
     CAPTURE(shape.most_bytes);
     CAPTURE(shape.most_blocks);
-    EntropyDecoder decoder(shape);
-    check_equal(file, decoder);
+    for_each_own_backend([&](EntropyBackend backend) {
+      EntropyDecoder decoder(shape, backend);
+      check_equal(file, decoder);
+    });
   }
 }
 
@@ -189,18 +195,20 @@ TEST_CASE("streams are joined, dropped and filled where the band is long enough"
   form.width = 400;
   form.height = 300;
   const Octets file = encode_jpeg(form);
-  BandShape shape;
-  shape.least_bytes = 500;
-  EntropyDecoder decoder(shape);
-  REQUIRE(!by_ringfeed(file, decoder).empty());
-  CHECK(decoder.counts().joined == 3);
-  CHECK(decoder.counts().bands == 1);
-  CHECK(decoder.counts().ended == 1);
-  shape.least_bytes = 1;
-  shape.most_bytes = 20;  // shorter than it takes to fall in step
-  EntropyDecoder shortest(shape);
-  REQUIRE(!by_ringfeed(file, shortest).empty());
-  CHECK(shortest.counts().dropped > 100);
+  for_each_own_backend([&](EntropyBackend backend) {
+    BandShape shape = BandShape::of(backend);
+    shape.least_bytes = 500;
+    EntropyDecoder decoder(shape, backend);
+    REQUIRE(!by_ringfeed(file, decoder).empty());
+    CHECK(decoder.counts().joined == static_cast<unsigned>(shape.streams) - 1);
+    CHECK(decoder.counts().bands == 1);
+    CHECK(decoder.counts().ended == 1);
+    shape.least_bytes = 1;
+    shape.most_bytes = 20;  // shorter than it takes to fall in step
+    EntropyDecoder shortest(shape, backend);
+    REQUIRE(!by_ringfeed(file, shortest).empty());
+    CHECK(shortest.counts().dropped > 100);
+  });
 }
 
 TEST_CASE("a stream that has no room left ends the band, and is no oddity") {
@@ -210,13 +218,15 @@ TEST_CASE("a stream that has no room left ends the band, and is no oddity") {
   form.noise = 0;
   form.flat_rows = 152;  // the first streams find many blocks, the last ones few
   const Octets file = encode_jpeg(form);
-  BandShape shape;
-  shape.least_bytes = 200;
-  shape.most_blocks = 700;
-  EntropyDecoder decoder(shape);
-  check_equal(file, decoder);
-  CHECK(decoder.counts().filled > 0);
-  CHECK(decoder.counts().odd == 0);
+  for_each_own_backend([&](EntropyBackend backend) {
+    BandShape shape = BandShape::of(backend);
+    shape.least_bytes = 200;
+    shape.most_blocks = 2800U / static_cast<unsigned>(shape.streams);
+    EntropyDecoder decoder(shape, backend);
+    check_equal(file, decoder);
+    CHECK(decoder.counts().filled > 0);
+    CHECK(decoder.counts().odd == 0);
+  });
 }
 
 TEST_CASE("streams are joined whatever their place in the MCU where all blocks have one table") {
@@ -228,23 +238,59 @@ TEST_CASE("streams are joined whatever their place in the MCU where all blocks h
     form.rgb = components == 3;
     form.horizontal = form.vertical = 1;
     const Octets file = encode_jpeg(form);
-    EntropyDecoder decoder;
-    check_equal(file, decoder);
-    CHECK(decoder.counts().joined == 3);
+    for_each_own_backend([&](EntropyBackend backend) {
+      const BandShape shape = BandShape::of(backend);
+      EntropyDecoder decoder(shape, backend);
+      check_equal(file, decoder);
+      CHECK(decoder.counts().joined == static_cast<unsigned>(shape.streams) - 1);
+    });
   }
+}
+
+TEST_CASE("lanes are taken on Intel, streams on AMD, and on other CPUs what is measured faster") {
+  using decode::CpuMaker;
+  const auto choice = [](CpuMaker maker, bool has, bool pay) {
+    return decode::preferred(maker, has, [=] { return pay; }).backend;
+  };
+  for (const bool pay : {false, true}) {
+    CHECK(choice(CpuMaker::intel, true, pay) == EntropyBackend::lanes);
+    CHECK(choice(CpuMaker::amd, true, pay) == EntropyBackend::streams);
+    CHECK(choice(CpuMaker::intel, false, pay) == EntropyBackend::streams);
+    CHECK(choice(CpuMaker::other, false, pay) == EntropyBackend::streams);
+  }
+  CHECK(choice(CpuMaker::other, true, true) == EntropyBackend::lanes);
+  CHECK(choice(CpuMaker::other, true, false) == EntropyBackend::streams);
+}
+
+TEST_CASE("each of ringfeed's own passes its test of pictures, and can be timed in one") {
+  for_each_own_backend([](EntropyBackend backend) {
+    CHECK(decode::passes_self_test(backend, PixelBackend::libjpeg));
+    CHECK(decode::passes_self_test(backend, PixelBackend::vectors));
+  });
+  if (decode::has_lanes()) static_cast<void>(decode::lanes_pay());
+}
+
+TEST_CASE("more lanes take no more memory than streams") {
+  using decode::BandDecoder;
+  const BandShape lanes = BandShape::of(EntropyBackend::lanes);
+  CHECK(lanes.streams == decode::most_lanes);
+  CHECK(BandDecoder::memory_bound(lanes) <=
+        BandDecoder::memory_bound(BandShape::of(EntropyBackend::streams)));
 }
 
 TEST_CASE("a decoder begins each scan anew") {
   JpegForm form;
   form.width = 200;
   form.height = 150;
-  EntropyDecoder decoder;
-  for (int round = 0; round < 4; ++round) {
-    form.seed = static_cast<std::uint32_t>(round);
-    form.components = round % 2 == 0 ? 3 : 1;
-    const Octets file = encode_jpeg(form);
-    check_equal(file, decoder);
-  }
+  for_each_own_backend([&](EntropyBackend backend) {
+    EntropyDecoder decoder(BandShape::of(backend), backend);
+    for (int round = 0; round < 4; ++round) {
+      form.seed = static_cast<std::uint32_t>(round);
+      form.components = round % 2 == 0 ? 3 : 1;
+      const Octets file = encode_jpeg(form);
+      check_equal(file, decoder);
+    }
+  });
 }
 
 /// Verdict and pixels of either decoder.
@@ -261,16 +307,21 @@ Outcome outcome(JpegDecoder& decoder, const Octets& file) {
   return {"", std::move(sink.pixels)};
 }
 
-/// Either decodes `file` alike. How many scans ringfeed's handed back.
+/// All decode `file` alike. How many scans each of ringfeed's handed back.
 std::uint64_t handed_back(const Octets& file, const BandShape& shape = {}) {
   JpegDecoder theirs(DecodeLimits{}, EntropyBackend::libjpeg);
   const Outcome expected = outcome(theirs, file);
-  JpegDecoder ours(DecodeLimits{}, EntropyBackend::streams, PixelBackend::libjpeg, shape);
-  CHECK(outcome(ours, file) == expected);
-  JpegDecoder pixels(DecodeLimits{}, EntropyBackend::streams, PixelBackend::vectors, shape);
-  CHECK(outcome(pixels, file) == expected);
-  CHECK(pixels.entropy_counts().odd <= ours.entropy_counts().odd);
-  return ours.entropy_counts().odd;
+  std::uint64_t odd = 0;
+  for_each_own_backend([&](EntropyBackend backend) {
+    JpegDecoder ours(DecodeLimits{}, backend, PixelBackend::libjpeg, shape);
+    CHECK(outcome(ours, file) == expected);
+    JpegDecoder pixels(DecodeLimits{}, backend, PixelBackend::vectors, shape);
+    CHECK(outcome(pixels, file) == expected);
+    CHECK(pixels.entropy_counts().odd <= ours.entropy_counts().odd);
+    if (backend == EntropyBackend::streams) odd = ours.entropy_counts().odd;
+    CHECK(ours.entropy_counts().odd == odd);
+  });
+  return odd;
 }
 
 std::size_t marker_at(const Octets& file, std::uint8_t marker) {
@@ -367,13 +418,15 @@ TEST_CASE("a part of a damaged file is judged alike") {
   const std::size_t scan = marker_at(file, 0xDA) + 14;
   file[scan + (file.size() - scan) / 2] ^= 0x24;
   JpegDecoder theirs(DecodeLimits{}, EntropyBackend::libjpeg);
-  JpegDecoder ours(DecodeLimits{}, EntropyBackend::streams);
-  for (int top = 0; top < 250; top += 31) {
-    PixelsSink expected([&](int, int) { return Region{top, 40, 250 - top, 200}; });
-    PixelsSink got([&](int, int) { return Region{top, 40, 250 - top, 200}; });
-    CHECK(theirs.decode(file, expected).has_value() == ours.decode(file, got).has_value());
-    CHECK(got.pixels == expected.pixels);
-  }
+  for_each_own_backend([&](EntropyBackend backend) {
+    JpegDecoder ours(DecodeLimits{}, backend);
+    for (int top = 0; top < 250; top += 31) {
+      PixelsSink expected([&](int, int) { return Region{top, 40, 250 - top, 200}; });
+      PixelsSink got([&](int, int) { return Region{top, 40, 250 - top, 200}; });
+      CHECK(theirs.decode(file, expected).has_value() == ours.decode(file, got).has_value());
+      CHECK(got.pixels == expected.pixels);
+    }
+  });
 }
 
 TEST_CASE("a small scan is libjpeg's: its tables would cost more than they save") {

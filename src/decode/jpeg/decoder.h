@@ -28,8 +28,14 @@ class JpegDecoder {
  public:
   explicit JpegDecoder(const DecodeLimits& limits,
                        EntropyBackend entropy = entropy_choice().backend,
-                       PixelBackend pixels = pixel_choice().backend, const BandShape& shape = {})
-      : limits_(limits), entropy_(shape), entropy_backend_(entropy), pixel_backend_(pixels) {}
+                       PixelBackend pixels = pixel_choice().backend)
+      : JpegDecoder(limits, entropy, pixels, BandShape::of(entropy)) {}
+  JpegDecoder(const DecodeLimits& limits, EntropyBackend entropy, PixelBackend pixels,
+              const BandShape& shape)
+      : limits_(limits),
+        entropy_(shape, entropy),
+        entropy_backend_(entropy),
+        pixel_backend_(pixels) {}
 
   /// `file` starts with FF D8 FF. On failure the sink may have got any number of rows.
   tl::expected<void, Failure> decode(Bytes file, RowSink& sink);

@@ -1,5 +1,7 @@
 #include "decode/jpeg/self_test.h"
 
+#include <algorithm>
+#include <chrono>
 #include <csetjmp>
 #include <cstdlib>
 #include <vector>
@@ -109,7 +111,28 @@ bool decodes_alike(std::vector<std::uint8_t>& pixels, Form form, EntropyBackend 
          ours.pixel_counts().images == (made == PixelBackend::vectors ? 2 : 0);
 }
 
+double milliseconds(JpegDecoder& decoder, const std::vector<std::uint8_t>& file) {
+  Rows rows({0, 0, height, width});
+  const auto start = std::chrono::steady_clock::now();
+  static_cast<void>(decoder.decode(file, rows));
+  const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+  return time.count();
+}
+
 }  // namespace
+
+bool lanes_pay() {
+  std::vector<std::uint8_t> pixels = make_pixels(), file(pixels.size());
+  file.resize(encode(pixels.data(), {2, 2}, file));
+  JpegDecoder streams(DecodeLimits{}, EntropyBackend::streams, PixelBackend::vectors);
+  JpegDecoder lanes(DecodeLimits{}, EntropyBackend::lanes, PixelBackend::vectors);
+  double best_of_streams = milliseconds(streams, file), best_of_lanes = milliseconds(lanes, file);
+  for (int repeat = 0; repeat < 5; ++repeat) {
+    best_of_streams = std::min(best_of_streams, milliseconds(streams, file));
+    best_of_lanes = std::min(best_of_lanes, milliseconds(lanes, file));
+  }
+  return best_of_lanes * 1.1 < best_of_streams;
+}
 
 bool passes_self_test(EntropyBackend entropy, PixelBackend pixels) {
   std::vector<std::uint8_t> picture = make_pixels();

@@ -10,4 +10,8 @@ namespace ringfeed::decode {
 /// built with.
 bool passes_self_test(EntropyBackend entropy, PixelBackend pixels);
 
+/// Whether lanes, which this CPU must have, decode such a picture 10 % faster than streams: the
+/// best of 5 each, in turns (some 20 ms).
+bool lanes_pay();
+
 }  // namespace ringfeed::decode

@@ -3,42 +3,61 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "decode/jpeg/entropy/lanes.h"
+#include "decode/jpeg/entropy/preference.h"
 #include "decode/jpeg/self_test.h"
 
 namespace ringfeed::decode {
 namespace {
 
 constexpr const char* named = "$RINGFEED_ENTROPY";
+constexpr const char* equal = "equals libjpeg in a test picture";
 constexpr const char* differs =
     "ringfeed's own decoder differs from the libjpeg that is loaded in a test picture";
-constexpr EntropyBackend backends[] = {EntropyBackend::libjpeg, EntropyBackend::streams};
+constexpr EntropyBackend backends[] = {EntropyBackend::libjpeg, EntropyBackend::streams,
+                                       EntropyBackend::lanes};
 
-std::string names() {
+EntropyBackend backend_named(const std::string& name) {
   std::string all;
   for (const EntropyBackend backend : backends) {
+    if (name == to_string(backend)) return backend;
     all += (all.empty() ? "" : ", ") + std::string(to_string(backend));
   }
-  return all;
+  throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": must be one of " + all);
+}
+
+/// Null: it can be used.
+const char* obstacle(EntropyBackend backend) {
+  if (backend == EntropyBackend::libjpeg) return nullptr;
+  if (backend == EntropyBackend::lanes && !has_lanes()) {
+    return "this CPU has no AVX-512 with VBMI2";
+  }
+  return passes_self_test(backend, PixelBackend::libjpeg) ? nullptr : differs;
 }
 
 EntropyChoice choose() {
   const char* const variable = std::getenv("RINGFEED_ENTROPY");
   const std::string name = variable == nullptr ? "" : variable;
-  if (name == to_string(EntropyBackend::libjpeg)) return {EntropyBackend::libjpeg, named};
-  if (!name.empty() && name != to_string(EntropyBackend::streams)) {
-    throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": must be one of " + names());
+  if (!name.empty()) {
+    const EntropyBackend backend = backend_named(name);
+    const char* const why_not = obstacle(backend);
+    if (why_not == nullptr) return {backend, named};
+    throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": " + why_not + "; unset it");
   }
-  if (passes_self_test(EntropyBackend::streams, PixelBackend::libjpeg)) {
-    return {EntropyBackend::streams, name.empty() ? "equals libjpeg in a test picture" : named};
-  }
-  if (name.empty()) return {EntropyBackend::libjpeg, differs};
-  throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": " + differs + "; unset it");
+  EntropyChoice choice = preferred(cpu_maker(), has_lanes(), lanes_pay);
+  if (obstacle(choice.backend) != nullptr) return {EntropyBackend::libjpeg, differs};
+  choice.why = equal + ("; " + choice.why);
+  return choice;
 }
 
 }  // namespace
 
 std::string_view to_string(EntropyBackend backend) noexcept {
-  return backend == EntropyBackend::streams ? "streams" : "libjpeg";
+  switch (backend) {
+    case EntropyBackend::streams: return "streams";
+    case EntropyBackend::lanes: return "lanes";
+    default: return "libjpeg";
+  }
 }
 
 const EntropyChoice& entropy_choice() {

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "decode/jpeg/entropy/lanes.h"
+
 namespace ringfeed::decode {
 namespace {
 
@@ -30,6 +32,15 @@ std::ptrdiff_t period_of(const Scan& scan) {
 std::size_t window(const BandShape& shape) { return shape.most_bytes + margin; }
 
 }  // namespace
+
+BandShape BandShape::of(EntropyBackend backend) noexcept {
+  BandShape shape;
+  if (backend != EntropyBackend::lanes) return shape;
+  shape.streams = most_lanes;
+  shape.least_bytes = 1024;
+  shape.most_blocks = 980;  // as much memory as 4 streams
+  return shape;
+}
 
 std::size_t BandDecoder::memory_bound(const BandShape& shape) noexcept {
   const std::size_t blocks =
@@ -221,7 +232,8 @@ bool BandDecoder::decode_part() {
   std::array<Stream*, most_streams> running;
   for (int i = 0; i < count; ++i)
     running[static_cast<std::size_t>(i)] = &streams_[static_cast<std::size_t>(i)];
-  for (int still = count; still > 0; --still) {
+  int still = in_lanes_ ? advance_lanes(scan_, running.data(), count) : count;
+  for (; still > 0; --still) {
     const int stopped = advance(scan_, running.data(), still);
     std::copy(running.begin() + stopped + 1, running.begin() + still, running.begin() + stopped);
   }

@@ -6,6 +6,7 @@
 
 #include "base/aligned_vector.h"
 #include "decode/bytes.h"
+#include "decode/jpeg/entropy/backend.h"
 #include "decode/jpeg/entropy/scan.h"
 #include "decode/jpeg/entropy/scan_bytes.h"
 #include "decode/jpeg/entropy/streams.h"
@@ -19,6 +20,9 @@ struct BandShape {
   std::size_t least_bytes = 2048;     ///< that a stream is worth
   std::size_t most_bytes = 150'000;   ///< of a band
   std::uint32_t most_blocks = 4'000;  ///< that a stream decodes of a band
+
+  /// The one that is fastest.
+  static BandShape of(EntropyBackend backend) noexcept;
 };
 
 /// What has come about, for tests and statistics.
@@ -39,7 +43,9 @@ struct BandCounts {
 /// The blocks of a band stay in the second-level cache, and bound the memory.
 class BandDecoder {
  public:
-  explicit BandDecoder(const BandShape& shape = {}) : shape_(shape) {}
+  explicit BandDecoder(const BandShape& shape = {},
+                       EntropyBackend backend = EntropyBackend::streams)
+      : shape_(shape), in_lanes_(backend == EntropyBackend::lanes) {}
 
   /// `file` from the scan's first byte on. False where ScanBytes cannot be opened, or the scan is
   /// small.
@@ -99,6 +105,7 @@ class BandDecoder {
   bool take(const Stream& stream, Coefficient* from);
 
   BandShape shape_;
+  bool in_lanes_;
   BandCounts counts_;
   Scan scan_;
   ScanBytes bytes_;

@@ -1,9 +1,13 @@
 #include "decode/jpeg/entropy/entropy_decoder.h"
 
+#include <algorithm>
+
 namespace ringfeed::decode {
 
 std::size_t EntropyDecoder::memory_bound() noexcept {
-  return sizeof(EntropyDecoder) + BandDecoder::memory_bound({});
+  return sizeof(EntropyDecoder) +
+         std::max(BandDecoder::memory_bound(BandShape::of(EntropyBackend::streams)),
+                  BandDecoder::memory_bound(BandShape::of(EntropyBackend::lanes)));
 }
 
 bool EntropyDecoder::begin(jpeg_decompress_struct& cinfo, Bytes scan, int below) {

@@ -13,7 +13,9 @@ namespace ringfeed::decode {
 /// asks for each MCU's coefficients, or PixelStage takes them. One thread's own.
 class EntropyDecoder {
  public:
-  explicit EntropyDecoder(const BandShape& shape = {}) : bands_(shape) {}
+  explicit EntropyDecoder(const BandShape& shape = {},
+                          EntropyBackend backend = EntropyBackend::streams)
+      : bands_(shape, backend) {}
 
   /// After jpeg_start_decompress() of a file with coefficients (not a lossless one), with the bytes
   /// behind the scan's header: whether this decodes them. Not what is progressive, arithmetic or of

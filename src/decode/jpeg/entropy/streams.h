@@ -20,7 +20,7 @@ struct Stream {
   const Coefficient* bad = nullptr;
 };
 
-inline constexpr int most_streams = 5;
+inline constexpr int most_streams = 16;
 
 /// Decodes on all of the streams in turns, so that each hides the others' latency, until one stops
 /// in front of a block: its number. It has begun one at least. DC coefficients are differences.

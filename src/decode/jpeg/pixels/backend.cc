@@ -25,7 +25,7 @@ PixelChoice choose() {
   const char* why_not = nullptr;
   if (entropy == EntropyBackend::libjpeg) {
     why_not = unread;
-  } else if (!passes_self_test(EntropyBackend::streams, PixelBackend::vectors)) {
+  } else if (!passes_self_test(entropy, PixelBackend::vectors)) {
     why_not = differs;
   } else {
     return {PixelBackend::vectors, name.empty() ? "equal libjpeg's in test pictures" : named};
