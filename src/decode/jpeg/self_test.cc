@@ -123,7 +123,7 @@ double milliseconds(JpegDecoder& decoder, const std::vector<std::uint8_t>& file)
 
 bool lanes_pay() {
   std::vector<std::uint8_t> pixels = make_pixels(), file(pixels.size());
-  file.resize(encode(pixels.data(), {2, 2}, file));
+  file.resize(encode(pixels.data(), {2, 2, 0}, file));
   JpegDecoder streams(DecodeLimits{}, EntropyBackend::streams, PixelBackend::vectors);
   JpegDecoder lanes(DecodeLimits{}, EntropyBackend::lanes, PixelBackend::vectors);
   double best_of_streams = milliseconds(streams, file), best_of_lanes = milliseconds(lanes, file);
