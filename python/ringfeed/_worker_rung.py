@@ -10,23 +10,24 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.utils.data
 from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data._utils import fetch as torch_fetch
+from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
-from . import _open, _read_ahead
+from . import _code, _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
-from ._file_dataset import FileDataset
+from ._file_dataset import FileDataset, load_image
 from .errors import NotNative
 
 
 def may_read_images(dataset: Any) -> bool:
     """Whether it is worth looking: of any class that is not known to hold its samples in memory.
-    Where none of them opens an image, a worker's `__getitems__` is a list of `__getitem__`s, as
-    torch's own fetcher has it, and nothing else is done."""
+    Where none of them opens an image, nothing else is done in a worker than torch does."""
     if isinstance(dataset, IterableDataset):
         return False
     return any(type(base) not in _IN_MEMORY for base in bases(dataset))
@@ -68,7 +69,7 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
             found += paths_of(dataset.datasets[part], [at - before])
         return found
     # Another loader opens them itself.
-    if not _is_folder(dataset) or dataset.loader is not _open.pil_loader:
+    if not _is_folder(dataset) or not _opens_here(dataset.loader):
         return []
     samples = dataset.samples
     return [path for path, *_ in (samples[i] for i in indices) if isinstance(path, str)]
@@ -88,40 +89,59 @@ class InWorker:
             _serve(info.dataset)
 
 
-class _GetItems:
-    """__getitems__ of a worker's copy of the dataset, whose files are read at once."""
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-        self._own = getattr(dataset, "__getitems__", None)
-        self._files = _Files(dataset)
-
-    def __call__(self, indices: Any) -> list[Any]:
-        with self._files.read_at_once(indices):
-            if self._own is not None:
-                found: list[Any] = self._own(indices)
-                return found
-            return [self._dataset[i] for i in indices]
+def _opens_here(loader: Any) -> bool:
+    folder = sys.modules.get("torchvision.datasets.folder")
+    if folder is not None and loader is folder.default_loader:
+        loader = folder.pil_loader
+    return loader is _open.pil_loader or _code.runs_instead(loader)
 
 
 def _serve(dataset: Any) -> None:
-    """In a worker process, whose copy of the dataset this is."""
-    for base in bases(dataset):
-        if _decodes_as_torchvision(base):
-            _set(base, loader=_open.pil_loader)
-    _set(dataset, __getitems__=_GetItems(dataset))
+    """In a worker process, whose copy of the dataset this is. What a script may hold of it, of
+    torchvision and of Pillow stays the object that it is."""
+    global _served
+    fetch = _MapDatasetFetcher.fetch
+    if defined_in(torch_fetch, "fetch", fetch) and not _code.runs_instead(fetch):
+        _served = _Served(dataset, _code.run_instead(fetch, _code.fetch), _Files(dataset))
     image = sys.modules.get("PIL.Image")
-    if image is not None and defined_in(image, "open", image.open):
-        from . import _late_open  # noqa: F401  (which keeps Pillow's, once that is replaced)
+    if image is None:
+        return
+    if defined_in(image, "open", image.open) and not _code.runs_instead(image.open):
+        from . import _late_open  # noqa: F401  (which keeps Pillow's)
 
-        image.open = _open_as_pillow  # type: ignore[attr-defined]
-    if image is not None:
-        from . import _tensor_steps
+        _code.run_instead(image.open, _code.open)
+        _code.run_instead(load_image, _code.load_image)
+        folder: Any = sys.modules.get("torchvision.datasets.folder")
+        if (
+            folder is not None
+            and folder.Image is image
+            and defined_in(folder, "pil_loader", folder.pil_loader)
+        ):
+            _code.run_instead(folder.pil_loader, _code.pil_loader)
+    from . import _tensor_steps
 
-        _tensor_steps.shorten()
+    _tensor_steps.shorten()
 
 
-def _open_as_pillow(fp: Any, mode: Any = "r", formats: Any = None) -> Any:
+class _Served(NamedTuple):
+    dataset: Any
+    fetch: Callable[[Any, Any], Any]
+    """Of torch's fetcher."""
+    files: _Files
+
+
+_served: Any = None
+"""In a worker process."""
+
+
+def fetch_in_worker(fetcher: Any, index: Any) -> Any:
+    """A batch, whose files are read at once."""
+    batched = fetcher.dataset is _served.dataset and fetcher.auto_collation
+    with _served.files.read_at_once(index if batched else None):
+        return _served.fetch(fetcher, index)
+
+
+def open_as_pillow(fp: Any, mode: Any = "r", formats: Any = None) -> Any:
     """In the place of PIL.Image.open, to which bytes are a path."""
     return _open.open(os.fsdecode(fp) if isinstance(fp, bytes) else fp, mode, formats)
 
@@ -190,13 +210,6 @@ class _Files:
             return len(paths) > 1
         except Exception:  # what is wrong with an index or a file is told where the script uses it
             return False
-
-
-def _set(owner: Any, **values: Any) -> None:
-    """Attributes of the instance. One without a dict goes without."""
-    held = getattr(owner, "__dict__", None)
-    if held is not None:
-        held.update(values)
 
 
 def _decodes_as_torchvision(dataset: Any) -> bool:
