@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDatas
 from . import _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
 from ._file_dataset import FileDataset
+from ._index_queue import IndexQueue, index_queue_of
 from .errors import NotNative
 
 
@@ -53,6 +55,11 @@ def _is_folder(dataset: Any) -> bool:
     return folder is not None and isinstance(dataset, folder.DatasetFolder)
 
 
+def _is_read_ahead(dataset: Any) -> bool:
+    """Any other loader opens its files itself."""
+    return _is_folder(dataset) and dataset.loader is _open.pil_loader
+
+
 def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
     """The files that these samples are made of, as far as that is known without asking for one."""
     if isinstance(dataset, Subset):
@@ -67,8 +74,7 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
             before = dataset.cumulative_sizes[part - 1] if part else 0
             found += paths_of(dataset.datasets[part], [at - before])
         return found
-    # Another loader opens them itself.
-    if not _is_folder(dataset) or dataset.loader is not _open.pil_loader:
+    if not _is_read_ahead(dataset):
         return []
     samples = dataset.samples
     return [path for path, *_ in (samples[i] for i in indices) if isinstance(path, str)]
@@ -85,16 +91,19 @@ class InWorker:
             self.own(worker)
         info = torch.utils.data.get_worker_info()
         if info is not None:
-            _serve(info.dataset)
+            files = _serve(info.dataset)
+            index_queue = index_queue_of(sys._getframe(1))
+            if index_queue is not None and any(map(_is_read_ahead, bases(info.dataset))):
+                _read_ahead.look_by(IndexQueue(index_queue, files.announce).look)
 
 
 class _GetItems:
     """__getitems__ of a worker's copy of the dataset, whose files are read at once."""
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, files: _Files) -> None:
         self._dataset = dataset
         self._own = getattr(dataset, "__getitems__", None)
-        self._files = _Files(dataset)
+        self._files = files
 
     def __call__(self, indices: Any) -> list[Any]:
         with self._files.read_at_once(indices):
@@ -104,12 +113,13 @@ class _GetItems:
             return [self._dataset[i] for i in indices]
 
 
-def _serve(dataset: Any) -> None:
+def _serve(dataset: Any) -> _Files:
     """In a worker process, whose copy of the dataset this is."""
     for base in bases(dataset):
         if _decodes_as_torchvision(base):
             _set(base, loader=_open.pil_loader)
-    _set(dataset, __getitems__=_GetItems(dataset))
+    files = _Files(dataset)
+    _set(dataset, __getitems__=_GetItems(dataset, files))
     image = sys.modules.get("PIL.Image")
     if image is not None and defined_in(image, "open", image.open):
         from . import _late_open  # noqa: F401  (which keeps Pillow's, once that is replaced)
@@ -119,6 +129,7 @@ def _serve(dataset: Any) -> None:
         from . import _tensor_steps
 
         _tensor_steps.shorten()
+    return files
 
 
 def _open_as_pillow(fp: Any, mode: Any = "r", formats: Any = None) -> Any:
@@ -159,33 +170,59 @@ _ABSENT = object()
 
 class _Files:
     """Reads the files of a batch at once, as long as that serves its dataset: one that keeps its
-    images opens none."""
+    images opens none. Those of the next batches too, where all of a batch's are opened."""
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
-        self._serves = True
+        self._serves = self._looks_ahead = True
+        # Of batches that have not begun: their indices, and how many files are announced.
+        self._next: deque[tuple[Any, int]] = deque()
 
     @contextlib.contextmanager
     def read_at_once(self, indices: Any) -> Iterator[None]:
-        announced = self._serves and self._announce(indices)
+        announced = self._serves and self._begin(indices)
         try:
             yield
             if announced and not _read_ahead.taken():
                 self._serves = False
         finally:
-            if announced:
-                _read_ahead.drop()
+            if announced and not _read_ahead.all_taken():
+                self._forget()
 
-    def _announce(self, indices: Any) -> bool:
+    def announce(self, indices: Any) -> None:
+        """The batch comes after those that are announced already."""
+        if self._serves and self._looks_ahead:
+            self._next.append((indices, self._announce(indices)))
+
+    def _begin(self, indices: Any) -> int:
+        if self._next and self._next[0][0] is indices:
+            announced = self._next.popleft()[1]
+        else:
+            if self._next:
+                self._forget()
+            announced = self._announce(indices)
+        if announced:
+            _read_ahead.begin(announced)
+        return announced
+
+    def _forget(self) -> None:
+        if self._next:
+            self._looks_ahead = False
+            self._next.clear()
+        _read_ahead.forget()
+
+    def _announce(self, indices: Any) -> int:
+        """How many files are; none of a batch of one."""
         if not isinstance(indices, list | tuple):  # what may be read only once
-            return False
+            return 0
         try:
             paths = paths_of(self._dataset, indices)
             if len(paths) > 1:
                 _read_ahead.announce(paths)
-            return len(paths) > 1
+                return len(paths)
         except Exception:  # what is wrong with an index or a file is told where the script uses it
-            return False
+            pass
+        return 0
 
 
 def _set(owner: Any, **values: Any) -> None:
