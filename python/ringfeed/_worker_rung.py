@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from torch.utils.data._utils.fetch import _MapDatasetFetcher
 from . import _code, _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
 from ._file_dataset import FileDataset, load_image
+from ._index_queue import IndexQueue, index_queue_of
 from .errors import NotNative
 
 
@@ -54,6 +56,11 @@ def _is_folder(dataset: Any) -> bool:
     return folder is not None and isinstance(dataset, folder.DatasetFolder)
 
 
+def _is_read_ahead(dataset: Any) -> bool:
+    """Any other loader opens its files itself."""
+    return _is_folder(dataset) and _opens_here(getattr(dataset, "loader", None))
+
+
 def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
     """The files that these samples are made of, as far as that is known without asking for one."""
     if isinstance(dataset, Subset):
@@ -68,8 +75,7 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
             before = dataset.cumulative_sizes[part - 1] if part else 0
             found += paths_of(dataset.datasets[part], [at - before])
         return found
-    # Another loader opens them itself.
-    if not _is_folder(dataset) or not _opens_here(dataset.loader):
+    if not _is_read_ahead(dataset):
         return []
     samples = dataset.samples
     return [path for path, *_ in (samples[i] for i in indices) if isinstance(path, str)]
@@ -85,8 +91,14 @@ class InWorker:
         if self.own is not None:
             self.own(worker)
         info = torch.utils.data.get_worker_info()
-        if info is not None:
-            _serve(info.dataset)
+        if info is None:
+            return
+        _serve(info.dataset)
+        index_queue = index_queue_of(sys._getframe(1))
+        if index_queue is None or _served is None or _served.dataset is not info.dataset:
+            return
+        if any(map(_is_read_ahead, bases(info.dataset))):
+            _read_ahead.look_by(IndexQueue(index_queue, _served.files.announce).look)
 
 
 def _opens_here(loader: Any) -> bool:
@@ -182,34 +194,71 @@ _MOST_IN_VAIN = 3
 
 class _Files:
     """Reads the files of a batch at once, but not after several batches that opened none of theirs,
-    as of a dataset that keeps its images, until one does."""
+    as of a dataset that keeps its images, until one does. Those of the next batches too, while all
+    of a batch's are opened."""
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
         self._in_vain = 0  # batches in a row
+        self._looks_ahead = True
+        # Of batches that have not begun: their indices, and how many files are announced.
+        self._next: deque[tuple[Any, int]] = deque()
 
     @contextlib.contextmanager
     def read_at_once(self, indices: Any) -> Iterator[None]:
-        announced = self._announce(indices)
+        known = self._begin(indices)
         try:
             yield
-            if announced:
+            if known:
                 self._in_vain = 0 if _read_ahead.taken() else self._in_vain + 1
         finally:
-            if announced:
-                _read_ahead.drop()
+            if known:
+                self._looks_ahead = _read_ahead.all_taken()
+                if not self._looks_ahead:
+                    self._forget()
 
-    def _announce(self, indices: Any) -> bool:
+    def announce(self, indices: Any) -> None:
+        """The batch comes after those that are announced already."""
+        if self._looks_ahead and self._in_vain < _MOST_IN_VAIN:
+            self._next.append((indices, self._announce(self._paths(indices))))
+
+    def _begin(self, indices: Any) -> int:
+        """How many files of the batch are announced or watched."""
+        if self._next and self._next[0][0] is indices:
+            announced = self._next.popleft()[1]
+            _read_ahead.begin(announced)
+            return announced
+        if self._next:
+            self._forget()
+        paths = self._paths(indices)
+        if self._in_vain < _MOST_IN_VAIN:
+            _read_ahead.begin(self._announce(paths))
+        else:
+            _read_ahead.begin(0, watched=paths)
+        return len(paths)
+
+    def _forget(self) -> None:
+        self._next.clear()
+        _read_ahead.forget()
+
+    def _paths(self, indices: Any) -> list[str]:
+        """Its files; none of a batch of one."""
         if not isinstance(indices, list | tuple):  # what may be read only once
-            return False
+            return []
         try:
             paths = paths_of(self._dataset, indices)
-            if len(paths) > 1:
-                serves = self._in_vain < _MOST_IN_VAIN
-                (_read_ahead.announce if serves else _read_ahead.watch)(paths)
-            return len(paths) > 1
-        except Exception:  # what is wrong with an index or a file is told where the script uses it
-            return False
+        except Exception:  # what is wrong with an index is told where the script uses it
+            return []
+        return paths if len(paths) > 1 else []
+
+    def _announce(self, paths: Sequence[str]) -> int:
+        """How many there are."""
+        try:
+            if paths:
+                _read_ahead.announce(paths)
+        except Exception:  # and so is what is wrong with a file
+            return 0
+        return len(paths)
 
 
 def _decodes_as_torchvision(dataset: Any) -> bool:
