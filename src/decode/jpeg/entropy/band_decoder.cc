@@ -57,6 +57,7 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   decoded_ = given_ = 0;
   position_ = 0;
   dc_ = {};
+  last_ = {};
   count_ = at_ = 0;
   const std::size_t room = static_cast<std::size_t>(shape_.streams) * region(shape_);
   if (starts_.size() < room) {
@@ -188,7 +189,9 @@ std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready) const {
   // Half of the room: one stream may have twice the average's blocks.
   const std::uint64_t room =
       std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
-  const std::uint64_t by_room = left * room / blocks + 1;
+  std::uint64_t by_room = left * room / blocks + 1;
+  // What comes next is like what came last: where an image is smooth, its blocks are small.
+  if (last_.blocks > 0) by_room = std::min(by_room, last_.bits / 8 * room / last_.blocks + 1);
   const std::uint64_t readable = bytes_.unread() == 0 ? ready : ready - margin;
   return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
 }
@@ -196,6 +199,8 @@ std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready) const {
 bool BandDecoder::decode_band() {
   bytes_.skip(position_ / 8);
   position_ %= 8;
+  const std::uint64_t began = position_;
+  const std::uint32_t before = decoded_;
   const std::uint64_t ready = bytes_.ready();
   if (decoded_ >= scan_.blocks || ready == 0) return false;
   const std::uint64_t bytes = bytes_of_band(ready);
@@ -241,6 +246,7 @@ bool BandDecoder::decode_band() {
   }
   if (!take(*stream, from)) return false;
   position_ = stream->position;
+  last_ = {position_ - began, decoded_ - before};
   return position_ <= 8 * ready;
 }
 

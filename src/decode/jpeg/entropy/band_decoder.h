@@ -87,6 +87,10 @@ class BandDecoder {
   std::uint32_t given_ = 0;     ///< of them
   std::uint64_t position_ = 0;  ///< where the next band begins, in bits of the window
   std::array<std::uint16_t, 4> dc_{};
+  struct {
+    std::uint64_t bits = 0;
+    std::uint32_t blocks = 0;
+  } last_;  ///< of the band before
 
   std::array<Run, most_streams> runs_{};
   std::size_t count_ = 0, at_ = 0;  ///< of the runs, and which is being given
