@@ -62,6 +62,7 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   decoded_ = given_ = restart_ = 0;
   position_ = 0;
   passed_ = 0;
+  last_ = {};
   count_ = at_ = 0;
   const std::size_t room = static_cast<std::size_t>(shape_.streams) * region();
   if (starts_.size() < room) {
@@ -197,7 +198,9 @@ std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready, bool to_end) const
   // Half of the room: one stream may have twice the average's blocks.
   const std::uint64_t room =
       std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
-  const std::uint64_t by_room = left * room / blocks + 1;
+  std::uint64_t by_room = left * room / blocks + 1;
+  // What comes next is like what came last: where an image is smooth, its blocks are small.
+  if (last_.blocks > 0) by_room = std::min(by_room, last_.bits / 8 * room / last_.blocks + 1);
   const std::uint64_t readable = to_end ? ready : ready - margin;
   return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
 }
@@ -213,6 +216,8 @@ bool BandDecoder::decode_band() {
 }
 
 bool BandDecoder::decode_part() {
+  const std::uint64_t began = position_;
+  const std::uint32_t before = decoded_;
   const bool to_end = bytes_.intervals() > 0;
   const std::uint64_t ready = bytes_.end_of(0);
   end_ = 8 * ready;
@@ -261,6 +266,7 @@ bool BandDecoder::decode_part() {
   }
   if (!take(*stream, from)) return false;
   position_ = stream->position;
+  last_ = {position_ - began, decoded_ - before};
   return end_part(last);
 }
 

@@ -119,6 +119,10 @@ class BandDecoder {
   std::uint32_t interval_ = 0;  ///< blocks from one restart to the next
   std::uint32_t restart_ = 0;   ///< the block in front of which DC sums begin anew
   std::array<std::uint16_t, 4> dc_{};
+  struct {
+    std::uint64_t bits = 0;
+    std::uint32_t blocks = 0;
+  } last_;  ///< of the band before
 
   std::array<Run, most_streams> runs_{};
   std::size_t count_ = 0, at_ = 0;  ///< of the runs, and which is being given
