@@ -67,6 +67,7 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   expected_ = std::min(blocks, scan.blocks);
   decoded_ = given_ = 0;
   position_ = 0;
+  most_of_next_ = shape_.most_bytes;
   dc_ = {};
   count_ = at_ = 0;
   const std::size_t room = static_cast<std::size_t>(shape_.streams) * region(shape_);
@@ -172,6 +173,11 @@ bool BandDecoder::take(const Stream& stream, Coefficient* from) {
   return true;
 }
 
+/// Blocks that a band should have: one stream may have twice the average's.
+std::uint64_t BandDecoder::room() const {
+  return std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
+}
+
 /// As many as the blocks to come take on average, and a little more, for two bands cost more than
 /// one.
 std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready) const {
@@ -179,10 +185,7 @@ std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready) const {
   const std::uint64_t blocks = scan_.blocks - decoded_;
   const std::uint64_t left = ready + bytes_.unread();
   const std::uint64_t by_need = left * wanted / blocks + left / 50 + 1;
-  // Half of the room: one stream may have twice the average's blocks.
-  const std::uint64_t room =
-      std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
-  const std::uint64_t by_room = left * room / blocks + 1;
+  const std::uint64_t by_room = std::min(left * room() / blocks + 1, most_of_next_);
   const std::uint64_t readable = bytes_.unread() == 0 ? ready : ready - margin;
   return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
 }
@@ -213,6 +216,7 @@ bool BandDecoder::decode_band() {
   }
 
   count_ = at_ = 0;
+  const std::uint32_t before = decoded_;
   Stream* stream = streams_.data();
   Coefficient* from = blocks_.data();
   for (int i = 1; i < count; ++i) {
@@ -228,7 +232,8 @@ bool BandDecoder::decode_band() {
     from = met;
   }
   ++counts_.bands;
-  counts_.filled += stream->block == stream->end;
+  const bool filled = stream->block == stream->end;
+  counts_.filled += filled;
   // To the end of an MCU.
   stream->end += most_blocks_in_mcu * block_size;
   while (stream->in_mcu != 0) {
@@ -236,6 +241,9 @@ bool BandDecoder::decode_band() {
   }
   if (!take(*stream, from)) return false;
   position_ = stream->position;
+  // Streams behind one that is filled have run in vain. Where one was, blocks are smaller than the
+  // scan's on average, and will be for a while.
+  most_of_next_ = filled ? position_ / 8 * room() / (decoded_ - before) + 1 : 2 * bytes;
   return position_ <= 8 * ready;
 }
 

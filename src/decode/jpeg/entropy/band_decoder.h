@@ -76,6 +76,7 @@ class BandDecoder {
   Coefficient* take_block(int place, std::uint16_t& dc);
   bool decode_band();
   std::uint64_t bytes_of_band(std::uint64_t ready) const;
+  std::uint64_t room() const;
   void begin_streams(std::uint64_t bytes, int count);
   bool meets(Stream& stream, Stream& other, Coefficient*& from);
   bool step(Stream& stream);
@@ -86,11 +87,12 @@ class BandDecoder {
   BandCounts counts_;
   Scan scan_;
   ScanBytes bytes_;
-  std::ptrdiff_t period_ = 1;   ///< blocks after which the tables come again
-  std::uint32_t expected_ = 0;  ///< blocks that will be asked for
-  std::uint32_t decoded_ = 0;   ///< blocks of the bands so far
-  std::uint32_t given_ = 0;     ///< of them
-  std::uint64_t position_ = 0;  ///< where the next band begins, in bits of the window
+  std::ptrdiff_t period_ = 1;       ///< blocks after which the tables come again
+  std::uint32_t expected_ = 0;      ///< blocks that will be asked for
+  std::uint32_t decoded_ = 0;       ///< blocks of the bands so far
+  std::uint32_t given_ = 0;         ///< of them
+  std::uint64_t position_ = 0;      ///< where the next band begins, in bits of the window
+  std::uint64_t most_of_next_ = 0;  ///< bytes that the next band may take after the last one
   std::array<std::uint16_t, 4> dc_{};
 
   std::array<Run, most_streams> runs_{};
