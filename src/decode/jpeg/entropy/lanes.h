@@ -10,7 +10,7 @@ bool has_lanes();
 
 inline constexpr int most_lanes = 16;
 /// For fewer of them advance() is faster.
-inline constexpr int fewest_lanes = 6;
+inline constexpr int fewest_lanes = 8;
 
 /// Decodes on all of the streams at once, a symbol of each a step, in the lanes of vectors. A
 /// stream stops where it would under advance(); when fewer than fewest_lanes are left, these become

@@ -1,0 +1,185 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "decode/jpeg/entropy/band_decoder.h"
+#include "decode/jpeg/entropy/lanes.h"
+#include "support/guarded_memory.h"
+#include "support/own_backends.h"
+
+namespace ringfeed {
+namespace {
+
+using decode::block_size;
+using decode::Coefficient;
+using decode::EntropyBackend;
+using decode::HuffmanTable;
+using decode::Scan;
+using decode::ScanBytes;
+using decode::Stream;
+using testing::for_each_own_backend;
+using testing::GuardedMemory;
+
+/// Tables of one kind of scan; the same for all of its `blocks_in_mcu` blocks.
+struct Tables {
+  HuffmanTable dc, ac;
+
+  Scan scan() const {
+    Scan scan;
+    scan.blocks_in_mcu = 3;
+    scan.dc.fill(&dc);
+    scan.ac.fill(&ac);
+    return scan;
+  }
+};
+
+/// Codes of all lengths and values of all sizes, some codes unassigned.
+Tables mixed_tables() {
+  JHUFF_TBL dc{}, ac{};
+  for (int length = 2; length <= 16; ++length) dc.bits[length] = 1;
+  for (int i = 0; i < 16; ++i) dc.huffval[i] = static_cast<UINT8>(15 - i);
+  for (int length = 2; length <= 16; ++length) ac.bits[length] = length < 9 ? 1 : 8;
+  for (int i = 0; i < 256; ++i) ac.huffval[i] = static_cast<UINT8>(i * 37 + 1);
+  Tables tables;
+  REQUIRE(tables.dc.build(dc, true));
+  REQUIRE(tables.ac.build(ac, false));
+  return tables;
+}
+
+/// Zeros are then the longest block that there is: 64 symbols of 31 bits.
+Tables longest_tables() {
+  JHUFF_TBL table{};
+  table.bits[16] = 1;
+  table.huffval[0] = 15;
+  Tables tables;
+  REQUIRE(tables.dc.build(table, true));
+  REQUIRE(tables.ac.build(table, false));
+  return tables;
+}
+
+/// Streams over `size` bytes of a scan, whose blocks end at a guard and begin at one.
+class GuardedStreams {
+ public:
+  static constexpr std::size_t most_blocks = 31;  // with the one behind them a page
+  static_assert((most_blocks + 1) * block_size * sizeof(Coefficient) == GuardedMemory::page);
+
+  GuardedStreams() {
+    for (int i = 0; i < decode::most_streams; ++i) {
+      memory_.push_back(std::make_unique<GuardedMemory>(GuardedMemory::page));
+      starts_.emplace_back(most_blocks);
+    }
+  }
+
+  void begin(std::size_t size) {
+    const std::size_t count = streams_.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      Stream& stream = streams_[i];
+      stream = {};
+      stream.position = size * i / count * 8;
+      stream.limit = size * (i + 1) / count * 8;
+      stream.block = first(i);
+      stream.end = stream.block + most_blocks * block_size;
+      stream.start = starts_[i].data();
+    }
+  }
+
+  /// As BandDecoder does.
+  void run(const Scan& scan, EntropyBackend backend) {
+    std::array<Stream*, decode::most_streams> running;
+    for (std::size_t i = 0; i < running.size(); ++i) running[i] = &streams_[i];
+    int still = decode::most_streams;
+    if (backend == EntropyBackend::lanes) still = advance_lanes(scan, running.data(), still);
+    for (; still > 0; --still) {
+      const int stopped = advance(scan, running.data(), still);
+      std::copy(running.begin() + stopped + 1, running.begin() + still, running.begin() + stopped);
+    }
+  }
+
+  /// Where each stream has ended, its blocks, where they began, and which is bad.
+  std::vector<std::int64_t> result() const {
+    std::vector<std::int64_t> all;
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+      const Stream& stream = streams_[i];
+      const Coefficient* const from = first(i);
+      all.push_back(static_cast<std::int64_t>(stream.position));
+      all.push_back(stream.in_mcu);
+      all.push_back(stream.bad == nullptr ? -1 : stream.bad - from);
+      all.insert(all.end(), from, static_cast<const Coefficient*>(stream.block));
+      all.insert(all.end(), starts_[i].data(), static_cast<const std::uint32_t*>(stream.start));
+    }
+    return all;
+  }
+
+ private:
+  Coefficient* first(std::size_t i) const {
+    return reinterpret_cast<Coefficient*>(memory_[i]->first());
+  }
+
+  std::array<Stream, decode::most_streams> streams_;
+  std::vector<std::unique_ptr<GuardedMemory>> memory_;
+  std::vector<std::vector<std::uint32_t>> starts_;
+};
+
+TEST_CASE("streams read and write nothing beyond what is theirs, and the same by each backend") {
+  std::mt19937 random(1);
+  const Tables mixed = mixed_tables(), longest = longest_tables();
+  GuardedStreams streams;
+  for (std::size_t size = 1024; size < 1024 + 64; ++size) {
+    CAPTURE(size);
+    const std::size_t whole = size + ScanBytes::padding;
+    const GuardedMemory memory(whole);
+    for (const bool zeros : {false, true}) {
+      for (std::uint8_t* const bytes : {memory.first(), memory.last(whole)}) {
+        std::memset(bytes, 0, whole);
+        if (!zeros)
+          std::generate_n(bytes, size, [&] { return static_cast<std::uint8_t>(random()); });
+        Scan scan = (zeros ? longest : mixed).scan();
+        scan.bytes = bytes;
+        std::vector<std::int64_t> expected;
+        for_each_own_backend([&](EntropyBackend backend) {
+          streams.begin(size);
+          streams.run(scan, backend);
+          if (backend == EntropyBackend::streams) expected = streams.result();
+          CHECK(streams.result() == expected);
+        });
+      }
+    }
+  }
+}
+
+TEST_CASE("nothing beyond a file is read") {
+  std::mt19937 random(1);
+  const Tables tables = mixed_tables();
+  for (std::size_t size = 1024; size < 1024 + 64; ++size) {
+    CAPTURE(size);
+    const GuardedMemory memory(size);
+    std::uint8_t* const last = memory.last(size);
+    for (std::uint8_t* const file : {memory.first(), last}) {
+      std::generate_n(file, size, [&] { return static_cast<std::uint8_t>(random() % 255); });
+      const std::array<std::uint8_t, 2> eoi{0xFF, 0xD9};
+      // With an end and without.
+      if (random() % 4 != 0) std::copy(eoi.begin(), eoi.end(), file + size - 2);
+      for_each_own_backend([&](EntropyBackend backend) {
+        decode::BandShape shape = decode::BandShape::of(backend);
+        shape.least_scan = 1;
+        shape.least_bytes = 1;
+        shape.most_bytes = 1 + random() % 2000;
+        decode::BandDecoder decoder(shape, backend);
+        if (!decoder.open({file, size})) return;
+        Scan scan = tables.scan();
+        scan.blocks = 300;
+        decoder.begin(scan, 300);
+        for (int mcu = 0; mcu < 100 && decoder.next_mcu(nullptr); ++mcu) continue;
+        CHECK(decoder.counts().joined + decoder.counts().dropped > 0);
+      });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ringfeed
