@@ -22,6 +22,7 @@ from torch.utils.data._utils.fetch import _MapDatasetFetcher
 from . import _code, _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
 from ._file_dataset import FileDataset, load_image
+from ._own_behaviour import computed
 from .errors import NotNative
 
 
@@ -38,7 +39,7 @@ _IN_MEMORY = (TensorDataset, torch.Tensor, np.ndarray, list, tuple, dict, str, r
 
 def bases(dataset: Any) -> Iterator[Any]:
     """The datasets beneath Subsets and ConcatDatasets."""
-    if isinstance(dataset, Subset):
+    if isinstance(dataset, Subset) and not computed(dataset, "dataset"):
         yield from bases(dataset.dataset)
     elif isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:
@@ -56,6 +57,9 @@ def _is_folder(dataset: Any) -> bool:
 
 def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
     """The files that these samples are made of, as far as that is known without asking for one."""
+    # What a script computes is for its own code to ask for.
+    if computed(dataset, "samples", "loader", "dataset", "indices"):
+        return []
     if isinstance(dataset, Subset):
         if type(dataset).__getitem__ is not Subset.__getitem__:
             return []
@@ -214,7 +218,7 @@ class _Files:
 
 def _decodes_as_torchvision(dataset: Any) -> bool:
     """Whether it is a folder whose images are what Pillow makes of their files."""
-    if not _is_folder(dataset) or not hasattr(dataset, "loader"):
+    if not _is_folder(dataset) or computed(dataset, "loader") or not hasattr(dataset, "loader"):
         return False
     try:
         check_loader(dataset)
