@@ -24,6 +24,7 @@ from . import _code, _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
 from ._file_dataset import FileDataset, load_image
 from ._index_queue import IndexQueue, index_queue_of
+from ._own_behaviour import computed
 from .errors import NotNative
 
 
@@ -40,7 +41,7 @@ _IN_MEMORY = (TensorDataset, torch.Tensor, np.ndarray, list, tuple, dict, str, r
 
 def bases(dataset: Any) -> Iterator[Any]:
     """The datasets beneath Subsets and ConcatDatasets."""
-    if isinstance(dataset, Subset):
+    if isinstance(dataset, Subset) and not computed(dataset, "dataset"):
         yield from bases(dataset.dataset)
     elif isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:
@@ -57,13 +58,18 @@ def _is_folder(dataset: Any) -> bool:
 
 
 def _is_read_ahead(dataset: Any) -> bool:
-    """Any other loader opens its files itself."""
-    return _is_folder(dataset) and _opens_here(getattr(dataset, "loader", None))
+    """Any other loader opens its files itself. What a script computes is for its own code to ask
+    for."""
+    if not _is_folder(dataset) or computed(dataset, "samples", "loader"):
+        return False
+    return _opens_here(getattr(dataset, "loader", None))
 
 
 def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
     """The files that these samples are made of, as far as that is known without asking for one."""
     if isinstance(dataset, Subset):
+        if computed(dataset, "dataset", "indices"):
+            return []
         if type(dataset).__getitem__ is not Subset.__getitem__:
             return []
         return paths_of(dataset.dataset, [dataset.indices[i] for i in indices])
@@ -263,7 +269,7 @@ class _Files:
 
 def _decodes_as_torchvision(dataset: Any) -> bool:
     """Whether it is a folder whose images are what Pillow makes of their files."""
-    if not _is_folder(dataset) or not hasattr(dataset, "loader"):
+    if not _is_folder(dataset) or computed(dataset, "loader") or not hasattr(dataset, "loader"):
         return False
     try:
         check_loader(dataset)
