@@ -144,6 +144,7 @@ def test_items_come_in_their_order_whether_they_have_been_seen_or_not():
     ahead.look()
     assert seen == [[3, 4], [5]]
     given.put((2, [6]))
+    ahead.look()  # while items wait
     assert [given.get(timeout=5) for _ in range(4)] == [(0, [3, 4]), None, (1, [5]), (2, [6])]
     with pytest.raises(queue.Empty):
         given.get(timeout=0.01)
@@ -163,11 +164,10 @@ def test_what_cannot_be_read_from_the_queue_is_raised_in_its_turn():
     for item in ((0, [1]), (1, Unreadable()), (2, [7])):
         given.put(item)
     ahead.look()
-    ahead.look()
     assert held.get(timeout=5) == (0, [1])
     with pytest.raises(ValueError, match="no number"):
         held.get(timeout=5)
-    assert held.get(timeout=5) == (2, [7]) and seen == [[1], [7]]
+    assert held.get(timeout=5) == (2, [7]) and seen == [[1]]
 
 
 def raise_(error):
