@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
+import select
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
@@ -22,6 +24,7 @@ class IndexQueue:
     def __init__(self, index_queue: Any, seen: Callable[[Any], None]) -> None:
         """`seen` is called with each batch of indices that look() finds."""
         self._own_get, self._seen = index_queue.get, seen
+        self._has_come = _check_of(index_queue)
         self._items: deque[Any] = deque()
         self._process = os.getpid()
         index_queue.get = self._get
@@ -35,7 +38,8 @@ class IndexQueue:
         return item
 
     def look(self) -> None:
-        if os.getpid() != self._process:  # forked from the worker
+        """Nothing is looked for while items wait, nor in a process that the worker has forked."""
+        if self._items or not self._has_come() or os.getpid() != self._process:
             return
         try:
             while True:
@@ -47,6 +51,16 @@ class IndexQueue:
             pass
         except Exception as error:
             self._items.append(_Raised(error))
+
+
+def _check_of(index_queue: Any) -> Callable[[], Any]:
+    """Whether get(False) is worth a try, which takes 70 us beside work on images, and this 1 us."""
+    try:
+        pipe = select.poll()
+        pipe.register(index_queue._reader.fileno(), select.POLLIN)
+    except AttributeError:
+        return lambda: True
+    return functools.partial(pipe.poll, 0)
 
 
 def index_queue_of(frame: FrameType | None) -> Any:

@@ -57,32 +57,35 @@ def batches_of(dataset, size):
     return [paths[at : at + size] for at in range(0, len(paths), size)]
 
 
-class WaitsForAnnounced:
-    """A transform whose first image is not ready before so many batches have been announced. It
-    opens another file meanwhile, after which the worker looks for further batches."""
+class Waits:
+    """A transform. Its image of this number is not ready before so many batches have been
+    announced: it opens another file meanwhile, after which the worker looks for further ones."""
 
-    def __init__(self, log, count, other):
-        self.log, self.count, self.other = log, count, other
-        self.waits = True
+    def __init__(self, log, image, count, other):
+        PIL.Image.new("RGB", (8, 8)).save(other)
+        self.log, self.image, self.count, self.other = log, image, count, other
+        self.made, self.waits = 0, multiprocessing.get_context("fork").Event()
 
     def __call__(self, image):
-        while self.waits and len(self.log()) < self.count:
-            ringfeed.open(self.other)
-        self.waits = False
+        if self.made == self.image:
+            self.waits.set()
+            while len(self.log()) < self.count:
+                ringfeed.open(self.other)
+        self.made += 1
         return small(image)
 
 
-def test_files_of_all_batches_that_a_worker_has_been_given_are_announced_during_the_first(
-    root, tmp_path, log
-):
-    other = tmp_path / "other.png"
-    PIL.Image.new("RGB", (8, 8)).save(other)
-    dataset = datasets.ImageFolder(root, WaitsForAnnounced(log, 3, other))
-    loader = DataLoader(dataset, 4, num_workers=1, prefetch_factor=3, timeout=30)
-    ours = list(loader)
+def test_files_of_a_batch_are_announced_while_the_one_before_it_is_made(root, tmp_path, log):
+    second_waits_for_third = Waits(log, 4, 3, tmp_path / "other.png")
+    dataset = datasets.ImageFolder(root, second_waits_for_third)
+    batches = iter(DataLoader(dataset, 4, num_workers=1, timeout=30))
+    # The worker is given the third batch when the first has been taken.
+    assert second_waits_for_third.waits.wait(30)
+    ours = list(batches)
     assert log() == batches_of(dataset, 4)  # each once, in their order
     expected = list(Torch(datasets.ImageFolder(root, small), 4))
-    assert all(map(torch.equal, *([images for images, _ in found] for found in (ours, expected))))
+    for one, other in zip(ours, expected, strict=True):
+        assert all(map(torch.equal, one, other))
 
 
 class OpensHalf(datasets.ImageFolder):
@@ -93,11 +96,8 @@ class OpensHalf(datasets.ImageFolder):
 
 
 def test_where_files_stay_unopened_no_batch_is_read_before_its_turn(root, tmp_path, log):
-    other = tmp_path / "other.png"
-    PIL.Image.new("RGB", (8, 8)).save(other)
-    dataset = OpensHalf(root, WaitsForAnnounced(log, 2, other))
-    loader = DataLoader(dataset, 4, num_workers=1, timeout=30)
-    ours = list(loader)
+    dataset = OpensHalf(root, Waits(log, 0, 2, tmp_path / "other.png"))
+    ours = list(DataLoader(dataset, 4, num_workers=1, timeout=30))
     first, *rest = batches_of(dataset, 4)
     # What has been read of the second when the first ends is forgotten with the first's files.
     assert log() == [first, rest[0], *rest]
@@ -144,6 +144,7 @@ def test_items_come_in_their_order_whether_they_have_been_seen_or_not():
     ahead.look()
     assert seen == [[3, 4], [5]]
     given.put((2, [6]))
+    ahead.look()  # while items wait
     assert [given.get(timeout=5) for _ in range(4)] == [(0, [3, 4]), None, (1, [5]), (2, [6])]
     with pytest.raises(queue.Empty):
         given.get(timeout=0.01)
@@ -163,11 +164,10 @@ def test_what_cannot_be_read_from_the_queue_is_raised_in_its_turn():
     for item in ((0, [1]), (1, Unreadable()), (2, [7])):
         given.put(item)
     ahead.look()
-    ahead.look()
     assert held.get(timeout=5) == (0, [1])
     with pytest.raises(ValueError, match="no number"):
         held.get(timeout=5)
-    assert held.get(timeout=5) == (2, [7]) and seen == [[1], [7]]
+    assert held.get(timeout=5) == (2, [7]) and seen == [[1]]
 
 
 def raise_(error):
