@@ -171,10 +171,26 @@ TEST_CASE("more restarts than a window has room for are read window after window
   CHECK(counts.odd == 0);
 }
 
-TEST_CASE("only the intervals down to the region are read") {
+TEST_CASE("only the intervals of the region's rows are read") {
+  const Octets file = encode_jpeg(photo());
+  for (const PixelBackend pixels : {PixelBackend::libjpeg, PixelBackend::vectors}) {
+    JpegDecoder decoder(DecodeLimits{}, EntropyBackend::streams, pixels, {});
+    REQUIRE(outcome(decoder, file, {0, 0, 4, 16}).failure.empty());
+    CHECK(decoder.entropy_counts().intervals == 5);  // 75 rows of pixels
+    REQUIRE(outcome(decoder, file, {8, 0, 4, 16}).failure.empty());
+    CHECK(decoder.entropy_counts().intervals == 5 + 6);  // and a row above
+  }
+}
+
+TEST_CASE("damage above the region or below it is not met") {
+  Octets file = encode_jpeg(photo());
+  const std::vector<std::size_t> begins = intervals(file);
+  file[begins[1] + 20] ^= 0x55;
+  file = without(file, begins[18] - 5, 3);
+  CHECK(check_equal(file).odd == 1);
   JpegDecoder decoder(DecodeLimits{}, EntropyBackend::streams, PixelBackend::vectors, {});
-  REQUIRE(outcome(decoder, encode_jpeg(photo()), {0, 0, 4, 16}).failure.empty());
-  CHECK(decoder.entropy_counts().intervals == 5);  // 75 rows of pixels
+  REQUIRE(outcome(decoder, file, {8, 0, 4, 16}).failure.empty());
+  CHECK(decoder.entropy_counts().odd == 0);
 }
 
 TEST_CASE("a restart that is not the one expected makes the file libjpeg's from the start") {
