@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
+#include <utility>
 
 #include "decode/jpeg/entropy/lanes.h"
 
@@ -212,7 +212,9 @@ bool BandDecoder::decode_band() {
   if (decoded_ >= scan_.blocks || bytes_.ready() == 0) return false;
   count_ = at_ = 0;
   const std::size_t intervals = intervals_of_band();
-  return intervals > 0 ? decode_intervals(intervals) : decode_part();
+  const bool decoded = intervals > 0 ? decode_intervals(intervals) : decode_part();
+  for (Stream& stream : streams_) counts_.escapes += std::exchange(stream.escapes, 0);
+  return decoded;
 }
 
 bool BandDecoder::decode_part() {
