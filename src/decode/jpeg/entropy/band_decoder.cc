@@ -200,7 +200,7 @@ std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready, bool to_end) const
       std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
   std::uint64_t by_room = left * room / blocks + 1;
   // What comes next is like what came last: where an image is smooth, its blocks are small.
-  if (last_.blocks > 0) by_room = std::min(by_room, last_.bits / 8 * room / last_.blocks + 1);
+  if (last_.blocks > 0) by_room = std::min(by_room, last_.bits * room / last_.blocks / 8 + 1);
   const std::uint64_t readable = to_end ? ready : ready - margin;
   return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
 }
