@@ -88,10 +88,10 @@ bool decode_entropy(const Octets& file, EntropyDecoder* own, double& time) {
   static Octets storage(most_blocks_in_mcu * sizeof(JBLOCK) + 64);
   JpegSession session(file, false, 500);
   if (setjmp(session.on_error)) return false;
-  session.open(std::size_t{1} << 30);
+  session.open();
   jpeg_decompress_struct* const cinfo = &session.cinfo;
   jpeg_read_header(cinfo, TRUE);
-  if (cinfo->progressive_mode || cinfo->arith_code || cinfo->restart_interval != 0) return false;
+  if (cinfo->progressive_mode || cinfo->arith_code) return false;
   cinfo->out_color_space = cinfo->num_components == 4 ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(cinfo);
   auto* const to = reinterpret_cast<JBLOCK*>(

@@ -69,7 +69,7 @@ class Entropy final : public Work {
   void run(const Octets& file) override {
     decode::JpegSession session(file, false, 1);
     must(setjmp(session.on_error) == 0);
-    session.open(std::size_t{1} << 30);
+    session.open();
     jpeg_decompress_struct& cinfo = session.cinfo;
     jpeg_read_header(&cinfo, TRUE);
     jpeg_start_decompress(&cinfo);

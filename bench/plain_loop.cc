@@ -1,9 +1,9 @@
 // What a plain loop over libjpeg-turbo takes: opens, reads and decodes each file of a folder of
-// class folders whole, as the library's manual says, and does nothing with the pixels. The baseline
-// of bench/compare/plain_loop.py.
+// class folders whole, as the library's manual says, and does nothing with the pixels; or reads it
+// alone. The baseline of bench/compare/plain_loop.py and reading.py.
 //
-//   bench_plain_loop FOLDER PASSES [PART PARTS]: images, seconds and CPU seconds of all but a first
-//   pass, of every PARTS-th file
+//   bench_plain_loop decode|read FOLDER PASSES [PART PARTS]: images, seconds and CPU seconds of all
+//   but a first pass, of every PARTS-th file
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -59,15 +59,17 @@ void decode(const std::vector<unsigned char>& bytes, std::vector<unsigned char>&
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3 && argc != 5) {
-    std::fputs("usage: bench_plain_loop FOLDER PASSES [PART PARTS]\n", stderr);
+  const std::string stage = argc > 1 ? argv[1] : "";
+  if ((argc != 4 && argc != 6) || (stage != "decode" && stage != "read")) {
+    std::fputs("usage: bench_plain_loop decode|read FOLDER PASSES [PART PARTS]\n", stderr);
     return 2;
   }
-  const int passes = std::atoi(argv[2]);
-  const auto part = static_cast<std::size_t>(argc == 5 ? std::atoi(argv[3]) : 0);
-  const auto parts = static_cast<std::size_t>(argc == 5 ? std::max(1, std::atoi(argv[4])) : 1);
+  const int passes = std::atoi(argv[3]);
+  const auto part = static_cast<std::size_t>(argc == 6 ? std::atoi(argv[4]) : 0);
+  const auto parts = static_cast<std::size_t>(argc == 6 ? std::max(1, std::atoi(argv[5])) : 1);
   std::vector<std::string> paths;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[1])) {
+  constexpr auto follow = std::filesystem::directory_options::follow_directory_symlink;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[2], follow)) {
     if (entry.is_regular_file()) paths.push_back(entry.path());
   }
   std::sort(paths.begin(), paths.end());
@@ -85,7 +87,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "%s cannot be read\n", paths[i].c_str());
         return 1;
       }
-      decode(bytes, row);
+      if (stage == "decode") decode(bytes, row);
     }
   }
   std::printf("%zu %.6f %.6f\n", images, seconds(CLOCK_MONOTONIC) - wall,

@@ -5,7 +5,8 @@
 
 A doctest program counts its test cases, any other test of the build counts as one; pytest finds the
 build's test tools by $RINGFEED_BUILD. A program that crashes, hangs or ends otherwise than it said
-counts as one failure more. Exits 1 if anything failed or nothing ran.
+counts as one failure more. A line that begins with FAILED names each failure. Exits 1 if anything
+failed or nothing ran.
 """
 
 import argparse
@@ -17,6 +18,8 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 
+# A doctest program's messages stand in blocks between lines of "=".
+BLOCK = re.compile(r"^TEST CASE: +(.+)$(?:(?!^=====)[\s\S])*?^.*\bERROR:", re.MULTILINE)
 CASES = re.compile(r"test cases:\s*\d+\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed")
 
 
@@ -42,12 +45,14 @@ def run_program(test):
         output, status = done.stdout, done.returncode
     except subprocess.TimeoutExpired as late:
         output, status = late.stdout or b"", f"no end within {test['timeout']} s"
-    text = output.decode(errors="replace")
+    text = re.sub(r"\x1b\[[0-9;]*m", "", output.decode(errors="replace"))
     print(text, end="" if text.endswith("\n") else "\n", flush=True)
-    found = CASES.findall(re.sub(r"\x1b\[[0-9;]*m", "", text))
+    for case in dict.fromkeys(BLOCK.findall(text)):
+        print(f"FAILED {test['name']}: {case}", flush=True)
+    found = CASES.findall(text)
     passed, failed = map(int, found[-1]) if found else (int(status == 0), 0)
     if status != 0 and failed == 0:
-        print(f"{test['name']}: failed ({status})", flush=True)
+        print(f"FAILED {test['name']}: {status}", flush=True)
         failed = 1
     return passed, failed
 
@@ -59,7 +64,7 @@ def run_pytest(folder, command, build):
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, "report.xml")
         status = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-rs", folder, f"--junitxml={report}"],
+            [sys.executable, "-m", "pytest", "-q", "-rfEs", folder, f"--junitxml={report}"],
             env=environment,
         ).returncode
         if status == 5:  # no test collected

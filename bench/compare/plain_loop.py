@@ -23,7 +23,7 @@ from train_pipeline import cpu_model
 
 def plain_loop(build, root, passes, cores):
     """(images, seconds, CPU seconds) of a loop on each core."""
-    program = [str(build / "bench" / "bench_plain_loop"), str(root), str(passes)]
+    program = [str(build / "bench" / "bench_plain_loop"), "decode", str(root), str(passes)]
     loops = [
         subprocess.Popen(
             ["taskset", "-c", str(core), *program, str(part), str(len(cores))],

@@ -16,10 +16,10 @@ from ._failures import Failure
 from ._loader_state import LoaderState
 from ._mixing_apply import Mixer
 from ._mixing_rules import BatchMix
+from ._random_orders import ShuffledByTorch
 from ._reading import core_options
 from ._request import delivered_entries
 from ._sampler_batches import batch_size_of
-from ._torch_pass import ShuffledByTorch
 from ._torch_rung import NATIVE
 from .errors import NotNativeValue
 from .stats import Stats, no_figures

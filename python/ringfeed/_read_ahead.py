@@ -14,6 +14,8 @@ class _Here(threading.local):
     """The core's, which belongs to one thread, and its process."""
     announced = 0
     """How many files of the latest batch."""
+    watched: frozenset[str] = frozenset()
+    """Files that nothing is read of until they are opened."""
     taken = 0
     """How many of these."""
 
@@ -31,13 +33,19 @@ def announce(paths: Iterable[str]) -> None:
         fetcher = _ringfeed.FileFetcher()
         _here.fetcher = os.getpid(), fetcher
     announced = list(paths)
-    _here.announced, _here.taken = len(announced), 0
+    _here.announced, _here.watched, _here.taken = len(announced), frozenset(), 0
     fetcher.announce(announced)
+
+
+def watch(paths: Iterable[str]) -> None:
+    """In the place of announce(): they are counted as they are opened, and not read before."""
+    _here.announced, _here.watched, _here.taken = 0, frozenset(paths), 0
 
 
 def take(path: str) -> bytes | None:
     """The file's bytes, once. None where they have not been announced, or had no room. Raises the
     OSError of open()."""
+    _here.taken += path in _here.watched
     fetcher = _fetcher()
     if fetcher is None:
         return None
@@ -48,13 +56,14 @@ def take(path: str) -> bytes | None:
 
 
 def taken() -> int:
-    """How many of those that have been announced last."""
+    """How many of those that have been announced or watched last."""
     return _here.taken
 
 
 def drop() -> None:
     """Those that have been announced and not taken: a file may be another by the time that it is
-    opened."""
+    opened. Watches none."""
+    _here.watched = frozenset()
     if _here.taken < _here.announced:
         _here.fetcher = (0, None)
 

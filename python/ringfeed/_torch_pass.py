@@ -7,69 +7,15 @@ import itertools
 import time
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch.utils.data import IterableDataset, RandomSampler
+from torch.utils.data import IterableDataset
 
 from ._epochs import Epochs
 from ._order import Order
+from ._random_orders import Origin, drawn_again, random_sampler
 from .stats import Meter
-
-
-@dataclass
-class Origin:
-    """What an order of RandomSampler's follows from."""
-
-    number: int | None = None
-    """What it drew; None: nothing yet, or a generator was given."""
-    generator: torch.Tensor | None = None
-    """The state that a given generator had."""
-
-    @property
-    def known(self) -> bool:
-        return self.number is not None or self.generator is not None
-
-
-class ShuffledByTorch(RandomSampler):
-    """torch's RandomSampler, which says what its orders follow from."""
-
-    origin: Origin | None = None
-    """Of the order that begins next."""
-    repeated: int | torch.Tensor | None = None
-    """What orders follow from in the place of what is drawn."""
-
-    def __iter__(self) -> Iterator[int]:
-        origin, repeated = self.origin or Origin(), self.repeated
-        if self.generator is not None:
-            if isinstance(repeated, torch.Tensor):
-                self.generator.set_state(repeated)
-            origin.generator = self.generator.get_state()
-            yield from super().__iter__()
-            return
-        # As RandomSampler draws it, and then follows from it.
-        origin.number = int(torch.empty((), dtype=torch.int64).random_().item())
-        if isinstance(repeated, int):
-            origin.number = repeated
-        generator = torch.Generator().manual_seed(origin.number)
-        yield from RandomSampler(self.data_source, generator=generator)
-
-    def coming(self) -> Origin:
-        """What the next order follows from if nothing else draws before it. Advances no
-        generator."""
-        if isinstance(self.repeated, int):
-            return Origin(number=self.repeated)
-        if self.repeated is not None:
-            return Origin(generator=self.repeated)
-        if self.generator is not None:
-            return Origin(generator=self.generator.get_state())
-        if torch.empty(0).device.type != "cpu":  # whose default generator cannot be copied
-            return Origin()
-        clone = torch.Generator()
-        clone.set_state(torch.get_rng_state())
-        drawn = torch.empty((), dtype=torch.int64).random_(generator=clone)
-        return Origin(number=int(drawn.item()))
 
 
 @dataclass
@@ -82,19 +28,26 @@ class Place:
     """Whether a state says so, and no pass has begun since."""
     loads: int = 0
     """How often that was said, or taken back."""
+    repeated: Origin = field(default_factory=Origin)
+    """What its order follows from, as far as a state says it."""
+    begun: Origin = field(default_factory=Origin)
+    """What the order that began last, or begins next, follows from."""
 
-    def load(self, batches: int) -> None:
-        self.batches, self.loaded, self.loads = batches, True, self.loads + 1
+    def load(self, batches: int, repeated: Origin) -> None:
+        self.batches, self.repeated = batches, repeated
+        self.loaded, self.loads = True, self.loads + 1
 
     def drop(self) -> None:
-        self.batches, self.loaded, self.loads = 0, False, self.loads + 1
+        self.use_up()
+        self.loads += 1
 
     def use_up(self) -> None:
-        self.batches, self.loaded = 0, False
+        self.batches, self.repeated, self.loaded = 0, Origin(), False
 
 
-class Skipping:
-    """A sampler that lacks the first items while a place says so."""
+class FromPlace:
+    """A sampler that lacks the first items while a place says so, and whose order is the one that
+    the place says."""
 
     def __init__(self, sampler: Any, place: Place) -> None:
         self._sampler, self._place = sampler, place
@@ -106,15 +59,20 @@ class Skipping:
         return self._items(iter(self._sampler))  # torch begins it twice where there are workers
 
     def _items(self, items: Iterator[Any]) -> Iterator[Any]:
-        yield from itertools.islice(items, self._place.batches, None)
+        place, sampler, first = self._place, random_sampler(self._sampler), []
+        if sampler is not None:
+            with drawn_again(sampler, place.repeated) as origin:
+                place.begun.number, place.begun.generator = origin.number, origin.generator
+                first = list(itertools.islice(items, 1))
+        yield from itertools.islice(itertools.chain(first, items), place.batches, None)
 
 
 def skip_in(iterator: Any, place: Place) -> None:
     """An iterator of torch's that was made before a place was loaded enters it with its next
     order."""
     sampler = getattr(iterator, "_index_sampler", None)
-    if sampler is not None and not isinstance(sampler, Skipping):
-        iterator._index_sampler = Skipping(sampler, place)
+    if sampler is not None and not isinstance(sampler, FromPlace):
+        iterator._index_sampler = FromPlace(sampler, place)
 
 
 class TorchPass:
@@ -134,11 +92,7 @@ class TorchPass:
     def _start_order(self) -> None:
         """The order that begins from here on is this pass's."""
         self.skipped, self._loads = self._place.batches, self._place.loads
-        sampler = self._order.samplers[0]
-        if isinstance(sampler, ShuffledByTorch):
-            sampler.origin = self.origin
-        elif isinstance(generator := getattr(sampler, "generator", None), torch.Generator):
-            self.origin.generator = generator.get_state()
+        self._place.begun = self.origin
 
     def _catch_up(self, iterator: Any) -> None:
         """Before its first batch: Lightning loads states when it has the iterator already."""
@@ -158,8 +112,6 @@ class TorchPass:
         self._epochs.notice_set_epoch(self._order.samplers)
         self.epoch = self._epochs.begin_elsewhere(within=self.skipped > 0)
         self._place.use_up()
-        if isinstance(self._order.samplers[0], ShuffledByTorch):
-            self._order.samplers[0].repeated = None
 
     @property
     def stale(self) -> bool:

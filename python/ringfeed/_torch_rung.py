@@ -9,21 +9,14 @@ from typing import Any, TypeVar
 
 import torch
 import torch.utils.data
-from torch.utils.data import (
-    BatchSampler,
-    IterableDataset,
-    RandomSampler,
-    SequentialSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-)
+from torch.utils.data import BatchSampler, IterableDataset, SequentialSampler
 
 from ._epochs import Epochs, Progress
 from ._order import Order
-from ._passes import generator_text, state_of
+from ._random_orders import Origin, ShuffledByTorch, coming, origin_of, random_sampler
 from ._state import VERSION
 from ._state_values import check_values
-from ._torch_pass import Origin, Place, ShuffledByTorch, Skipping, TorchPass, skip_in
+from ._torch_pass import FromPlace, Place, TorchPass, skip_in
 from ._worker_rung import Fetch, InWorker
 from .datasets import warn_user
 from .stats import Meter
@@ -31,7 +24,6 @@ from .stats import Meter
 T = TypeVar("T", covariant=True)
 
 _FIELDS = ("batches", "reads", "shuffled_by", "generator")
-_RANDOM = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 NATIVE, WORKER, TORCH = "native", "worker", "torch"
 
@@ -93,7 +85,8 @@ class TorchRung(torch.utils.data.DataLoader[T]):
     @property
     def _index_sampler(self) -> Any:
         sampler = super()._index_sampler
-        return Skipping(sampler, self._place) if self._place.batches else sampler
+        known = random_sampler(sampler) is not None
+        return FromPlace(sampler, self._place) if known or self._place.batches else sampler
 
     def _use_torchs_samplers(self, shuffle: bool, size: int | None, drop_last: bool) -> None:
         """In the place of those that stand for the core's order, or that torch made."""
@@ -137,7 +130,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         """How many batches the latest iterator has given, of which epoch, and what its order
         follows from; plain values. At an epoch's end, the beginning of the next, whose order
         follows from torch's default generator as it is then, unless a `generator` was given."""
-        running, sampler = self._running(), self.sampler
+        running = self._running()
         given = self._place.batches if running is None else running.skipped + running.batches
         if running is not None and running.batches and not self.in_order and self.num_workers:
             warn_user(
@@ -145,16 +138,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
                 "given: it says the epoch's beginning"
             )
             given = 0
-        origin = Origin()
-        if isinstance(sampler, ShuffledByTorch):
-            if running is not None and running.origin.known:
-                origin = running.origin
-            elif running is not None or sampler.repeated is not None:
-                origin = sampler.coming()
-            else:
-                origin.generator = self._coming_generator_state()
-        elif running is not None:
-            origin = running.origin
+        origin = self._origin(running, given)
         return {
             "version": VERSION,
             "rung": self.rung,
@@ -163,8 +147,22 @@ class TorchRung(torch.utils.data.DataLoader[T]):
             "batches": given,
             "reads": self._reads(),
             "shuffled_by": origin.number,
-            "generator": None if origin.generator is None else generator_text(origin.generator),
+            "generator": origin.text,
         }
+
+    def _origin(self, running: TorchPass | None, given: int) -> Origin:
+        """What the order follows from whose first batches are `given`."""
+        sampler = self._random_sampler()
+        if running is not None and running.origin.known:
+            return running.origin
+        if self._place.repeated.known or sampler is None or given:
+            return self._place.repeated
+        if running is not None:
+            return coming(sampler)
+        return Origin(generator=self._coming_generator_state(sampler.generator))
+
+    def _random_sampler(self) -> Any:
+        return random_sampler(super()._index_sampler)
 
     def _reads(self) -> list[Any]:
         """What a place in an epoch means nothing without: the sampler, the batches' size, whether
@@ -177,19 +175,19 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         name = type(self.sampler if type(batches) in (BatchSampler, type(None)) else batches)
         return [name.__qualname__, size, self.generator is not None, length]
 
-    def _coming_generator_state(self) -> torch.Tensor | None:
-        """A given generator's when it gives the next order. Advances none."""
-        if self.generator is None:
+    def _coming_generator_state(self, generator: torch.Generator | None) -> torch.Tensor | None:
+        """A sampler's own when it gives the next order. Advances none."""
+        if generator is None:
             return None
-        clone = torch.Generator(self.generator.device)
-        clone.set_state(self.generator.get_state())
-        if self._of_torch is None:  # the base seed of new workers comes first
+        clone = torch.Generator(generator.device)
+        clone.set_state(generator.get_state())
+        # The base seed of new workers comes first.
+        if generator is self.generator and self._of_torch is None:
             torch.empty((), dtype=torch.int64).random_(generator=clone)
         return clone.get_state()
 
     def _drop_torch_state(self) -> None:
         self._place.drop()
-        self._repeat(None)
 
     def _load_torch_state(self, state: Mapping[str, Any], strict: bool) -> Progress | None:
         """The next iterator goes on from `state`: it reads the sampler as far as that had come, and
@@ -199,7 +197,7 @@ class TorchRung(torch.utils.data.DataLoader[T]):
         if missing:
             raise ValueError(f"the state lacks {', '.join(missing)}")
         check_values(state)
-        batches, generator, number = state["batches"], state["generator"], state["shuffled_by"]
+        batches, sampler, repeated = state["batches"], self._random_sampler(), Origin()
         if batches and isinstance(self.dataset, IterableDataset):
             warn_user(
                 f"the state stands after batch {batches} of an IterableDataset, which cannot be "
@@ -212,27 +210,17 @@ class TorchRung(torch.utils.data.DataLoader[T]):
                 f"generator, samples), and this loader's is over {self._reads()}",
                 strict,
             )
-            batches, number = 0, None
-        sampler: Any = self.sampler
-        if batches and type(sampler) in _RANDOM:
-            own = sampler.generator
-            if own is None or generator != generator_text(own.get_state()):
-                which = "torch's default generator" if own is None else "its generator"
-                warn_user(
-                    f"{type(sampler).__name__} draws from {which}: unless that is as it was when "
-                    "the epoch began, other samples come than those left over"
-                )
-        repeated: int | torch.Tensor | None = number
-        shuffled = isinstance(sampler, ShuffledByTorch)
-        if shuffled and self.generator is not None and generator is not None:
-            repeated = state_of(self.generator, generator)
-        self._place.load(batches)
-        self._repeat(repeated)
+            batches = 0
+        elif sampler is not None:
+            repeated = origin_of(sampler, state["shuffled_by"], state["generator"])
+        if batches and sampler is not None and not repeated.known:
+            warn_user(
+                f"the state does not say what the order of {type(sampler).__name__} follows from: "
+                "unless its generator is as it was when the epoch began, other samples come than "
+                "those left over"
+            )
+        self._place.load(batches, repeated)
         return epoch_of(state)
-
-    def _repeat(self, repeated: int | torch.Tensor | None) -> None:
-        if isinstance(self.sampler, ShuffledByTorch):
-            self.sampler.repeated = repeated
 
 
 def epoch_of(state: Mapping[str, Any]) -> Progress | None:

@@ -157,21 +157,24 @@ class Fetch:
 _ABSENT = object()
 
 
+_MOST_IN_VAIN = 3
+
+
 class _Files:
-    """Reads the files of a batch at once, as long as that serves its dataset: one that keeps its
-    images opens none."""
+    """Reads the files of a batch at once, but not after several batches that opened none of theirs,
+    as of a dataset that keeps its images, until one does."""
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
-        self._serves = True
+        self._in_vain = 0  # batches in a row
 
     @contextlib.contextmanager
     def read_at_once(self, indices: Any) -> Iterator[None]:
-        announced = self._serves and self._announce(indices)
+        announced = self._announce(indices)
         try:
             yield
-            if announced and not _read_ahead.taken():
-                self._serves = False
+            if announced:
+                self._in_vain = 0 if _read_ahead.taken() else self._in_vain + 1
         finally:
             if announced:
                 _read_ahead.drop()
@@ -182,7 +185,8 @@ class _Files:
         try:
             paths = paths_of(self._dataset, indices)
             if len(paths) > 1:
-                _read_ahead.announce(paths)
+                serves = self._in_vain < _MOST_IN_VAIN
+                (_read_ahead.announce if serves else _read_ahead.watch)(paths)
             return len(paths) > 1
         except Exception:  # what is wrong with an index or a file is told where the script uses it
             return False

@@ -17,11 +17,12 @@ from ._failures import check_failure_options, check_replaceable
 from ._limits import DecodeLimits
 from ._loader_figures import LoaderFigures
 from ._loader_iteration import LoaderIteration
+from ._random_orders import ShuffledByTorch
 from ._reading import core_options
 from ._rungs import NOT_WANTED, own_options_of
 from ._samplers import OwnOrder, stands_for_own_order
 from ._session import Session
-from ._torch_pass import Place, ShuffledByTorch
+from ._torch_pass import Place
 from ._torch_rung import NATIVE
 from .errors import NotNative, not_native
 

@@ -138,7 +138,7 @@ template <class Filter>
 void convolution(const AxisRequest& request, AxisWeights& axis) {
   const double scale = static_cast<double>(request.in) / request.resized;
   const auto reach = static_cast<std::size_t>(std::ceil(Filter::support * std::max(scale, 1.0)));
-  std::vector<double> scratch(reach * 2 + 1);
+  AlignedVector<double> scratch(reach * 2 + 1);
   fill(request, axis, scratch.size(), [&](int index, std::int32_t* out) {
     const Taps taps = pixel_weights<Filter>(index, request.in, scale, out, scratch.data());
     // The others are never below 0, and every image of a random crop comes by here.

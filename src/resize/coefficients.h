@@ -2,8 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "base/aligned_vector.h"
 #include "ringfeed/transform.h"
 
 namespace ringfeed::resize {
@@ -35,11 +35,11 @@ struct AxisWeights {
   bool overshoots = false;
   /// Per output: the first source pixel, counted from source_begin, and how many follow. Padding
   /// has no taps.
-  std::vector<int> first;
-  std::vector<int> taps;
+  AlignedVector<int> first;
+  AlignedVector<int> taps;
   /// Output i's weights begin at i * stride.
   std::size_t stride = 0;
-  std::vector<std::int32_t> weights;
+  AlignedVector<std::int32_t> weights;
 
   const std::int32_t* of(int output) const {
     return weights.data() + static_cast<std::size_t>(output) * stride;

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <variant>
-#include <vector>
 
 #include "base/aligned_vector.h"
 #include "base/planar.h"
@@ -146,7 +145,7 @@ struct Resampler::Impl {
   AlignedVector<std::uint8_t> ring;
   AlignedVector<std::uint8_t> mixed;   ///< vertical first: the one row between the passes
   AlignedVector<std::uint8_t> planar;  ///< the row that next_row() gives, unless it is the ring's
-  std::vector<const std::uint8_t*> taps_rows;
+  AlignedVector<const std::uint8_t*> taps_rows;
 };
 
 Resampler::Resampler(PillowRule rule) : impl_(std::make_unique<Impl>(rule)) {}
@@ -235,7 +234,7 @@ void Resampler::release() {
   s.ring = AlignedVector<std::uint8_t>();
   s.mixed = AlignedVector<std::uint8_t>();
   s.planar = AlignedVector<std::uint8_t>();
-  s.taps_rows = std::vector<const std::uint8_t*>();
+  s.taps_rows = AlignedVector<const std::uint8_t*>();
 }
 
 std::size_t Resampler::most_need(const TransformPlan& plan, std::uint64_t max_pixels) noexcept {

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "base/aligned_vector.h"
 #include "resize/coefficients.h"
@@ -36,9 +35,9 @@ constexpr SplitWeight split(std::int32_t weight, bool clips) {
 struct HorizontalTable {
   int pairs = 0;  ///< tap pairs per pixel; up to 7, or else even
   int blocks = 0;
-  bool clips = false;                 ///< results are clipped to [0, 255]
-  std::size_t stride = 0;             ///< plane_stride(width)
-  std::vector<std::int32_t> offsets;  ///< byte offset of each pixel's first tap
+  bool clips = false;                   ///< results are clipped to [0, 255]
+  std::size_t stride = 0;               ///< plane_stride(width)
+  AlignedVector<std::int32_t> offsets;  ///< byte offset of each pixel's first tap
   /// Per vector and tap pair: `high` of every lane, then `low`. A pixel's lane is 16 bytes, the
   /// pair's two weights once for each of R, G and B.
   AlignedVector<std::int16_t> weights;
@@ -50,7 +49,7 @@ struct VerticalTable {
   int pairs = 0;
   bool clips = false;
   int ring_rows = 0;  ///< rows to keep, a power of two: from an output's first to the newest pushed
-  std::vector<std::int32_t> words;
+  AlignedVector<std::int32_t> words;
 
   const std::int32_t* of(int row) const {
     return words.data() + static_cast<std::size_t>(row) * static_cast<std::size_t>(pairs) * 2;

@@ -73,7 +73,7 @@ std::vector<Plane> by_libjpeg(const Octets& file) {
 std::vector<Plane> by_ringfeed(const Octets& file, EntropyDecoder& decoder) {
   JpegSession session(file, false, 100);
   if (setjmp(session.on_error)) return {};
-  session.open(std::size_t{1} << 24);
+  session.open();
   jpeg_decompress_struct& cinfo = session.cinfo;
   jpeg_read_header(&cinfo, TRUE);
   jpeg_start_decompress(&cinfo);
@@ -150,6 +150,8 @@ TEST_CASE("coefficients are libjpeg's, however a scan is cut up, and none is han
     form.quality = 10 + static_cast<int>(random() % 91);
     form.optimize = random() % 2 == 0;
     form.noise = std::array{0, 17, 17, 120}[random() % 4];
+    form.restart_interval = std::array{0, 0, 1, 40}[random() % 4];
+    if (form.restart_interval > 1) form.restart_interval = 1 + static_cast<int>(random() % 200);
     form.seed = random();
     const Octets file = encode_jpeg(form);
     const BandShape shape = random_shape(random);
@@ -159,6 +161,7 @@ TEST_CASE("coefficients are libjpeg's, however a scan is cut up, and none is han
     CAPTURE(form.quality);
     CAPTURE(form.noise);
     CAPTURE(form.optimize);
+    CAPTURE(form.restart_interval);
     CAPTURE(shape.streams);
     CAPTURE(shape.least_bytes);
     CAPTURE(shape.most_bytes);
@@ -224,6 +227,18 @@ TEST_CASE("a stream that has no room left ends the band, and is no oddity") {
     CHECK(decoder.counts().filled > 0);
     CHECK(decoder.counts().odd == 0);
   });
+}
+
+TEST_CASE("of flat rows and the noise below no more than two bands run out of room") {
+  JpegForm form;
+  form.width = 1600;
+  form.height = 1600;
+  form.noise = 0;
+  form.flat_rows = 800;
+  const Octets file = encode_jpeg(form);
+  EntropyDecoder decoder;
+  check_equal(file, decoder);
+  CHECK(decoder.counts().filled <= 2);
 }
 
 TEST_CASE("streams are joined whatever their place in the MCU where all blocks have one table") {

@@ -170,7 +170,7 @@ TEST_CASE("nothing beyond a file is read") {
         shape.least_bytes = 1;
         shape.most_bytes = 1 + random() % 2000;
         decode::BandDecoder decoder(shape, backend);
-        if (!decoder.open({file, size})) return;
+        if (!decoder.open({file, size}, 0)) return;
         Scan scan = tables.scan();
         scan.blocks = 300;
         decoder.begin(scan, 300);

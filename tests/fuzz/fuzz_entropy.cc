@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "decode/jpeg/entropy/band_decoder.h"
+#include "decode/jpeg/entropy/lanes.h"
 #include "fuzz/attempt.h"
 
 namespace {
@@ -105,6 +106,53 @@ class Reference {
   std::size_t at_ = 0;
 };
 
+/// A scan, stuffed and not, and what it is to be read with.
+struct Input {
+  const std::vector<std::uint8_t>&file, &bytes;
+  const std::array<JHUFF_TBL, 4>& raw;
+  const std::array<std::size_t, most_blocks_in_mcu>&dc, &ac;
+  const Scan& scan;
+  std::uint32_t expected, mcus;
+};
+
+void check(const Input& in, const BandShape& shape, EntropyBackend backend) {
+  static ringfeed::fuzz::Reached reached;
+  BandDecoder decoder(shape, backend);
+  if (!decoder.open(in.file, 0)) fail("stuffed bytes are refused");
+  decoder.begin(in.scan, in.expected);
+  Reference reference(in.bytes);
+  const auto in_mcu = static_cast<std::size_t>(in.scan.blocks_in_mcu);
+  const auto next = [&](std::size_t place, std::array<Coefficient, 64>& block) {
+    return reference.block(in.raw[in.dc[place]], in.raw[in.ac[place]], block);
+  };
+  std::array<std::uint16_t, 4> sums{};
+  for (std::uint32_t mcu = 0; mcu < in.mcus; ++mcu) {
+    JBLOCK got[most_blocks_in_mcu];
+    JBLOCKROW to[most_blocks_in_mcu];
+    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got + i;
+    std::array<Coefficient, 64> block;
+    if (!decoder.next_mcu(to)) {
+      reached.add(decoder.counts(), false);
+      // What comes is odd, or ends before the image does.
+      const std::size_t left = (in.mcus - mcu) * in_mcu + in.bytes.size() * 8;
+      for (std::size_t i = 0; i < left; ++i) {
+        if (!next(i % in_mcu, block)) return;
+      }
+      fail("a scan without fault is given up");
+    }
+    for (std::size_t i = 0; i < in_mcu; ++i) {
+      if (!next(i, block)) fail("what no encoder writes passed");
+      std::uint16_t& sum = sums[in.scan.component[i]];
+      sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(block[0]));
+      block[0] = static_cast<Coefficient>(sum);
+      if (!std::equal(block.begin(), block.end(), got[i])) {
+        fail(std::string(to_string(backend)) + ": MCU " + std::to_string(mcu) + " differs");
+      }
+    }
+  }
+  reached.add(decoder.counts(), true);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -142,38 +190,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   file.insert(file.end(), {0xFF, 0xD9});
   scan.blocks = mcus * static_cast<std::uint32_t>(scan.blocks_in_mcu);
 
-  static ringfeed::fuzz::Reached reached;
-  BandDecoder decoder(shape);
-  if (!decoder.open(file)) fail("stuffed bytes are refused");
-  decoder.begin(scan, expected);
-  Reference reference(bytes);
-  std::array<std::uint16_t, 4> sums{};
-  for (std::uint32_t mcu = 0; mcu < mcus; ++mcu) {
-    JBLOCK got[most_blocks_in_mcu];
-    JBLOCKROW to[most_blocks_in_mcu];
-    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got + i;
-    if (!decoder.next_mcu(to)) {
-      reached.add(decoder.counts(), false);
-      // What comes is odd, or ends before the image does.
-      for (std::uint32_t left = scan.blocks - mcu * static_cast<std::uint32_t>(scan.blocks_in_mcu),
-                         i = 0;
-           i < left + bytes.size() * 8; ++i) {
-        std::array<Coefficient, 64> block;
-        const std::size_t place = i % static_cast<std::size_t>(scan.blocks_in_mcu);
-        if (!reference.block(raw[dc[place]], raw[ac[place]], block)) return 0;
-      }
-      fail("a scan without fault is given up");
-    }
-    for (std::size_t i = 0; i < static_cast<std::size_t>(scan.blocks_in_mcu); ++i) {
-      std::array<Coefficient, 64> block;
-      if (!reference.block(raw[dc[i]], raw[ac[i]], block)) fail("what no encoder writes passed");
-      std::uint16_t& sum = sums[scan.component[i]];
-      sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(block[0]));
-      block[0] = static_cast<Coefficient>(sum);
-      if (!std::equal(block.begin(), block.end(), got[i]))
-        fail("MCU " + std::to_string(mcu) + " differs");
-    }
-  }
-  reached.add(decoder.counts(), true);
+  const Input in{file, bytes, raw, dc, ac, scan, expected, mcus};
+  check(in, shape, EntropyBackend::streams);
+  if (has_lanes()) check(in, shape, EntropyBackend::lanes);
   return 0;
 }

@@ -17,6 +17,7 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
 )
@@ -283,29 +284,105 @@ def test_a_state_goes_on_with_the_next_batch_and_loads_none_before(images, order
         assert second.state_dict()["batches"] == 0
 
 
-@pytest.mark.parametrize("workers", WORKERS, ids=["0", "2", "persistent"])
-def test_a_sampler_whose_generator_stands_elsewhere_is_named(images, workers):
-    def loader():
-        generator = torch.Generator().manual_seed(3)
-        sampler = WeightedRandomSampler(range(1, COUNT + 1), 12, generator=generator)
-        return DataLoader(images, 4, sampler=sampler, native=False, **workers)
+def batches_of(sampler):
+    return {"batch_sampler": BatchSampler(sampler, 4, False)}
 
-    first = loader()
-    for epoch in range(2):
-        before = first.sampler.generator.get_state()
-        iterator = iter(first)
-        next(iterator)
-        state = first.state_dict()
-        rest = [label for _, labels in iterator for label in labels.tolist()]
-        second = loader()
-        if epoch:
-            with pytest.warns(RuntimeWarning, match="WeightedRandomSampler draws from its gen"):
-                second.load_state_dict(state)
-        second.sampler.generator.set_state(before)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            second.load_state_dict(state)
-        assert order_of(second) == rest
+
+ORDERS = {
+    "shuffle": lambda g: {"shuffle": True},
+    "random": lambda g: {"sampler": RandomSampler(range(COUNT), generator=g)},
+    "replacing": lambda g: {"sampler": RandomSampler(range(COUNT), True, 90, generator=g)},
+    "subset": lambda g: {"sampler": SubsetRandomSampler(range(7, COUNT), generator=g)},
+    "weighted": lambda g: {"sampler": WeightedRandomSampler(range(1, COUNT), 30, generator=g)},
+    "batches": lambda g: batches_of(RandomSampler(range(COUNT), generator=g)),
+    "weighted batches": lambda g: batches_of(
+        WeightedRandomSampler(range(1, COUNT), 30, generator=g)
+    ),
+}
+GENERATORS = {
+    "torch's": lambda: (None, None),
+    "the sampler's": lambda: (torch.Generator().manual_seed(3), None),
+    "the loader's": lambda: (None, torch.Generator().manual_seed(4)),
+    "two": lambda: (torch.Generator().manual_seed(3), torch.Generator().manual_seed(4)),
+    "one": lambda: (torch.Generator().manual_seed(3),) * 2,
+}
+
+
+FORKED = [{"num_workers": 0}, {"num_workers": 1}, {"num_workers": 1, "persistent_workers": True}]
+
+
+def random_loader(order, generators, workers, data=range(COUNT)):
+    of_sampler, of_loader = GENERATORS[generators]()
+    options = ORDERS[order](of_sampler)
+    size = {} if "batch_sampler" in options else {"batch_size": 4}
+    return DataLoader(list(data), **options, **size, **workers, generator=of_loader, native=False)
+
+
+@pytest.mark.parametrize("workers", FORKED, ids=["0", "1", "persistent"])
+@pytest.mark.parametrize("generators", GENERATORS)
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.filterwarnings("error")
+def test_what_is_left_of_a_random_order_is_what_it_would_have_been(order, generators, workers):
+    torch.manual_seed(21)
+    first = random_loader(order, generators, workers)
+    assert len([*first]) == len(first)
+    iterator = iter(first)
+    next(iterator), next(iterator)
+    state = pickle.loads(pickle.dumps(first.state_dict()))
+    rest = [batch.tolist() for batch in iterator]
+    torch.manual_seed(99)
+    second = random_loader(order, generators, workers)
+    second.load_state_dict(state)
+    follows = ("batches", "shuffled_by", "generator")
+    assert [second.state_dict()[name] for name in follows] == [state[name] for name in follows]
+    iterator = iter(second)
+    found = [next(iterator).tolist()]
+    again = second.state_dict()
+    assert again["batches"] == 3 and [again[n] for n in follows[1:]] == [
+        state[n] for n in follows[1:]
+    ]
+    assert found + [batch.tolist() for batch in iterator] == rest
+
+
+@pytest.mark.parametrize("workers", FORKED, ids=["0", "1", "persistent"])
+@pytest.mark.parametrize("generators", ["the sampler's", "one"])
+@pytest.mark.parametrize("order", ["random", "weighted batches"])
+def test_later_epochs_of_a_sampler_s_generator_are_what_they_would_have_been(
+    order, generators, workers
+):
+    first = random_loader(order, generators, workers)
+    iterator = iter(first)
+    next(iterator)
+    within, _ = first.state_dict(), [*iterator]
+    second, third = (random_loader(order, generators, workers) for _ in range(2))
+    second.load_state_dict(within)
+    assert len([*second]) == len(first) - 1
+    third.load_state_dict(first.state_dict())
+    following = torch.cat([*first])
+    assert torch.equal(torch.cat([*second]), following)
+    assert torch.equal(torch.cat([*third]), following)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_resumed_order_draws_of_torch_s_generator_what_a_fresh_one_draws(order):
+    first = random_loader(order, "torch's", {})
+    next(iter(first))
+    drawn = []
+    for state in (None, first.state_dict()):
+        loader = random_loader(order, "torch's", {})
+        loader.load_state_dict(state)
+        torch.manual_seed(8)
+        next(iter(loader))
+        drawn.append(torch.rand(()))
+    assert torch.equal(*drawn)
+
+
+def test_a_state_that_does_not_say_a_random_order_is_named():
+    first = random_loader("weighted", "the sampler's", {})
+    next(iter(first))
+    second = random_loader("weighted", "the sampler's", {})
+    with pytest.warns(RuntimeWarning, match="what the order of WeightedRandomSampler follows from"):
+        second.load_state_dict({**first.state_dict(), "generator": None})
 
 
 @pytest.mark.parametrize("workers", WORKERS, ids=["0", "2", "persistent"])

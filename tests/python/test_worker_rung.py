@@ -215,18 +215,45 @@ class KeepsImages(datasets.ImageFolder):
         return self.kept[index]
 
 
-def test_files_that_a_dataset_keeps_are_not_read_again(root, monkeypatch):
+@pytest.fixture
+def announced(monkeypatch):
+    """How many files of each batch that are read at once."""
     from ringfeed import _read_ahead
 
-    announced, announce = [], _read_ahead.announce
+    found, announce = [], _read_ahead.announce
     monkeypatch.setattr(
-        _read_ahead, "announce", lambda paths: (announced.append(len(paths)), announce(paths))
+        _read_ahead, "announce", lambda paths: (found.append(len(paths)), announce(paths))
     )
+    return found
+
+
+def test_files_that_a_dataset_keeps_are_not_read_again(root, announced):
     loader = DataLoader(KeepsImages(root), 4, native=False)
     first = list(loader)
     assert announced == [len(batch) for batch in first]
     announced.clear()
-    assert all(map(torch.equal, loader, first)) and announced == [4]
+    assert all(map(torch.equal, loader, first)) and announced == [4] * 3
+
+
+def test_files_are_read_at_once_again_when_a_batch_opens_some(root, announced):
+    dataset = KeepsImages(root)
+    for index in (*range(17), 20, 21):
+        dataset.kept[index] = torch.zeros(3, 8, 8)
+    batches = [
+        [0, 1],
+        [2, 3],
+        [17, 1],
+        [4, 5],
+        [6, 7],
+        [8, 9],
+        [10, 11],
+        [18, 2],
+        [19, 3],
+        [20, 21],
+    ]
+    list(DataLoader(dataset, batch_sampler=batches, native=False))
+    # None from the fourth in a row that opens none of its files on, to the one that opens one.
+    assert len(announced) == 8 and len(dataset.kept) == 22
 
 
 def test_a_dataset_that_stands_twice_in_another_is_what_it_was(root):

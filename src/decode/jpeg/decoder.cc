@@ -37,6 +37,11 @@ constexpr std::size_t strip_bytes(std::size_t width) {
 }
 constexpr std::size_t strip_bound = strip_bytes(max_side);
 
+/// Where each row of a whole image's coefficients is.
+constexpr std::size_t list_bytes(std::size_t height) {
+  return 4 * (height / DCTSIZE + 8) * sizeof(void*);
+}
+
 /// What of an image is decoded: the region's pixels and the verdict come out as those of a full
 /// decode.
 struct ScanPlan {
@@ -125,7 +130,7 @@ bool read_frame(jpeg_decompress_struct* cinfo, const JpegHeader& header) {
 std::size_t kept_coefficients(JpegSession& session, const JpegHeader& header) {
   if (setjmp(session.on_error)) return 0;
   jpeg_decompress_struct* const cinfo = &session.cinfo;
-  session.open(strip_bound);
+  session.open();
   if (!read_frame(cinfo, header) || !jpeg_has_multiple_scans(cinfo)) return 0;
   return coefficient_bytes(*cinfo);
 }
@@ -135,7 +140,7 @@ std::size_t kept_coefficients(JpegSession& session, const JpegHeader& header) {
 bool starts_single_scan(JpegSession& session, const JpegHeader& header) {
   if (setjmp(session.on_error)) return false;
   jpeg_decompress_struct* const cinfo = &session.cinfo;
-  session.open(strip_bound);
+  session.open();
   return read_frame(cinfo, header) && !jpeg_has_multiple_scans(cinfo) && !cinfo->arith_code &&
          jpeg_start_decompress(cinfo);
 }
@@ -152,17 +157,17 @@ std::size_t JpegDecoder::need(Bytes file, const JpegHeader& header, const Decode
     JpegSession session(file, limits.load_truncated, limits.max_scans);
     coefficients = kept_coefficients(session, header);
   }
-  const std::size_t lists = 4 * height * sizeof(void*);  // where each row of blocks is
-  return strip_bytes(width) + std::min(coefficients + lists, limits.max_decoder_bytes);
+  return strip_bytes(width) + list_bytes(height) +
+         std::min(coefficients, limits.max_decoder_bytes);
 }
 
 std::size_t JpegDecoder::most_need(const DecodeLimits& limits) noexcept {
-  return limits.max_decoder_bytes + strip_bound;
+  return limits.max_decoder_bytes + strip_bound + list_bytes(max_side);
 }
 
 std::size_t JpegDecoder::scratch_bound() noexcept {
   return ScratchRow::memory_bound(max_side * 4) + ScratchRow::memory_bound(max_side * 3) +
-         EntropyDecoder::memory_bound() + PixelStage::memory_bound();
+         JpegMemory::kept_bytes + EntropyDecoder::memory_bound() + PixelStage::memory_bound();
 }
 
 tl::expected<JpegHeader, Failure> JpegDecoder::header(Bytes file, const DecodeLimits& limits) {
@@ -197,12 +202,12 @@ tl::expected<void, Failure> JpegDecoder::decode(Bytes file, RowSink& sink) {
   rows_pushed_ = 0;
   const int max_scans = scans_allowed(limits_.max_scans, *header);
   if (entropy_backend_ != EntropyBackend::libjpeg) {
-    JpegSession session(file, limits_.load_truncated, max_scans);
+    JpegSession session(file, limits_.load_truncated, max_scans, &memory_);
     const Ending ending = run(session, *header, &entropy_, region, sink);
     if (!session.is_odd) return judge(session, ending, *header, region, sink);
   }
   // Whatever is odd about the scan is libjpeg's to judge. The rows that came before it are right.
-  JpegSession session(file, limits_.load_truncated, max_scans);
+  JpegSession session(file, limits_.load_truncated, max_scans, &memory_);
   const Ending ending = run(session, *header, nullptr, region, sink);
   return judge(session, ending, *header, region, sink);
 }
@@ -217,8 +222,7 @@ tl::expected<void, Failure> JpegDecoder::judge(JpegSession& session, Ending endi
             " scans, " + std::to_string(header.width) + " x " + std::to_string(header.height),
         Option::max_scans));
   }
-  if (ending == Ending::error && (session.cinfo.err->msg_code == JERR_NO_BACKING_STORE ||
-                                  session.cinfo.err->msg_code == JERR_OUT_OF_MEMORY)) {
+  if (ending == Ending::error && session.cinfo.err->msg_code == JERR_OUT_OF_MEMORY) {
     return tl::unexpected(over_limit("JPEG whose coefficients need more than " +
                                          std::to_string(limits_.max_decoder_bytes) + " bytes",
                                      Option::max_decoder_bytes));
@@ -264,12 +268,10 @@ JpegDecoder::Ending JpegDecoder::run(JpegSession& session, const JpegHeader& hea
                                      EntropyDecoder* entropy, Region region, RowSink& sink) {
   if (setjmp(session.on_error)) return Ending::error;
   jpeg_decompress_struct* const cinfo = &session.cinfo;
-  session.open(limits_.max_decoder_bytes);
+  session.open();
 
   if (!read_frame(cinfo, header)) return Ending::out_of_bytes;
 
-  // libjpeg's own limit lets through what it works on at a time: 84 MB where an image is 65,500
-  // pixels wide and at most 160 high.
   if (jpeg_has_multiple_scans(cinfo) && coefficient_bytes(*cinfo) > limits_.max_decoder_bytes) {
     ERREXIT1(cinfo, JERR_OUT_OF_MEMORY, 0);
   }

@@ -8,6 +8,7 @@
 #include "decode/failure.h"
 #include "decode/jpeg/entropy/backend.h"
 #include "decode/jpeg/entropy/entropy_decoder.h"
+#include "decode/jpeg/memory.h"
 #include "decode/jpeg/pixels/backend.h"
 #include "decode/jpeg/pixels/pixel_stage.h"
 #include "decode/max_side.h"
@@ -68,6 +69,7 @@ class JpegDecoder {
   void push(const std::uint8_t* pixels, int channels, int width, RowSink& sink);
 
   DecodeLimits limits_;
+  JpegMemory memory_;
   EntropyDecoder entropy_;
   PixelStage stage_;
   EntropyBackend entropy_backend_;

@@ -166,6 +166,10 @@ bool begins_frame(int marker) noexcept {
 
 bool begins_eoi(const std::uint8_t* bytes) noexcept { return bytes[0] == 0xFF && bytes[1] == eoi; }
 
+bool begins_restart(const std::uint8_t* bytes, std::uint32_t number) noexcept {
+  return bytes[0] == 0xFF && bytes[1] == rst0 + number % 8;
+}
+
 bool scan_ends_in_eoi(Bytes scan) noexcept {
   const std::uint8_t* at = scan.data();
   const std::uint8_t* const end = at + scan.size();

@@ -28,6 +28,9 @@ bool begins_frame(int marker) noexcept;
 /// True for the two bytes of EOI.
 bool begins_eoi(const std::uint8_t* bytes) noexcept;
 
+/// True for the two bytes of the restart of this number, which counts from 0.
+bool begins_restart(const std::uint8_t* bytes, std::uint32_t number) noexcept;
+
 /// True if the entropy-coded bytes run into EOI with nothing between but stuffed bytes and restart
 /// markers. Then decoding the only scan of a Huffman-coded sequential file can neither run out of
 /// bytes nor meet an error that a partial decode would miss.

@@ -1,9 +1,7 @@
 #include "decode/jpeg/session.h"
 
-#include <algorithm>
-#include <climits>
-
 #include "decode/jpeg/entropy/entropy_decoder.h"
+#include "decode/jpeg/memory.h"
 
 namespace ringfeed::decode {
 namespace {
@@ -24,8 +22,8 @@ JpegSession& JpegSession::of(j_decompress_ptr cinfo) {
   return *static_cast<JpegSession*>(cinfo->client_data);
 }
 
-JpegSession::JpegSession(Bytes file, bool load_truncated, int max_scans)
-    : max_scans_(max_scans), may_append_eoi_(load_truncated) {
+JpegSession::JpegSession(Bytes file, bool load_truncated, int max_scans, JpegMemory* memory)
+    : memory_(memory), max_scans_(max_scans), may_append_eoi_(load_truncated) {
   cinfo.err = jpeg_std_error(&errors_);
   errors_.error_exit = [](j_common_ptr c) { std::longjmp(of(c).on_error, 1); };
   errors_.emit_message = ignore_message;
@@ -41,12 +39,14 @@ JpegSession::JpegSession(Bytes file, bool load_truncated, int max_scans)
   source_.term_source = ignore_source;
 }
 
-JpegSession::~JpegSession() { jpeg_destroy_decompress(&cinfo); }
+JpegSession::~JpegSession() {
+  if (memory_ != nullptr) memory_->give_back(cinfo);
+  jpeg_destroy_decompress(&cinfo);
+}
 
-void JpegSession::open(std::size_t max_bytes) {
+void JpegSession::open() {
   jpeg_create_decompress(&cinfo);
-  // To libjpeg 0 means no limit.
-  cinfo.mem->max_memory_to_use = static_cast<long>(std::clamp<std::size_t>(max_bytes, 1, LONG_MAX));
+  if (memory_ != nullptr) memory_->take_over(cinfo);
   cinfo.src = &source_;
   cinfo.progress = &progress_;
 }

@@ -14,6 +14,7 @@
 namespace ringfeed::decode {
 
 class EntropyDecoder;
+class JpegMemory;
 
 /// How jpeg_entropy_decoder begins in libjpeg-turbo, from before 2.1.5 to 3.2. Its own declaration,
 /// in jpegint.h, is not installed everywhere.
@@ -33,13 +34,14 @@ struct EntropyMethods {
 /// damaged file without its own would decode with its predecessor's, and the pixels would depend on
 /// which image came before. Creating anew costs nothing measurable.
 struct JpegSession {
-  /// Neither allocates nor fails; open() does the rest under the caller's setjmp.
-  JpegSession(Bytes file, bool load_truncated, int max_scans);
+  /// Neither allocates nor fails; open() does the rest under the caller's setjmp. Without `memory`
+  /// libjpeg's own manager serves, for what looks at little more than headers.
+  JpegSession(Bytes file, bool load_truncated, int max_scans, JpegMemory* memory = nullptr);
   ~JpegSession();
   JpegSession(const JpegSession&) = delete;
   JpegSession& operator=(const JpegSession&) = delete;
 
-  void open(std::size_t max_bytes);
+  void open();
 
   /// The message of the error that jumped.
   void format_error(char (&text)[JMSG_LENGTH_MAX]);
@@ -65,6 +67,7 @@ struct JpegSession {
   jpeg_source_mgr source_{};
   jpeg_progress_mgr progress_{};
   EntropyDecoder* entropy_ = nullptr;
+  JpegMemory* memory_;
   int max_scans_;
   bool may_append_eoi_;
   std::size_t skip_beyond_end_ = 0;

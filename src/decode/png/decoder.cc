@@ -4,8 +4,8 @@
 #include <csetjmp>
 #include <cstring>
 #include <string>
-#include <vector>
 
+#include "base/aligned_vector.h"
 #include "decode/png/session.h"
 
 namespace ringfeed::decode {
@@ -96,7 +96,7 @@ tl::expected<void, Failure> PngDecoder::decode(Bytes file, RowSink& sink) {
   const auto height = static_cast<int>(header->height), width = static_cast<int>(header->width);
   const Region region = sink.begin(height, width);
   // Not kept: the next image may be a JPEG whose coefficients take all that this one was allowed.
-  std::vector<std::uint8_t> rows(held_bytes(*header));
+  AlignedVector<std::uint8_t> rows(held_bytes(*header));
   const std::size_t row_bytes = header->width * pixel_bytes(*header);
   rows_pushed_ = 0;
 

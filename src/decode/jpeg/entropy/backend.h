@@ -20,7 +20,7 @@ struct EntropyChoice {
 };
 
 /// What this process decodes with, chosen once: what $RINGFEED_ENTROPY names, else what is faster
-/// on this CPU (preference.h), unless it fails to decode a picture made for it as libjpeg does
+/// on this CPU (preference.h), unless it fails to decode pictures made for it as libjpeg does
 /// (some 10 ms). Throws std::invalid_argument where $RINGFEED_ENTROPY names none, or one that
 /// fails.
 const EntropyChoice& entropy_choice();

@@ -9,12 +9,6 @@
 namespace ringfeed::decode {
 namespace {
 
-/// Blocks behind a stream's cap: the rest of an MCU, and one whose content is any.
-constexpr std::size_t spare_blocks = most_blocks_in_mcu + 1;
-
-/// In front of EOI, to a whole byte.
-constexpr std::uint64_t most_padding_bits = 7;
-
 std::uint32_t blocks_between(const Coefficient* from, const Coefficient* to) {
   return static_cast<std::uint32_t>((to - from) / std::ptrdiff_t{block_size});
 }
@@ -37,8 +31,6 @@ std::ptrdiff_t period_of(const Scan& scan) {
 
 std::size_t window(const BandShape& shape) { return shape.most_bytes + margin; }
 
-std::size_t region(const BandShape& shape) { return shape.most_blocks + spare_blocks; }
-
 }  // namespace
 
 BandShape BandShape::of(EntropyBackend backend) noexcept {
@@ -51,13 +43,14 @@ BandShape BandShape::of(EntropyBackend backend) noexcept {
 }
 
 std::size_t BandDecoder::memory_bound(const BandShape& shape) noexcept {
-  const std::size_t blocks = static_cast<std::size_t>(shape.streams) * region(shape);
+  const std::size_t blocks =
+      static_cast<std::size_t>(shape.streams) * (shape.most_blocks + spare_blocks);
   return blocks * (block_size * sizeof(Coefficient) + sizeof(std::uint32_t)) +
          ScanBytes::memory_bound(window(shape));
 }
 
-bool BandDecoder::open(Bytes file) {
-  return file.size() >= shape_.least_scan && bytes_.open(file, window(shape_));
+bool BandDecoder::open(Bytes file, std::uint32_t restarts) {
+  return file.size() >= shape_.least_scan && bytes_.open(file, window(shape_), restarts);
 }
 
 void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
@@ -65,19 +58,21 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   scan_.bytes = bytes_.data();
   period_ = period_of(scan_);
   expected_ = std::min(blocks, scan.blocks);
-  decoded_ = given_ = 0;
+  interval_ = scan.interval == 0 ? scan.blocks : std::min(scan.interval, scan.blocks);
+  decoded_ = given_ = restart_ = 0;
   position_ = 0;
-  most_of_next_ = shape_.most_bytes;
-  dc_ = {};
+  density_ = 0;
+  passed_ = 0;
   count_ = at_ = 0;
-  const std::size_t room = static_cast<std::size_t>(shape_.streams) * region(shape_);
+  const std::size_t room = static_cast<std::size_t>(shape_.streams) * region();
   if (starts_.size() < room) {
     blocks_.resize(room * block_size);
     starts_.resize(room);
   }
 }
 
-Coefficient* BandDecoder::take_block(int place, std::uint16_t& dc) {
+/// Null: there is none.
+Coefficient* BandDecoder::take_block() {
   while (at_ == count_ || runs_[at_].first == runs_[at_].last) {
     if (at_ < count_) {
       ++at_;
@@ -88,40 +83,60 @@ Coefficient* BandDecoder::take_block(int place, std::uint16_t& dc) {
   }
   Coefficient* const block = runs_[at_].first;
   runs_[at_].first += block_size;
-  ++given_;
-  // Its two lines lie in the second-level cache, or behind it: 5 % of an image's time.
-  constexpr std::size_t ahead = 12 * block_size;
-  __builtin_prefetch(block + ahead);
-  __builtin_prefetch(block + ahead + block_size / 2);
-  // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
-  std::uint16_t& sum = dc_[scan_.component[static_cast<std::size_t>(place)]];
-  dc = sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(*block));
   return block;
 }
 
-const Coefficient* BandDecoder::next_block(int place) {
-  std::uint16_t dc;
-  Coefficient* const block = take_block(place, dc);
-  if (block != nullptr) *block = static_cast<Coefficient>(dc);
-  return block;
+template <class Take>
+bool BandDecoder::take_mcu(Take take) {
+  if (given_ == restart_) {
+    dc_ = {};
+    restart_ += interval_;
+  }
+  const int count = scan_.blocks_in_mcu;
+  const auto one = [&](int place, Coefficient* block) {
+    // Its two lines lie in the second-level cache, or behind it: 5 % of an image's time.
+    constexpr std::size_t ahead = 12 * block_size;
+    __builtin_prefetch(block + ahead);
+    __builtin_prefetch(block + ahead + block_size / 2);
+    // Of 16 bits, as libjpeg's coefficients are: a damaged scan's sum may leave them.
+    std::uint16_t& sum = dc_.data()[scan_.component.data()[place]];
+    sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(*block));
+    take(place, block, static_cast<Coefficient>(sum));
+  };
+  if (at_ < count_ && runs_[at_].last - runs_[at_].first >= count * std::ptrdiff_t{block_size}) {
+    Coefficient* block = runs_[at_].first;
+    for (int place = 0; place < count; ++place, block += block_size) one(place, block);
+    runs_[at_].first = block;
+  } else {
+    for (int place = 0; place < count; ++place) {
+      Coefficient* const block = take_block();
+      if (block == nullptr) return false;
+      one(place, block);
+    }
+  }
+  given_ += static_cast<std::uint32_t>(count);
+  return true;
+}
+
+bool BandDecoder::next_blocks(const Coefficient** blocks) {
+  return take_mcu([blocks](int place, Coefficient* block, Coefficient dc) {
+    *block = dc;
+    blocks[place] = block;
+  });
 }
 
 bool BandDecoder::next_mcu(JBLOCKROW* blocks) {
-  for (int i = 0; i < scan_.blocks_in_mcu; ++i) {
-    std::uint16_t dc;
-    const Coefficient* const block = take_block(i, dc);
-    if (block == nullptr) return false;
-    if (blocks == nullptr) continue;
-    Coefficient* const to = *blocks[i];
+  if (blocks == nullptr) return take_mcu([](int, const Coefficient*, Coefficient) {});
+  return take_mcu([blocks](int place, const Coefficient* block, Coefficient dc) {
+    Coefficient* const to = *blocks[place];
     std::memcpy(to, block, block_size * sizeof(Coefficient));
-    *to = static_cast<Coefficient>(dc);
-  }
-  return true;
+    *to = dc;
+  });
 }
 
 void BandDecoder::begin_streams(std::uint64_t bytes, int count) {
   for (int i = 0; i < count; ++i) {
-    const std::size_t first = static_cast<std::size_t>(i) * region(shape_);
+    const std::size_t first = static_cast<std::size_t>(i) * region();
     const auto place = [&](int number) {
       return bytes * static_cast<std::uint64_t>(number) / static_cast<std::uint64_t>(count) * 8;
     };
@@ -137,7 +152,7 @@ void BandDecoder::begin_streams(std::uint64_t bytes, int count) {
 
 /// One block more. False: there is no room, or no byte.
 bool BandDecoder::step(Stream& stream) {
-  if (stream.block == stream.end || stream.position >= 8 * bytes_.ready()) return false;
+  if (stream.block == stream.end || stream.position >= end_) return false;
   stream.limit = 0;
   Stream* only = &stream;
   advance(scan_, &only, 1);
@@ -148,7 +163,7 @@ bool BandDecoder::step(Stream& stream) {
 /// is that block, and `other` goes on for it. Equal states go on equally. What tells a place in the
 /// MCU from another is its tables; `other` may have had the wrong one of two that have the same.
 bool BandDecoder::meets(Stream& stream, Stream& other, Coefficient*& from) {
-  const auto first = static_cast<std::size_t>(&other - streams_.data()) * region(shape_);
+  const auto first = static_cast<std::size_t>(&other - streams_.data()) * region();
   const std::uint32_t* const begin = starts_.data() + first;
   const std::uint32_t* start = begin;
   while (true) {
@@ -173,36 +188,58 @@ bool BandDecoder::take(const Stream& stream, Coefficient* from) {
   return true;
 }
 
-/// Blocks that a band should have: one stream may have twice the average's.
-std::uint64_t BandDecoder::room() const {
-  return std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
+/// Blocks a byte: of all that is left or, if it had more, of the last part. In flat areas they are
+/// many, and streams behind one that has no room left would run in vain.
+double BandDecoder::density() const {
+  const auto left = static_cast<double>(bytes_.ready() + bytes_.unread());
+  return std::max(density_, (scan_.blocks - decoded_) / left);
+}
+
+/// For a part of so many bytes.
+int BandDecoder::streams_for(std::uint64_t bytes) const {
+  const auto by_room =
+      static_cast<std::uint64_t>(2 * density() * static_cast<double>(bytes) / shape_.most_blocks);
+  const std::uint64_t most = std::min(bytes, static_cast<std::uint64_t>(shape_.streams));
+  return static_cast<int>(
+      std::clamp<std::uint64_t>(std::max(by_room, bytes / shape_.least_bytes), 1, most));
 }
 
 /// As many as the blocks to come take on average, and a little more, for two bands cost more than
 /// one.
-std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready) const {
+std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready, bool to_end) const {
   const std::uint64_t wanted = std::max(expected_, decoded_ + 1) - decoded_;
   const std::uint64_t blocks = scan_.blocks - decoded_;
-  const std::uint64_t left = ready + bytes_.unread();
+  const std::uint64_t left = bytes_.ready() + bytes_.unread();
   const std::uint64_t by_need = left * wanted / blocks + left / 50 + 1;
-  const std::uint64_t by_room = std::min(left * room() / blocks + 1, most_of_next_);
-  const std::uint64_t readable = bytes_.unread() == 0 ? ready : ready - margin;
+  // Half of the room: one stream may have twice the average's blocks.
+  const double room = 0.5 * shape_.most_blocks * shape_.streams;
+  const auto by_room = static_cast<std::uint64_t>(room / density()) + 1;
+  const std::uint64_t readable = to_end ? ready : ready - margin;
   return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
 }
 
 bool BandDecoder::decode_band() {
-  bytes_.skip(position_ / 8);
+  bytes_.skip(position_ / 8, passed_);
   position_ %= 8;
-  const std::uint64_t ready = bytes_.ready();
-  if (decoded_ >= scan_.blocks || ready == 0) return false;
-  const std::uint64_t bytes = bytes_of_band(ready);
-  const int count = static_cast<int>(std::clamp<std::uint64_t>(
-      bytes / shape_.least_bytes, 1, static_cast<std::uint64_t>(shape_.streams)));
+  passed_ = 0;
+  if (decoded_ >= scan_.blocks || bytes_.ready() == 0) return false;
+  count_ = at_ = 0;
+  const std::size_t intervals = intervals_of_band();
+  return intervals > 0 ? decode_intervals(intervals) : decode_part();
+}
 
+bool BandDecoder::decode_part() {
+  const bool to_end = bytes_.intervals() > 0;
+  const std::uint64_t ready = bytes_.end_of(0);
+  end_ = 8 * ready;
+  if (ready == 0) return false;
+  const std::uint32_t last = interval_end(decoded_);
+  const std::uint64_t bytes = bytes_of_band(ready, to_end);
+  const int count = streams_for(bytes);
   begin_streams(bytes, count);
   // What begins in the padding would decode as garbage. A block of the image that does is the next
   // band's.
-  if (bytes == ready && bytes_.unread() == 0) {
+  if (bytes == ready && to_end) {
     streams_[static_cast<std::size_t>(count - 1)].limit -= most_padding_bits;
     ++counts_.ended;
   }
@@ -215,7 +252,6 @@ bool BandDecoder::decode_band() {
     std::copy(running.begin() + stopped + 1, running.begin() + still, running.begin() + stopped);
   }
 
-  count_ = at_ = 0;
   const std::uint32_t before = decoded_;
   Stream* stream = streams_.data();
   Coefficient* from = blocks_.data();
@@ -232,8 +268,7 @@ bool BandDecoder::decode_band() {
     from = met;
   }
   ++counts_.bands;
-  const bool filled = stream->block == stream->end;
-  counts_.filled += filled;
+  counts_.filled += stream->block == stream->end;
   // To the end of an MCU.
   stream->end += most_blocks_in_mcu * block_size;
   while (stream->in_mcu != 0) {
@@ -241,10 +276,22 @@ bool BandDecoder::decode_band() {
   }
   if (!take(*stream, from)) return false;
   position_ = stream->position;
-  // Streams behind one that is filled have run in vain. Where one was, blocks are smaller than the
-  // scan's on average, and will be for a while.
-  most_of_next_ = filled ? position_ / 8 * room() / (decoded_ - before) + 1 : 2 * bytes;
-  return position_ <= 8 * ready;
+  density_ = 8.0 * (decoded_ - before) / static_cast<double>(position_);
+  return end_part(last);
+}
+
+/// Whether the part that has been read may be followed by what is to come. `last`: the block behind
+/// its interval.
+bool BandDecoder::end_part(std::uint32_t last) {
+  if (last == scan_.blocks) return position_ <= end_;
+  if (decoded_ < last) return position_ < end_;
+  if (decoded_ > last || bytes_.intervals() == 0 || position_ > end_ ||
+      end_ - position_ > most_padding_bits) {
+    return false;
+  }
+  position_ = end_;
+  passed_ = 1;
+  return true;
 }
 
 }  // namespace ringfeed::decode

@@ -14,13 +14,17 @@ bool EntropyDecoder::begin(jpeg_decompress_struct& cinfo, Bytes scan, int below)
   // Of several scans libjpeg has read the last.
   const bool sequential = !cinfo.progressive_mode && !cinfo.arith_code &&
                           cinfo.comps_in_scan == cinfo.num_components &&
-                          !jpeg_has_multiple_scans(&cinfo) && cinfo.restart_interval == 0;
+                          !jpeg_has_multiple_scans(&cinfo);
+  const std::uint32_t mcus = cinfo.MCUs_per_row * cinfo.MCU_rows_in_scan;
+  const std::uint32_t restarts =
+      cinfo.restart_interval == 0 ? 0 : (mcus - 1) / cinfo.restart_interval;
   // The tables last: for a small scan they would cost more than they save.
   Scan found;
-  if (!sequential || !bands_.open(scan) || !read_tables(cinfo, found)) return false;
+  if (!sequential || !bands_.open(scan, restarts) || !read_tables(cinfo, found)) return false;
   const auto in_mcu = static_cast<std::uint32_t>(found.blocks_in_mcu);
   const std::uint32_t row = in_mcu * cinfo.MCUs_per_row;
-  found.blocks = row * cinfo.MCU_rows_in_scan;
+  found.blocks = in_mcu * mcus;
+  found.interval = in_mcu * cinfo.restart_interval;
   // One MCU row more: upsampling looks at the rows below.
   const std::uint64_t rows = std::uint64_t{cinfo.MCU_rows_in_scan} *
                                  static_cast<std::uint32_t>(below) / cinfo.image_height +

@@ -19,8 +19,9 @@ class EntropyDecoder {
 
   /// After jpeg_start_decompress() of a file with coefficients (not a lossless one), with the bytes
   /// behind the scan's header: whether this decodes them. Not what is progressive, arithmetic or of
-  /// several scans, has restarts or anything else but stuffed bytes up to EOI, or is small; nothing
-  /// has changed then. `below`: the image row above which all lies that will be asked for.
+  /// several scans, has anything but stuffed bytes and the restarts announced up to EOI, or is
+  /// small; nothing has changed then. `below`: the image row above which all lies that will be
+  /// asked for.
   bool begin(jpeg_decompress_struct& cinfo, Bytes scan, int below);
 
   /// Only these pixel columns will be looked at.

@@ -16,37 +16,53 @@ const std::uint8_t* next_ff(const std::uint8_t* from, const std::uint8_t* end) {
 
 }  // namespace
 
-bool ScanBytes::open(Bytes scan, std::size_t most) {
+bool ScanBytes::open(Bytes scan, std::size_t most, std::uint32_t restarts) {
   if (bytes_.size() < most + padding) bytes_.resize(most + padding);
   most_ = most;
-  ready_ = 0;
+  ready_ = restarts_ready_ = 0;
+  restarts_ = restarts;
+  restarts_read_ = 0;
   behind_ = scan.data();
   end_ = behind_ + scan.size();
   fill();
   if (unread() == 0) return false;
   // To EOI, whether or not the window reaches that far.
   const std::uint8_t* at = behind_;
+  std::uint32_t number = restarts_read_;
   while (true) {
     at = next_ff(at, end_);
     if (end_ - at < 2) return false;
-    if (at[1] != 0) break;
+    if (is_restart(at, number)) {
+      ++number;
+    } else if (at[1] != 0) {
+      break;
+    }
     at += 2;
   }
   end_ = at;
   if (unread() == 0) std::memset(bytes_.data() + ready_, 0, padding);
-  return begins_eoi(at);
+  return begins_eoi(at) && number == restarts;
 }
 
-void ScanBytes::skip(std::size_t count) {
+bool ScanBytes::is_restart(const std::uint8_t* at, std::uint32_t number) const {
+  return number < restarts_ && begins_restart(at, number);
+}
+
+void ScanBytes::skip(std::size_t count, std::size_t intervals) {
   ready_ -= count;
   std::memmove(bytes_.data(), bytes_.data() + count, ready_);
+  const std::size_t passed = std::min(intervals, restarts_ready_);
+  restarts_ready_ -= passed;
+  for (std::size_t i = 0; i < restarts_ready_; ++i) {
+    ends_[i] = ends_[i + passed] - static_cast<std::uint32_t>(count);
+  }
   fill();
   if (unread() == 0) std::memset(bytes_.data() + ready_, 0, padding);
 }
 
-/// Until the window is full, or a marker comes.
+/// Until the window is full, or a marker comes that is no restart.
 void ScanBytes::fill() {
-  while (ready_ < most_ && behind_ < end_) {
+  while (ready_ < most_ && behind_ < end_ && restarts_ready_ < most_restarts) {
     const std::uint8_t* const last = behind_ + std::min(unread(), most_ - ready_);
     const std::uint8_t* const ff = next_ff(behind_, last);
     const auto count = static_cast<std::size_t>(ff - behind_);
@@ -54,8 +70,15 @@ void ScanBytes::fill() {
     ready_ += count;
     behind_ = ff;
     if (ff == last) continue;
-    if (end_ - ff < 2 || ff[1] != 0) return;
-    bytes_.data()[ready_++] = 0xFF;
+    if (end_ - ff < 2) return;
+    if (is_restart(ff, restarts_read_)) {
+      ends_[restarts_ready_++] = static_cast<std::uint32_t>(ready_);
+      ++restarts_read_;
+    } else if (ff[1] == 0) {
+      bytes_.data()[ready_++] = 0xFF;
+    } else {
+      return;
+    }
     behind_ = ff + 2;
   }
 }

@@ -10,7 +10,8 @@ namespace {
 
 /// MCUs whose blocks are transformed at a time: they come from the second-level cache.
 constexpr int group = 8;
-constexpr std::size_t most_in_group = group * 6;
+/// The group's blocks in a row of the image's.
+constexpr std::size_t row_of_group = 2 * group;
 
 /// libjpeg smooths chroma that is wider.
 constexpr int widest_box = 2;
@@ -63,10 +64,22 @@ bool PixelStage::choose_layout(const jpeg_decompress_struct& cinfo) {
   image_height_ = static_cast<int>(cinfo.image_height);
   mcus_wide_ = static_cast<int>(cinfo.MCUs_per_row);
   mcus_high_ = static_cast<int>(cinfo.MCU_rows_in_scan);
+  order_blocks();
   halved_ = luma.wide == 2;
   boxes_ = halved_ && chroma_width_ <= widest_box;
   context_ = luma.high == 2 && !boxes_ ? 1 : 0;
   return true;
+}
+
+void PixelStage::order_blocks() {
+  std::size_t place = 0, row = 0;
+  for (int c = 0; c < components_; ++c) {
+    const Plane& plane = planes_[static_cast<std::size_t>(c)];
+    const auto wide = static_cast<std::size_t>(plane.wide);
+    for (int v = 0; v < plane.high; ++v, row += row_of_group) {
+      for (std::size_t h = 0; h < wide; ++h) places_[place++] = {row + h, wide};
+    }
+  }
 }
 
 void PixelStage::choose_columns(const Region& region) {
@@ -81,7 +94,7 @@ void PixelStage::choose_columns(const Region& region) {
 
 /// All of it in one piece of memory, which stays. False: that is too much.
 bool PixelStage::lay_out() {
-  const std::size_t copies = most_in_group * block_size;
+  const std::size_t copies = group * most_in_mcu * block_size;
   std::size_t bytes = 0;
   const auto place = [&bytes](std::size_t size) {
     const std::size_t at = bytes;
@@ -152,36 +165,33 @@ bool PixelStage::decode_mcu_row(BandDecoder& bands, int row) {
 }
 
 bool PixelStage::decode_mcus(BandDecoder& bands, int row, int first, int count) {
-  const Coefficient* blocks[3][2][2 * group];
+  std::array<const Coefficient*, 4 * row_of_group> blocks;
+  std::array<const Coefficient*, most_in_mcu> of_mcu;
+  const auto in_mcu = static_cast<std::size_t>(blocks_in_mcu_);
   // Blocks of a band go where another is decoded.
   const bool stay = bands.ready() >= static_cast<std::uint32_t>(count * blocks_in_mcu_);
   Coefficient* copy = copies_.data();
-  for (int mcu = 0; mcu < count; ++mcu) {
-    int place = 0;
-    for (int c = 0; c < components_; ++c) {
-      const Plane& plane = planes_[static_cast<std::size_t>(c)];
-      for (int v = 0; v < plane.high; ++v) {
-        for (int h = 0; h < plane.wide; ++h) {
-          const Coefficient* block = bands.next_block(place++);
-          if (block == nullptr) return false;
-          if (!stay) {
-            std::memcpy(copy, block, block_size * sizeof(Coefficient));
-            block = copy;
-            copy += block_size;
-          }
-          blocks[c][v][mcu * plane.wide + h] = block;
-        }
+  for (std::size_t mcu = 0; mcu < static_cast<std::size_t>(count); ++mcu) {
+    if (!bands.next_blocks(of_mcu.data())) return false;
+    for (std::size_t i = 0; i < in_mcu; ++i) {
+      if (!stay) {
+        std::memcpy(copy, of_mcu.data()[i], block_size * sizeof(Coefficient));
+        of_mcu.data()[i] = copy;
+        copy += block_size;
       }
+      const Place& place = places_.data()[i];
+      blocks.data()[place.first + mcu * place.step] = of_mcu.data()[i];
     }
   }
   bool inside = true;
+  const Coefficient** of_row = blocks.data();
   for (int c = 0; c < components_; ++c) {
     const Plane& plane = planes_[static_cast<std::size_t>(c)];
     const int wide = count * plane.wide, padded = to_multiple(wide, dct_group);
     const std::ptrdiff_t column = std::ptrdiff_t{DCTSIZE} * (first - first_) * plane.wide;
-    for (int v = 0; v < plane.high; ++v) {
-      std::fill(blocks[c][v] + wide, blocks[c][v] + padded, no_block);
-      inside &= inverse_dct(plane.table, blocks[c][v], padded,
+    for (int v = 0; v < plane.high; ++v, of_row += row_of_group) {
+      std::fill(of_row + wide, of_row + padded, no_block);
+      inside &= inverse_dct(plane.table, of_row, padded,
                             plane.row((row * plane.high + v) * DCTSIZE) + column, plane.stride);
     }
   }

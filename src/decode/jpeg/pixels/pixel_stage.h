@@ -39,6 +39,8 @@ class PixelStage {
   static constexpr std::size_t memory_bound() noexcept { return most_bytes; }
 
  private:
+  static constexpr std::size_t most_in_mcu = 6;  ///< blocks
+
   /// One component's samples of the MCU columns wanted, and the last rows of them.
   struct Plane {
     std::uint8_t* row(int y) const { return samples + static_cast<std::size_t>(y & mask) * stride; }
@@ -50,7 +52,13 @@ class PixelStage {
     int mask = 0;
   };
 
+  /// Where a group of MCUs has the blocks of a place: the first one, and how far apart they are.
+  struct Place {
+    std::size_t first, step;
+  };
+
   bool choose_layout(const jpeg_decompress_struct& cinfo);
+  void order_blocks();
   void choose_columns(const Region& region);
   bool lay_out();
   bool decode_mcu_row(BandDecoder& bands, int row);
@@ -61,6 +69,7 @@ class PixelStage {
 
   PixelCounts counts_;
   std::array<Plane, 3> planes_;
+  std::array<Place, most_in_mcu> places_{};
   int components_ = 0, blocks_in_mcu_ = 0;
   int image_height_ = 0, chroma_width_ = 0, chroma_height_ = 0;
   int mcus_wide_ = 0, mcus_high_ = 0;
