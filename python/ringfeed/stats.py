@@ -25,8 +25,8 @@ class Stats(dict[str, Any]):
     the loader holds. `reserve_waits`, `reserve_seconds`: huge images that waited until others gave
     memory back, and for how long in all. `prefetch_factor`, `read_ahead_bytes`: as they were given
     or chosen.
-    `entropy`: whose code reads JPEG scans, "streams" (ringfeed's) or "libjpeg"; `pixels`: whose
-    makes pixels of what they say, "vectors" (ringfeed's) or "libjpeg".
+    `entropy`: whose code reads JPEG scans, "streams" or "lanes" (ringfeed's) or "libjpeg";
+    `pixels`: whose makes pixels of what they say, "vectors" (ringfeed's) or "libjpeg".
     """
 
     def __str__(self) -> str:

@@ -245,6 +245,18 @@ TEST_CASE("few bands of a smooth region end because a stream has no room left") 
   CHECK(5 * decoder.counts().filled < decoder.counts().bands);
 }
 
+TEST_CASE("of flat rows and the noise below no more than two bands run out of room") {
+  JpegForm form;
+  form.width = 1600;
+  form.height = 1600;
+  form.noise = 0;
+  form.flat_rows = 800;
+  const Octets file = encode_jpeg(form);
+  EntropyDecoder decoder;
+  check_equal(file, decoder);
+  CHECK(decoder.counts().filled <= 2);
+}
+
 TEST_CASE("streams are joined whatever their place in the MCU where all blocks have one table") {
   JpegForm form;
   form.width = 400;

@@ -5,6 +5,7 @@
 #include <csetjmp>
 
 #include "decode/jpeg/decoder.h"
+#include "decode/jpeg/entropy/lanes.h"
 #include "fuzz/attempt.h"
 
 namespace {
@@ -88,18 +89,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (file.size() < 3 || file[0] != 0xFF || file[1] != 0xD8 || file[2] != 0xFF) return -1;
 
   JpegDecoder theirs(limits, EntropyBackend::libjpeg, PixelBackend::libjpeg);
-  JpegDecoder ours(limits, EntropyBackend::streams, PixelBackend::libjpeg, shape);
-  JpegDecoder pixels(limits, EntropyBackend::streams, PixelBackend::vectors, shape);
   const Attempt all = attempt(theirs, file, whole());
   must_agree(all, attempt(theirs, file, part(numbers)), "libjpeg, a part");
-  must_agree(all, attempt(ours, file, whole()), "streams, whole");
-  must_agree(all, attempt(ours, file, part(numbers)), "streams, a part");
-  must_agree(all, attempt(pixels, file, whole()), "vectors, whole");
-  must_agree(all, attempt(pixels, file, part(numbers)), "vectors, a part");
-  static Reached reached;
-  reached.add(ours.entropy_counts(), all.decoded);
-  static ReachedPixels reached_pixels;
-  reached_pixels.add(pixels.pixel_counts());
+  for (const EntropyBackend backend : {EntropyBackend::streams, EntropyBackend::lanes}) {
+    if (backend == EntropyBackend::lanes && !decode::has_lanes()) continue;
+    const std::string name(to_string(backend));
+    JpegDecoder ours(limits, backend, PixelBackend::libjpeg, shape);
+    JpegDecoder pixels(limits, backend, PixelBackend::vectors, shape);
+    must_agree(all, attempt(ours, file, whole()), name + ", whole");
+    must_agree(all, attempt(ours, file, part(numbers)), name + ", a part");
+    must_agree(all, attempt(pixels, file, whole()), name + ", vectors, whole");
+    must_agree(all, attempt(pixels, file, part(numbers)), name + ", vectors, a part");
+    static Reached reached;
+    reached.add(ours.entropy_counts(), all.decoded);
+    static ReachedPixels reached_pixels;
+    reached_pixels.add(pixels.pixel_counts());
+  }
   if (all.decoded && !limits.load_truncated) {
     const std::vector<std::uint8_t> rgb = plain_rgb(file);
     if (!rgb.empty() && rgb != all.pixels) fail("libjpeg alone gives other pixels");
