@@ -24,8 +24,8 @@ std::uint32_t BandDecoder::interval_end(std::uint32_t block) const {
 bool BandDecoder::pass_over(std::uint32_t mcus) {
   const auto in_mcu = static_cast<std::uint32_t>(scan_.blocks_in_mcu);
   while (mcus > 0) {
-    const std::uint32_t intervals = mcus * in_mcu / interval_;
-    if (ready() == 0 && decoded_ % interval_ == 0 && intervals > 0) {
+    if (ready() == 0 && decoded_ % interval_ == 0 && mcus * in_mcu >= interval_) {
+      const std::uint32_t intervals = mcus * in_mcu / interval_;
       skip_intervals(intervals);
       mcus -= intervals * interval_ / in_mcu;
     } else {
