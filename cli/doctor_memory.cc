@@ -1,4 +1,5 @@
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,27 @@ pipeline::Settings default_settings(const std::optional<pipeline::MemoryRoom>& r
                            ImageFolder::from_samples("", {}, path, label), room);
 }
 
+constexpr const char* loader = "default loader";
+
+Finding judge(const pipeline::Settings& settings, const std::optional<pipeline::MemoryRoom>& room) {
+  Finding finding{loader, Severity::ok,
+                  std::to_string(settings.batch_size) + " images of 224 x 224 a batch, " +
+                      std::to_string(settings.prefetch_factor) + " ahead; " +
+                      human(settings.read_ahead_bytes) + " of files ahead; " +
+                      std::to_string(settings.num_workers) + " workers; at most " +
+                      human(settings.memory_bound),
+                  ""};
+  if (room && settings.memory_bound > room->share) {
+    finding.severity = Severity::warn;
+    finding.advice =
+        "that is more than is left: a few files that are large to decode may end the process; "
+        "lower --workers (most of it is kept for the largest image that each accepts: "
+        "--max-pixels, "
+        "--max-decoder-bytes) or --batch-size, or give more memory";
+  }
+  return finding;
+}
+
 }  // namespace
 
 Findings check_memory(const std::optional<pipeline::MemoryRoom>& room) {
@@ -38,23 +60,11 @@ Findings check_memory(const std::optional<pipeline::MemoryRoom>& room) {
           ", " + human(room->share) + " for each of " + std::to_string(ranks) + " ranks";
     }
   }
-  const pipeline::Settings settings = default_settings(room);
-  Finding loader{"default loader", Severity::ok,
-                 std::to_string(settings.batch_size) + " images of 224 x 224 a batch, " +
-                     std::to_string(settings.prefetch_factor) + " ahead; " +
-                     human(settings.read_ahead_bytes) + " of files ahead; " +
-                     std::to_string(settings.num_workers) + " workers; at most " +
-                     human(settings.memory_bound),
-                 ""};
-  if (room && settings.memory_bound > room->share) {
-    loader.severity = Severity::warn;
-    loader.advice =
-        "that is more than is left: a few files that are large to decode may end the process; "
-        "lower --workers (most of it is kept for the largest image that each accepts: "
-        "--max-pixels, "
-        "--max-decoder-bytes) or --batch-size, or give more memory";
+  try {
+    return {memory, judge(default_settings(room), room)};
+  } catch (const std::invalid_argument& error) {  // of $RINGFEED_ENTROPY or $RINGFEED_PIXELS
+    return {memory, {loader, Severity::warn, error.what(), "no loader begins until it is mended"}};
   }
-  return {memory, loader};
 }
 
 }  // namespace ringfeed::cli

@@ -64,7 +64,16 @@ def run_pytest(folder, command, build):
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, "report.xml")
         status = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-rfEs", folder, f"--junitxml={report}"],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-rfEs",
+                "--durations=25",
+                folder,
+                f"--junitxml={report}",
+            ],
             env=environment,
         ).returncode
         if status == 5:  # no test collected

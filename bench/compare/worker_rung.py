@@ -9,6 +9,9 @@ alone. Tensors are compared first, bit for bit. Every run is a process that take
 uncounted and then --epochs; the sides take turns. Beside the ratio stands its bound: all that the
 script does is there on both sides, and only what it costs to decode and crop differs. That is
 measured here, on one thread.
+
+bench/slow_view.cc shows a folder as a storage does that is far away: run this in it, with
+--workers 8 and --batch-size 16.
 """
 
 from __future__ import annotations

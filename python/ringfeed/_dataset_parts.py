@@ -17,6 +17,7 @@ from ._access import Access, OwnLoading, access_of
 from ._adding import Adding
 from ._file_dataset import FileDataset, index_of, load_image
 from ._open import pil_loader
+from ._own_behaviour import computed
 from ._timm_dataset import check_reading, image_dataset, is_timms
 from .datasets import index_of_samples
 from .errors import NotNativeType, not_native
@@ -70,12 +71,14 @@ def checked(dataset: Any) -> tuple[Any, list[Any]]:
         _check_own_methods(
             dataset, torch.utils.data.Subset, "__getitem__", "__getitems__", "__len__"
         )
+        _check_attributes(dataset, "dataset", "indices")
         chosen.append(dataset.indices)
         dataset = dataset.dataset
     base = _base_of(dataset)
     if base is not None:
         _check_unpatched_methods(base, "__getitem__")
         _check_own_methods(dataset, base, "__getitems__", "__len__")
+        _check_attributes(dataset, *_READ)
         _check_decoding(dataset)
         return dataset, chosen
     not_native(
@@ -249,6 +252,19 @@ def _check_own_methods(dataset: Any, base: type, *names: str) -> None:
                 "target_transform or the samples",
                 NotNativeType,
             )
+
+
+_READ = ("samples", "loader", "reader", "transform", "transforms", "target_transform")
+
+
+def _check_attributes(dataset: Any, *names: str) -> None:
+    name = computed(dataset, *names)
+    if name is not None:
+        not_native(
+            f"{_name(dataset)} has its own {name}, which torch's loader would call for each sample "
+            "and ringfeed calls once for an iterator: make it an attribute whose value stands",
+            NotNativeType,
+        )
 
 
 def _name(dataset: Any) -> str:

@@ -44,7 +44,7 @@ def decode(image: _Image, *, limits: DecodeLimits | None = None) -> torch.Tensor
     a PIL.Image.DecompressionBombError where Pillow raises that. Its message and `filename` name
     the path, or "<bytes>". Other formats are an error that names the format.
     """
-    return _decode(image, "<bytes>", _options(limits))
+    return _decode(image, "image", "<bytes>", _options(limits))
 
 
 @overload
@@ -88,7 +88,7 @@ def decode_many(
       begun, and no tensor comes back. "return": the list has the LoadError in its place.
 
     A LoadError names the path, or for bytes their place in `images`. Raises it, and ValueError or
-    TypeError for wrong arguments, also where an item is neither path nor bytes.
+    TypeError for wrong arguments, also for an item that is neither path nor bytes, which they name.
     """
     if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)):
         raise TypeError("images is one image: pass a list of them, or use ringfeed.decode()")
@@ -107,7 +107,7 @@ def decode_many(
         if at > failed[0]:
             return None
         try:
-            return _decode(items[at], f"<bytes at {at}>", options)
+            return _decode(items[at], f"images[{at}]", f"<bytes at {at}>", options)
         except LoadError as error:
             if on_error == "return":
                 return error.with_traceback(None)  # whose frames hold all the items
@@ -133,8 +133,36 @@ def _options(limits: DecodeLimits | None) -> dict[str, Any]:
     return options
 
 
-def _decode(image: _Image, label: str, options: dict[str, Any]) -> torch.Tensor:
-    return torch.from_dlpack(_ringfeed.decode_image(image, label, **options))
+def _decode(image: _Image, argument: str, label: str, options: dict[str, Any]) -> torch.Tensor:
+    try:
+        return torch.from_dlpack(_ringfeed.decode_image(image, label, **options))
+    except (BufferError, TypeError, ValueError) as error:
+        if isinstance(error, LoadError) or (wrong := _wrong(image, argument)) is None:
+            raise
+        raise wrong from None
+
+
+def _wrong(image: Any, argument: str) -> Exception | None:
+    """Why it names no file and holds none."""
+    if isinstance(image, str | os.PathLike):
+        path = os.fsencode(image)
+        if b"\0" not in path:
+            return None
+        return ValueError(
+            f"{argument} is a path with a null character, which no file's has: {image!r}. Encoded "
+            "images are passed as bytes"
+        )
+    kind = type(image).__name__
+    try:
+        contiguous = memoryview(image).c_contiguous
+    except TypeError:
+        return TypeError(f"{argument} must be a path or the bytes of an image file, not {kind}")
+    if contiguous:
+        return None
+    return ValueError(
+        f"{argument} is a {kind} of bytes that are not side by side in memory: pass "
+        f"bytes({argument})"
+    )
 
 
 # Where users import them from, which pickles then name too.

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import PIL
 from PIL import Image
 
+from ._code import copy_of
 from ._ringfeed import decode_window
 
 # PIL.Image.open may become ringfeed's.
-pillow_open = Image.open
+pillow_open = copy_of(Image.open)
 PILLOW_MAJOR = int(PIL.__version__.split(".")[0])
 _FILTERS: dict[int, Any] = {
     Image.Resampling.NEAREST: "nearest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -26,3 +27,25 @@ def own_behaviour(transform: Any, base: type, methods: Iterable[str]) -> str | N
                 return f"a {name} that has been put into {base.__qualname__}"
     hooks = ("_forward_hooks", "_forward_pre_hooks")
     return "forward hooks" if any(getattr(transform, name, None) for name in hooks) else None
+
+
+def computed(dataset: Any, *attributes: str) -> str | None:
+    """The first of `attributes` that a class of a script's makes anew whenever it is read, by a
+    property or the like; None: each is a value that stands."""
+    for name in ("__getattribute__", *attributes):
+        owner = next((kind for kind in type(dataset).__mro__ if name in vars(kind)), object)
+        if owner is object or owner.__module__.split(".")[0] in _LIBRARIES:
+            continue
+        found = vars(owner)[name]
+        if name == "__getattribute__" or (
+            hasattr(type(found), "__get__") and not isinstance(found, _STANDING)
+        ):
+            return name
+    return None
+
+
+_LIBRARIES = ("ringfeed", "torch", "torchvision", "timm")
+_STANDING = (
+    *(types.FunctionType, staticmethod, classmethod, types.MemberDescriptorType),
+    functools.cached_property,
+)

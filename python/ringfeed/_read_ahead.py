@@ -1,10 +1,10 @@
-"""The files of a batch, read at once in the process that is about to open them."""
+"""The files of batches, read at once in the process that is about to open them."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from . import _ringfeed
 
@@ -13,11 +13,13 @@ class _Here(threading.local):
     fetcher: tuple[int, _ringfeed.FileFetcher | None] = (0, None)
     """The core's, which belongs to one thread, and its process."""
     announced = 0
-    """How many files of the latest batch."""
+    """How many files of the batch at hand."""
     watched: frozenset[str] = frozenset()
-    """Files that nothing is read of until they are opened."""
+    """Files of it that nothing is read of until they are opened."""
     taken = 0
-    """How many of these."""
+    """How many of all these."""
+    look: Callable[[], None] | None = None
+    """For further batches, after each file."""
 
 
 _here = _Here()
@@ -26,20 +28,31 @@ _of_parents: list[_ringfeed.FileFetcher] = []
 """Of the process that this one was forked from: their threads are not here to be ended."""
 
 
-def announce(paths: Iterable[str]) -> None:
-    """They are about to be taken, on this thread."""
+def announce(paths: Sequence[str]) -> None:
+    """They are about to be taken, on this thread, after those announced before."""
     fetcher = _fetcher()
     if fetcher is None:
         fetcher = _ringfeed.FileFetcher()
         _here.fetcher = os.getpid(), fetcher
-    announced = list(paths)
-    _here.announced, _here.watched, _here.taken = len(announced), frozenset(), 0
-    fetcher.announce(announced)
+    fetcher.announce(paths)
 
 
-def watch(paths: Iterable[str]) -> None:
-    """In the place of announce(): they are counted as they are opened, and not read before."""
-    _here.announced, _here.watched, _here.taken = 0, frozenset(paths), 0
+def begin(announced: int, watched: Iterable[str] = ()) -> None:
+    """The batch at hand is made of this many announced files, or of others that are only counted as
+    they are opened."""
+    _here.announced, _here.watched, _here.taken = announced, frozenset(watched), 0
+    look()
+
+
+def look_by(look: Callable[[], None]) -> None:
+    """`look` is called on this thread while the files of a batch are being taken, and may announce
+    those of the next."""
+    _here.look = look
+
+
+def look() -> None:
+    if _here.look is not None:
+        _here.look()
 
 
 def take(path: str) -> bytes | None:
@@ -52,20 +65,23 @@ def take(path: str) -> bytes | None:
     _here.taken += 1  # even if what comes is its OSError
     data = fetcher.take(path)
     _here.taken -= data is None
+    look()
     return data
 
 
 def taken() -> int:
-    """How many of those that have been announced or watched last."""
+    """How many of the files of the batch at hand."""
     return _here.taken
 
 
-def drop() -> None:
-    """Those that have been announced and not taken: a file may be another by the time that it is
-    opened. Watches none."""
-    _here.watched = frozenset()
-    if _here.taken < _here.announced:
-        _here.fetcher = (0, None)
+def all_taken() -> bool:
+    return _here.taken >= _here.announced
+
+
+def forget() -> None:
+    """Whatever has been announced and not taken: a file may be another by the time that it is
+    opened."""
+    _here.fetcher = (0, None)
 
 
 def _fetcher() -> _ringfeed.FileFetcher | None:

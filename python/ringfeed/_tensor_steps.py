@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,33 +9,43 @@ from typing import Any
 import torch
 from PIL import Image
 
+from . import _code
 from ._dataset_parts import defined_in
 from ._ringfeed import look_up_planes
 
 _MOST_TABLES = 64
 
 
+short: Any = None
+"""What to_tensor and Compose do in a worker process."""
+
+
 def shorten() -> None:
     """In a worker process: `Compose.__call__` and `to_tensor` of torchvision's v1 transforms, as
     far as they are torchvision's own. Steps and their classes stay as they are."""
+    global short
     transforms = sys.modules.get("torchvision.transforms.transforms")
     if transforms is None:
         return
-    functional: Any = transforms.F
-    own = functional.to_tensor
-    if not defined_in(functional, "to_tensor", own):
+    own: Any = transforms.F.to_tensor
+    call: Any = transforms.Compose.__call__
+    if not defined_in(transforms.F, "to_tensor", own) or _code.runs_instead(own):
         return
-    short = _Shortened(transforms, own)
-    functional.to_tensor = short.installed
-    compose: Any = transforms.Compose
-    if defined_in(transforms, "__call__", compose.__call__):
-        compose.__call__ = short.compose_call()
+    short = _Shortened(transforms, _code.run_instead(own, _code.to_tensor), _code.copy_of(call))
+    if defined_in(transforms, "__call__", call):
+        _code.run_instead(call, _code.compose_call)
 
 
 class _Shortened:
-    def __init__(self, transforms: Any, to_tensor: Callable[[Any], torch.Tensor]) -> None:
-        self._transforms, self._to_tensor = transforms, to_tensor
-        self.installed = self._short_to_tensor()
+    def __init__(
+        self,
+        transforms: Any,
+        to_tensor: Callable[[Any], torch.Tensor],
+        compose: Callable[[Any, Any], Any],
+    ) -> None:
+        """`to_tensor`, `compose`: torchvision's."""
+        self._transforms, self._to_tensor, self._compose = transforms, to_tensor, compose
+        self._installed = transforms.F.to_tensor
         self._own_code = self._code_now()
         call, forward, module_call, normalize, on_tensors = self._own_code
         self._fusible = (
@@ -59,36 +68,24 @@ class _Shortened:
             transforms.F.F_t.normalize,
         )
 
-    def _short_to_tensor(self) -> Callable[[Any], torch.Tensor]:
-        own = self._to_tensor
+    def to_tensor(self, pic: Any) -> torch.Tensor:
+        found = self._planes(pic, None) if _is_plain(pic) else None
+        return self._to_tensor(pic) if found is None else found
 
-        @functools.wraps(own)
-        def to_tensor(pic: Any) -> torch.Tensor:
-            found = self._planes(pic, None) if _is_plain(pic) else None
-            return own(pic) if found is None else found
-
-        return to_tensor
-
-    def compose_call(self) -> Callable[[Any, Any], Any]:
-        own = self._transforms.Compose.__call__
-
-        @functools.wraps(own)
-        def __call__(compose: Any, img: Any) -> Any:
-            steps = compose.transforms
-            if type(steps) is not list:
-                return own(compose, img)
-            at = 0
-            while at < len(steps):  # which a step may change, as in torchvision's loop
-                both = self._both(steps, at, img)
-                if both is None:
-                    img = steps[at](img)
-                    at += 1
-                else:
-                    img = both
-                    at += 2
-            return img
-
-        return __call__
+    def compose(self, compose: Any, img: Any) -> Any:
+        steps = compose.transforms
+        if type(steps) is not list:
+            return self._compose(compose, img)
+        at = 0
+        while at < len(steps):  # which a step may change, as in torchvision's loop
+            both = self._both(steps, at, img)
+            if both is None:
+                img = steps[at](img)
+                at += 1
+            else:
+                img = both
+                at += 2
+        return img
 
     def _both(self, steps: list[Any], at: int, img: Any) -> torch.Tensor | None:
         """What ToTensor and a Normalize right after it make of `img`. None: they shall do it."""
@@ -96,7 +93,7 @@ class _Shortened:
             return None
         normalize = steps[at + 1]
         # A script may replace a part at any time.
-        if not self._fusible or self._transforms.F.to_tensor is not self.installed:
+        if not self._fusible or self._transforms.F.to_tensor is not self._installed:
             return None
         if any(now is not own for now, own in zip(self._code_now(), self._own_code, strict=True)):
             return None

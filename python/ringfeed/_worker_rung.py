@@ -9,24 +9,28 @@ import contextlib
 import os
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.utils.data
 from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data._utils import fetch as torch_fetch
+from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
-from . import _open, _read_ahead
+from . import _code, _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
-from ._file_dataset import FileDataset
+from ._file_dataset import FileDataset, load_image
+from ._index_queue import IndexQueue, index_queue_of
+from ._own_behaviour import computed
 from .errors import NotNative
 
 
 def may_read_images(dataset: Any) -> bool:
     """Whether it is worth looking: of any class that is not known to hold its samples in memory.
-    Where none of them opens an image, a worker's `__getitems__` is a list of `__getitem__`s, as
-    torch's own fetcher has it, and nothing else is done."""
+    Where none of them opens an image, nothing else is done in a worker than torch does."""
     if isinstance(dataset, IterableDataset):
         return False
     return any(type(base) not in _IN_MEMORY for base in bases(dataset))
@@ -37,7 +41,7 @@ _IN_MEMORY = (TensorDataset, torch.Tensor, np.ndarray, list, tuple, dict, str, r
 
 def bases(dataset: Any) -> Iterator[Any]:
     """The datasets beneath Subsets and ConcatDatasets."""
-    if isinstance(dataset, Subset):
+    if isinstance(dataset, Subset) and not computed(dataset, "dataset"):
         yield from bases(dataset.dataset)
     elif isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:
@@ -53,9 +57,19 @@ def _is_folder(dataset: Any) -> bool:
     return folder is not None and isinstance(dataset, folder.DatasetFolder)
 
 
+def _is_read_ahead(dataset: Any) -> bool:
+    """Any other loader opens its files itself. What a script computes is for its own code to ask
+    for."""
+    if not _is_folder(dataset) or computed(dataset, "samples", "loader"):
+        return False
+    return _opens_here(getattr(dataset, "loader", None))
+
+
 def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
     """The files that these samples are made of, as far as that is known without asking for one."""
     if isinstance(dataset, Subset):
+        if computed(dataset, "dataset", "indices"):
+            return []
         if type(dataset).__getitem__ is not Subset.__getitem__:
             return []
         return paths_of(dataset.dataset, [dataset.indices[i] for i in indices])
@@ -67,8 +81,7 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
             before = dataset.cumulative_sizes[part - 1] if part else 0
             found += paths_of(dataset.datasets[part], [at - before])
         return found
-    # Another loader opens them itself.
-    if not _is_folder(dataset) or dataset.loader is not _open.pil_loader:
+    if not _is_read_ahead(dataset):
         return []
     samples = dataset.samples
     return [path for path, *_ in (samples[i] for i in indices) if isinstance(path, str)]
@@ -84,44 +97,69 @@ class InWorker:
         if self.own is not None:
             self.own(worker)
         info = torch.utils.data.get_worker_info()
-        if info is not None:
-            _serve(info.dataset)
+        if info is None:
+            return
+        _serve(info.dataset)
+        index_queue = index_queue_of(sys._getframe(1))
+        if index_queue is None or _served is None or _served.dataset is not info.dataset:
+            return
+        if any(map(_is_read_ahead, bases(info.dataset))):
+            _read_ahead.look_by(IndexQueue(index_queue, _served.files.announce).look)
 
 
-class _GetItems:
-    """__getitems__ of a worker's copy of the dataset, whose files are read at once."""
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-        self._own = getattr(dataset, "__getitems__", None)
-        self._files = _Files(dataset)
-
-    def __call__(self, indices: Any) -> list[Any]:
-        with self._files.read_at_once(indices):
-            if self._own is not None:
-                found: list[Any] = self._own(indices)
-                return found
-            return [self._dataset[i] for i in indices]
+def _opens_here(loader: Any) -> bool:
+    folder = sys.modules.get("torchvision.datasets.folder")
+    if folder is not None and loader is folder.default_loader:
+        loader = folder.pil_loader
+    return loader is _open.pil_loader or _code.runs_instead(loader)
 
 
 def _serve(dataset: Any) -> None:
-    """In a worker process, whose copy of the dataset this is."""
-    for base in bases(dataset):
-        if _decodes_as_torchvision(base):
-            _set(base, loader=_open.pil_loader)
-    _set(dataset, __getitems__=_GetItems(dataset))
+    """In a worker process, whose copy of the dataset this is. What a script may hold of it, of
+    torchvision and of Pillow stays the object that it is."""
+    global _served
+    fetch = _MapDatasetFetcher.fetch
+    if defined_in(torch_fetch, "fetch", fetch) and not _code.runs_instead(fetch):
+        _served = _Served(dataset, _code.run_instead(fetch, _code.fetch), _Files(dataset))
     image = sys.modules.get("PIL.Image")
-    if image is not None and defined_in(image, "open", image.open):
-        from . import _late_open  # noqa: F401  (which keeps Pillow's, once that is replaced)
+    if image is None:
+        return
+    if defined_in(image, "open", image.open) and not _code.runs_instead(image.open):
+        from . import _late_open  # noqa: F401  (which keeps Pillow's)
 
-        image.open = _open_as_pillow  # type: ignore[attr-defined]
-    if image is not None:
-        from . import _tensor_steps
+        _code.run_instead(image.open, _code.open)
+        _code.run_instead(load_image, _code.load_image)
+        folder: Any = sys.modules.get("torchvision.datasets.folder")
+        if (
+            folder is not None
+            and folder.Image is image
+            and defined_in(folder, "pil_loader", folder.pil_loader)
+        ):
+            _code.run_instead(folder.pil_loader, _code.pil_loader)
+    from . import _tensor_steps
 
-        _tensor_steps.shorten()
+    _tensor_steps.shorten()
 
 
-def _open_as_pillow(fp: Any, mode: Any = "r", formats: Any = None) -> Any:
+class _Served(NamedTuple):
+    dataset: Any
+    fetch: Callable[[Any, Any], Any]
+    """Of torch's fetcher."""
+    files: _Files
+
+
+_served: Any = None
+"""In a worker process."""
+
+
+def fetch_in_worker(fetcher: Any, index: Any) -> Any:
+    """A batch, whose files are read at once."""
+    batched = fetcher.dataset is _served.dataset and fetcher.auto_collation
+    with _served.files.read_at_once(index if batched else None):
+        return _served.fetch(fetcher, index)
+
+
+def open_as_pillow(fp: Any, mode: Any = "r", formats: Any = None) -> Any:
     """In the place of PIL.Image.open, to which bytes are a path."""
     return _open.open(os.fsdecode(fp) if isinstance(fp, bytes) else fp, mode, formats)
 
@@ -162,46 +200,76 @@ _MOST_IN_VAIN = 3
 
 class _Files:
     """Reads the files of a batch at once, but not after several batches that opened none of theirs,
-    as of a dataset that keeps its images, until one does."""
+    as of a dataset that keeps its images, until one does. Those of the next batches too, while all
+    of a batch's are opened."""
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
         self._in_vain = 0  # batches in a row
+        self._looks_ahead = True
+        # Of batches that have not begun: their indices, and how many files are announced.
+        self._next: deque[tuple[Any, int]] = deque()
 
     @contextlib.contextmanager
     def read_at_once(self, indices: Any) -> Iterator[None]:
-        announced = self._announce(indices)
+        known = self._begin(indices)
         try:
             yield
-            if announced:
+            if known:
                 self._in_vain = 0 if _read_ahead.taken() else self._in_vain + 1
         finally:
-            if announced:
-                _read_ahead.drop()
+            if known:
+                self._looks_ahead = _read_ahead.all_taken()
+                if not self._looks_ahead:
+                    self._forget()
 
-    def _announce(self, indices: Any) -> bool:
+    def announce(self, indices: Any) -> None:
+        """The batch comes after those that are announced already."""
+        if self._looks_ahead and self._in_vain < _MOST_IN_VAIN:
+            self._next.append((indices, self._announce(self._paths(indices))))
+
+    def _begin(self, indices: Any) -> int:
+        """How many files of the batch are announced or watched."""
+        if self._next and self._next[0][0] is indices:
+            announced = self._next.popleft()[1]
+            _read_ahead.begin(announced)
+            return announced
+        if self._next:
+            self._forget()
+        paths = self._paths(indices)
+        if self._in_vain < _MOST_IN_VAIN:
+            _read_ahead.begin(self._announce(paths))
+        else:
+            _read_ahead.begin(0, watched=paths)
+        return len(paths)
+
+    def _forget(self) -> None:
+        self._next.clear()
+        _read_ahead.forget()
+
+    def _paths(self, indices: Any) -> list[str]:
+        """Its files; none of a batch of one."""
         if not isinstance(indices, list | tuple):  # what may be read only once
-            return False
+            return []
         try:
             paths = paths_of(self._dataset, indices)
-            if len(paths) > 1:
-                serves = self._in_vain < _MOST_IN_VAIN
-                (_read_ahead.announce if serves else _read_ahead.watch)(paths)
-            return len(paths) > 1
-        except Exception:  # what is wrong with an index or a file is told where the script uses it
-            return False
+        except Exception:  # what is wrong with an index is told where the script uses it
+            return []
+        return paths if len(paths) > 1 else []
 
-
-def _set(owner: Any, **values: Any) -> None:
-    """Attributes of the instance. One without a dict goes without."""
-    held = getattr(owner, "__dict__", None)
-    if held is not None:
-        held.update(values)
+    def _announce(self, paths: Sequence[str]) -> int:
+        """How many there are."""
+        try:
+            if paths:
+                _read_ahead.announce(paths)
+        except Exception:  # and so is what is wrong with a file
+            return 0
+        return len(paths)
 
 
 def _decodes_as_torchvision(dataset: Any) -> bool:
     """Whether it is a folder whose images are what Pillow makes of their files."""
-    if not _is_folder(dataset) or not hasattr(dataset, "loader"):
+    if not _is_folder(dataset) or computed(dataset, "loader") or not hasattr(dataset, "loader"):
         return False
     try:
         check_loader(dataset)

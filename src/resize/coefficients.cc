@@ -138,9 +138,9 @@ template <class Filter>
 void convolution(const AxisRequest& request, AxisWeights& axis) {
   const double scale = static_cast<double>(request.in) / request.resized;
   const auto reach = static_cast<std::size_t>(std::ceil(Filter::support * std::max(scale, 1.0)));
-  AlignedVector<double> scratch(reach * 2 + 1);
-  fill(request, axis, scratch.size(), [&](int index, std::int32_t* out) {
-    const Taps taps = pixel_weights<Filter>(index, request.in, scale, out, scratch.data());
+  axis.exact.resize(reach * 2 + 1);
+  fill(request, axis, axis.exact.size(), [&](int index, std::int32_t* out) {
+    const Taps taps = pixel_weights<Filter>(index, request.in, scale, out, axis.exact.data());
     // The others are never below 0, and every image of a random crop comes by here.
     if constexpr (Filter::has_negative_lobes) {
       axis.overshoots |= std::any_of(out, out + taps.count, [](auto weight) { return weight < 0; });
@@ -151,16 +151,16 @@ void convolution(const AxisRequest& request, AxisWeights& axis) {
 
 void nearest(const AxisRequest& request, AxisWeights& axis) {
   const double scale = static_cast<double>(request.in) / request.resized;
-  std::vector<int> sources(static_cast<std::size_t>(request.count));  // of the window
+  axis.exact.resize(static_cast<std::size_t>(request.count));  // centres of the window's pixels
   const int end = std::min(request.begin + request.count, request.resized);
   double center = scale * 0.5;
   for (int index = 0; index < end; ++index, center += scale) {
     if (index < request.begin) continue;
-    sources[static_cast<std::size_t>(index - request.begin)] = static_cast<int>(center);
+    axis.exact[static_cast<std::size_t>(index - request.begin)] = center;
   }
   fill(request, axis, 1, [&](int index, std::int32_t* out) {
     *out = 1 << weight_bits;
-    return Taps{sources[static_cast<std::size_t>(index - request.begin)], 1};
+    return Taps{static_cast<int>(axis.exact[static_cast<std::size_t>(index - request.begin)]), 1};
   });
 }
 

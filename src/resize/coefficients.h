@@ -40,6 +40,8 @@ struct AxisWeights {
   /// Output i's weights begin at i * stride.
   std::size_t stride = 0;
   AlignedVector<std::int32_t> weights;
+  /// Of one output, before they are rounded: scratch that is kept from axis to axis.
+  AlignedVector<double> exact;
 
   const std::int32_t* of(int output) const {
     return weights.data() + static_cast<std::size_t>(output) * stride;

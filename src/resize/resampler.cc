@@ -57,7 +57,7 @@ class AxisCache {
     for (const Entry& entry : entries_) {
       bytes += sizeof(int) * (entry.axis.first.capacity() + entry.axis.taps.capacity() +
                               entry.axis.weights.capacity()) +
-               table_bytes(entry.table);
+               sizeof(double) * entry.axis.exact.capacity() + table_bytes(entry.table);
     }
     return bytes;
   }

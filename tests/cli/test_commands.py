@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import resource
@@ -297,6 +298,27 @@ def test_doctor_tells_libjpeg_turbo_s_version_and_what_an_old_one_costs(cli, fol
     old = tuple(map(int, found["value"].split(".")[:3])) < (3, 0, 1)
     assert found["severity"] == ("note" if old else "ok")
     assert ("lack scans" in found["advice"] and "lossless" in found["advice"]) == old
+
+
+@pytest.mark.parametrize(
+    ("name", "subjects"),
+    [
+        ("RINGFEED_PIXELS", {"default loader", "JPEG pixels"}),
+        ("RINGFEED_ENTROPY", {"default loader", "JPEG entropy decoder", "JPEG pixels"}),
+    ],
+)
+def test_doctor_names_a_wrong_variable_and_goes_on(cli_path, environment, folder, name, subjects):
+    done = subprocess.run(
+        [cli_path, "doctor", str(folder), "--json"],
+        capture_output=True,
+        text=True,
+        env={**environment, name: "gpu"},
+    )
+    findings = {f["subject"]: f for f in json.loads(done.stdout)["findings"]}
+    wrong = {s for s, f in findings.items() if f["value"].startswith(f"{name}=gpu: must be one of")}
+    assert done.returncode == 0 and wrong == subjects
+    assert all(findings[s]["severity"] == "warn" and findings[s]["advice"] for s in wrong)
+    assert {"memory", "file system"} < set(findings)
 
 
 def test_doctor_names_a_path_that_is_not_there(cli, tmp_path):

@@ -370,6 +370,19 @@ TEST_CASE("factors of 16 bits are negative, as in libjpeg") {
   CHECK_FALSE(leaves_bounds(file));
 }
 
+TEST_CASE("a single coefficient has libjpeg's pixels, wherever it stands") {
+  std::array<unsigned, 64> factors;
+  factors.fill(3);
+  for (std::size_t at = 0; at < 64; ++at) {
+    CAPTURE(at);
+    const Octets file = grey_file(factors, [&](int block, JCOEF* coefficients) {
+      coefficients[0] = static_cast<JCOEF>(block);
+      if (block % 5 == 0) coefficients[at] = 40;  // at each place of a group of 4
+    });
+    CHECK_FALSE(leaves_bounds(file));
+  }
+}
+
 TEST_CASE("blocks of any coefficients and factors have libjpeg's pixels") {
   Seeded with;
   CAPTURE(with.seed);

@@ -60,11 +60,13 @@ inline decode::PixelsSink::Choose part(const std::uint16_t (&numbers)[4]) {
 class Reached {
  public:
   ~Reached() {
-    std::fprintf(stderr,
-                 "reached: %llu bands, %llu streams joined, %llu dropped, %llu bands filled, "
-                 "%llu run to the end, %llu scans odd, %llu decoded\n",
-                 print(sum_.bands), print(sum_.joined), print(sum_.dropped), print(sum_.filled),
-                 print(sum_.ended), print(sum_.odd), print(decoded_));
+    std::fprintf(
+        stderr,
+        "reached: %llu bands, %llu streams joined, %llu dropped, %llu bands filled, "
+        "%llu run to the end, %llu intervals, %llu escapes, %llu scans odd, %llu decoded\n",
+        print(sum_.bands), print(sum_.joined), print(sum_.dropped), print(sum_.filled),
+        print(sum_.ended), print(sum_.intervals), print(sum_.escapes), print(sum_.odd),
+        print(decoded_));
   }
   void add(const decode::BandCounts& counts, bool decoded) {
     sum_.bands += counts.bands;
@@ -72,6 +74,8 @@ class Reached {
     sum_.dropped += counts.dropped;
     sum_.filled += counts.filled;
     sum_.ended += counts.ended;
+    sum_.intervals += counts.intervals;
+    sum_.escapes += counts.escapes;
     sum_.odd += counts.odd;
     decoded_ += decoded;
   }

@@ -1,6 +1,6 @@
-// A scan of any bytes under any tables and any shape of bands: what BandDecoder gives is what the
-// standard's own procedures give, decoded bit by bit. Where they meet what no encoder writes, it
-// gives up.
+// A scan of any bytes under any tables and any shape of bands, with or without restarts: what
+// BandDecoder gives is what the standard's own procedures give, decoded bit by bit. Where they meet
+// what no encoder writes, it gives up.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -38,7 +38,7 @@ JHUFF_TBL make_table(FuzzedDataProvider& input, bool is_dc) {
 /// ITU-T T.81, F.2.2, word by word.
 class Reference {
  public:
-  Reference(const std::vector<std::uint8_t>& bytes) : bytes_(bytes) {}
+  explicit Reference(Bytes bytes) : bytes_(bytes) {}
 
   bool block(const JHUFF_TBL& dc, const JHUFF_TBL& ac, std::array<Coefficient, 64>& out) {
     out.fill(0);
@@ -58,6 +58,9 @@ class Reference {
     }
     return at_ <= 8 * bytes_.size();
   }
+
+  /// Bytes that have been begun, of those there are.
+  std::size_t bytes_read() const { return std::min((at_ + 7) / 8, bytes_.size()); }
 
  private:
   int bit() {
@@ -102,55 +105,75 @@ class Reference {
     }
     return all;
   }();
-  const std::vector<std::uint8_t>& bytes_;
+  Bytes bytes_;
   std::size_t at_ = 0;
 };
 
-/// A scan, stuffed and not, and what it is to be read with.
-struct Input {
-  const std::vector<std::uint8_t>&file, &bytes;
-  const std::array<JHUFF_TBL, 4>& raw;
-  const std::array<std::size_t, most_blocks_in_mcu>&dc, &ac;
-  const Scan& scan;
-  std::uint32_t expected, mcus;
+/// The tables of a scan, and how many blocks stand between restarts.
+struct Form {
+  std::array<JHUFF_TBL, 4> tables;
+  std::array<std::size_t, most_blocks_in_mcu> dc{}, ac{};
+  std::size_t blocks_in_mcu = 1, interval = 0;
+
+  bool block(Reference& reference, std::size_t number, std::array<Coefficient, 64>& out) const {
+    const std::size_t place = number % blocks_in_mcu;
+    return reference.block(tables[dc[place]], tables[ac[place]], out);
+  }
 };
 
-void check(const Input& in, const BandShape& shape, EntropyBackend backend) {
-  static ringfeed::fuzz::Reached reached;
-  BandDecoder decoder(shape, backend);
-  if (!decoder.open(in.file, 0)) fail("stuffed bytes are refused");
-  decoder.begin(in.scan, in.expected);
-  Reference reference(in.bytes);
-  const auto in_mcu = static_cast<std::size_t>(in.scan.blocks_in_mcu);
-  const auto next = [&](std::size_t place, std::array<Coefficient, 64>& block) {
-    return reference.block(in.raw[in.dc[place]], in.raw[in.ac[place]], block);
-  };
-  std::array<std::uint16_t, 4> sums{};
-  for (std::uint32_t mcu = 0; mcu < in.mcus; ++mcu) {
-    JBLOCK got[most_blocks_in_mcu];
-    JBLOCKROW to[most_blocks_in_mcu];
-    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got + i;
+/// `bytes` as intervals between `restarts`, each as long as its blocks are; but for the one of
+/// number `wrong`, which takes one byte more or less, and those that have no such blocks.
+std::vector<Bytes> cut(Bytes bytes, const Form& form, std::size_t restarts, std::size_t wrong) {
+  std::vector<Bytes> intervals;
+  for (std::size_t i = 0; i < restarts; ++i) {
+    Reference reference(bytes);
     std::array<Coefficient, 64> block;
-    if (!decoder.next_mcu(to)) {
-      reached.add(decoder.counts(), false);
-      // What comes is odd, or ends before the image does.
-      const std::size_t left = (in.mcus - mcu) * in_mcu + in.bytes.size() * 8;
-      for (std::size_t i = 0; i < left; ++i) {
-        if (!next(i % in_mcu, block)) return;
-      }
-      fail("a scan without fault is given up");
+    for (std::size_t k = 0; k < form.interval && form.block(reference, k, block);) ++k;
+    std::size_t count = reference.bytes_read();
+    if (i == wrong / 2) count = wrong % 2 == 0 ? count - (count > 0) : count + 1;
+    count = std::min(count, bytes.size());
+    intervals.push_back(bytes.first(count));
+    bytes = bytes.subspan(count);
+  }
+  intervals.push_back(bytes);
+  return intervals;
+}
+
+/// Blocks of one interval after the other.
+class ReferenceScan {
+ public:
+  ReferenceScan(const std::vector<Bytes>& intervals, const Form& form)
+      : intervals_(intervals), form_(form), reference_(intervals[0]) {}
+
+  bool block(std::array<Coefficient, 64>& out) {
+    if (number_ == form_.interval && at_ + 1 < intervals_.size()) {
+      if (reference_.bytes_read() != intervals_[at_].size()) return false;
+      reference_ = Reference(intervals_[++at_]);
+      number_ = 0;
     }
-    for (std::size_t i = 0; i < in_mcu; ++i) {
-      if (!next(i, block)) fail("what no encoder writes passed");
-      std::uint16_t& sum = sums[in.scan.component[i]];
-      sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(block[0]));
-      block[0] = static_cast<Coefficient>(sum);
-      if (!std::equal(block.begin(), block.end(), got[i])) {
-        fail(std::string(to_string(backend)) + ": MCU " + std::to_string(mcu) + " differs");
-      }
+    return form_.block(reference_, number_++, out);
+  }
+  /// Whether the block that came last is the first of an interval.
+  bool has_restarted() const { return number_ == 1; }
+
+ private:
+  const std::vector<Bytes>& intervals_;
+  const Form& form_;
+  Reference reference_;
+  std::size_t at_ = 0, number_ = 0;
+};
+
+std::vector<std::uint8_t> stuffed(const std::vector<Bytes>& intervals) {
+  std::vector<std::uint8_t> file;
+  for (std::size_t i = 0; i < intervals.size(); ++i) {
+    if (i > 0) file.insert(file.end(), {0xFF, static_cast<std::uint8_t>(0xD0 + (i - 1) % 8)});
+    for (const std::uint8_t byte : intervals[i]) {
+      file.push_back(byte);
+      if (byte == 0xFF) file.push_back(0);
     }
   }
-  reached.add(decoder.counts(), true);
+  file.insert(file.end(), {0xFF, 0xD9});
+  return file;
 }
 
 }  // namespace
@@ -163,35 +186,68 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   shape.least_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 64);
   shape.most_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 4096);
   shape.most_blocks = input.ConsumeIntegralInRange<std::uint32_t>(1, 300);
-  const std::array<JHUFF_TBL, 4> raw{make_table(input, true), make_table(input, true),
-                                     make_table(input, false), make_table(input, false)};
+  const bool in_lanes = input.ConsumeBool() && has_lanes();
+  const EntropyBackend backend = in_lanes ? EntropyBackend::lanes : EntropyBackend::streams;
+  Form form;
+  form.tables = {make_table(input, true), make_table(input, true), make_table(input, false),
+                 make_table(input, false)};
   std::array<HuffmanTable, 4> tables;
   for (std::size_t i = 0; i < 4; ++i) {
-    if (!tables[i].build(raw[i], i < 2)) fail("a table is refused");
+    if (!tables[i].build(form.tables[i], i < 2)) fail("a table is refused");
   }
   Scan scan;
   scan.blocks_in_mcu = input.ConsumeIntegralInRange(1, static_cast<int>(most_blocks_in_mcu));
-  std::array<std::size_t, most_blocks_in_mcu> dc{}, ac{};
+  form.blocks_in_mcu = static_cast<std::size_t>(scan.blocks_in_mcu);
   for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) {
-    dc[i] = input.ConsumeBool();
-    ac[i] = 2 + input.ConsumeBool();
-    scan.dc[i] = &tables[dc[i]];
-    scan.ac[i] = &tables[ac[i]];
+    form.dc[i] = input.ConsumeBool();
+    form.ac[i] = 2 + input.ConsumeBool();
+    scan.dc[i] = &tables[form.dc[i]];
+    scan.ac[i] = &tables[form.ac[i]];
     scan.component[i] = input.ConsumeIntegralInRange<std::uint8_t>(0, 3);
   }
   const auto mcus = input.ConsumeIntegralInRange<std::uint32_t>(1, 2000);
   const auto expected = input.ConsumeIntegralInRange<std::uint32_t>(0, 3000);
-  const std::vector<std::uint8_t> bytes = input.ConsumeRemainingBytes<std::uint8_t>();
-  std::vector<std::uint8_t> file;
-  for (const std::uint8_t byte : bytes) {
-    file.push_back(byte);
-    if (byte == 0xFF) file.push_back(0);
-  }
-  file.insert(file.end(), {0xFF, 0xD9});
+  const auto interval =
+      input.ConsumeBool() ? input.ConsumeIntegralInRange<std::uint32_t>(1, 60) : 0;
+  const std::size_t restarts = interval == 0 ? 0 : (mcus - 1) / interval;
+  const std::size_t wrong = input.ConsumeIntegral<std::uint8_t>();
   scan.blocks = mcus * static_cast<std::uint32_t>(scan.blocks_in_mcu);
+  scan.interval = interval * static_cast<std::uint32_t>(scan.blocks_in_mcu);
+  form.interval = scan.interval;
+  const std::vector<std::uint8_t> bytes = input.ConsumeRemainingBytes<std::uint8_t>();
+  const std::vector<Bytes> intervals = cut(bytes, form, restarts, wrong);
+  const std::vector<std::uint8_t> file = stuffed(intervals);
 
-  const Input in{file, bytes, raw, dc, ac, scan, expected, mcus};
-  check(in, shape, EntropyBackend::streams);
-  if (has_lanes()) check(in, shape, EntropyBackend::lanes);
+  static ringfeed::fuzz::Reached reached;
+  BandDecoder decoder(shape, backend);
+  if (!decoder.open(file, static_cast<std::uint32_t>(restarts))) fail("stuffed bytes are refused");
+  decoder.begin(scan, expected);
+  ReferenceScan reference(intervals, form);
+  std::array<std::uint16_t, 4> sums{};
+  for (std::uint32_t mcu = 0; mcu < mcus; ++mcu) {
+    JBLOCK got[most_blocks_in_mcu];
+    JBLOCKROW to[most_blocks_in_mcu];
+    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got + i;
+    std::array<Coefficient, 64> block;
+    if (!decoder.next_mcu(to)) {
+      reached.add(decoder.counts(), false);
+      // What comes is odd, or ends before the image does.
+      const std::size_t left = (mcus - mcu) * form.blocks_in_mcu + bytes.size() * 8;
+      for (std::size_t i = 0; i < left; ++i) {
+        if (!reference.block(block)) return 0;
+      }
+      fail("a scan without fault is given up");
+    }
+    for (std::size_t i = 0; i < form.blocks_in_mcu; ++i) {
+      if (!reference.block(block)) fail("what no encoder writes passed");
+      if (reference.has_restarted()) sums = {};
+      std::uint16_t& sum = sums[scan.component[i]];
+      sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(block[0]));
+      block[0] = static_cast<Coefficient>(sum);
+      if (!std::equal(block.begin(), block.end(), got[i]))
+        fail("MCU " + std::to_string(mcu) + " differs");
+    }
+  }
+  reached.add(decoder.counts(), true);
   return 0;
 }

@@ -63,9 +63,13 @@ void jpegs(const std::filesystem::path& folder) {
       JpegForm other = form;
       other.progressive = true;
       add(encode_jpeg(other));
-      other = form;
-      other.restart_interval = 2;
-      add(encode_jpeg(other));
+      // In front of each MCU, each row of MCUs, and elsewhere.
+      for (const int interval : {1, 2, (width + 15) / 16, 5}) {
+        other = form;
+        other.restart_interval = interval;
+        other.horizontal = other.vertical = 1 + interval % 2;
+        add(encode_jpeg(other));
+      }
       other = form;
       other.interleaved = false;
       add(encode_jpeg(other));

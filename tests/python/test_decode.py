@@ -84,12 +84,28 @@ def test_a_path_may_be_an_object_and_its_bytes_need_be_no_utf_8(tmp_path):
     assert torch.equal(ringfeed.decode(str(path)), ringfeed.decode(JPEG))
 
 
-@pytest.mark.parametrize("wrong", [3, None, ["a.jpg"]], ids=str)
-def test_what_is_neither_path_nor_bytes_is_a_type_error(wrong):
-    with pytest.raises(TypeError):
+STRIDED = memoryview(JPEG)[::2]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        (3, TypeError, "must be a path or the bytes of an image file, not int"),
+        (None, TypeError, "must be a path .* not NoneType"),
+        (["a.jpg"], TypeError, "must be a path .* not list"),
+        (STRIDED, ValueError, "is a memoryview of bytes that are not side by side.*pass bytes"),
+        (np.frombuffer(JPEG, np.uint8)[::2], ValueError, "is a ndarray of bytes that are not side"),
+        ("a\0b.jpg", ValueError, r"is a path with a null character.*'a\\x00b.jpg'"),
+        (Path("a\0b.jpg"), ValueError, "is a path with a null character"),
+    ],
+    ids=str,
+)
+def test_what_is_neither_a_path_nor_bytes_is_an_error_that_names_the_item(wrong, error, text):
+    with pytest.raises(error, match=f"^image {text}"):
         ringfeed.decode(wrong)
-    with pytest.raises(TypeError):
-        ringfeed.decode_many([JPEG, wrong], on_error="return")
+    for options in ({"num_threads": 1}, {"num_threads": 2, "on_error": "return"}):
+        with pytest.raises(error, match=rf"^images\[1\] {text}"):
+            ringfeed.decode_many([JPEG, wrong, JPEG], **options)
 
 
 def test_a_tensor_owns_its_pixels_and_may_be_written():

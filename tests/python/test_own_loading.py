@@ -3,6 +3,7 @@ torch's loader, which runs beside; and steps of a known class whose own method d
 
 from __future__ import annotations
 
+import functools
 import random
 
 import numpy as np
@@ -210,6 +211,54 @@ class OtherSamples(ImageFolder):
         return self.transform(self.loader(path)), label
 
 
+def computing(base, name):
+    """A class whose `name` is what is put there, and that counts how often it is read."""
+
+    def read(self):
+        self.reads += 1
+        return self.kept[name]
+
+    def put(self, value):
+        vars(self).setdefault("kept", {})[name] = value
+
+    return type("Computing", (base,), {name: property(read, put), "reads": 0})
+
+
+@pytest.mark.parametrize(
+    "name", ["samples", "loader", "transform", "target_transform", "indices", "dataset"]
+)
+@pytest.mark.filterwarnings("ignore:torch's own loader makes")
+def test_an_attribute_that_a_class_computes_is_read_as_often_as_torch_reads_it(root, name):
+    found = []
+    for kind in (DataLoader, Torch):
+        if name in ("indices", "dataset"):
+            dataset = computing(Subset, name)(ImageFolder(root, PLAIN), [3, 1])
+        else:
+            dataset = computing(ImageFolder, name)(root, PLAIN)
+        loader = kind(dataset, 4)
+        if kind is DataLoader:
+            assert loader.rung == "worker" and f"has its own {name}, " in loader.why_not_native
+        iterator = iter(loader)
+        before = dataset.reads
+        images = next(iterator)[0]
+        found.append((dataset.reads - before, images))
+    assert found[0][0] == found[1][0] > 0
+    assert torch.equal(found[0][1], found[1][1])
+
+
+def test_values_that_stand_in_a_class_are_native(root):
+    class Standing(ImageFolder):
+        loader = staticmethod(torchvision.datasets.folder.default_loader)
+
+        @functools.cached_property
+        def target_transform(self):
+            return None
+
+    dataset = Standing(root, PLAIN)
+    del dataset.loader, dataset.target_transform
+    assert DataLoader(dataset, 4).rung == "native"
+
+
 REFUSED = {
     OtherIndex: r"`self\.samples\[index - 1\]`|`index - 1`",
     FirstAlone: r"`self\.samples\[0\]`",
@@ -220,7 +269,7 @@ REFUSED = {
     ByChance: r"random\.random\(\) < 0\.5",
     Dropped: "its result is not returned",
     OtherTarget: r"`str\(label\)`",
-    OtherSamples: "OtherSamples has its own samples",
+    OtherSamples: "OtherSamples has its own samples, which torch's loader would call",
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import inspect
 import itertools
 import os
 import pickle
@@ -17,6 +19,7 @@ import pytest
 import torch
 import torch.utils.data
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
+from torch.utils.data._utils.fetch import _MapDatasetFetcher
 from torch.utils.data.datapipes.map import SequenceWrapper
 from torchvision import datasets
 from torchvision import transforms as v1
@@ -25,6 +28,7 @@ from torchvision.transforms import v2
 
 import ringfeed
 from ringfeed import DataLoader
+from ringfeed._late_image import is_late
 from ringfeed._worker_rung import InWorker, may_read_images, paths_of
 from small_images import make_folder
 
@@ -167,6 +171,67 @@ def test_what_a_script_sees_of_its_loader_is_its_own(root):
     assert loader.worker_init_fn is init and loader.dataset is dataset
     list(DataLoader(dataset, 4, num_workers=0))
     assert vars(dataset) == before and PIL.Image.open.__module__ == "PIL.Image"
+
+
+KEPT = {
+    "to_tensor": v1.functional.to_tensor,
+    "Compose.__call__": v1.Compose.__call__,
+    "PIL.Image.open": PIL.Image.open,
+    "default_loader": tv_folder.default_loader,
+    "pil_loader": tv_folder.pil_loader,
+    "load_image": ringfeed.ImageFolder.loader,
+    "fetch": _MapDatasetFetcher.fetch,
+}
+
+
+class Keeping(datasets.ImageFolder):
+    """Tells what has become of objects that it has, in the process that asks it."""
+
+    def __init__(self, root):
+        super().__init__(root, TAIL[0])
+        self.before = set(vars(self)) | {"before"}
+
+    def __getitem__(self, index):
+        changed = set(vars(self)) ^ self.before
+        if self.loader is not tv_folder.default_loader:
+            changed.add("loader")
+        for name, kept in KEPT.items():
+            again = pickle.loads(pickle.dumps(kept)), copy.copy(kept), copy.deepcopy(kept)
+            if any(one is not kept for one in again):
+                changed.add(name)
+            if inspect.signature(kept) != SIGNATURES[name]:
+                changed.add(f"the signature of {name}")
+        return ", ".join(sorted(changed))
+
+
+SIGNATURES = {name: inspect.signature(kept) for name, kept in KEPT.items()}
+
+
+def test_what_a_worker_replaces_pickles_copies_and_compares_as_before(root):
+    assert set(itertools.chain(*DataLoader(Keeping(root), 4, num_workers=1))) == {""}
+
+
+def test_files_of_a_batch_are_taken_in_a_worker_as_they_are_opened(root):
+    from ringfeed import _read_ahead
+
+    dataset = datasets.ImageFolder(root, lambda image: (image.load(), _read_ahead.taken())[1])
+    assert next(iter(DataLoader(dataset, 4, num_workers=1)))[0].tolist() == [1, 2, 3, 4]
+
+
+def test_functions_that_a_script_has_imported_before_open_late(root):
+    opened = PIL.Image.open
+
+    class ByName(torch.utils.data.Dataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            path = datasets.ImageFolder(root).samples[index][0]
+            return is_late(opened(path)), is_late(tv_folder.pil_loader(path))
+
+    [late] = DataLoader(ByName(), 2, num_workers=1)
+    assert all(map(torch.all, late))
+    assert not is_late(opened(datasets.ImageFolder(root).samples[0][0]))
 
 
 def test_files_of_a_batch_are_announced_before_the_first_is_opened(root, monkeypatch):

@@ -16,7 +16,7 @@ namespace ringfeed::testing {
 namespace {
 
 Octets rows_of(int width, int height, int channels, std::uint32_t seed, int noise = 17,
-               int flat_rows = 0) {
+               int flat_rows = 0, int quiet_rows = 0) {
   std::mt19937 random(seed);
   const int levels = noise == 0 ? 120 : noise;
   Octets pixels;
@@ -28,9 +28,9 @@ Octets rows_of(int width, int height, int channels, std::uint32_t seed, int nois
           continue;
         }
         const double wave = 128 + 70 * std::sin(x * 0.21 + c) + 40 * std::cos(y * 0.33 + seed);
-        pixels.push_back(static_cast<std::uint8_t>(
-            static_cast<int>(wave) + static_cast<int>(random() % static_cast<unsigned>(levels)) -
-            levels / 2));
+        const int noisy = static_cast<int>(random() % static_cast<unsigned>(levels)) - levels / 2;
+        pixels.push_back(
+            static_cast<std::uint8_t>(static_cast<int>(wave) + (y < quiet_rows ? 0 : noisy)));
       }
     }
   }
@@ -78,8 +78,8 @@ Octets encode_jpeg(const JpegForm& form) {
     cinfo.num_scans = form.components;
   }
   jpeg_start_compress(&cinfo, TRUE);
-  Octets pixels =
-      rows_of(form.width, form.height, form.components, form.seed, form.noise, form.flat_rows);
+  Octets pixels = rows_of(form.width, form.height, form.components, form.seed, form.noise,
+                          form.flat_rows, form.quiet_rows);
   const std::size_t stride = static_cast<std::size_t>(form.width * form.components);
   while (cinfo.next_scanline < cinfo.image_height) {
     JSAMPROW row = pixels.data() + cinfo.next_scanline * stride;

@@ -22,6 +22,7 @@ struct JpegForm {
   bool optimize = false;    ///< Huffman tables of its own
   int noise = 17;           ///< levels; 0: every pixel of a row is the same
   int flat_rows = 1 << 16;  ///< with noise = 0: of so many rows, the others are noise
+  int quiet_rows = 0;       ///< the first so many are waves alone
   std::uint32_t seed = 1;
 };
 Octets encode_jpeg(const JpegForm& form);

@@ -34,6 +34,7 @@ struct BandCounts {
   std::uint64_t ended = 0;      ///< bands that run into the padding in front of EOI
   std::uint64_t odd = 0;        ///< scans that hold what no encoder writes, or end early
   std::uint64_t intervals = 0;  ///< between restarts, read from where they are known to begin
+  std::uint64_t escapes = 0;    ///< symbols that one look-up did not give, garbage included
 };
 
 /// The coefficients of a scan, MCU by MCU. Decodes a band at a time: streams begin at places
@@ -56,6 +57,10 @@ class BandDecoder {
   /// Each of the next MCU's blocks goes to its row of `blocks`; null: they are passed over. False:
   /// the scan holds what no encoder writes, or ends; nothing more can be asked for.
   bool next_mcu(JBLOCKROW* blocks);
+
+  /// The next MCUs are passed over, whole intervals of them without being read: damage there would
+  /// end at their restarts. False: as above.
+  bool pass_over(std::uint32_t mcus);
 
   /// Instead, the next MCU's blocks where they lie. They stay until another band is decoded: until
   /// ready() more have been asked for. False: as above.
@@ -95,12 +100,11 @@ class BandDecoder {
   void begin_interval(Stream& stream, Share& share);
   bool has_ended(const Stream& stream, const Share& share) const;
   std::uint32_t interval_end(std::uint32_t block) const;
+  void skip_intervals(std::uint32_t count);
 
   bool decode_part();
   bool end_part(std::uint32_t last);
   std::uint64_t bytes_of_band(std::uint64_t ready, bool to_end) const;
-  double density() const;
-  int streams_for(std::uint64_t bytes) const;
   void begin_streams(std::uint64_t bytes, int count);
   bool meets(Stream& stream, Stream& other, Coefficient*& from);
   bool step(Stream& stream);
@@ -120,8 +124,11 @@ class BandDecoder {
   std::uint64_t end_ = 0;       ///< of the band's interval as far as is ready, in bits
   std::uint32_t interval_ = 0;  ///< blocks from one restart to the next
   std::uint32_t restart_ = 0;   ///< the block in front of which DC sums begin anew
-  double density_ = 0;          ///< of the last part: blocks a byte
   std::array<std::uint16_t, 4> dc_{};
+  struct {
+    std::uint64_t bits = 0;
+    std::uint32_t blocks = 0;
+  } last_;  ///< of the band before
 
   std::array<Run, most_streams> runs_{};
   std::size_t count_ = 0, at_ = 0;  ///< of the runs, and which is being given

@@ -1,6 +1,7 @@
 #include "decode/jpeg/entropy/entropy_decoder.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringfeed::decode {
 
@@ -32,7 +33,7 @@ bool EntropyDecoder::begin(jpeg_decompress_struct& cinfo, Bytes scan, int below)
   const int blocks_wide = cinfo.comps_in_scan == 1 ? 1 : cinfo.max_h_samp_factor;
   mcu_width_ = static_cast<unsigned>(DCTSIZE * blocks_wide);
   columns_ = cinfo.MCUs_per_row;
-  column_ = first_ = 0;
+  column_ = first_ = passed_ = 0;
   last_ = columns_;
   bands_.begin(found, row * static_cast<std::uint32_t>(rows));
   return true;
@@ -68,7 +69,11 @@ void EntropyDecoder::set_columns(unsigned left, unsigned width) {
 bool EntropyDecoder::next_mcu(JBLOCKROW* blocks) {
   const bool wanted = blocks != nullptr && column_ >= first_ && column_ < last_;
   column_ = column_ + 1 == columns_ ? 0 : column_ + 1;
-  return bands_.next_mcu(wanted ? blocks : nullptr);
+  if (!wanted) {
+    ++passed_;
+    return true;
+  }
+  return bands_.pass_over(std::exchange(passed_, 0)) && bands_.next_mcu(blocks);
 }
 
 }  // namespace ringfeed::decode

@@ -44,6 +44,7 @@ class EntropyDecoder {
   std::array<HuffmanTable, NUM_HUFF_TBLS> dc_, ac_;
   unsigned mcu_width_ = 0;  ///< pixels
   unsigned columns_ = 0, column_ = 0, first_ = 0, last_ = 0;
+  std::uint32_t passed_ = 0;  ///< MCUs that libjpeg has asked for and nobody will look at
 };
 
 }  // namespace ringfeed::decode

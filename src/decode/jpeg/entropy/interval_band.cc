@@ -12,6 +12,32 @@ std::uint32_t BandDecoder::interval_end(std::uint32_t block) const {
   return block + std::min(left, scan_.blocks - block);
 }
 
+bool BandDecoder::pass_over(std::uint32_t mcus) {
+  const auto in_mcu = static_cast<std::uint32_t>(scan_.blocks_in_mcu);
+  while (mcus > 0) {
+    const std::uint32_t intervals = mcus * in_mcu / interval_;
+    if (ready() == 0 && decoded_ % interval_ == 0 && intervals > 0) {
+      skip_intervals(intervals);
+      mcus -= intervals * interval_ / in_mcu;
+    } else {
+      if (!next_mcu(nullptr)) return false;
+      --mcus;
+    }
+  }
+  return true;
+}
+
+/// From where one begins, and what has been decoded is used up.
+void BandDecoder::skip_intervals(std::uint32_t count) {
+  decoded_ = given_ = restart_ = decoded_ + count * interval_;
+  while (count > 0) {
+    bytes_.skip(position_ / 8, passed_);
+    passed_ = std::min<std::size_t>(count, bytes_.intervals());
+    position_ = 8 * (passed_ == 0 ? bytes_.ready() : bytes_.end_of(passed_ - 1));
+    count -= static_cast<std::uint32_t>(passed_);
+  }
+}
+
 /// As many as there is room for; of the first some blocks may have been decoded. 0: the band is
 /// better read as a part of a single one.
 std::size_t BandDecoder::intervals_of_band() const {

@@ -53,6 +53,7 @@ int value_at(std::uint64_t window, HuffmanTable::Code code, int size) {
 /// A DC difference whose code or sign is not within a table's index. Returns its length.
 [[gnu::noinline]] std::uint64_t long_dc(const HuffmanTable& table, std::uint64_t window,
                                         Stream& stream, Coefficient* block) {
+  ++stream.escapes;
   const HuffmanTable::Code code = table.long_code(static_cast<std::uint32_t>(window >> 48));
   if (code.length == 0) {
     stream.bad = block;
@@ -71,6 +72,7 @@ struct After {
 /// An AC coefficient of that kind.
 [[gnu::noinline]] After long_ac(const HuffmanTable& table, std::uint64_t window, Stream& stream,
                                 Coefficient* block, After before) {
+  ++stream.escapes;
   const HuffmanTable::Code code = table.long_code(static_cast<std::uint32_t>(window >> 48));
   const int run = code.symbol >> 4, size = code.symbol & 15;
   if (code.length == 0 || (size == 0 && run != 15)) {

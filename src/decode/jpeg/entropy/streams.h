@@ -18,6 +18,7 @@ struct Stream {
   int in_mcu = 0;                  ///< the block's place in the MCU
   /// The last block with what no encoder writes: an unassigned code, a run past its end.
   const Coefficient* bad = nullptr;
+  std::uint32_t escapes = 0;  ///< symbols that one look-up did not give
 };
 
 inline constexpr int most_streams = 16;

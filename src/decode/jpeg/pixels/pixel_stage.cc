@@ -134,7 +134,7 @@ bool PixelStage::run(BandDecoder& bands, RowSink& sink, const Region& region, in
   const int below = region.top + region.height;
   const int mcu_height = planes_[0].high * DCTSIZE;
   const int first = std::max(0, region.top - context_) / mcu_height;
-  if (!pass_over(bands, first * mcus_wide_)) return false;
+  if (!bands.pass_over(static_cast<std::uint32_t>(first * mcus_wide_))) return false;
   int y = region.top;
   for (int row = first; y < below; ++row) {
     if (!decode_mcu_row(bands, row)) return false;
@@ -149,19 +149,12 @@ bool PixelStage::run(BandDecoder& bands, RowSink& sink, const Region& region, in
   return true;
 }
 
-bool PixelStage::pass_over(BandDecoder& bands, int mcus) {
-  for (int i = 0; i < mcus; ++i) {
-    if (!bands.next_mcu(nullptr)) return false;
-  }
-  return true;
-}
-
 bool PixelStage::decode_mcu_row(BandDecoder& bands, int row) {
-  if (!pass_over(bands, first_)) return false;
+  if (!bands.pass_over(static_cast<std::uint32_t>(first_))) return false;
   for (int mcu = first_; mcu < last_; mcu += group) {
     if (!decode_mcus(bands, row, mcu, std::min(group, last_ - mcu))) return false;
   }
-  return pass_over(bands, mcus_wide_ - last_);
+  return bands.pass_over(static_cast<std::uint32_t>(mcus_wide_ - last_));
 }
 
 bool PixelStage::decode_mcus(BandDecoder& bands, int row, int first, int count) {

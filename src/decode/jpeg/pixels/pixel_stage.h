@@ -63,7 +63,6 @@ class PixelStage {
   bool lay_out();
   bool decode_mcu_row(BandDecoder& bands, int row);
   bool decode_mcus(BandDecoder& bands, int row, int first, int count);
-  static bool pass_over(BandDecoder& bands, int mcus);
   void make_row(int y);
   void make_halved_row(int y, const std::uint8_t* luma);
 
