@@ -140,7 +140,7 @@ class Sample final : public Work {
   void run(const Octets& file) override {
     const auto encoded = std::as_bytes(std::span(file));
     const data::Key key = data::make_key(1, 0);
-    must(maker_.need(encoded, key, position_) == 0);
+    must(maker_.need(encoded, key, position_) > 0);
     must(maker_.make(encoded, key, position_, {out_.data(), views_}).has_value());
     position_ = (position_ + 1) % images;
   }

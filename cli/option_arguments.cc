@@ -127,7 +127,8 @@ void ReaderFlags::add(CLI::App& command) {
       ->capture_default_str();
   add_bytes(
       command, "--read-ahead-bytes", read_ahead_bytes,
-      "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth, less where memory is short");
+      "Encoded bytes read ahead, e.g. 64M or 1G; 0: 128 KiB x depth, without --depth no more than "
+      "4 MiB a worker or 32 MiB, less where memory is short");
   add_bytes(command, "--max-file-bytes", max_file_bytes, "A larger file is an error");
 }
 

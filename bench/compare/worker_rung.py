@@ -32,6 +32,7 @@ from data_loader import cpu_model
 from PIL import Image
 from torchvision import datasets
 from torchvision import transforms as v1
+from torchvision.transforms import v2
 
 import ringfeed
 
@@ -42,8 +43,11 @@ RECIPES = {
         v1.RandomHorizontalFlip(),
         v1.AutoAugment(),
     ],
+    "v2": [v2.RandomResizedCrop(224), v2.RandomHorizontalFlip()],
 }
-TAIL = [v1.ToTensor(), v1.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+TAIL = [v1.ToTensor(), v1.Normalize(*IMAGENET)]
+V2_TAIL = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(*IMAGENET)]
 TARGET = 1.6
 
 
@@ -52,8 +56,13 @@ def unknown(image):
     return image.copy()
 
 
+def composed(recipe, steps):
+    """With what makes the tensor."""
+    return v2.Compose([*steps, *V2_TAIL]) if recipe == "v2" else v1.Compose([*steps, *TAIL])
+
+
 def loader_of(side, args, recipe, repeats=1):
-    transform = v1.Compose([*RECIPES[recipe], unknown, *TAIL])
+    transform = composed(recipe, [*RECIPES[recipe], unknown])
     dataset = datasets.ImageFolder(args.root, transform)
     data = torch.utils.data.Subset(dataset, list(range(len(dataset))) * repeats)
     kind = ringfeed.DataLoader if side == "ringfeed" else torch.utils.data.DataLoader
@@ -95,7 +104,7 @@ def check_equal(args, recipe):
 def bound(args, recipe):
     """torch's ms an image: in decoding and cropping, in all else; and ringfeed's in the former."""
     paths = [path for path, _ in datasets.ImageFolder(args.root).samples]
-    crop, rest = RECIPES[recipe][0], v1.Compose([*RECIPES[recipe][1:], *TAIL])
+    crop, rest = RECIPES[recipe][0], composed(recipe, RECIPES[recipe][1:])
     spent = {"torch": 0.0, "rest": 0.0, "ringfeed": 0.0}
     for path in paths:
         for name, opened in (("torch", Image.open), ("ringfeed", ringfeed.open)):

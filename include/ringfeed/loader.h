@@ -55,8 +55,9 @@ struct LoaderOptions {
   std::optional<std::vector<std::uint32_t>> indices{};
 
   ReaderKind reader = ReaderKind::automatic;
-  /// Encoded bytes ahead; 0: 128 KiB a file of depth, and at most a quarter of this rank's part of
-  /// the memory that the container or the machine has left.
+  /// Encoded bytes ahead; 0: 128 KiB a file of depth; where that is 0 too, no more than the larger
+  /// of 4 MiB a worker and 32 MiB; and at most a quarter of this rank's part of the memory that the
+  /// container or the machine has left.
   std::size_t read_ahead_bytes = 0;
   std::size_t max_file_bytes = std::size_t{64} << 20;
   int depth = 0;  ///< files in flight; 0: clamp(320 x workers, 64, 1024)
@@ -246,11 +247,10 @@ class Loader {
 
   std::size_t batches_per_epoch() const noexcept;
   std::size_t samples_per_epoch() const noexcept;  ///< of this rank, padding included
-  /// The most bytes the loader has allocated at any moment: read-ahead, the reserve for one large
-  /// file, prefetch_factor batches and two more (the one taken and the one before), the decoders
-  /// and their reserve for huge images, the index and the order. Further batches that the caller
-  /// keeps are not counted, nor what the C library keeps of memory that huge images have given
-  /// back.
+  /// The most bytes the loader holds at any moment: read-ahead, the reserve for one large file,
+  /// prefetch_factor batches and two more (the one taken and the one before), the decoders and what
+  /// their images share, the index and the order. Further batches that the caller keeps are not
+  /// counted.
   std::size_t memory_bound() const noexcept;
   Stats stats() const;
   /// Ends every epoch: next() returns nothing. Waits for the running decodes and, a few seconds at

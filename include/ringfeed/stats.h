@@ -41,8 +41,8 @@ struct Stats {
   std::uint64_t skipped = 0;     ///< samples that their batches came without: OnError::skip
   std::uint64_t replaced = 0;    ///< samples that a substitute took the place of: OnError::replace
   std::uint64_t steals = 0;      ///< decode jobs taken from another worker's queue
-  std::uint64_t reserve_waits = 0;  ///< huge images that waited for others to give memory back
-  double reserve_seconds = 0;       ///< and how long, summed; decoders went on with other images
+  std::uint64_t reserve_waits = 0;  ///< images that waited for others to give memory back
+  double reserve_seconds = 0;       ///< and how long, summed; decoders went on with usual images
   double starved_seconds = 0;       ///< decoders idle with no encoded sample to work on, summed
   double blocked_seconds = 0;    ///< decoders idle while a complete batch waited for the consumer
   double unordered_seconds = 0;  ///< decoders idle while a BatchSource had not told the order

@@ -120,7 +120,8 @@ nb::bytes decode_window(nb::handle file, std::tuple<int, int, int, int> box,
 }
 
 /// What ToTensor and Normalize make of a byte is looked up, since there are 256 of each channel.
-void look_up_planes(nb::handle pixels, nb::handle table, nb::handle planes) {
+/// `interleaved`: the floats lie as the bytes do; else in three planes.
+void look_up_planes(nb::handle pixels, nb::handle table, nb::handle planes, bool interleaved) {
   const HeldBytes held_pixels(pixels), held_table(table), held_planes(planes, PyBUF_WRITABLE);
   const decode::Bytes rgb = held_pixels.bytes();
   const std::span<const float> values = held_table.floats();
@@ -131,11 +132,12 @@ void look_up_planes(nb::handle pixels, nb::handle table, nb::handle planes) {
   }
   const WithoutGil without;
   const std::size_t count = rgb.size() / 3;
+  const std::size_t step = interleaved ? 3 : 1, apart = interleaved ? 1 : count;
   const float* table_of[3] = {values.data(), values.data() + 256, values.data() + 512};
-  float* plane[3] = {out.data(), out.data() + count, out.data() + 2 * count};
+  float* plane[3] = {out.data(), out.data() + apart, out.data() + 2 * apart};
   for (std::size_t i = 0; i < count; ++i) {
     for (std::size_t channel = 0; channel < 3; ++channel) {
-      plane[channel][i] = table_of[channel][rgb[3 * i + channel]];
+      plane[channel][step * i] = table_of[channel][rgb[3 * i + channel]];
     }
   }
 }
@@ -148,7 +150,7 @@ void bind_window(nb::module_& module) {
              nb::arg("interpolation") = "nearest", nb::kw_only(), nb::arg("mirrored") = false,
              nb::arg("pillow13") = true);
   module.def("look_up_planes", look_up_planes, nb::arg("pixels"), nb::arg("table"),
-             nb::arg("planes"));
+             nb::arg("planes"), nb::arg("interleaved") = false);
 }
 
 }  // namespace ringfeed::python

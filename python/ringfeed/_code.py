@@ -71,3 +71,9 @@ def compose_call(self: Any, img: Any) -> Any:
     from ringfeed._tensor_steps import short
 
     return short.compose(self, img)
+
+
+def compose_forward(self: Any, *inputs: Any) -> Any:
+    from ringfeed._tensor_steps import short
+
+    return short.forward(self, inputs)

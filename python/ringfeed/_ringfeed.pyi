@@ -55,9 +55,12 @@ def decode_window(
     if that is asked for, then resized to `size` (width, height): what Pillow's convert("RGB"),
     crop, transpose and resize give. Any thread; GIL released. Raises ValueError saying why."""
 
-def look_up_planes(pixels: Buffer, table: NDArray[Any], planes: NDArray[Any]) -> None:
+def look_up_planes(
+    pixels: Buffer, table: NDArray[Any], planes: NDArray[Any], interleaved: bool = ...
+) -> None:
     """Writes `planes`, float32 [3, pixels], of RGB bytes [pixels, 3]: table[channel, byte] of a
-    float32 table [3, 256]. Any thread; GIL released. Raises ValueError of other sizes."""
+    float32 table [3, 256]. `interleaved`: `planes` is [pixels, 3]. Any thread; GIL released. Raises
+    ValueError of other sizes."""
 
 def decode_image(
     file: Buffer | str | PathLike[str],

@@ -71,8 +71,8 @@ class ImageNetDataModule(FinishHook, *lightning_classes("LightningDataModule")):
         reader: "ring" (io_uring), "pool" (threads), or "auto": what $RINGFEED_READER names, else
             the ring where it is allowed.
         limits: What one file may ask for: ringfeed.DecodeLimits or a dict of its fields.
-        read_ahead_bytes: Encoded bytes read ahead; None: 128 KiB a file of `depth`, less where
-            memory is short.
+        read_ahead_bytes: Encoded bytes read ahead; None: 128 KiB a file of `depth`, without which
+            no more than the larger of 4 MiB a worker and 32 MiB; less where memory is short.
         depth: Files read at once; None: 320 a worker, within 64 and 1024.
         dtype: "float32", "float16", "bfloat16", or "uint8" with a transform that yields it; None:
             what the transform yields.

@@ -93,8 +93,9 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
     - `reader`: "ring" (io_uring), "pool" (threads), or "auto": what $RINGFEED_READER names, else
       the ring where it is allowed.
     - `limits`: what one file may ask for, a DecodeLimits; None: its defaults.
-    - `read_ahead_bytes`: encoded bytes read ahead; None: 128 KiB a file of `depth`, less where
-      memory is short. `depth`: files read at once; None: 320 a worker, within 64 and 1024.
+    - `read_ahead_bytes`: encoded bytes read ahead; None: 128 KiB a file of `depth`, without which
+      no more than the larger of 4 MiB a worker and 32 MiB; less where memory is short. `depth`:
+      files read at once; None: 320 a worker, within 64 and 1024.
     - `dtype`: torch.float32, float16, bfloat16 of a float transform; None: the transform's.
     - `batch_transform`: MixUp, CutMix or LabelSmoothing of ringfeed.transforms, torchvision v2's
       MixUp and CutMix, RandomChoice of these, or timm's Mixup. Labels become float targets

@@ -22,7 +22,7 @@ class Stats(dict[str, Any]):
     and `deliver` each hold count, failed, bytes, busy_seconds and p50_us, p90_us, p99_us, max_us:
     of files, samples and batches. `verdict` is what holds the loader back. `retries`: files opened
     again; `skipped`, `replaced`: samples, as `on_error` says. `memory_bound`: the most bytes that
-    the loader holds. `reserve_waits`, `reserve_seconds`: huge images that waited until others gave
+    the loader holds. `reserve_waits`, `reserve_seconds`: large images that waited until others gave
     memory back, and for how long in all. `prefetch_factor`, `read_ahead_bytes`: as they were given
     or chosen.
     `entropy`: whose code reads JPEG scans, "streams" or "lanes" (ringfeed's) or "libjpeg";

@@ -130,9 +130,18 @@ void refuse_memory_limit(std::size_t limit, std::size_t needed,
                     std::move(lower));
 }
 
-/// Chooses read_ahead_bytes where `asked` is 0, and sets the memory bound.
-void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std::size_t fixed,
-                   const std::vector<TransformPlan>& plans, const std::optional<MemoryRoom>& room) {
+/// The read-ahead that is chosen where memory does not matter.
+std::size_t wanted_read_ahead(const Settings& settings, bool depth_asked) {
+  const std::size_t of_files = settings.depth * bytes_per_file;
+  if (depth_asked) return of_files;
+  const std::size_t of_workers = static_cast<std::size_t>(settings.num_workers) * bytes_per_worker;
+  return std::min(of_files, std::max(of_workers, bytes_of_few_workers));
+}
+
+/// Chooses read_ahead_bytes, `wanted` at most, where `asked` is 0, and sets the memory bound.
+void divide_memory(Settings& settings, std::size_t asked, std::size_t wanted, std::size_t limit,
+                   std::size_t fixed, const std::vector<TransformPlan>& plans,
+                   const std::optional<MemoryRoom>& room) {
   // One guess at a time is slow but moves; half of read_ahead_bytes is the largest guess.
   constexpr std::size_t least = 2 * bytes_per_file;
   if (asked != 0) {
@@ -140,7 +149,7 @@ void divide_memory(Settings& settings, std::size_t asked, std::size_t limit, std
   }
   settings.read_ahead_bytes = asked;
   if (asked == 0) {
-    settings.read_ahead_bytes = std::max(least, settings.depth * bytes_per_file);
+    settings.read_ahead_bytes = std::max(least, wanted);
     if (limit == 0) {
       settings.read_ahead_bytes = choose_read_ahead(settings.read_ahead_bytes, least, room);
     } else {
@@ -200,8 +209,8 @@ Settings resolve(LoaderOptions options, const std::vector<TransformPlan>& plans,
     settings.asks_for_room = options.memory_limit == 0;
     settings.allocator = make_huge_page_allocator(settings.prefetch_factor + callers_batches);
   }
-  divide_memory(settings, options.read_ahead_bytes, options.memory_limit,
-                fixed_bytes(settings, plans, dataset), plans, room);
+  divide_memory(settings, options.read_ahead_bytes, wanted_read_ahead(settings, options.depth > 0),
+                options.memory_limit, fixed_bytes(settings, plans, dataset), plans, room);
   return settings;
 }
 

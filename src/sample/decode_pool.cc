@@ -16,11 +16,18 @@ struct Later {
   }
 };
 
+UsualNeed usual(int workers, const std::vector<TransformPlan>& plans,
+                const DecodeLimits& limits) noexcept {
+  const std::size_t each =
+      std::min(SampleMaker::usual_need(plans), SampleMaker::most_need(plans, limits));
+  return {each, static_cast<std::size_t>(workers) * each};
+}
+
 }  // namespace
 
 DecodePool::DecodePool(int workers, const std::vector<TransformPlan>& plans,
                        const DecodeLimits& limits)
-    : Decoders(SampleMaker::reserve_bytes(plans, limits)) {
+    : Decoders(reserve_bytes(workers, plans, limits), usual(workers, plans, limits)) {
   for (int i = 0; i < workers; ++i) {
     makers_.push_back(std::make_unique<SampleMaker>(plans, limits));
     queues_.push_back(std::make_unique<Queue>());
@@ -48,8 +55,13 @@ std::size_t DecodePool::memory_bound(int workers, const std::vector<TransformPla
                                      const DecodeLimits& limits) noexcept {
   constexpr std::size_t thread = 1024;  // with its name, its handle and their rounding
   return static_cast<std::size_t>(workers) *
-             (SampleMaker::own_bytes(plans, limits) + sizeof(Queue) + thread) +
-         SampleMaker::reserve_bytes(plans, limits);
+             (SampleMaker::own_bytes(plans) + sizeof(Queue) + thread) +
+         reserve_bytes(workers, plans, limits);
+}
+
+std::size_t DecodePool::reserve_bytes(int workers, const std::vector<TransformPlan>& plans,
+                                      const DecodeLimits& limits) noexcept {
+  return std::max(SampleMaker::most_need(plans, limits), usual(workers, plans, limits).all);
 }
 
 std::uint64_t DecodePool::queued() const noexcept {

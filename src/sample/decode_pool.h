@@ -30,6 +30,9 @@ class DecodePool final : public Decoders {
   /// counted: it grows with the samples under way.
   static std::size_t memory_bound(int workers, const std::vector<TransformPlan>& plans,
                                   const DecodeLimits& limits) noexcept;
+  /// The reserve's: any image, and all workers' usual ones.
+  static std::size_t reserve_bytes(int workers, const std::vector<TransformPlan>& plans,
+                                   const DecodeLimits& limits) noexcept;
 
   void set_idle_reason(Idle reason) noexcept override;
   std::chrono::steady_clock::duration idle_time(Idle reason) const noexcept override;

@@ -14,8 +14,8 @@ class Decoders {
  public:
   using Job = sample::Job;
 
-  explicit Decoders(std::size_t reserve)
-      : reserve_(reserve, [this](const Job& job) { push(job); }) {}
+  explicit Decoders(std::size_t reserve, UsualNeed usual = {})
+      : reserve_(reserve, [this](const Job& job) { push(job); }, usual) {}
   virtual ~Decoders() = default;
   Decoders(const Decoders&) = delete;
   Decoders& operator=(const Decoders&) = delete;
@@ -35,7 +35,7 @@ class Decoders {
     return Hop{*this, sequence};
   }
 
-  /// For images that need more than a Maker owns.
+  /// For what an image takes while it is decoded.
   Reserve& reserve() noexcept { return reserve_; }
   const Reserve& reserve() const noexcept { return reserve_; }
 

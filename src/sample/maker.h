@@ -27,7 +27,8 @@ struct Destination {
 class Maker {
  public:
   virtual ~Maker() = default;
-  /// The bytes that make() of this sample takes of the Reserve; 0: it does with what a maker owns.
+  /// The bytes that make() of this sample takes of the Reserve, beside what stays between images; 0
+  /// where it will fail before that.
   virtual std::size_t need(std::span<const std::byte> encoded, data::Key key,
                            std::uint64_t position) = 0;
   /// Encoded file -> every view of the sample at `position`, written to `to`. On failure garbage

@@ -6,7 +6,9 @@ namespace ringfeed::sample {
 bool Reserve::take_or_queue(Waiter& waiter) noexcept {
   const MutexLock lock(mutex_);
   const bool is_first = first_ == nullptr || waiter.job.sequence < first_->job.sequence;
-  if (is_first && waiter.bytes <= free_) {
+  const bool passes =
+      is_first || (waiter.bytes <= usual_.each && first_->bytes + usual_.all <= capacity_);
+  if (passes && waiter.bytes <= free_) {
     free_ -= waiter.bytes;
     return true;
   }

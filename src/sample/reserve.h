@@ -20,16 +20,23 @@ struct Job {
   Maker** maker;  ///< where it learns whose thread it is on
 };
 
-/// Memory that all decode threads of a loader share, for images that need more than a Maker owns. A
-/// sample asks once, for all that it needs, before any of it is allocated, and gives its thread
-/// back while it waits. The lowest sequence comes first, and none passes one that waits. Who has
-/// got memory waits for nothing any more: so what was granted comes back, the oldest gets its turn,
-/// and a sample that was given up is woken within the time that others take to decode. Any thread.
+/// Samples that need at most `each` pass those that wait, where the first of these leaves `all`:
+/// what passes then never keeps it from its turn.
+struct UsualNeed {
+  std::size_t each = 0;
+  std::size_t all = 0;  ///< what the decode threads hold at once of such samples
+};
+
+/// Memory that all decode threads of a loader share, for what their images take. A sample asks
+/// once, for all that it needs, before any of it is allocated, and gives its thread back while it
+/// waits. The lowest sequence comes first, and only usual samples pass one that waits. Who has got
+/// memory waits for nothing any more: so what was granted comes back, the oldest gets its turn, and
+/// a sample that was given up is woken within the time that others take to decode. Any thread.
 class Reserve {
  public:
   /// `go_on` takes a sample that has waited to a decode thread. Called under no lock.
-  Reserve(std::size_t bytes, std::function<void(const Job&)> go_on)
-      : capacity_(bytes), go_on_(std::move(go_on)), free_(bytes) {}
+  Reserve(std::size_t bytes, std::function<void(const Job&)> go_on, UsualNeed usual = {})
+      : capacity_(bytes), usual_(usual), go_on_(std::move(go_on)), free_(bytes) {}
   Reserve(const Reserve&) = delete;
   Reserve& operator=(const Reserve&) = delete;
 
@@ -92,6 +99,7 @@ class Reserve {
   void give_back(std::size_t bytes);
 
   const std::size_t capacity_;
+  const UsualNeed usual_;
   const std::function<void(const Job&)> go_on_;
   std::atomic<std::size_t> waiting_{0};
   mutable Mutex mutex_;

@@ -7,7 +7,18 @@
 namespace ringfeed::sample {
 namespace {
 
+constexpr std::size_t mib = std::size_t{1} << 20;
+
 bool is_empty(const decode::Region& region) { return region.height == 0 || region.width == 0; }
+
+/// What views have of most images; where canvases have any size, of 2 megapixels.
+std::size_t of_views(const std::vector<TransformPlan>& plans) noexcept {
+  std::size_t bytes = 0;
+  for (const TransformPlan& plan : plans) {
+    bytes += augment::Augmenter::has_canvases_of_any_size(plan) ? 32 * mib : mib;
+  }
+  return bytes;
+}
 
 /// The smallest region that holds both.
 decode::Region unite(const decode::Region& a, const decode::Region& b) {
@@ -68,7 +79,7 @@ struct SampleMaker::End {
 };
 
 SampleMaker::SampleMaker(const std::vector<TransformPlan>& plans, const DecodeLimits& limits)
-    : limits_(limits), share_(share(plans)), decoder_(limits) {
+    : limits_(limits), kept_bytes_(kept_bytes(plans)), decoder_(limits) {
   views_.reserve(plans.size());
   for (const TransformPlan& plan : plans) views_.push_back({std::make_unique<View>(plan, limits)});
 }
@@ -94,28 +105,23 @@ std::size_t SampleMaker::need(std::span<const std::byte> encoded, data::Key key,
     bytes += views_[v].view->need(decoder->size.height, decoder->size.width,
                                   data::of_view(key, key.view + v), position);
   }
-  return bytes - std::min(bytes, share_.image);
+  return bytes;
 }
 
 /// What one image made grow is not kept: others may have been granted that memory.
 void SampleMaker::release() noexcept {
   std::size_t held = 0;
   for (const Branch& branch : views_) held += branch.view->held();
-  if (held <= share_.kept) return;
+  if (held <= kept_bytes_) return;
   for (const Branch& branch : views_) branch.view->release();
 }
 
-SampleMaker::Share SampleMaker::share(const std::vector<TransformPlan>& plans) noexcept {
-  constexpr std::size_t mib = std::size_t{1} << 20;
-  // Baseline JPEGs of 24 megapixels do with this, and progressive ones of 0.8.
-  Share share{.image = 4 * mib, .kept = mib / 4 * 3};
-  for (const TransformPlan& plan : plans) {
-    // Whole images of 2 megapixels on their way, between which no memory is given back.
-    const bool any_size = augment::Augmenter::has_canvases_of_any_size(plan);
-    share.image += any_size ? 32 * mib : mib;
-    share.kept += any_size ? 32 * mib : mib;
-  }
-  return share;
+std::size_t SampleMaker::kept_bytes(const std::vector<TransformPlan>& plans) noexcept {
+  return of_views(plans) + mib * 3 / 4;
+}
+
+std::size_t SampleMaker::usual_need(const std::vector<TransformPlan>& plans) noexcept {
+  return of_views(plans) + 4 * mib;
 }
 
 std::size_t SampleMaker::most_need(const std::vector<TransformPlan>& plans,
@@ -125,21 +131,14 @@ std::size_t SampleMaker::most_need(const std::vector<TransformPlan>& plans,
   return most;
 }
 
-std::size_t SampleMaker::own_bytes(const std::vector<TransformPlan>& plans,
-                                   const DecodeLimits& limits) noexcept {
+std::size_t SampleMaker::own_bytes(const std::vector<TransformPlan>& plans) noexcept {
   constexpr std::size_t rounding = 64;  // the heap's, of a view
-  std::size_t fixed = decode::ImageDecoder::scratch_bound() + sizeof(SampleMaker);
+  std::size_t bytes =
+      decode::ImageDecoder::scratch_bound() + sizeof(SampleMaker) + kept_bytes(plans);
   for (const TransformPlan& plan : plans) {
-    fixed += View::fixed_bytes(plan) + sizeof(Branch) + rounding;
+    bytes += View::fixed_bytes(plan) + sizeof(Branch) + rounding;
   }
-  const Share own = share(plans);
-  return fixed + own.kept + std::min(own.image, most_need(plans, limits));
-}
-
-std::size_t SampleMaker::reserve_bytes(const std::vector<TransformPlan>& plans,
-                                       const DecodeLimits& limits) noexcept {
-  const std::size_t most = most_need(plans, limits);
-  return most - std::min(most, share(plans).image);
+  return bytes;
 }
 
 }  // namespace ringfeed::sample

@@ -37,13 +37,14 @@ class SampleMaker final : public Maker {
     return views_[view].view->geometry();
   }
 
-  /// The most bytes one SampleMaker takes, itself and libjpeg's and libpng's memory included, for
-  /// images whose need() is 0.
-  static std::size_t own_bytes(const std::vector<TransformPlan>& plans,
+  /// The most bytes one SampleMaker holds between images, itself included.
+  static std::size_t own_bytes(const std::vector<TransformPlan>& plans) noexcept;
+  /// The most that need() is for any image.
+  static std::size_t most_need(const std::vector<TransformPlan>& plans,
                                const DecodeLimits& limits) noexcept;
-  /// The most that any image needs beyond that.
-  static std::size_t reserve_bytes(const std::vector<TransformPlan>& plans,
-                                   const DecodeLimits& limits) noexcept;
+  /// What need() is at most for most images: baseline JPEGs of 24 megapixels, progressive ones of
+  /// 0.8, and whole images of 2 on their way.
+  static std::size_t usual_need(const std::vector<TransformPlan>& plans) noexcept;
 
  private:
   class Sink;
@@ -53,19 +54,12 @@ class SampleMaker final : public Maker {
     decode::Region region{};  ///< of the image under way that it asked for
   };
 
-  /// What follows from an image's size, of all parts of a maker together.
-  struct Share {
-    std::size_t image;  ///< that one image may take
-    std::size_t kept;   ///< that stays for the next
-  };
-  /// What follows from the size of an image, for any.
-  static std::size_t most_need(const std::vector<TransformPlan>& plans,
-                               const DecodeLimits& limits) noexcept;
-  static Share share(const std::vector<TransformPlan>& plans) noexcept;
+  /// What follows from an image's size and may stay for the next, of all views together.
+  static std::size_t kept_bytes(const std::vector<TransformPlan>& plans) noexcept;
   void release() noexcept;
 
   DecodeLimits limits_;
-  Share share_;
+  std::size_t kept_bytes_;
   decode::ImageDecoder decoder_;
   std::vector<Branch> views_;
 };

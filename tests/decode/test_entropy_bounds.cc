@@ -7,8 +7,11 @@
 #include <random>
 #include <vector>
 
+#include "decode/jpeg/decoder.h"
 #include "decode/jpeg/entropy/band_decoder.h"
 #include "decode/jpeg/entropy/lanes.h"
+#include "decode/pixels_sink.h"
+#include "support/encode.h"
 #include "support/guarded_memory.h"
 #include "support/own_backends.h"
 
@@ -19,11 +22,17 @@ using decode::block_size;
 using decode::Coefficient;
 using decode::EntropyBackend;
 using decode::HuffmanTable;
+using decode::JpegDecoder;
+using decode::PixelBackend;
+using decode::PixelsSink;
 using decode::Scan;
 using decode::ScanBytes;
 using decode::Stream;
+using testing::encode_jpeg;
 using testing::for_each_own_backend;
 using testing::GuardedMemory;
+using testing::JpegForm;
+using testing::Octets;
 
 /// Tables of one kind of scan; the same for all of its `blocks_in_mcu` blocks.
 struct Tables {
@@ -179,6 +188,31 @@ TEST_CASE("nothing beyond a file is read") {
         for (int mcu = 0; mcu < 100 && decoder.next_mcu(nullptr); ++mcu) continue;
         CHECK(decoder.counts().joined + decoder.counts().dropped > 0);
       });
+    }
+  }
+}
+
+TEST_CASE("nothing is read behind a file's last byte, wherever it ends") {
+  JpegForm form;
+  form.width = 200;
+  form.height = 150;
+  for (const int interval : {0, 13}) {
+    form.restart_interval = interval;
+    const Octets file = encode_jpeg(form);
+    for (std::size_t size = file.size() - 129; size <= file.size(); ++size) {
+      CAPTURE(size);
+      const GuardedMemory memory(size);
+      std::uint8_t* const copy = memory.last(size);
+      std::copy_n(file.begin(), size, copy);
+      // An end mark keeps a shorter file with ringfeed's decoder.
+      for (const bool has_end : {false, true}) {
+        if (has_end) std::copy_n(file.end() - 2, 2, copy + size - 2);
+        for_each_own_backend([&](EntropyBackend backend) {
+          JpegDecoder decoder({}, backend, PixelBackend::vectors);
+          PixelsSink sink;
+          CHECK(decoder.decode({copy, size}, sink).has_value() == (has_end || size == file.size()));
+        });
+      }
     }
   }
 }

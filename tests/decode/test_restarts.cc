@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "decode/jpeg/decoder.h"
+#include "decode/jpeg/entropy/lanes.h"
 #include "decode/pixels_sink.h"
 #include "support/encode.h"
 
@@ -54,12 +55,18 @@ BandCounts check_equal(const Octets& file, const BandShape& shape = {}) {
   JpegDecoder theirs(DecodeLimits{}, EntropyBackend::libjpeg, PixelBackend::libjpeg);
   JpegDecoder ours(DecodeLimits{}, EntropyBackend::streams, PixelBackend::libjpeg, shape);
   JpegDecoder pixels(DecodeLimits{}, EntropyBackend::streams, PixelBackend::vectors, shape);
+  BandShape of_lanes = shape;
+  of_lanes.streams = decode::most_lanes;
+  of_lanes.least_bytes = 1;
+  const bool has_lanes = decode::has_lanes();
+  JpegDecoder lanes(DecodeLimits{}, EntropyBackend::lanes, PixelBackend::vectors, of_lanes);
   BandCounts counts;
   for (const Part& part : {Part{}, {0, 0, 5, 9}, {4, 3, 8, 8}, {9, 0, 1, 16}, {12, 7, 4, 2}}) {
     CAPTURE(part.top);
     const Outcome expected = outcome(theirs, file, part);
     REQUIRE(outcome(ours, file, part) == expected);
     REQUIRE(outcome(pixels, file, part) == expected);
+    if (has_lanes) REQUIRE(outcome(lanes, file, part) == expected);
     if (part.height == 16) counts = ours.entropy_counts();
   }
   return counts;

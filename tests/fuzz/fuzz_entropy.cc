@@ -176,6 +176,51 @@ std::vector<std::uint8_t> stuffed(const std::vector<Bytes>& intervals) {
   return file;
 }
 
+/// A scan, and what it is to be read with.
+struct Input {
+  const std::vector<std::uint8_t>& file;
+  const std::vector<Bytes>& intervals;
+  const Form& form;
+  const Scan& scan;
+  std::uint32_t expected, mcus;
+};
+
+void check(const Input& in, const BandShape& shape, EntropyBackend backend) {
+  static ringfeed::fuzz::Reached reached;
+  BandDecoder decoder(shape, backend);
+  if (!decoder.open(in.file, static_cast<std::uint32_t>(in.intervals.size() - 1)))
+    fail("stuffed bytes are refused");
+  decoder.begin(in.scan, in.expected);
+  ReferenceScan reference(in.intervals, in.form);
+  std::array<std::uint16_t, 4> sums{};
+  for (std::uint32_t mcu = 0; mcu < in.mcus; ++mcu) {
+    JBLOCK got[most_blocks_in_mcu];
+    JBLOCKROW to[most_blocks_in_mcu];
+    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got + i;
+    std::array<Coefficient, 64> block;
+    if (!decoder.next_mcu(to)) {
+      reached.add(decoder.counts(), false);
+      // What comes is odd, or ends before the image does.
+      const std::size_t left = (in.mcus - mcu) * in.form.blocks_in_mcu + in.file.size() * 8;
+      for (std::size_t i = 0; i < left; ++i) {
+        if (!reference.block(block)) return;
+      }
+      fail("a scan without fault is given up");
+    }
+    for (std::size_t i = 0; i < in.form.blocks_in_mcu; ++i) {
+      if (!reference.block(block)) fail("what no encoder writes passed");
+      if (reference.has_restarted()) sums = {};
+      std::uint16_t& sum = sums[in.scan.component[i]];
+      sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(block[0]));
+      block[0] = static_cast<Coefficient>(sum);
+      if (!std::equal(block.begin(), block.end(), got[i])) {
+        fail(std::string(to_string(backend)) + ": MCU " + std::to_string(mcu) + " differs");
+      }
+    }
+  }
+  reached.add(decoder.counts(), true);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -186,8 +231,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   shape.least_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 64);
   shape.most_bytes = input.ConsumeIntegralInRange<std::size_t>(1, 4096);
   shape.most_blocks = input.ConsumeIntegralInRange<std::uint32_t>(1, 300);
-  const bool in_lanes = input.ConsumeBool() && has_lanes();
-  const EntropyBackend backend = in_lanes ? EntropyBackend::lanes : EntropyBackend::streams;
   Form form;
   form.tables = {make_table(input, true), make_table(input, true), make_table(input, false),
                  make_table(input, false)};
@@ -218,36 +261,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<Bytes> intervals = cut(bytes, form, restarts, wrong);
   const std::vector<std::uint8_t> file = stuffed(intervals);
 
-  static ringfeed::fuzz::Reached reached;
-  BandDecoder decoder(shape, backend);
-  if (!decoder.open(file, static_cast<std::uint32_t>(restarts))) fail("stuffed bytes are refused");
-  decoder.begin(scan, expected);
-  ReferenceScan reference(intervals, form);
-  std::array<std::uint16_t, 4> sums{};
-  for (std::uint32_t mcu = 0; mcu < mcus; ++mcu) {
-    JBLOCK got[most_blocks_in_mcu];
-    JBLOCKROW to[most_blocks_in_mcu];
-    for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got + i;
-    std::array<Coefficient, 64> block;
-    if (!decoder.next_mcu(to)) {
-      reached.add(decoder.counts(), false);
-      // What comes is odd, or ends before the image does.
-      const std::size_t left = (mcus - mcu) * form.blocks_in_mcu + bytes.size() * 8;
-      for (std::size_t i = 0; i < left; ++i) {
-        if (!reference.block(block)) return 0;
-      }
-      fail("a scan without fault is given up");
-    }
-    for (std::size_t i = 0; i < form.blocks_in_mcu; ++i) {
-      if (!reference.block(block)) fail("what no encoder writes passed");
-      if (reference.has_restarted()) sums = {};
-      std::uint16_t& sum = sums[scan.component[i]];
-      sum = static_cast<std::uint16_t>(sum + static_cast<std::uint16_t>(block[0]));
-      block[0] = static_cast<Coefficient>(sum);
-      if (!std::equal(block.begin(), block.end(), got[i]))
-        fail("MCU " + std::to_string(mcu) + " differs");
-    }
-  }
-  reached.add(decoder.counts(), true);
+  const Input in{file, intervals, form, scan, expected, mcus};
+  check(in, shape, EntropyBackend::streams);
+  if (has_lanes()) check(in, shape, EntropyBackend::lanes);
   return 0;
 }

@@ -43,7 +43,7 @@ TransformPlan square_plan() {
   return plan;
 }
 
-/// A reserve that holds five of these images.
+/// A reserve that holds three of these images.
 LoaderOptions with_workers(int workers, ReaderKind reader) {
   LoaderOptions options = small_options(reader);
   options.batch_size = 20;
@@ -85,16 +85,14 @@ TEST_CASE("a loader that stops, or whose epoch is left, wakes what waits for mem
   }
 }
 
-TEST_CASE("with eight workers and batches of 64 a loader can be held to half a gigabyte") {
+TEST_CASE("with eight workers and batches of 64 a loader holds less than half a gigabyte") {
   LoaderOptions options;
   options.batch_size = 64;
   options.num_workers = 8;
   options.indices.emplace(64, 0);
+  TransformPlan plan = TransformPlan::imagenet_train();
+  CHECK(Loader(open(folder().root()), plan, options).memory_bound() < 500'000'000);
+  plan.interpolation = Interpolation::bicubic;  // its rows and tables are larger
   options.memory_limit = 500'000'000;
-  for (const auto interpolation : {Interpolation::bilinear, Interpolation::bicubic}) {
-    TransformPlan plan = TransformPlan::imagenet_train();
-    plan.interpolation = interpolation;
-    const Loader loader(open(folder().root()), plan, options);
-    CHECK(loader.memory_bound() <= options.memory_limit);
-  }
+  CHECK(Loader(open(folder().root()), plan, options).memory_bound() <= options.memory_limit);
 }

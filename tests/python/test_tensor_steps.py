@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import math
 import struct
+import warnings
 
 import numpy as np
 import PIL.Image
@@ -14,7 +16,8 @@ import torch
 import torch.utils.data
 from torch.utils.data import Dataset
 from torchvision import transforms as v1
-from torchvision.transforms import functional, transforms
+from torchvision import tv_tensors
+from torchvision.transforms import functional, transforms, v2
 
 import ringfeed
 from ringfeed import _code, _tensor_steps
@@ -26,7 +29,7 @@ MODES = ("RGB", "L", "LA", "RGBA", "I;16", "I", "F", "P", "1", "CMYK")
 
 @contextlib.contextmanager
 def shortened():
-    functions = functional.to_tensor, transforms.Compose.__call__
+    functions = functional.to_tensor, transforms.Compose.__call__, v2.Compose.forward
     codes = [function.__code__ for function in functions if hasattr(function, "__code__")]
     _tensor_steps.shorten()
     try:
@@ -99,17 +102,25 @@ def every_byte():
 
 def outcome(function, *args):
     """Everything that can be seen of a tensor, or of what was raised; and the generator after."""
+    torch.manual_seed(5)
     try:
         made = function(*args)
     except Exception as error:
         return type(error), str(error)
     bits = made.detach().numpy().tobytes()
-    seen = made.dtype, made.shape, made.stride(), made.is_contiguous(), made.requires_grad
+    seen = (
+        type(made),
+        made.dtype,
+        made.shape,
+        made.stride(),
+        made.is_contiguous(),
+        made.requires_grad,
+    )
     return seen, bits, torch.get_rng_state().numpy().tobytes()
 
 
-def check(steps, image, call=None):
-    pipeline = v1.Compose(steps)
+def check(steps, image, call=None, compose=v1.Compose):
+    pipeline = compose(steps)
     call = call or pipeline
     expected = outcome(call, image.copy())
     with shortened():
@@ -130,6 +141,124 @@ def test_a_pair_gives_torchvisions_bits_in_one_pass(numbers, image, passes):
         passes.clear()
         check([v1.ToTensor(), normalize], image)
         assert len(passes) == 1
+
+
+def firsts_of_v2():
+    scaled = v2.ToDtype(torch.float32, scale=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ToTensor is deprecated
+        return {
+            "ToImage": [v2.ToImage(), scaled],
+            "PILToTensor": [v2.PILToTensor(), scaled],
+            "ToTensor": [v2.ToTensor()],
+        }
+
+
+COMPOSES = {"v1": v1.Compose, "v2": v2.Compose, "tuple": lambda steps: v2.Compose(tuple(steps))}
+
+
+@pytest.mark.parametrize("compose", COMPOSES)
+@pytest.mark.parametrize("numbers", [IMAGENET, THIRDS, None])
+@pytest.mark.parametrize("image", [picture(), every_byte(), picture(size=(2, 9))])
+@pytest.mark.parametrize("first", firsts_of_v2())
+def test_steps_of_v2_give_torchvisions_tensor_in_one_pass(first, numbers, image, compose, passes):
+    steps = firsts_of_v2()[first]
+    for normalize in (
+        [None]
+        if numbers is None
+        else [
+            v2.Normalize(*numbers),
+            v2.Normalize(*numbers, inplace=True),
+        ]
+    ):
+        passes.clear()
+        check([*steps, *([normalize] if normalize else [])], image, compose=COMPOSES[compose])
+        assert len(passes) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(9, 7), (1, 5), (5, 1)])
+def test_other_images_are_as_v2_makes_them(mode, size):
+    for steps in firsts_of_v2().values():
+        check([*steps, v2.Normalize(*IMAGENET)], picture(mode, size), compose=v2.Compose)
+        check([*steps, v2.Normalize([0.5], [0.25])], picture(mode, size), compose=v2.Compose)
+
+
+class Halved(v2.ToImage):
+    def transform(self, inpt, params):
+        return super().transform(inpt.resize((5, 5)), params)
+
+
+OTHERS = {
+    "unscaled": [v2.ToImage(), v2.ToDtype(torch.float32), v2.Normalize(*IMAGENET)],
+    "half": [v2.ToImage(), v2.ToDtype(torch.float16, scale=True), v2.Normalize(*IMAGENET)],
+    "not converted": [v2.ToImage(), v2.Normalize(*IMAGENET)],
+    "a dict": [v2.ToImage(), v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, True)],
+    "a subclass": [Halved(), v2.ToDtype(torch.float32, scale=True)],
+    "no deviation": [*firsts_of_v2()["ToImage"], v2.Normalize([0.5] * 3, [0.5, 0.0, 0.5])],
+    "v1's after v2's": [*firsts_of_v2()["ToImage"], v1.Normalize(*IMAGENET)],
+    "v2's after v1's": [v1.ToTensor(), v2.Normalize(*IMAGENET)],
+    "a step between": [v2.ToImage(), v2.RandomHorizontalFlip(1.0), *firsts_of_v2()["ToImage"][1:]],
+    "erasing": [*firsts_of_v2()["ToImage"], v2.Normalize(*IMAGENET), v2.RandomErasing(0.0)],
+    "pure": [*firsts_of_v2()["ToImage"], v2.ToPureTensor()],
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_whatever_else_stands_there_is_as_v2_makes_it(name):
+    check(OTHERS[name], picture(), compose=v2.Compose)
+
+
+def test_images_beside_labels_and_boxes_are_v2_s_affair():
+    steps = [*firsts_of_v2()["ToImage"], v2.Normalize(*IMAGENET)]
+    pipeline = v2.Compose(steps)
+    for inputs in [(picture(), 3), ((picture(), 3),), ({"image": picture(), "label": 3},)]:
+        expected = pipeline(*inputs)
+        with shortened():
+            found = pipeline(*inputs)
+        for key in expected if isinstance(expected, dict) else range(2):
+            assert type(found[key]) is type(expected[key])
+            assert torch.equal(torch.as_tensor(found[key]), torch.as_tensor(expected[key]))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (v2.functional, "to_image"),
+        (v2.functional, "to_dtype"),
+        (v2.functional, "normalize"),
+        (v2.ToImage, "transform"),
+        (v2.ToDtype, "forward"),
+        (v2.Normalize, "__call__"),
+    ],
+)
+def test_what_a_script_puts_into_v2_later_does_what_it_does_there(monkeypatch, owner, name):
+    own, called = getattr(owner, name), []
+
+    @functools.wraps(own)
+    def other(*args, **options):
+        called.append(1)
+        return own(*args, **options)
+
+    outcomes = []
+    for context in (contextlib.nullcontext, shortened):
+        with context():
+            steps = v2.Compose([*firsts_of_v2()["ToImage"], v2.Normalize(*IMAGENET)])
+            steps(picture())
+            with monkeypatch.context() as patch:
+                patch.setattr(owner, name, other)
+                outcomes.append((outcome(steps, picture()), len(called)))
+                called.clear()
+    # Where v2 looks kernels up by the function it knows no other and raises.
+    assert outcomes[0] == outcomes[1] and (outcomes[0][1] or outcomes[0][0][0] is ValueError)
+
+
+def test_hooks_of_a_step_of_v2_are_called():
+    for at in range(3):
+        steps, seen = [*firsts_of_v2()["ToImage"], v2.Normalize(*IMAGENET)], []
+        steps[at].register_forward_hook(lambda _, args, made, seen=seen: seen.append(made.clone()))
+        check(steps, picture(), compose=v2.Compose)
+        assert torch.equal(*seen)
 
 
 def test_to_tensor_alone_gives_torchvisions_bits_in_one_pass(passes):

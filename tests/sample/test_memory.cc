@@ -106,8 +106,8 @@ TEST_CASE("a sample maker stays within its own memory and what it asks for, augm
     const std::vector plans(c.views, plan);
     const auto views = batch::lay_out(plans, 1);
     std::vector<std::byte> out(batch::bytes_of(views, 1));
-    const std::size_t own = sample::SampleMaker::own_bytes(plans, limits);
-    const std::size_t reserve = sample::SampleMaker::reserve_bytes(plans, limits);
+    const std::size_t own = sample::SampleMaker::own_bytes(plans);
+    const std::size_t reserve = sample::SampleMaker::most_need(plans, limits);
     std::size_t made = 0, most = 0;
     const std::size_t before = testing::heap_live;
     sample::SampleMaker maker(plans, limits);
@@ -146,8 +146,8 @@ TEST_CASE("a sample maker of whole images stays within its bound") {
   DecodeLimits limits;
   limits.max_canvas_bytes = std::size_t{73} << 20;
   limits.max_decoder_bytes = 8 << 20;
-  const std::size_t own = sample::SampleMaker::own_bytes({plan}, limits);
-  const std::size_t reserve = sample::SampleMaker::reserve_bytes({plan}, limits);
+  const std::size_t own = sample::SampleMaker::own_bytes({plan});
+  const std::size_t reserve = sample::SampleMaker::most_need({plan}, limits);
   sample::SampleMaker maker({plan}, limits);
   const std::size_t need = maker.need(std::as_bytes(std::span(giant)), data::make_key(1, 0), 0);
   const Use use = make(maker, plan, giant);
@@ -155,8 +155,7 @@ TEST_CASE("a sample maker of whole images stays within its bound") {
   CHECK(need < reserve);
   CHECK(use.most > 3 * limits.max_canvas_bytes);
   limits.max_canvas_bytes /= 2;
-  CHECK(sample::SampleMaker::own_bytes({plan}, limits) == own);
-  CHECK(sample::SampleMaker::reserve_bytes({plan}, limits) < reserve - 4 * limits.max_canvas_bytes);
+  CHECK(sample::SampleMaker::most_need({plan}, limits) < reserve - 4 * limits.max_canvas_bytes);
   sample::SampleMaker stricter({plan}, limits);
   const auto done =
       stricter.make(std::as_bytes(std::span(giant)), data::make_key(1, 0), 0, {out.data(), views});
@@ -197,8 +196,8 @@ TEST_CASE("what a decode pool takes beside its makers stays within what its boun
       });
   const std::size_t pool = testing::peak_of([&] { sample::DecodePool(workers, {plan}, limits); });
   const std::size_t added = sample::DecodePool::memory_bound(workers, {plan}, limits) -
-                            workers * sample::SampleMaker::own_bytes({plan}, limits) -
-                            sample::SampleMaker::reserve_bytes({plan}, limits);
+                            workers * sample::SampleMaker::own_bytes({plan}) -
+                            sample::DecodePool::reserve_bytes(workers, {plan}, limits);
   CHECK(pool - makers <= added);
   CHECK(pool - makers > added / 4);
 }

@@ -15,9 +15,12 @@ using sample::Reserve;
 /// A reserve whose samples go on when the test says so.
 struct Fixture : coro::Owner {
   std::vector<sample::Job> jobs;  // that have got their memory
-  Reserve reserve{100, [this](const sample::Job& job) { jobs.push_back(job); }};
+  Reserve reserve;
   std::vector<Reserve::Grant> grants = std::vector<Reserve::Grant>(16);  // by sequence
   std::vector<std::uint64_t> granted;
+
+  explicit Fixture(sample::UsualNeed usual = {})
+      : reserve(100, [this](const sample::Job& job) { jobs.push_back(job); }, usual) {}
 
   static coro::Task sample(Fixture& self, std::uint64_t sequence, std::size_t bytes) {
     sample::Maker* maker = nullptr;
@@ -79,6 +82,23 @@ TEST_CASE("a need of more than there is gets all, alone") {
   CHECK(f.granted == Sequences{0, 1});
   f.give_back(1);
   CHECK(f.granted == Sequences{0, 1, 2});
+}
+
+TEST_CASE("a usual need passes one that waits, unless that is to get nearly all") {
+  Fixture f(sample::UsualNeed{.each = 10, .all = 20});
+  f.ask(0, 60);
+  f.ask(1, 70);
+  f.ask(2, 10);
+  f.ask(3, 11);  // not usual
+  CHECK(f.granted == Sequences{0, 2});
+  f.give_back(0);
+  CHECK(f.granted == Sequences{0, 2, 1, 3});
+  f.give_back(3);
+  f.ask(4, 90);
+  f.ask(5, 10);
+  CHECK(f.granted == Sequences{0, 2, 1, 3});
+  for (const std::uint64_t sequence : {1, 2}) f.give_back(sequence);
+  CHECK(f.granted == Sequences{0, 2, 1, 3, 4, 5});
 }
 
 struct Crowd : coro::Owner {

@@ -70,9 +70,10 @@ void free(void* p) noexcept {
   __libc_free(p);
 }
 // Mappings of the program's own; the heap's are none, because it does not call these.
-void* mmap(void* at, std::size_t bytes, int protection, int flags, int file, off_t offset) noexcept {
-  void* const p = reinterpret_cast<void*>(
-      ::syscall(SYS_mmap, at, bytes, protection, flags, file, offset));
+void* mmap(void* at, std::size_t bytes, int protection, int flags, int file,
+           off_t offset) noexcept {
+  void* const p =
+      reinterpret_cast<void*>(::syscall(SYS_mmap, at, bytes, protection, flags, file, offset));
   return p == MAP_FAILED ? p : counted(p, in_pages(bytes));
 }
 int munmap(void* p, std::size_t bytes) noexcept {

@@ -157,8 +157,7 @@ std::size_t JpegDecoder::need(Bytes file, const JpegHeader& header, const Decode
     JpegSession session(file, limits.load_truncated, limits.max_scans);
     coefficients = kept_coefficients(session, header);
   }
-  return strip_bytes(width) + list_bytes(height) +
-         std::min(coefficients, limits.max_decoder_bytes);
+  return strip_bytes(width) + list_bytes(height) + std::min(coefficients, limits.max_decoder_bytes);
 }
 
 std::size_t JpegDecoder::most_need(const DecodeLimits& limits) noexcept {

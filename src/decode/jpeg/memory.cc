@@ -114,7 +114,7 @@ std::byte* JpegMemory::add_block(std::size_t bytes) noexcept {
 
 void* JpegMemory::take(std::size_t bytes) noexcept {
   if (bytes > left_) {
-    constexpr std::size_t block = kept_bytes - alignment;
+    constexpr std::size_t block = (std::size_t{256} << 10) - alignment;
     if (bytes > block / 4) return add_block(bytes);
     next_ = add_block(block);
     left_ = next_ == nullptr ? 0 : block;

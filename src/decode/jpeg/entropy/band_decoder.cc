@@ -61,8 +61,8 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   interval_ = scan.interval == 0 ? scan.blocks : std::min(scan.interval, scan.blocks);
   decoded_ = given_ = restart_ = 0;
   position_ = 0;
+  density_ = 0;
   passed_ = 0;
-  last_ = {};
   count_ = at_ = 0;
   const std::size_t room = static_cast<std::size_t>(shape_.streams) * region();
   if (starts_.size() < room) {
@@ -188,6 +188,22 @@ bool BandDecoder::take(const Stream& stream, Coefficient* from) {
   return true;
 }
 
+/// Blocks a byte: of all that is left or, if it had more, of the last part. In flat areas they are
+/// many, and streams behind one that has no room left would run in vain.
+double BandDecoder::density() const {
+  const auto left = static_cast<double>(bytes_.ready() + bytes_.unread());
+  return std::max(density_, (scan_.blocks - decoded_) / left);
+}
+
+/// For a part of so many bytes.
+int BandDecoder::streams_for(std::uint64_t bytes) const {
+  const auto by_room =
+      static_cast<std::uint64_t>(2 * density() * static_cast<double>(bytes) / shape_.most_blocks);
+  const std::uint64_t most = std::min(bytes, static_cast<std::uint64_t>(shape_.streams));
+  return static_cast<int>(
+      std::clamp<std::uint64_t>(std::max(by_room, bytes / shape_.least_bytes), 1, most));
+}
+
 /// As many as the blocks to come take on average, and a little more, for two bands cost more than
 /// one.
 std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready, bool to_end) const {
@@ -196,11 +212,8 @@ std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready, bool to_end) const
   const std::uint64_t left = bytes_.ready() + bytes_.unread();
   const std::uint64_t by_need = left * wanted / blocks + left / 50 + 1;
   // Half of the room: one stream may have twice the average's blocks.
-  const std::uint64_t room =
-      std::uint64_t{shape_.most_blocks} * static_cast<std::uint64_t>(shape_.streams) / 2;
-  std::uint64_t by_room = left * room / blocks + 1;
-  // What comes next is like what came last: where an image is smooth, its blocks are small.
-  if (last_.blocks > 0) by_room = std::min(by_room, last_.bits / 8 * room / last_.blocks + 1);
+  const double room = 0.5 * shape_.most_blocks * shape_.streams;
+  const auto by_room = static_cast<std::uint64_t>(room / density()) + 1;
   const std::uint64_t readable = to_end ? ready : ready - margin;
   return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
 }
@@ -218,17 +231,13 @@ bool BandDecoder::decode_band() {
 }
 
 bool BandDecoder::decode_part() {
-  const std::uint64_t began = position_;
-  const std::uint32_t before = decoded_;
   const bool to_end = bytes_.intervals() > 0;
   const std::uint64_t ready = bytes_.end_of(0);
   end_ = 8 * ready;
   if (ready == 0) return false;
   const std::uint32_t last = interval_end(decoded_);
   const std::uint64_t bytes = bytes_of_band(ready, to_end);
-  const int count = static_cast<int>(std::clamp<std::uint64_t>(
-      bytes / shape_.least_bytes, 1, static_cast<std::uint64_t>(shape_.streams)));
-
+  const int count = streams_for(bytes);
   begin_streams(bytes, count);
   // What begins in the padding would decode as garbage. A block of the image that does is the next
   // band's.
@@ -245,6 +254,7 @@ bool BandDecoder::decode_part() {
     std::copy(running.begin() + stopped + 1, running.begin() + still, running.begin() + stopped);
   }
 
+  const std::uint32_t before = decoded_;
   Stream* stream = streams_.data();
   Coefficient* from = blocks_.data();
   for (int i = 1; i < count; ++i) {
@@ -268,7 +278,7 @@ bool BandDecoder::decode_part() {
   }
   if (!take(*stream, from)) return false;
   position_ = stream->position;
-  last_ = {position_ - began, decoded_ - before};
+  density_ = 8.0 * (decoded_ - before) / static_cast<double>(position_);
   return end_part(last);
 }
 

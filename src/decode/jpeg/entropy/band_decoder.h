@@ -105,6 +105,8 @@ class BandDecoder {
   bool decode_part();
   bool end_part(std::uint32_t last);
   std::uint64_t bytes_of_band(std::uint64_t ready, bool to_end) const;
+  double density() const;
+  int streams_for(std::uint64_t bytes) const;
   void begin_streams(std::uint64_t bytes, int count);
   bool meets(Stream& stream, Stream& other, Coefficient*& from);
   bool step(Stream& stream);
@@ -124,11 +126,8 @@ class BandDecoder {
   std::uint64_t end_ = 0;       ///< of the band's interval as far as is ready, in bits
   std::uint32_t interval_ = 0;  ///< blocks from one restart to the next
   std::uint32_t restart_ = 0;   ///< the block in front of which DC sums begin anew
+  double density_ = 0;          ///< of the last part: blocks a byte
   std::array<std::uint16_t, 4> dc_{};
-  struct {
-    std::uint64_t bits = 0;
-    std::uint32_t blocks = 0;
-  } last_;  ///< of the band before
 
   std::array<Run, most_streams> runs_{};
   std::size_t count_ = 0, at_ = 0;  ///< of the runs, and which is being given

@@ -3,8 +3,17 @@
 #include <algorithm>
 
 #include "decode/jpeg/entropy/band_decoder.h"
+#include "decode/jpeg/entropy/lanes.h"
 
 namespace ringfeed::decode {
+namespace {
+
+/// In front of a block.
+bool has_stopped(const Stream& stream) {
+  return stream.next == 0 && (stream.block == stream.end || stream.position >= stream.limit);
+}
+
+}  // namespace
 
 /// The block in front of which the next restart comes.
 std::uint32_t BandDecoder::interval_end(std::uint32_t block) const {
@@ -64,7 +73,7 @@ void BandDecoder::share_out(std::size_t intervals, std::size_t count) {
     const std::size_t first = block - decoded_ + i * spare_blocks;
     Stream& stream = streams_[i];
     stream = {};
-    stream.block = blocks_.data() + first * block_size;
+    stream.block = stream.end = blocks_.data() + first * block_size;
     stream.start = starts_.data() + first;
     Share& share = shares_[i];
     share = {at, at, block};
@@ -96,28 +105,27 @@ bool BandDecoder::has_ended(const Stream& stream, const Share& share) const {
 
 bool BandDecoder::decode_intervals(std::size_t intervals) {
   const std::size_t bytes = bytes_.end_of(intervals - 1);
-  std::array<Stream*, most_streams> running;
   const std::size_t most =
-      std::min({static_cast<std::size_t>(shape_.streams), running.size(), intervals});
+      std::min({static_cast<std::size_t>(shape_.streams), shares_.size(), intervals});
   const std::size_t count = std::clamp<std::size_t>(bytes / shape_.least_bytes, 1, most);
   share_out(intervals, count);
-  int still = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (shares_[i].next == shares_[i].end) continue;
-    begin_interval(streams_[i], shares_[i]);
-    running[static_cast<std::size_t>(still++)] = &streams_[i];
-  }
-  while (still > 0) {
-    const int stopped = advance(scan_, running.data(), still);
-    Stream& stream = *running[static_cast<std::size_t>(stopped)];
-    Share& share = shares_[static_cast<std::size_t>(&stream - streams_.data())];
-    if (!has_ended(stream, share)) return false;
-    if (share.next < share.end) {
-      begin_interval(stream, share);
-      continue;
+  std::array<Stream*, most_streams> running;
+  while (true) {
+    int still = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      Stream& stream = streams_[i];
+      Share& share = shares_[i];
+      if (has_stopped(stream)) {
+        if (!has_ended(stream, share)) return false;
+        if (share.next == share.end) continue;
+        begin_interval(stream, share);
+      }
+      running[static_cast<std::size_t>(still++)] = &stream;
     }
-    std::copy(running.begin() + stopped + 1, running.begin() + still, running.begin() + stopped);
-    --still;
+    if (still == 0) break;
+    if (!in_lanes_ || advance_lanes(scan_, running.data(), still) == still) {
+      advance(scan_, running.data(), still);
+    }
   }
   count_ = count;
   decoded_ = shares_[count - 1].block;
