@@ -60,11 +60,11 @@ Tables mixed_tables() {
   return tables;
 }
 
-/// Zeros are then the longest block that there is: 64 symbols of 31 bits.
-Tables longest_tables() {
+/// Zeros are then blocks of nothing but this symbol, with a code of this length.
+Tables tables_of_one(int length, UINT8 symbol) {
   JHUFF_TBL table{};
-  table.bits[16] = 1;
-  table.huffval[0] = 15;
+  table.bits[length] = 1;
+  table.huffval[0] = symbol;
   Tables tables;
   REQUIRE(tables.dc.build(table, true));
   REQUIRE(tables.ac.build(table, false));
@@ -136,18 +136,20 @@ class GuardedStreams {
 
 TEST_CASE("streams read and write nothing beyond what is theirs, and the same by each backend") {
   std::mt19937 random(1);
-  const Tables mixed = mixed_tables(), longest = longest_tables();
+  // The longest block that there is, 64 symbols of 31 bits, and the shortest, which leave no room.
+  const Tables mixed = mixed_tables(), longest = tables_of_one(16, 15);
+  const Tables shortest = tables_of_one(1, 0);
   GuardedStreams streams;
   for (std::size_t size = 1024; size < 1024 + 64; ++size) {
     CAPTURE(size);
     const std::size_t whole = size + ScanBytes::padding;
     const GuardedMemory memory(whole);
-    for (const bool zeros : {false, true}) {
+    for (const Tables* const tables : {&mixed, &longest, &shortest}) {
       for (std::uint8_t* const bytes : {memory.first(), memory.last(whole)}) {
         std::memset(bytes, 0, whole);
-        if (!zeros)
+        if (tables == &mixed)
           std::generate_n(bytes, size, [&] { return static_cast<std::uint8_t>(random()); });
-        Scan scan = (zeros ? longest : mixed).scan();
+        Scan scan = tables->scan();
         scan.bytes = bytes;
         std::vector<std::int64_t> expected;
         for_each_own_backend([&](EntropyBackend backend) {
