@@ -52,7 +52,7 @@ struct Stats {
   int prefetch_factor = 0;   ///< decoded batches ahead, in all
   std::string reader;        ///< "ring" or "pool"
   std::string reader_note;   ///< why a fallback was taken; empty if none
-  std::string entropy;       ///< whose code reads JPEG scans: "streams" (ringfeed's) or "libjpeg"
+  std::string entropy;       ///< reads JPEG scans: "streams", "lanes" or "libjpeg"
   std::string entropy_note;  ///< why
   std::string pixels;        ///< whose code makes their pixels: "vectors" (ringfeed's) or "libjpeg"
   std::string pixels_note;   ///< why

@@ -62,6 +62,7 @@ void BandDecoder::begin(const Scan& scan, std::uint32_t blocks) {
   decoded_ = given_ = restart_ = 0;
   position_ = 0;
   density_ = 0;
+  next_streams_ = shape_.streams;
   passed_ = 0;
   count_ = at_ = 0;
   const std::size_t room = static_cast<std::size_t>(shape_.streams) * region();
@@ -199,9 +200,17 @@ double BandDecoder::density() const {
 int BandDecoder::streams_for(std::uint64_t bytes) const {
   const auto by_room =
       static_cast<std::uint64_t>(2 * density() * static_cast<double>(bytes) / shape_.most_blocks);
-  const std::uint64_t most = std::min(bytes, static_cast<std::uint64_t>(shape_.streams));
+  const std::uint64_t most = std::min(bytes, static_cast<std::uint64_t>(next_streams_));
   return static_cast<int>(
       std::clamp<std::uint64_t>(std::max(by_room, bytes / shape_.least_bytes), 1, most));
+}
+
+/// Streams that do not fall in step, as in some flat areas, leave all of a band to one of them: the
+/// more they are the less it has room for.
+void BandDecoder::choose_next_streams(int joined, int dropped) {
+  constexpr int fewest = 4;
+  next_streams_ = dropped > joined ? std::max(next_streams_ / 4, fewest) : 2 * next_streams_;
+  next_streams_ = std::min(next_streams_, shape_.streams);
 }
 
 /// As many as the blocks to come take on average, and a little more, for two bands cost more than
@@ -212,7 +221,7 @@ std::uint64_t BandDecoder::bytes_of_band(std::uint64_t ready, bool to_end) const
   const std::uint64_t left = bytes_.ready() + bytes_.unread();
   const std::uint64_t by_need = left * wanted / blocks + left / 50 + 1;
   // Half of the room: one stream may have twice the average's blocks.
-  const double room = 0.5 * shape_.most_blocks * shape_.streams;
+  const double room = 0.5 * shape_.most_blocks * next_streams_;
   const auto by_room = static_cast<std::uint64_t>(room / density()) + 1;
   const std::uint64_t readable = to_end ? ready : ready - margin;
   return std::min({std::uint64_t{shape_.most_bytes}, readable, by_need, by_room});
@@ -255,6 +264,7 @@ bool BandDecoder::decode_part() {
   }
 
   const std::uint32_t before = decoded_;
+  int joined = 0;
   Stream* stream = streams_.data();
   Coefficient* from = blocks_.data();
   for (int i = 1; i < count; ++i) {
@@ -264,6 +274,7 @@ bool BandDecoder::decode_part() {
       ++counts_.dropped;
       continue;
     }
+    ++joined;
     ++counts_.joined;
     if (!take(*stream, from)) return false;
     stream = &other;
@@ -271,6 +282,7 @@ bool BandDecoder::decode_part() {
   }
   ++counts_.bands;
   counts_.filled += stream->block == stream->end;
+  choose_next_streams(joined, count - 1 - joined);
   // To the end of an MCU.
   stream->end += most_blocks_in_mcu * block_size;
   while (stream->in_mcu != 0) {

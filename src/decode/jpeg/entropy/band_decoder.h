@@ -107,6 +107,7 @@ class BandDecoder {
   std::uint64_t bytes_of_band(std::uint64_t ready, bool to_end) const;
   double density() const;
   int streams_for(std::uint64_t bytes) const;
+  void choose_next_streams(int joined, int dropped);
   void begin_streams(std::uint64_t bytes, int count);
   bool meets(Stream& stream, Stream& other, Coefficient*& from);
   bool step(Stream& stream);
@@ -126,6 +127,7 @@ class BandDecoder {
   std::uint64_t end_ = 0;       ///< of the band's interval as far as is ready, in bits
   std::uint32_t interval_ = 0;  ///< blocks from one restart to the next
   std::uint32_t restart_ = 0;   ///< the block in front of which DC sums begin anew
+  int next_streams_ = 1;        ///< of the next part, at most
   double density_ = 0;          ///< of the last part: blocks a byte
   std::array<std::uint16_t, 4> dc_{};
 

@@ -5,7 +5,6 @@ namespace ringfeed::decode {
 CpuMaker cpu_maker() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_is("intel")) return CpuMaker::intel;
   if (__builtin_cpu_is("amd")) return CpuMaker::amd;
 #endif
   return CpuMaker::other;
@@ -13,11 +12,7 @@ CpuMaker cpu_maker() {
 
 EntropyChoice preferred(CpuMaker maker, bool has_lanes, const std::function<bool()>& lanes_pay) {
   if (!has_lanes) return {EntropyBackend::streams, "this CPU has no AVX-512 with VBMI2 for lanes"};
-  switch (maker) {
-    case CpuMaker::intel: return {EntropyBackend::lanes, "lanes are faster on Intel"};
-    case CpuMaker::amd: return {EntropyBackend::streams, "lanes are slower on AMD"};
-    default: break;
-  }
+  if (maker == CpuMaker::amd) return {EntropyBackend::streams, "lanes are slower on AMD"};
   if (lanes_pay()) return {EntropyBackend::lanes, "lanes were faster in a test picture"};
   return {EntropyBackend::streams, "lanes were not faster in a test picture"};
 }

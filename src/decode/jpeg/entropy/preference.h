@@ -7,7 +7,7 @@
 
 namespace ringfeed::decode {
 
-enum class CpuMaker : std::uint8_t { intel, amd, other };
+enum class CpuMaker : std::uint8_t { amd, other };
 
 /// Of this machine's CPU.
 CpuMaker cpu_maker();
