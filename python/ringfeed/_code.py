@@ -39,41 +39,44 @@ def runs_instead(function: Any) -> bool:
 
 _HERE = copy_of.__code__.co_filename
 
+does: dict[str, Callable[..., Any]] = {}
+"""What the functions below do, by their names; of the modules above this one."""
+
 
 def fetch(self: Any, possibly_batched_index: Any) -> Any:
-    from ringfeed._worker_rung import fetch_in_worker
+    import sys
 
-    return fetch_in_worker(self, possibly_batched_index)
+    return sys.modules["ringfeed._code"].does["fetch"](self, possibly_batched_index)
 
 
 def open(fp: Any, mode: Any = "r", formats: Any = None) -> Any:
-    from ringfeed._worker_rung import open_as_pillow
+    import sys
 
-    return open_as_pillow(fp, mode, formats)
+    return sys.modules["ringfeed._code"].does["open"](fp, mode, formats)
 
 
 def pil_loader(path: Any) -> Any:
-    from ringfeed._open import pil_loader
+    import sys
 
-    return pil_loader(path)
+    return sys.modules["ringfeed._code"].does["pil_loader"](path)
 
 
 load_image = pil_loader
 
 
 def to_tensor(pic: Any) -> Any:
-    from ringfeed._tensor_steps import short
+    import sys
 
-    return short.to_tensor(pic)
+    return sys.modules["ringfeed._code"].does["to_tensor"](pic)
 
 
 def compose_call(self: Any, img: Any) -> Any:
-    from ringfeed._tensor_steps import short
+    import sys
 
-    return short.compose(self, img)
+    return sys.modules["ringfeed._code"].does["compose_call"](self, img)
 
 
 def compose_forward(self: Any, *inputs: Any) -> Any:
-    from ringfeed._tensor_steps import short
+    import sys
 
-    return short.forward(self, inputs)
+    return sys.modules["ringfeed._code"].does["compose_forward"](self, inputs)

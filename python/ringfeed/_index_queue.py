@@ -41,16 +41,17 @@ class IndexQueue:
         """Nothing is looked for while items wait, nor in a process that the worker has forked."""
         if self._items or not self._has_come() or os.getpid() != self._process:
             return
-        try:
-            while True:
+        while True:
+            try:
                 item = self._own_get(False)
-                self._items.append(item)
-                if type(item) is tuple and len(item) == 2:
-                    self._seen(item[1])
-        except queue.Empty:
-            pass
-        except Exception as error:
-            self._items.append(_Raised(error))
+            except queue.Empty:
+                return
+            except Exception as error:
+                self._items.append(_Raised(error))
+                return
+            self._items.append(item)
+            if type(item) is tuple and len(item) == 2:
+                self._seen(item[1])
 
 
 def _check_of(index_queue: Any) -> Callable[[], Any]:

@@ -54,8 +54,10 @@ def origin_of(sampler: Any, number: int | None, text: str | None) -> Origin:
 
 def random_sampler(batches: Any) -> Any:
     """The one of torch's that draws the order of `batches`, which is it or torch's BatchSampler of
-    it. None: another sampler, or one with an `__iter__` of its own."""
+    it. None: another sampler, or one with an `__iter__` or a `generator` of its class's own."""
     sampler = batches.sampler if type(batches) is BatchSampler else batches
+    if hasattr(type(sampler), "generator"):
+        return None
     return sampler if getattr(type(sampler), "__iter__", None) in _DRAWING else None
 
 

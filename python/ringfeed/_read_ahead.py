@@ -62,9 +62,14 @@ def take(path: str) -> bytes | None:
     fetcher = _fetcher()
     if fetcher is None:
         return None
-    _here.taken += 1  # even if what comes is its OSError
-    data = fetcher.take(path)
-    _here.taken -= data is None
+    _here.taken += 1
+    try:
+        data = fetcher.take(path)
+        _here.taken -= data is None
+    except OSError as error:
+        if error.filename != path:  # of a signal's handler
+            raise
+        data = None  # it may be there by now: open() says
     look()
     return data
 

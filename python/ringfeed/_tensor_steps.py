@@ -12,18 +12,15 @@ from PIL import Image
 
 from . import _code
 from ._dataset_parts import defined_in
+from ._own_behaviour import _CALLS
 from ._ringfeed import look_up_planes
 
 _MOST_TABLES = 64
-
-short: Any = None
-"""What to_tensor and Compose do in a worker process."""
 
 
 def shorten() -> None:
     """In a worker process: `to_tensor` and the calls of both `Compose`s of torchvision, as far as
     they are torchvision's own. Steps and their classes stay as they are."""
-    global short
     v1 = sys.modules.get("torchvision.transforms.transforms")
     if v1 is None:
         return
@@ -34,6 +31,9 @@ def shorten() -> None:
     call: Any = v1.Compose.__call__
     forward: Any = None if v2 is None else v2.Compose.forward
     short = _Shortened(v1, v2, _code.copy_of(own), _code.copy_of(call), _code.copy_of(forward))
+    _code.does.update(
+        to_tensor=short.to_tensor, compose_call=short.compose, compose_forward=short.forward
+    )
     _code.run_instead(own, _code.to_tensor)
     if defined_in(v1, "__call__", call):
         _code.run_instead(call, _code.compose_call)
@@ -195,9 +195,8 @@ def _kinds_of_v2(v2: Any) -> dict[type, _Kind]:
 def _parts_of_v2(v2: Any) -> list[tuple[Any, str]]:
     functional = v2.functional
     parts = [(functional, name) for name in ("to_image", "pil_to_tensor", "to_dtype", "normalize")]
-    names = ("__call__", "forward", "transform", "check_inputs", "make_params", "_call_kernel")
     for step in (v2.ToTensor, v2.ToImage, v2.PILToTensor, v2.ToDtype, v2.Normalize):
-        parts += [(step, name) for name in (*names, "_needs_transform_list")]
+        parts += [(step, name) for name in ("__call__", *_METHODS)]
     for owner, name in parts:
         getattr(owner, name)
     return parts
@@ -224,6 +223,10 @@ def _is_plain(image: Any) -> bool:
     )
 
 
+_METHODS = (
+    *("forward", "transform", "check_inputs", "make_params", "_call_kernel"),
+    "_needs_transform_list",
+)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -233,7 +236,7 @@ def _has_hooks(step: Any) -> bool:
         return False
     state, module = vars(step), torch.nn.modules.module
     return (
-        any(name in state for name in ("forward", "transform", "check_inputs"))
+        any(name in state for name in (*_METHODS, *_CALLS, "_transformed_types"))
         or state.get("_compiled_call_impl") is not None
         or any(state.get(name) for name in _HOOKS)
         or any(getattr(module, f"_global{name}", None) for name in _HOOKS)

@@ -172,7 +172,8 @@ class TorchRung(torch.utils.data.DataLoader[T]):
             with contextlib.suppress(TypeError):
                 length = len(self.dataset)  # type: ignore[arg-type]
         size = getattr(batches, "batch_size", None)
-        name = type(self.sampler if type(batches) in (BatchSampler, type(None)) else batches)
+        own = batches.sampler if type(batches) is BatchSampler else batches
+        name = type(self.sampler if own is None else own)
         return [name.__qualname__, size, self.generator is not None, length]
 
     def _coming_generator_state(self, generator: torch.Generator | None) -> torch.Tensor | None:

@@ -22,7 +22,7 @@ from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
 from . import _code, _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
-from ._file_dataset import FileDataset, load_image
+from ._file_dataset import Column, FileDataset, load_image
 from ._index_queue import IndexQueue, index_queue_of
 from ._own_behaviour import computed
 from .errors import NotNative
@@ -72,6 +72,8 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
             return []
         if type(dataset).__getitem__ is not Subset.__getitem__:
             return []
+        if type(dataset.indices) not in _PLAIN:
+            return []
         return paths_of(dataset.dataset, [dataset.indices[i] for i in indices])
     if isinstance(dataset, ConcatDataset):
         found = []
@@ -84,7 +86,13 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
     if not _is_read_ahead(dataset):
         return []
     samples = dataset.samples
+    if type(samples) not in _PLAIN:
+        return []
     return [path for path, *_ in (samples[i] for i in indices) if isinstance(path, str)]
+
+
+_PLAIN = (list, tuple, range, np.ndarray, torch.Tensor, Column)
+"""Sequences whose items are asked for without calling a script's code."""
 
 
 class InWorker:
@@ -118,6 +126,7 @@ def _serve(dataset: Any) -> None:
     """In a worker process, whose copy of the dataset this is. What a script may hold of it, of
     torchvision and of Pillow stays the object that it is."""
     global _served
+    _code.does.update(fetch=fetch_in_worker, open=open_as_pillow, pil_loader=_open.pil_loader)
     fetch = _MapDatasetFetcher.fetch
     if defined_in(torch_fetch, "fetch", fetch) and not _code.runs_instead(fetch):
         _served = _Served(dataset, _code.run_instead(fetch, _code.fetch), _Files(dataset))

@@ -40,7 +40,7 @@ struct AxisWeights {
   /// Output i's weights begin at i * stride.
   std::size_t stride = 0;
   AlignedVector<std::int32_t> weights;
-  /// Of one output, before they are rounded: scratch that is kept from axis to axis.
+  /// Before they are rounded, of one output or of all: scratch that is kept from axis to axis.
   AlignedVector<double> exact;
 
   const std::int32_t* of(int output) const {

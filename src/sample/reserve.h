@@ -29,7 +29,8 @@ struct UsualNeed {
 
 /// Memory that all decode threads of a loader share, for what their images take. A sample asks
 /// once, for all that it needs, before any of it is allocated, and gives its thread back while it
-/// waits. The lowest sequence comes first, and only usual samples pass one that waits. Who has got
+/// waits. The lowest sequence comes first. Only usual samples pass those that wait, and only when
+/// they ask: one that has queued waits for its turn, and later ones may pass it. Who has got
 /// memory waits for nothing any more: so what was granted comes back, the oldest gets its turn, and
 /// a sample that was given up is woken within the time that others take to decode. Any thread.
 class Reserve {

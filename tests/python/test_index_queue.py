@@ -183,3 +183,43 @@ def test_a_process_that_a_worker_forks_leaves_its_queue_alone():
         ahead.look()
         os._exit(given.qsize())
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+class MadeWhenAsked(datasets.ImageFolder):
+    """Writes a file just before it is opened."""
+
+    def __getitem__(self, index):
+        path, label = self.samples[index]
+        if not os.path.exists(path):
+            PIL.Image.new("RGB", (8, 8), (200, 0, 0)).save(path)
+        return self.transform(self.loader(path)), label
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_is_not_there_before_the_script_opens_it_is_read_then(root, workers):
+    dataset = MadeWhenAsked(root, small)
+    for path, _ in dataset.samples:
+        os.remove(path)
+    loader = DataLoader(dataset, batch_size=4, num_workers=workers)
+    assert sum(len(labels) for _, labels in loader) == len(dataset)
+
+
+class Drawing(list):
+    """Asking for an item draws."""
+
+    def __getitem__(self, at):
+        torch.rand(1)
+        return super().__getitem__(at)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sequence_of_the_scripts_is_asked_by_its_own_code_alone(root, workers):
+    found = []
+    for kind in (DataLoader, Torch):
+        dataset = datasets.ImageFolder(root, lambda image: torch.rand(3))
+        dataset.samples = Drawing(dataset.samples)
+        torch.manual_seed(1)
+        options = {"native": False} if kind is DataLoader else {}
+        loader = kind(dataset, batch_size=4, num_workers=workers, **options)
+        found.append(torch.cat([images for images, _ in loader]))
+    assert torch.equal(*found)

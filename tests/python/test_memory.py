@@ -211,7 +211,7 @@ def short(tmp_path, short_of_memory):
 
 
 def test_defaults_take_a_part_of_the_memory_that_is_left(short):
-    assert short(8000, 32) == f"2 {320 * (128 << 10)} 2"
+    assert short(8000, 32) == f"2 {32 << 20} 2"
     assert short(4, 32) == f"2 {1 << 20} 2"
     assert short(4, 32, batch_size=COUNT, num_workers=0).startswith("2 ")
     assert short(4, 256, batch_size=2) == f"1 {1 << 20} 2"

@@ -94,6 +94,8 @@ def faults_of(package: Path) -> list[str]:
                 # A `transform` is torchvision's and an `iterator` may be torch's: they have no
                 # other way to tell their tables, or to begin again.
                 foreign = owner.rpartition(".")[2] in ("transform", "iterator")
+                # A worker's queue has no other way to say that something waits in it.
+                foreign |= owner == "index_queue"
                 # A late image is Pillow's own object, all of it.
                 foreign |= name.startswith("_late_") and owner in ("image", "Image")
                 if owner not in ("self", "cls", "sys") and not foreign and node.attr not in own:

@@ -16,6 +16,7 @@ from torch.utils.data import (
     ConcatDataset,
     IterableDataset,
     RandomSampler,
+    SequentialSampler,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
@@ -626,3 +627,18 @@ def test_torchvision_s_folders_with_a_loader_of_their_own_are_read_by_it(tmp_pat
     with warned():
         loader = DataLoader(dataset, 2)
     check_equal(loader, Torch(dataset, 2))
+
+
+@pytest.mark.parametrize("later", [SequentialSampler, SubsetRandomSampler])
+def test_a_place_in_a_batch_sampler_is_of_the_sampler_within(later):
+    numbers = TensorDataset(torch.arange(24))
+
+    def loader(kind):
+        return DataLoader(numbers, batch_sampler=BatchSampler(kind(range(24)), 4, False))
+
+    first = loader(RandomSampler)
+    next(iter(first))
+    state = first.state_dict()
+    with pytest.raises(ValueError, match="RandomSampler"):
+        loader(later).load_state_dict(state)
+    loader(RandomSampler).load_state_dict(state)

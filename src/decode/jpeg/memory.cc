@@ -14,7 +14,6 @@ namespace ringfeed::decode {
 namespace {
 
 constexpr std::size_t alignment = 64;  // libjpeg's vectors want 32, its rows multiples of 64
-constexpr std::size_t largest = 1'000'000'000;  // as libjpeg-turbo's own
 
 constexpr std::size_t aligned(std::size_t bytes) {
   return (bytes + alignment - 1) / alignment * alignment;
@@ -75,7 +74,7 @@ JpegMemory::JpegMemory() noexcept : jpeg_memory_mgr{} {
         access(cinfo, *reinterpret_cast<VirtualArray*>(array), start, count, writable));
   };
   free_pool = [](j_common_ptr, int) {};  // one image is all that a session has
-  max_alloc_chunk = static_cast<long>(largest);
+  max_alloc_chunk = 1'000'000'000;       // as libjpeg-turbo's own
 }
 
 void JpegMemory::take_over(jpeg_decompress_struct& cinfo) {
@@ -125,7 +124,7 @@ void* JpegMemory::take(std::size_t bytes) noexcept {
 }
 
 void* JpegMemory::allocate(j_common_ptr cinfo, std::size_t bytes) {
-  void* const memory = bytes > largest ? nullptr : of(cinfo).take(aligned(bytes));
+  void* const memory = of(cinfo).take(aligned(bytes));
   if (memory == nullptr) ERREXIT1(cinfo, JERR_OUT_OF_MEMORY, 0);
   return memory;
 }

@@ -20,7 +20,8 @@ class JpegMemory : private jpeg_memory_mgr {
  public:
   JpegMemory() noexcept;
   ~JpegMemory() { release(); }
-  JpegMemory(JpegMemory&&) noexcept = default;  ///< between images
+  /// Another one: what the first keeps stays with it.
+  JpegMemory(JpegMemory&&) noexcept : JpegMemory() {}
 
   /// After jpeg_create_decompress(). Throws std::bad_alloc.
   void take_over(jpeg_decompress_struct& cinfo);

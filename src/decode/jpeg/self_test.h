@@ -11,7 +11,7 @@ namespace ringfeed::decode {
 bool passes_self_test(EntropyBackend entropy, PixelBackend pixels);
 
 /// Whether lanes, which this CPU must have, decode such a picture 10 % faster than streams: the
-/// best of 5 each, in turns (some 20 ms).
+/// best of 6 each, in turns (some 20 ms).
 bool lanes_pay();
 
 }  // namespace ringfeed::decode

@@ -45,6 +45,9 @@ EntropyChoice choose() {
     throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": " + why_not + "; unset it");
   }
   EntropyChoice choice = preferred(cpu_maker(), has_lanes(), lanes_pay);
+  if (choice.backend == EntropyBackend::lanes && obstacle(choice.backend) != nullptr) {
+    choice = {EntropyBackend::streams, "lanes differ from libjpeg in a test picture"};
+  }
   if (obstacle(choice.backend) != nullptr) return {EntropyBackend::libjpeg, differs};
   choice.why = equal + ("; " + choice.why);
   return choice;

@@ -34,7 +34,7 @@ struct BandCounts {
   std::uint64_t ended = 0;      ///< bands that run into the padding in front of EOI
   std::uint64_t odd = 0;        ///< scans that hold what no encoder writes, or end early
   std::uint64_t intervals = 0;  ///< between restarts, read from where they are known to begin
-  std::uint64_t escapes = 0;    ///< symbols that one look-up did not give, garbage included
+  std::uint64_t escapes = 0;    ///< symbols that one look-up did not give, of turns alone
 };
 
 /// The coefficients of a scan, MCU by MCU. Decodes a band at a time: streams begin at places

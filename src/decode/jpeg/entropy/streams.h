@@ -23,8 +23,9 @@ struct Stream {
 
 inline constexpr int most_streams = 16;
 
-/// Decodes on all of the streams in turns, so that each hides the others' latency, until one stops
-/// in front of a block: its number. It has begun one at least. DC coefficients are differences.
+/// Decodes on the first 5 of the streams in turns, so that each hides the others' latency, until
+/// one stops in front of a block: its number. It has read one at least, or the rest of the one that
+/// it was in. DC coefficients are differences.
 ///
 /// Memory: of the scan at most longest_block and 8 bytes behind where a block begins; of a stream's
 /// blocks one more than `end`, whose content is then any.
