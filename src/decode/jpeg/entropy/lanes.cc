@@ -87,9 +87,7 @@ namespace ringfeed::decode {
 namespace HWY_NAMESPACE {
 namespace {
 
-#if HWY_ARCH_X86_64 && HWY_TARGET <= HWY_AVX3_DL
-
-constexpr bool available = true;
+#if HWY_ARCH_X86_64 && HWY_TARGET == HWY_AVX3_DL
 
 /// A step decodes a symbol; a block has two at least.
 constexpr int steps_between_checks = 32;
@@ -366,15 +364,7 @@ int advance_all_lanes(const Scan& scan, Stream** streams, int count) {
   return Lockstep(scan, tables, streams, count).run();
 }
 
-#else
-
-constexpr bool available = false;
-
-int advance_all_lanes(const Scan&, Stream**, int count) { return count; }
-
 #endif
-
-bool are_lanes_available() { return available; }
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -384,14 +374,22 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace ringfeed::decode {
 
-HWY_EXPORT(advance_all_lanes);
-HWY_EXPORT(are_lanes_available);
-
-bool has_lanes() { return HWY_DYNAMIC_DISPATCH(are_lanes_available)(); }
+// Highway's own dispatch must not be used here: it counts the targets that this file is made for,
+// in inline functions that the linker takes for those of the other files, which have one fewer.
+#if HWY_ARCH_X86_64 && (HWY_TARGETS & HWY_AVX3_DL)
+bool has_lanes() {
+  static const bool has = (hwy::SupportedTargets() & HWY_AVX3_DL) != 0;
+  return has;
+}
 
 int advance_lanes(const Scan& scan, Stream** streams, int count) {
-  return HWY_DYNAMIC_DISPATCH(advance_all_lanes)(scan, streams, count);
+  return has_lanes() ? N_AVX3_DL::advance_all_lanes(scan, streams, count) : count;
 }
+#else
+bool has_lanes() { return false; }
+
+int advance_lanes(const Scan&, Stream**, int count) { return count; }
+#endif
 
 }  // namespace ringfeed::decode
 #endif
