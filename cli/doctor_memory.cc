@@ -39,9 +39,8 @@ Finding judge(const pipeline::Settings& settings, const std::optional<pipeline::
     finding.severity = Severity::warn;
     finding.advice =
         "that is more than is left: a few files that are large to decode may end the process; "
-        "lower --workers (most of it is kept for the largest image that each accepts: "
-        "--max-pixels, "
-        "--max-decoder-bytes) or --batch-size, or give more memory";
+        "lower --workers, --batch-size or what the largest image may take (--max-pixels, "
+        "--max-decoder-bytes), or give more memory";
   }
   return finding;
 }

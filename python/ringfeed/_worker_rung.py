@@ -162,9 +162,11 @@ _served: Any = None
 
 
 def fetch_in_worker(fetcher: Any, index: Any) -> Any:
-    """A batch, whose files are read at once."""
-    batched = fetcher.dataset is _served.dataset and fetcher.auto_collation
-    with _served.files.read_at_once(index if batched else None):
+    """A batch, whose files are read at once. Of a loader that the script has within the worker
+    nothing is: what is announced stays."""
+    if fetcher.dataset is not _served.dataset or not fetcher.auto_collation:
+        return _served.fetch(fetcher, index)
+    with _served.files.read_at_once(index):
         return _served.fetch(fetcher, index)
 
 

@@ -223,3 +223,19 @@ def test_a_sequence_of_the_scripts_is_asked_by_its_own_code_alone(root, workers)
         loader = kind(dataset, batch_size=4, num_workers=workers, **options)
         found.append(torch.cat([images for images, _ in loader]))
     assert torch.equal(*found)
+
+
+class WithALoaderOfItsOwn(datasets.ImageFolder):
+    """Each sample runs through a small loader, within the worker."""
+
+    def __getitem__(self, index):
+        numbers = torch.utils.data.TensorDataset(torch.arange(4))
+        assert len(list(Torch(numbers, batch_size=2))) == 2
+        return super().__getitem__(index)
+
+
+def test_a_loader_within_a_worker_leaves_what_is_announced(root, log):
+    dataset = WithALoaderOfItsOwn(root, small)
+    loader = DataLoader(dataset, batch_size=4, num_workers=1, native=False)
+    assert sum(len(labels) for _, labels in loader) == len(dataset)
+    assert log() == batches_of(dataset, 4)  # each once

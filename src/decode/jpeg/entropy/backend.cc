@@ -45,10 +45,12 @@ EntropyChoice choose() {
     throw std::invalid_argument("RINGFEED_ENTROPY=" + name + ": " + why_not + "; unset it");
   }
   EntropyChoice choice = preferred(cpu_maker(), has_lanes(), lanes_pay);
-  if (choice.backend == EntropyBackend::lanes && obstacle(choice.backend) != nullptr) {
+  const char* why_not = obstacle(choice.backend);
+  if (why_not != nullptr && choice.backend == EntropyBackend::lanes) {
     choice = {EntropyBackend::streams, "lanes differ from libjpeg in a test picture"};
+    why_not = obstacle(choice.backend);
   }
-  if (obstacle(choice.backend) != nullptr) return {EntropyBackend::libjpeg, differs};
+  if (why_not != nullptr) return {EntropyBackend::libjpeg, why_not};
   choice.why = equal + ("; " + choice.why);
   return choice;
 }
