@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import _ringfeed
 from ._access import Access, OwnLoading, access_of
 from ._adding import Adding
-from ._file_dataset import FileDataset, index_of, load_image
+from ._file_dataset import FileDataset, holds_its_items, index_of, load_image
 from ._open import pil_loader
 from ._own_behaviour import computed
 from ._timm_dataset import check_reading, image_dataset, is_timms
@@ -72,6 +72,7 @@ def checked(dataset: Any) -> tuple[Any, list[Any]]:
             dataset, torch.utils.data.Subset, "__getitem__", "__getitems__", "__len__"
         )
         _check_attributes(dataset, "dataset", "indices")
+        _check_items(dataset, "indices", dataset.indices)
         chosen.append(dataset.indices)
         dataset = dataset.dataset
     base = _base_of(dataset)
@@ -80,6 +81,9 @@ def checked(dataset: Any) -> tuple[Any, list[Any]]:
         _check_own_methods(dataset, base, "__getitems__", "__len__")
         _check_attributes(dataset, *_READ)
         _check_decoding(dataset)
+        if base is not FileDataset:
+            reader = dataset.reader if is_timms(dataset) else dataset
+            _check_items(dataset, "samples", getattr(reader, "samples", ()))
         return dataset, chosen
     not_native(
         f"ringfeed cannot read {_name(dataset)}. {_ACCEPTED}; ringfeed.ImageList(paths, labels) "
@@ -263,6 +267,15 @@ def _check_attributes(dataset: Any, *names: str) -> None:
         not_native(
             f"{_name(dataset)} has its own {name}, which torch's loader would call for each sample "
             "and ringfeed calls once for an iterator: make it an attribute whose value stands",
+            NotNativeType,
+        )
+
+
+def _check_items(dataset: Any, name: str, sequence: Any) -> None:
+    if not holds_its_items(sequence):
+        not_native(
+            f"the {name} of {_name(dataset)} are of {_name(sequence)}, whose items torch's loader "
+            "would ask for one by one and ringfeed reads once for an iterator: make them a list",
             NotNativeType,
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import array
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, Union, overload
 
+import numpy as np
 import torch.utils.data
 
 from . import _ringfeed
@@ -68,6 +70,20 @@ class Column(Sequence[T], Generic[T]):
     def __repr__(self) -> str:
         shown = ", ".join(map(repr, self[:3]))
         return f"[{shown}{', ...' if len(self) > 3 else ''}]"
+
+
+def holds_its_items(sequence: Any) -> bool:
+    """Whether what `sequence[i]` gives stands in it, as a list's items do, so that it may be read
+    beforehand and all at once without a script's code."""
+    kind = type(sequence)
+    base = next((base for base in kind.__mro__ if base in _HOLDERS), None)
+    return base is not None and all(
+        getattr(kind, name, None) is getattr(base, name, None)
+        for name in ("__getitem__", "__iter__", "__len__", "__array__", "__getattribute__")
+    )
+
+
+_HOLDERS = (list, tuple, range, array.array, np.ndarray, np.memmap, torch.Tensor, Column)
 
 
 def load_image(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -31,17 +32,33 @@ def own_behaviour(transform: Any, base: type, methods: Iterable[str]) -> str | N
 
 def computed(dataset: Any, *attributes: str) -> str | None:
     """The first of `attributes` that a class of a script's makes anew whenever it is read, by a
-    property or the like; None: each is a value that stands."""
-    for name in ("__getattribute__", *attributes):
-        owner = next((kind for kind in type(dataset).__mro__ if name in vars(kind)), object)
-        if owner is object or owner.__module__.split(".")[0] in _LIBRARIES:
-            continue
-        found = vars(owner)[name]
-        if name == "__getattribute__" or (
-            hasattr(type(found), "__get__") and not isinstance(found, _STANDING)
+    property, its __getattr__ or the like; None: each is a value that stands."""
+    kind = type(dataset)
+    if _scripts_own(kind, "__getattribute__"):
+        return "__getattribute__"
+    for name in attributes:
+        if _scripts_own(kind, name):
+            found = inspect.getattr_static(kind, name)
+            if hasattr(type(found), "__get__") and not isinstance(found, _STANDING):
+                return name
+        elif (
+            _scripts_own(kind, "__getattr__")
+            and not _stands(dataset, name)
+            and hasattr(dataset, name)
         ):
             return name
     return None
+
+
+def _scripts_own(kind: type, name: str) -> bool:
+    owner = next((base for base in kind.__mro__ if name in vars(base)), object)
+    return owner is not object and owner.__module__.split(".")[0] not in _LIBRARIES
+
+
+def _stands(dataset: Any, name: str) -> bool:
+    return name in getattr(dataset, "__dict__", ()) or any(
+        name in vars(base) for base in type(dataset).__mro__
+    )
 
 
 _LIBRARIES = ("ringfeed", "torch", "torchvision", "timm")

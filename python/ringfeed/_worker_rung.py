@@ -22,7 +22,7 @@ from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
 from . import _code, _open, _read_ahead
 from ._dataset_parts import check_loader, defined_in
-from ._file_dataset import Column, FileDataset, load_image
+from ._file_dataset import FileDataset, holds_its_items, load_image
 from ._index_queue import IndexQueue, index_queue_of
 from ._own_behaviour import computed
 from .errors import NotNative
@@ -72,7 +72,7 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
             return []
         if type(dataset).__getitem__ is not Subset.__getitem__:
             return []
-        if type(dataset.indices) not in _PLAIN:
+        if not holds_its_items(dataset.indices):
             return []
         return paths_of(dataset.dataset, [dataset.indices[i] for i in indices])
     if isinstance(dataset, ConcatDataset):
@@ -86,13 +86,9 @@ def paths_of(dataset: Any, indices: Sequence[Any]) -> list[str]:
     if not _is_read_ahead(dataset):
         return []
     samples = dataset.samples
-    if type(samples) not in _PLAIN:
+    if not holds_its_items(samples):
         return []
     return [path for path, *_ in (samples[i] for i in indices) if isinstance(path, str)]
-
-
-_PLAIN = (list, tuple, range, np.ndarray, torch.Tensor, Column)
-"""Sequences whose items are asked for without calling a script's code."""
 
 
 class InWorker:

@@ -3,6 +3,8 @@ torch's loader, which runs beside; and steps of a known class whose own method d
 
 from __future__ import annotations
 
+import array
+import collections.abc
 import functools
 import random
 
@@ -244,6 +246,76 @@ def test_an_attribute_that_a_class_computes_is_read_as_often_as_torch_reads_it(r
         found.append((dataset.reads - before, images))
     assert found[0][0] == found[1][0] > 0
     assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.filterwarnings("ignore:torch's own loader makes")
+def test_an_attribute_that_is_made_by_getattr_is_read_as_often_as_torch_reads_it(root):
+    class Making(ImageFolder):
+        reads = 0
+
+        def __getattr__(self, name):
+            if name != "transform":
+                raise AttributeError(name)
+            type(self).reads += 1
+            return PLAIN
+
+    found = []
+    for kind in (DataLoader, Torch):
+        dataset = Making(root)
+        del dataset.transform
+        loader = kind(dataset, 4)
+        if kind is DataLoader:
+            assert loader.rung == "worker" and "has its own transform, " in loader.why_not_native
+        iterator = iter(loader)
+        Making.reads = 0
+        found.append((next(iterator)[0], Making.reads))
+    assert found[0][1] == found[1][1] > 0
+    assert torch.equal(found[0][0], found[1][0])
+
+
+class Shifted(list):
+    """Item i is the one after it."""
+
+    def __getitem__(self, at):
+        return super().__getitem__((at + 1) % len(self))
+
+
+class OfItsOwn(collections.abc.Sequence):
+    def __init__(self, items):
+        self.items = Shifted(items)
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, at):
+        return self.items[at]
+
+
+@pytest.mark.parametrize("sequence", [Shifted, OfItsOwn])
+@pytest.mark.parametrize("name", ["samples", "indices"])
+@pytest.mark.filterwarnings("ignore:torch's own loader makes")
+def test_a_sequence_that_makes_its_items_is_asked_as_torch_asks(root, name, sequence):
+    folder = ImageFolder(root, PLAIN)
+    if name == "samples":
+        folder.samples = sequence(folder.samples)
+        dataset = folder
+    else:
+        dataset = Subset(folder, sequence([5, 3, 1]))
+    loader = DataLoader(dataset, 3)
+    assert loader.rung == "worker" and f"the {name} of" in loader.why_not_native
+    for found, expected in zip(loader, Torch(dataset, 3), strict=True):
+        assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [tuple, np.array, torch.tensor, lambda rows: array.array("q", rows), type("L", (list,), {})],
+)
+def test_indices_that_stand_are_native(root, sequence):
+    dataset = Subset(ImageFolder(root, PLAIN), sequence([5, 3, 1]))
+    loader = DataLoader(dataset, 3)
+    assert loader.rung == "native"
+    assert torch.equal(next(iter(loader))[1], next(iter(Torch(dataset, 3)))[1])
 
 
 def test_values_that_stand_in_a_class_are_native(root):
