@@ -4,6 +4,7 @@
 # seconds.
 #
 #   tools/setup.sh          what a user or a developer needs
+#   tools/setup.sh --wheel  also the compiler of the release wheel
 #   tools/setup.sh --ci     also the second compiler, the formatter, clang-tidy, doxygen, strace and valgrind
 #
 # PYTHON                    the interpreter for .venv (default: python3, at least 3.10)
@@ -18,9 +19,10 @@ packages=(
 )
 case "${1-}" in
   '') ;;
+  --wheel) packages+=(clang-19) ;;
   --ci) packages+=(clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
     doxygen shellcheck strace valgrind) ;;
-  *) echo "usage: tools/setup.sh [--ci]" >&2; exit 2 ;;
+  *) echo "usage: tools/setup.sh [--wheel | --ci]" >&2; exit 2 ;;
 esac
 
 python=${PYTHON:-python3}

@@ -7,6 +7,11 @@ namespace {
 
 constexpr int longest_code = 16;
 
+/// What a symbol of `size` bits stands for, which are `value`. (ITU-T T.81, F.2.2.1, EXTEND)
+constexpr int extended(int value, int size) {
+  return value >> (size - 1) == 0 ? value - (1 << size) + 1 : value;
+}
+
 /// As libjpeg reads AC symbols: whatever has no value, but for a run of 16 zeros, ends the block.
 unsigned advance_of(int symbol) {
   const int run = symbol >> 4, size = symbol & 15;
@@ -57,13 +62,28 @@ bool HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
   return true;
 }
 
-HuffmanTable::Code HuffmanTable::long_code(std::uint32_t next16) const noexcept {
-  int length = 1;
-  while (length <= longest_code && next16 >= ends_[static_cast<std::size_t>(length)]) ++length;
-  if (length > longest_code) return {};
-  const int code = static_cast<int>(next16 >> (longest_code - length));
-  const int at = code + first_symbol_[static_cast<std::size_t>(length)];
-  return {length, symbols_[static_cast<std::size_t>(at)]};
+HuffmanTable::LongSymbol HuffmanTable::long_symbol(std::uint64_t window,
+                                                   bool is_dc) const noexcept {
+  const auto next16 = static_cast<std::uint32_t>(window >> 48);
+  int code_length = 1;
+  while (code_length <= longest_code && next16 >= ends_[static_cast<std::size_t>(code_length)]) {
+    ++code_length;
+  }
+  LongSymbol found;
+  if (is_dc) found.advance = 1;
+  if (code_length > longest_code) return found;
+  const int at = static_cast<int>(next16 >> (longest_code - code_length)) +
+                 first_symbol_[static_cast<std::size_t>(code_length)];
+  const int symbol = symbols_[static_cast<std::size_t>(at)];
+  const int size = symbol & 15;
+  found.assigned = true;
+  found.length = static_cast<std::uint32_t>(code_length + size);
+  if (!is_dc) found.advance = advance_of(symbol);
+  if (size != 0) {
+    const int bits = static_cast<int>(window << code_length >> (64 - size));
+    found.value = static_cast<std::uint32_t>(extended(bits, size));
+  }
+  return found;
 }
 
 }  // namespace ringfeed::decode

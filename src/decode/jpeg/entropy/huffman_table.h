@@ -14,7 +14,7 @@ namespace ringfeed::decode {
 /// it by one look-up.
 ///
 /// An entry is indexed by the next `bits` bits of the scan and holds, from its lowest bit on:
-///   8 bits  length: of code and value together, in bits; 0: none, see long_code()
+///   8 bits  length: of code and value together, in bits; 0: none, see long_symbol()
 ///   8 bits  advance: by how much the index of the next coefficient grows
 ///  16 bits  offset: value = int16((the next `length` bits) + offset), code and sign included
 /// The offset is known as soon as the code and the value's first bit, which is its sign, lie within
@@ -39,12 +39,16 @@ class HuffmanTable {
   };
   const Entry* entries() const noexcept { return entries_.data(); }
 
-  struct Code {
-    int length = 0;  ///< of the code alone, in bits; 0: the bits begin no code
-    int symbol = 0;
+  /// A symbol and its value, read without an entry.
+  struct LongSymbol {
+    std::uint32_t length =
+        16;  ///< of both, in bits; how many to pass over where they begin no code
+    std::uint32_t advance = end_of_block;
+    std::uint32_t value = 0;
+    bool assigned = false;  ///< the bits begin a code
   };
-  /// The code at the head of the next 16 bits.
-  Code long_code(std::uint32_t next16) const noexcept;
+  /// The one at the head of `window`, whose first 31 bits or more are the scan's.
+  LongSymbol long_symbol(std::uint64_t window, bool is_dc) const noexcept;
 
  private:
   alignas(64) std::array<Entry, std::size_t{1} << ac_bits> entries_;
@@ -52,10 +56,5 @@ class HuffmanTable {
   std::array<int, 17> first_symbol_;    ///< of each length, less its first code
   std::array<std::uint8_t, 256> symbols_;
 };
-
-/// What a symbol of `size` bits stands for, which are `value`. (ITU-T T.81, F.2.2.1, EXTEND)
-constexpr int extended(int value, int size) noexcept {
-  return size != 0 && value >> (size - 1) == 0 ? value - (1 << size) + 1 : value;
-}
 
 }  // namespace ringfeed::decode

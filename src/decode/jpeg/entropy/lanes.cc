@@ -18,10 +18,11 @@ namespace {
 
 /// Of this index the next coefficient is behind the one whose place in natural order is here; the
 /// 64th's comes first.
-alignas(64) constexpr std::array<std::uint8_t, block_size> natural_before = {
-    63, 0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40,
-    48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15,
-    23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62};
+alignas(64) constexpr std::array<std::uint8_t, block_size> natural_before = [] {
+  std::array<std::uint8_t, block_size> all{};
+  for (std::size_t i = 0; i < block_size; ++i) all[(i + 1) % block_size] = natural_order[i];
+  return all;
+}();
 
 using Numbers = std::array<std::uint32_t, most_lanes>;
 
@@ -48,34 +49,6 @@ bool find_tables(const Scan& scan, LaneTables& tables) {
         static_cast<std::uint32_t>((static_cast<int>(i) + 1) % scan.blocks_in_mcu);
   }
   return true;
-}
-
-/// A symbol that is not in a table's entries.
-struct LongSymbol {
-  std::uint32_t length = 16;  ///< bits that are passed over where they begin no code
-  std::uint32_t advance = HuffmanTable::end_of_block;
-  std::uint32_t value = 0;
-  bool assigned = false;
-};
-
-LongSymbol read_long(const HuffmanTable& table, const std::uint8_t* bytes, std::uint32_t position,
-                     bool is_dc) {
-  std::uint64_t window = 0;
-  for (std::size_t i = 0; i < sizeof window; ++i) window = window << 8 | bytes[position / 8 + i];
-  window <<= position % 8;
-  const HuffmanTable::Code code = table.long_code(static_cast<std::uint32_t>(window >> 48));
-  LongSymbol symbol;
-  if (is_dc) symbol.advance = 1;
-  if (code.length == 0) return symbol;
-  symbol.assigned = true;
-  const int run = is_dc ? 0 : code.symbol >> 4, size = code.symbol & 15;
-  symbol.length = static_cast<std::uint32_t>(code.length + size);
-  if (size != 0) {
-    const int bits = static_cast<int>(window << code.length >> (64 - size));
-    symbol.value = static_cast<std::uint32_t>(extended(bits, size));
-  }
-  if (size != 0 || run == 15) symbol.advance = static_cast<std::uint32_t>(run) + 1;
-  return symbol;
 }
 
 }  // namespace
@@ -143,7 +116,7 @@ HWY_INLINE __m512i bits_behind(const std::uint8_t* bytes, __m512i position) {
   return _mm512_sllv_epi32(bytes_at(bytes + 4, position), _mm512_and_si512(position, all(7)));
 }
 
-HWY_INLINE __m512i window_at(const std::uint8_t* bytes, __m512i position) {
+HWY_INLINE __m512i windows_at(const std::uint8_t* bytes, __m512i position) {
   return _mm512_shldv_epi32(bytes_at(bytes, position), bytes_at(bytes + 4, position),
                             _mm512_and_si512(position, all(7)));
 }
@@ -197,7 +170,7 @@ class Lockstep {
               _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)};
     Lanes at;
     at.position = load(position);
-    at.window = window_at(scan_.bytes, at.position);
+    at.window = windows_at(scan_.bytes, at.position);
     at.next = load(next);
     at.block = load(block);
     at.place = load(place);
@@ -269,7 +242,7 @@ class Lockstep {
     const __m512i advance = _mm512_and_si512(_mm512_srli_epi32(read.entry, 8), all(0xFF));
     at.position = _mm512_mask_add_epi32(at.position, at.running, at.position, length);
     at.window = _mm512_shldv_epi32(at.window, behind, length);
-    if (HWY_UNLIKELY(unknown != 0)) at.window = window_at(scan_.bytes, at.position);
+    if (HWY_UNLIKELY(unknown != 0)) at.window = windows_at(scan_.bytes, at.position);
     at.next = _mm512_mask_add_epi32(at.next, at.running, at.next, advance);
     put(at, bounds, read.value);
     leave_blocks(at, bounds, begins);
@@ -329,7 +302,8 @@ class Lockstep {
       const auto i = static_cast<std::size_t>(std::countr_zero(which));
       const bool is_dc = (begins >> i & 1) != 0;
       const HuffmanTable& table = *(is_dc ? scan_.dc : scan_.ac)[places[i]];
-      const LongSymbol symbol = read_long(table, scan_.bytes, positions[i], is_dc);
+      const HuffmanTable::LongSymbol symbol =
+          table.long_symbol(window_at(scan_.bytes, positions[i]), is_dc);
       entries[i] = symbol.length | symbol.advance << 8;
       values[i] = symbol.value;
       if (!symbol.assigned) bad |= 1U << i;

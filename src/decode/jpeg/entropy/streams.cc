@@ -17,13 +17,9 @@ namespace {
 /// Where the coefficient goes that has made `next` this: natural order, and a place behind the
 /// block for what is none.
 constexpr std::array<std::uint8_t, 256> slot_table = [] {
-  constexpr std::uint8_t natural[block_size] = {
-      0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-      41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-      30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
   std::array<std::uint8_t, 256> all{};
   all.fill(block_size);
-  for (std::size_t i = 0; i < block_size; ++i) all[i + 1] = natural[i];
+  for (std::size_t i = 0; i < block_size; ++i) all[i + 1] = natural_order[i];
   return all;
 }();
 
@@ -31,37 +27,14 @@ constexpr std::array<std::uint8_t, 256> slot_table = [] {
 /// added to an index below 64.
 inline std::uint8_t slot(unsigned next) { return slot_table.data()[next]; }
 
-constexpr std::size_t position_of(std::uint64_t bit) { return static_cast<std::size_t>(bit >> 3); }
-
-/// The bits from `position` on, left-aligned: 57 at least, then zeros.
-inline std::uint64_t window_at(const std::uint8_t* bytes, std::uint64_t position) {
-  std::uint64_t window;
-  std::memcpy(&window, bytes + position_of(position), sizeof window);
-  if constexpr (std::endian::native == std::endian::little) window = __builtin_bswap64(window);
-  return window << (position & 7);
-}
-
-/// Bits that are passed over where they begin no code: a stream must get on.
-constexpr std::uint64_t not_a_code = 16;
-
-/// The bits of a symbol's value, behind its code.
-int value_at(std::uint64_t window, HuffmanTable::Code code, int size) {
-  if (size == 0) return 0;
-  return extended(static_cast<int>(window << code.length >> (64 - size)), size);
-}
-
 /// A DC difference whose code or sign is not within a table's index. Returns its length.
 [[gnu::noinline]] std::uint64_t long_dc(const HuffmanTable& table, std::uint64_t window,
                                         Stream& stream, Coefficient* block) {
   ++stream.escapes;
-  const HuffmanTable::Code code = table.long_code(static_cast<std::uint32_t>(window >> 48));
-  if (code.length == 0) {
-    stream.bad = block;
-    return not_a_code;
-  }
-  const int size = code.symbol & 15;
-  *block = static_cast<Coefficient>(value_at(window, code, size));
-  return static_cast<std::uint64_t>(code.length + size);
+  const HuffmanTable::LongSymbol symbol = table.long_symbol(window, true);
+  if (!symbol.assigned) stream.bad = block;
+  *block = static_cast<Coefficient>(symbol.value);
+  return symbol.length;
 }
 
 struct After {
@@ -73,17 +46,11 @@ struct After {
 [[gnu::noinline]] After long_ac(const HuffmanTable& table, std::uint64_t window, Stream& stream,
                                 Coefficient* block, After before) {
   ++stream.escapes;
-  const HuffmanTable::Code code = table.long_code(static_cast<std::uint32_t>(window >> 48));
-  const int run = code.symbol >> 4, size = code.symbol & 15;
-  if (code.length == 0 || (size == 0 && run != 15)) {
-    if (code.length == 0) stream.bad = block;
-    const std::uint64_t length =
-        code.length == 0 ? not_a_code : static_cast<std::uint64_t>(code.length);
-    return {before.position + length, before.next + HuffmanTable::end_of_block};
-  }
-  const unsigned next = before.next + static_cast<unsigned>(run) + 1;
-  block[slot(next)] = static_cast<Coefficient>(value_at(window, code, size));
-  return {before.position + static_cast<std::uint64_t>(code.length + size), next};
+  const HuffmanTable::LongSymbol symbol = table.long_symbol(window, false);
+  if (!symbol.assigned) stream.bad = block;
+  const unsigned next = before.next + symbol.advance;
+  block[slot(next)] = static_cast<Coefficient>(symbol.value);
+  return {before.position + symbol.length, next};
 }
 
 }  // namespace
