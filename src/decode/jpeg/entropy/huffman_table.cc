@@ -6,6 +6,10 @@ namespace ringfeed::decode {
 namespace {
 
 constexpr int longest_code = 16;
+/// A code that is shorter has an entry: with a value of 15 bits it is no longer than an entry may
+/// be.
+constexpr int shortest_without_entry = HuffmanTable::longest_entry - 15 + 1;
+static_assert(shortest_without_entry < HuffmanTable::dc_bits);
 
 /// What a symbol of `size` bits stands for, which are `value`. (ITU-T T.81, F.2.2.1, EXTEND)
 constexpr int extended(int value, int size) {
@@ -65,7 +69,7 @@ bool HuffmanTable::build(const JHUFF_TBL& table, bool is_dc) {
 HuffmanTable::LongSymbol HuffmanTable::long_symbol(std::uint64_t window,
                                                    bool is_dc) const noexcept {
   const auto next16 = static_cast<std::uint32_t>(window >> 48);
-  int code_length = 1;
+  int code_length = shortest_without_entry;
   while (code_length <= longest_code && next16 >= ends_[static_cast<std::size_t>(code_length)]) {
     ++code_length;
   }
