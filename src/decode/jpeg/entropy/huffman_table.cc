@@ -6,8 +6,7 @@ namespace ringfeed::decode {
 namespace {
 
 constexpr int longest_code = 16;
-/// A code that is shorter has an entry: with a value of 15 bits it is no longer than an entry may
-/// be.
+/// Shorter ones have an entry: with a value, of 15 bits at most, they are short enough for one.
 constexpr int shortest_without_entry = HuffmanTable::longest_entry - 15 + 1;
 static_assert(shortest_without_entry < HuffmanTable::dc_bits);
 
