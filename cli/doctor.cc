@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "decode/jpeg/entropy/backend.h"
 #include "decode/jpeg/pixels/backend.h"
+#include "io/open_engine.h"
 #include "options.h"
 #include "output.h"
 
@@ -36,9 +37,8 @@ Finding check_jpeg() {
   if (LIBJPEG_TURBO_VERSION_NUMBER < 3000001) {
     finding.severity = Severity::note;
     finding.advice =
-        "progressive files that lack scans come out by up to 27 levels otherwise than with "
-        "Pillow's "
-        "3.0.1 or later, and lossless JPEG is refused: build against a later one";
+        "progressive files that lack scans come out by up to 27 levels otherwise than by the one "
+        "that Pillow has (3.0.1 or later), and lossless JPEG is refused: build against a later one";
   }
   return finding;
 }
@@ -57,7 +57,7 @@ Finding check_entropy() {
     }
   } catch (const std::invalid_argument& error) {
     finding = {finding.subject, Severity::warn, error.what(),
-               "unset RINGFEED_ENTROPY: loaders refuse it too"};
+               "unset it: ringfeed refuses it everywhere"};
   }
   return finding;
 }
@@ -76,9 +76,22 @@ Finding check_pixels() {
     }
   } catch (const std::invalid_argument& error) {
     finding = {finding.subject, Severity::warn, error.what(),
-               "unset RINGFEED_PIXELS and RINGFEED_ENTROPY: loaders refuse them too"};
+               "unset it: ringfeed refuses it everywhere"};
   }
   return finding;
+}
+
+Finding check_reader() {
+  try {
+    const ReaderKind kind = io::reader_in_environment();
+    if (kind == ReaderKind::automatic) {
+      return {"reader", Severity::ok, "io_uring, or threads where it is forbidden", ""};
+    }
+    const char* const name = kind == ReaderKind::ring ? "io_uring" : "threads";
+    return {"reader", Severity::ok, name + std::string(": $RINGFEED_READER"), ""};
+  } catch (const std::invalid_argument& error) {
+    return {"reader", Severity::warn, error.what(), "unset it: loaders refuse it"};
+  }
 }
 
 }  // namespace
@@ -100,6 +113,7 @@ Findings check_build() {
     findings[0].severity = Severity::note;
     findings[0].advice = "no AVX2 here: resizing runs at a fraction of the usual speed";
   }
+  findings.push_back(check_reader());
   findings.push_back(check_jpeg());
   findings.push_back(check_entropy());
   findings.push_back(check_pixels());

@@ -53,32 +53,46 @@ def install_needed() -> bool:
     return False
 
 
+# What a test prints may stand anywhere in pytest's own lines.
+NOTES = """
+import os
+
+def note(test, result):
+    with open(os.environ["TORCH_TESTS_NOTES"], "a") as file:
+        print(test, result, file=file)
+
+def pytest_runtest_logstart(nodeid, location):
+    note(nodeid, "failed")  # what an interpreter that ends leaves
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" or not report.passed:
+        note(report.nodeid, "xfail" if hasattr(report, "wasxfail") else report.outcome)
+"""
+
+
 def results_of(kind: str, number: int, tests: list[str], arguments: list[str]) -> dict[str, str]:
-    """passed, failed or skipped, by test. One that the interpreter does not survive has failed.
-    `number`: of the run, whose log is kept."""
+    """passed, failed, skipped or xfail, by test. `number`: of the run, whose log is kept."""
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-W", "ignore"]
-    command += ["--tb=short", f"--timeout={SECONDS_A_TEST}", "--color=no", *arguments]
+    command += ["--tb=short", f"--timeout={SECONDS_A_TEST}", "--color=no", "--rootdir=."]
+    command += arguments
     path = os.pathsep.join([str(BUILD / "packages"), *filter(None, sys.path[1:])])
-    log = BUILD / kind / f"run{number}.txt"
-    with log.open("w") as output:
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    (BUILD / kind / "conftest.py").write_text(NOTES)
+    notes = BUILD / kind / f"notes{number}.txt"
+    notes.write_text("")
+    with (BUILD / kind / f"run{number}.txt").open("w") as output:
         try:
             subprocess.run(
                 [*command, *(tests or ["test_dataloader.py"])],
                 cwd=BUILD / kind,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+                env={**environment, "TORCH_TESTS_NOTES": str(notes)},
                 timeout=SECONDS_A_RUN,
             )
         except subprocess.TimeoutExpired:
             print(f"{kind}: not ended after {SECONDS_A_RUN} s")
-    said = log.read_text(errors="replace")
-    found = dict.fromkeys(re.findall(r"^(test_dataloader\.py::\S+)", said, re.MULTILINE), "failed")
-    # What a test prints may stand between its name and its result.
-    ended = r"^(test_dataloader\.py::\S+)(?:(?!^test_dataloader).)*?\b(PASSED|FAILED|SKIPPED|XFAIL)"
-    for test, result in re.findall(ended, said, re.MULTILINE | re.DOTALL):
-        found[test] = result.lower()
-    return found
+    return dict(line.rsplit(" ", 1) for line in notes.read_text().splitlines())
 
 
 def main() -> int:

@@ -32,9 +32,8 @@ void after_fork_in_child() {
 }  // namespace
 
 NB_MODULE(_ringfeed, module) {
-  // Before any fork. Throws where $RINGFEED_ENTROPY or $RINGFEED_PIXELS names none.
-  static_cast<void>(ringfeed::decode::pixel_choice());
   module.attr("__version__") = ringfeed::version();
+  module.def("choose_decoder", [] { static_cast<void>(ringfeed::decode::pixel_choice()); });
   module.def("usable_cores", ringfeed::usable_cores, nb::arg("ranks") = 0);
   module.def("launched_ranks", ringfeed::launched_ranks);
   module.def("meets_on_this_host", ringfeed::meets_on_this_host);

@@ -28,12 +28,15 @@ from ._limits import DecodeLimits
 from ._open import open, pil_loader
 from ._repeats import RepeatedAugmentationSampler
 from ._replay import replay
-from ._ringfeed import __version__
+from ._ringfeed import __version__, choose_decoder
 from ._unfinished import UnfinishedBatch
 from .datasets import ImageFolder, ImageList
 from .errors import LoadError, LoadTimeout, UnsupportedTransform
 from .loader import DataLoader
 from .prefetch import DevicePrefetcher
+
+choose_decoder()  # before any fork; ValueError where $RINGFEED_ENTROPY or $RINGFEED_PIXELS is wrong
+del choose_decoder
 
 __all__ = [
     "DataLoader",

@@ -94,7 +94,6 @@ def check_own(
     limits: DecodeLimits | None,
     read_ahead_bytes: int | None,
     depth: int | None,
-    channels_last: bool,
 ) -> None:
     """Raises ValueError or TypeError, naming the argument."""
     if prefetch_factor is not None and whole("prefetch_factor", prefetch_factor) < 1:
@@ -120,8 +119,6 @@ def check_own(
     if reader not in _ringfeed.reader_names:
         *names, last = (f'"{name}"' for name in _ringfeed.reader_names)
         raise ValueError(f"reader must be {', '.join(names)} or {last}, not {reader!r}")
-    if not isinstance(channels_last, bool):
-        raise TypeError(f"channels_last must be True or False, not {channels_last!r}")
     if limits is not None and not isinstance(limits, DecodeLimits):
         raise TypeError(f"limits must be a ringfeed.DecodeLimits or None, not {limits!r}")
     if depth is not None and not 1 <= whole("depth", depth) <= _MOST_FILES:

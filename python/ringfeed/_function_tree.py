@@ -32,7 +32,7 @@ _known: dict[CodeType, Function] = {}
 def function_tree(function: FunctionType) -> Function | None:
     """None where there is no source, or where the source is of other code, as in a file that has
     changed since: its file is compiled again, and must give the very code that runs. None too for
-    one of several lambdas in a line."""
+    one of several lambdas in a line that differ."""
     code = function.__code__
     if code not in _known:
         tree = _tree_of(function)
@@ -60,7 +60,8 @@ def _tree_of(function: FunctionType) -> Function | None:
         and _first_line(node) == code.co_firstlineno
         and getattr(node, "name", "<lambda>") == code.co_name
     ]
-    return nodes[0] if len(nodes) == 1 else None
+    same = {ast.dump(node) for node in nodes}  # lambdas of a line: which it is does not matter
+    return nodes[0] if len(same) == 1 else None
 
 
 def _codes_within(code: CodeType) -> Iterator[CodeType]:

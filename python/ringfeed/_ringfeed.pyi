@@ -22,6 +22,10 @@ largest: dict[str, int]
 """What the core refuses more of: "num_workers", "prefetch_factor", "depth", DecodeLimits's fields,
 "side", the pixels of a finished image's sides, and "canvas_side", those of one on its way."""
 
+def choose_decoder() -> None:
+    """Chooses how JPEG files are decoded, once; what decodes would do so itself. ValueError where
+    $RINGFEED_ENTROPY or $RINGFEED_PIXELS names no way, or one that cannot be used here."""
+
 def usable_cores(ranks: int = 0) -> int:
     """Cores this process may keep busy: its affinity mask, and of what `ranks` processes on this
     machine have together no more than its part. 0: as many as launched_ranks() says, else 1."""

@@ -239,7 +239,6 @@ class DataLoader(LoaderIteration[T], LoaderFigures[T]):
             limits=limits,
             read_ahead_bytes=read_ahead_bytes,
             depth=depth,
-            channels_last=channels_last,
         )
         _arguments.check_finish_on(finish_on, self._auto_collation)
         check_failure_options(on_error, max_failures, retries, batch_size, batch_sampler)

@@ -117,6 +117,8 @@ def compile_transform(
             "the dataset has no transform: ringfeed yields tensors of one shape, not PIL images. "
             "Give it one, such as Compose([RandomResizedCrop(224), ToTensor()])"
         )
+    if not isinstance(channels_last, bool):
+        raise TypeError(f"channels_last must be True or False, not {channels_last!r}")
     pillow13 = _is_pillow13(pillow)
 
     def compile_one(transform: Any) -> Recipe:

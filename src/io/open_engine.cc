@@ -5,10 +5,8 @@
 #include <system_error>
 
 namespace ringfeed::io {
-namespace {
 
-/// Unset and empty are alike.
-ReaderKind kind_in_environment() {
+ReaderKind reader_in_environment() {
   const char* variable = std::getenv("RINGFEED_READER");
   const std::string name = variable == nullptr ? "" : variable;
   if (name.empty()) return ReaderKind::automatic;
@@ -20,10 +18,8 @@ ReaderKind kind_in_environment() {
   throw std::invalid_argument(message);
 }
 
-}  // namespace
-
 OpenedEngine open_engine(ReaderKind kind, const EngineOptions& options) {
-  const ReaderKind environment = kind_in_environment();  // checked even where it does not count
+  const ReaderKind environment = reader_in_environment();  // checked even where it does not count
   if (kind == ReaderKind::automatic) kind = environment;
   std::string note;
   if (kind != ReaderKind::pool) {

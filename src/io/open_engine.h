@@ -13,6 +13,10 @@ struct OpenedEngine {
   std::string note;  ///< why it is not the ring, where that was tried; engine->note() says the rest
 };
 
+/// What $RINGFEED_READER names; unset and empty are automatic. Throws std::invalid_argument where
+/// it names no kind.
+ReaderKind reader_in_environment();
+
 /// The engine of `kind`; automatic takes the kind that $RINGFEED_READER names, else the ring, and
 /// where that is refused the pool. Throws std::invalid_argument where $RINGFEED_READER names no
 /// kind, whatever `kind` is; std::system_error where the ring was asked for and is refused. Called

@@ -303,6 +303,7 @@ def test_doctor_tells_libjpeg_turbo_s_version_and_what_an_old_one_costs(cli, fol
 @pytest.mark.parametrize(
     ("name", "subjects"),
     [
+        ("RINGFEED_READER", {"reader"}),
         ("RINGFEED_PIXELS", {"default loader", "JPEG pixels"}),
         ("RINGFEED_ENTROPY", {"default loader", "JPEG entropy decoder", "JPEG pixels"}),
     ],

@@ -2,6 +2,12 @@
 // memory.
 #include <fuzzer/FuzzedDataProvider.h>
 
+#include <compare>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <vector>
+
 #include "batch/lay_out.h"
 #include "fuzz/attempt.h"
 #include "ringfeed/policies.h"
@@ -12,11 +18,26 @@ namespace {
 using namespace ringfeed;
 using namespace ringfeed::fuzz;
 
-TransformPlan make_plan(FuzzedDataProvider& input) {
+/// What a plan is made of.
+struct Choices {
+  std::uint8_t height, width, geometry, resize, interpolation, flip, policy, dtype, flags;
+  auto operator<=>(const Choices&) const = default;
+};
+
+Choices draw_choices(FuzzedDataProvider& input) {
+  Choices drawn;
+  for (std::uint8_t* choice :
+       {&drawn.height, &drawn.width, &drawn.geometry, &drawn.resize, &drawn.interpolation,
+        &drawn.flip, &drawn.policy, &drawn.dtype, &drawn.flags}) {
+    *choice = input.ConsumeIntegral<std::uint8_t>();
+  }
+  return drawn;
+}
+
+TransformPlan make_plan(const Choices& drawn) {
   TransformPlan plan;
-  const int height = input.ConsumeIntegralInRange(1, 40),
-            width = input.ConsumeIntegralInRange(1, 40);
-  switch (input.ConsumeIntegralInRange(0, 2)) {
+  const int height = 1 + drawn.height % 40, width = 1 + drawn.width % 40;
+  switch (drawn.geometry % 3) {
     case 0: {
       RandomResizedCrop crop;
       crop.height = height;
@@ -26,7 +47,7 @@ TransformPlan make_plan(FuzzedDataProvider& input) {
     }
     case 1: {
       ResizeCenterCrop crop;
-      crop.resize = input.ConsumeIntegralInRange(1, 60);
+      crop.resize = 1 + drawn.resize % 60;
       crop.height = height;
       crop.width = width;
       plan.geometry = crop;
@@ -34,44 +55,65 @@ TransformPlan make_plan(FuzzedDataProvider& input) {
     }
     default: {
       ResizeRandomCrop crop;
-      crop.resize = input.ConsumeIntegralInRange(40, 60);
+      crop.resize = 40 + drawn.resize % 21;
       crop.height = height;
       crop.width = width;
       plan.geometry = crop;
     }
   }
-  plan.interpolation = interpolations[input.ConsumeIntegralInRange<std::size_t>(0, 5)].second;
-  plan.hflip_probability = input.ConsumeIntegralInRange(0, 2) * 0.5;
+  plan.interpolation = interpolations[drawn.interpolation % std::size(interpolations)].second;
+  plan.hflip_probability = drawn.flip % 3 * 0.5;
   const PolicyOptions options{.height = height, .width = width};
-  switch (input.ConsumeIntegralInRange(0, 3)) {
+  switch (drawn.policy % 4) {
     case 1: plan.augmentation = {auto_augment(options)}; break;
     case 2: plan.augmentation = {rand_augment(options)}; break;
     case 3: plan.augmentation = {trivial_augment_wide(options)}; break;
     default: break;
   }
-  plan.dtype = static_cast<DType>(input.ConsumeIntegralInRange(0, 3));
+  plan.dtype = static_cast<DType>(drawn.dtype % 4);
   if (plan.dtype == DType::uint8) plan.normalize.flavour = Normalize::Flavour::none;
-  if (input.ConsumeBool()) plan.layout = Layout::channels_last;
-  if (input.ConsumeBool()) plan.pillow = PillowRule::before_13;
-  if (plan.dtype != DType::uint8 && input.ConsumeBool()) plan.erasing = RandomErasing{};
+  if ((drawn.flags & 1) != 0) plan.layout = Layout::channels_last;
+  if ((drawn.flags & 2) != 0) plan.pillow = PillowRule::before_13;
+  if (plan.dtype != DType::uint8 && (drawn.flags & 4) != 0) plan.erasing = RandomErasing{};
   return plan;
+}
+
+/// The views of an image, and what makes them: file after file, as in a loader.
+struct Recipe {
+  explicit Recipe(const std::vector<TransformPlan>& plans)
+      : views(batch::lay_out(plans, 1)), maker(plans, small_limits()) {}
+  std::vector<BatchView> views;
+  sample::SampleMaker maker;
+};
+
+/// Kept: the tables of a policy take most of an execution's time. Null: there is no such plan.
+Recipe* recipe_of(const std::vector<Choices>& drawn) {
+  constexpr std::size_t most = 256;
+  static std::map<std::vector<Choices>, std::unique_ptr<Recipe>> recipes;
+  if (const auto found = recipes.find(drawn); found != recipes.end()) return found->second.get();
+  if (recipes.size() == most) recipes.clear();
+  std::unique_ptr<Recipe> made;
+  try {
+    std::vector<TransformPlan> plans;
+    for (const Choices& choices : drawn) plans.push_back(make_plan(choices));
+    for (const TransformPlan& plan : plans) plan.validate();
+    made = std::make_unique<Recipe>(plans);
+  } catch (const std::invalid_argument&) {
+  }
+  return (recipes[drawn] = std::move(made)).get();
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   FuzzedDataProvider input(data, size);
-  std::vector<TransformPlan> plans{make_plan(input)};
-  if (input.ConsumeBool()) plans.push_back(make_plan(input));
-  try {
-    for (const TransformPlan& plan : plans) plan.validate();
-  } catch (const std::invalid_argument&) {
-    return -1;
-  }
+  std::vector<Choices> drawn{draw_choices(input)};
+  if (input.ConsumeBool()) drawn.push_back(draw_choices(input));
+  Recipe* const recipe = recipe_of(drawn);
+  if (recipe == nullptr) return -1;
+  auto& [views, maker] = *recipe;
   const data::Key key = data::make_key(input.ConsumeIntegral<std::uint8_t>(), 0);
   const std::vector<std::uint8_t> file = input.ConsumeRemainingBytes<std::uint8_t>();
-  const auto views = batch::lay_out(plans, 1);
-  sample::SampleMaker maker(plans, small_limits());
   std::vector<std::byte> first(batch::bytes_of(views, 1)), again = first;
   const auto made = maker.make(std::as_bytes(std::span(file)), key, 7, {first.data(), views});
   const auto more = maker.make(std::as_bytes(std::span(file)), key, 7, {again.data(), views});

@@ -92,7 +92,7 @@ def test_pixels_are_libjpegs_where_the_scans_are(folder):
 def test_a_name_of_none_is_refused_with_the_names_there_are(folder):
     done = run(folder, "gpu")
     assert done.returncode != 0
-    assert "RINGFEED_ENTROPY=gpu: must be one of libjpeg, streams, lanes" in done.stderr
+    assert "ValueError: RINGFEED_ENTROPY=gpu: must be one of libjpeg, streams, lanes" in done.stderr
     done = run(folder, "", "gpu")
     assert done.returncode != 0
-    assert "RINGFEED_PIXELS=gpu: must be one of libjpeg, vectors" in done.stderr
+    assert "ValueError: RINGFEED_PIXELS=gpu: must be one of libjpeg, vectors" in done.stderr

@@ -138,6 +138,7 @@ def test_errors_that_need_worker_processes_are_not_raised(images):
         ({"world_size": 2}, ValueError, "without rank="),
         ({"rank": 2, "world_size": 2}, ValueError, r"not in \[0, 2\)"),
         ({"rank": 0, "world_size": 0}, ValueError, "at least 1"),
+        ({"channels_last": "yes"}, TypeError, "channels_last must be True or False, not .yes."),
         ({"limits": {"max_scans": 3}}, TypeError, "limits must be a ringfeed.DecodeLimits"),
         ({"read_ahead_bytes": 0}, ValueError, "read_ahead_bytes must be in"),
         ({"read_ahead_bytes": 1 << 64}, ValueError, "read_ahead_bytes must be in"),

@@ -687,6 +687,11 @@ def test_one_of_two_lambdas_in_a_line_is_refused():
             views_text(transform)
 
 
+def test_lambdas_in_a_line_that_are_alike_are_read():
+    first, second = lambda x: [LARGE(x)], lambda x: [LARGE(x)]
+    assert views_text(first) == views_text(second) == views_text(lambda x: [LARGE(x)])
+
+
 def test_code_without_its_source_is_refused():
     names = {"LARGE": LARGE}
     exec("def two(x): return [LARGE(x), LARGE(x)]\ndef one(x): return LARGE(x)", names)
