@@ -63,6 +63,10 @@ std::string Stats::verdict_line(OptionNames names) const {
                     "a file takes %.1f ms (p99 %.1f ms) at a depth of %d: ", read.p50_us / 1e3,
                     read.p99_us / 1e3, depth);
       line += latency;
+      if (read.count < static_cast<std::uint64_t>(depth)) {
+        line += "these are too few files to tell";
+        break;
+      }
       line += "raise " + std::string(names(Option::depth)) + " and " +
               std::string(names(Option::read_ahead_bytes)) + ", or speed up the storage";
       break;

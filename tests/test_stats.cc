@@ -70,6 +70,15 @@ TEST_CASE("the verdict names the options as they are called where it is read") {
         std::string::npos);
 }
 
+TEST_CASE("fewer files than may be read at once say nothing of the storage") {
+  Stats stats = decoder_time(80, 20, 0);
+  stats.depth = 640;
+  stats.read.count = 16;
+  CHECK(stats.verdict_line().ends_with("these are too few files to tell"));
+  stats.read.count = 640;
+  CHECK(stats.verdict_line().ends_with("or speed up the storage"));
+}
+
 TEST_CASE("before the first sample there is no verdict to give") {
   CHECK(Stats{}.verdict_line() == "no verdict: nothing was decoded");
 }
