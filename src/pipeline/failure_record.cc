@@ -100,8 +100,10 @@ Error FailureRecord::too_many(const Error& last) const {
   const std::size_t named = std::min(all.first.size(), most_named);
   if (count > named) names += " and " + std::to_string(count - named) + " more";
   Error error = last;
-  error.detail += "; " + std::to_string(count) + " files of this epoch have failed, where " +
-                  std::to_string(most_) + " may: " + names;
+  error.detail +=
+      "; " + std::to_string(count) +
+      (count == 1 ? " file of this epoch has failed" : " files of this epoch have failed") +
+      ", where " + std::to_string(most_) + " may: " + names;
   error.option = Option::max_failures;
   return error;
 }
