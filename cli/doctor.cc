@@ -2,9 +2,11 @@
 
 #include <hwy/targets.h>
 #include <jpeglib.h>
+#include <liburing.h>
 #include <png.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
@@ -56,8 +58,7 @@ Finding check_entropy() {
           "set, else build ringfeed against the libjpeg-turbo that is loaded";
     }
   } catch (const std::invalid_argument& error) {
-    finding = {finding.subject, Severity::warn, error.what(),
-               "unset it: ringfeed refuses it everywhere"};
+    finding = {finding.subject, Severity::warn, error.what(), "ringfeed refuses it everywhere"};
   }
   return finding;
 }
@@ -75,8 +76,7 @@ Finding check_pixels() {
           "loaded";
     }
   } catch (const std::invalid_argument& error) {
-    finding = {finding.subject, Severity::warn, error.what(),
-               "unset it: ringfeed refuses it everywhere"};
+    finding = {finding.subject, Severity::warn, error.what(), "ringfeed refuses it everywhere"};
   }
   return finding;
 }
@@ -85,12 +85,19 @@ Finding check_reader() {
   try {
     const ReaderKind kind = io::reader_in_environment();
     if (kind == ReaderKind::automatic) {
-      return {"reader", Severity::ok, "io_uring, or threads where it is forbidden", ""};
+      return {"reader", Severity::ok, "ring, or pool where io_uring is forbidden", ""};
     }
-    const char* const name = kind == ReaderKind::ring ? "io_uring" : "threads";
-    return {"reader", Severity::ok, name + std::string(": $RINGFEED_READER"), ""};
+    if (kind == ReaderKind::pool) return {"reader", Severity::ok, "pool: $RINGFEED_READER", ""};
+    io_uring ring{};
+    if (const int code = io_uring_queue_init(8, &ring, 0); code < 0) {
+      return {"reader", Severity::warn,
+              std::string("RINGFEED_READER=ring: ") + std::strerror(-code),
+              "unset it: loaders take no other reader where it is set"};
+    }
+    io_uring_queue_exit(&ring);
+    return {"reader", Severity::ok, "ring: $RINGFEED_READER", ""};
   } catch (const std::invalid_argument& error) {
-    return {"reader", Severity::warn, error.what(), "unset it: loaders refuse it"};
+    return {"reader", Severity::warn, error.what(), "loaders refuse it"};
   }
 }
 

@@ -64,7 +64,7 @@ std::string Stats::verdict_line(OptionNames names) const {
                     read.p99_us / 1e3, depth);
       line += latency;
       if (read.count < static_cast<std::uint64_t>(depth)) {
-        line += "these are too few files to tell";
+        line += "these few files are read at once; run longer to know, or speed up the storage";
         break;
       }
       line += "raise " + std::string(names(Option::depth)) + " and " +

@@ -74,7 +74,7 @@ TEST_CASE("fewer files than may be read at once say nothing of the storage") {
   Stats stats = decoder_time(80, 20, 0);
   stats.depth = 640;
   stats.read.count = 16;
-  CHECK(stats.verdict_line().ends_with("these are too few files to tell"));
+  CHECK(stats.verdict_line().find("run longer to know") != std::string::npos);
   stats.read.count = 640;
   CHECK(stats.verdict_line().ends_with("or speed up the storage"));
 }

@@ -62,11 +62,12 @@ def note(test, result):
         print(test, result, file=file)
 
 def pytest_runtest_logstart(nodeid, location):
-    note(nodeid, "failed")  # what an interpreter that ends leaves
+    note(nodeid, "started")
 
 def pytest_runtest_logreport(report):
     if report.when == "call" or not report.passed:
-        note(report.nodeid, "xfail" if hasattr(report, "wasxfail") else report.outcome)
+        expected = report.skipped and hasattr(report, "wasxfail")
+        note(report.nodeid, "xfail" if expected else report.outcome)
 """
 
 
@@ -92,7 +93,12 @@ def results_of(kind: str, number: int, tests: list[str], arguments: list[str]) -
             )
         except subprocess.TimeoutExpired:
             print(f"{kind}: not ended after {SECONDS_A_RUN} s")
-    return dict(line.rsplit(" ", 1) for line in notes.read_text().splitlines())
+    found: dict[str, str] = {}
+    for test, result in (line.rsplit(" ", 1) for line in notes.read_text().splitlines()):
+        if found.get(test) != "failed":  # of its parts, say
+            found[test] = result
+    # One that the interpreter does not survive has failed.
+    return {test: "failed" if result == "started" else result for test, result in found.items()}
 
 
 def main() -> int:

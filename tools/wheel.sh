@@ -12,5 +12,5 @@ rm -rf "$work"
 mkdir -p "$work"
 "$CXX" -c tools/old_libstdcxx.S -o "$work/old_libstdcxx.o"
 python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
-  -Cbuild-dir=build/wheel_clang -Csetup-args="-Dcpp_link_args=$PWD/$work/old_libstdcxx.o" -w "$work" .
+  -Cbuild-dir="$work/build" -Csetup-args="-Dcpp_link_args=$PWD/$work/old_libstdcxx.o" -w "$work" .
 python tools/repair_wheel.py "$work"/ringfeed-*.whl dist

@@ -78,8 +78,9 @@ def checked(dataset: Any) -> tuple[Any, list[Any]]:
     base = _base_of(dataset)
     if base is not None:
         _check_unpatched_methods(base, "__getitem__")
-        _check_own_methods(dataset, base, "__getitems__", "__len__")
-        _check_attributes(dataset, *_READ)
+        own = ("samples",) if base is FileDataset else ()
+        _check_own_methods(dataset, base, "__getitems__", "__len__", *own)
+        _check_attributes(dataset, *(_READ_OF_TIMMS if is_timms(dataset) else _READ))
         _check_decoding(dataset)
         if base is not FileDataset:
             reader = dataset.reader if is_timms(dataset) else dataset
@@ -258,7 +259,8 @@ def _check_own_methods(dataset: Any, base: type, *names: str) -> None:
             )
 
 
-_READ = ("samples", "loader", "reader", "transform", "transforms", "target_transform")
+_READ = ("samples", "loader", "transform", "transforms", "target_transform")
+_READ_OF_TIMMS = ("reader", "transform", "target_transform")
 
 
 def _check_attributes(dataset: Any, *names: str) -> None:

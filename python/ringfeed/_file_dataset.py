@@ -6,6 +6,7 @@ import array
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from inspect import getattr_static
 from typing import Any, Generic, TypeVar, Union, overload
 
 import numpy as np
@@ -74,12 +75,19 @@ class Column(Sequence[T], Generic[T]):
 
 def holds_its_items(sequence: Any) -> bool:
     """Whether what `sequence[i]` gives stands in it, as a list's items do, so that it may be read
-    beforehand and all at once without a script's code."""
+    beforehand and all at once without a script's code. What an item does is another matter."""
     kind = type(sequence)
     base = next((base for base in kind.__mro__ if base in _HOLDERS), None)
     return base is not None and all(
-        getattr(kind, name, None) is getattr(base, name, None)
-        for name in ("__getitem__", "__iter__", "__len__", "__array__", "__getattribute__")
+        getattr_static(kind, name, None) is getattr_static(base, name, None)
+        for name in (
+            "__getitem__",
+            "__iter__",
+            "__len__",
+            "__array__",
+            "__getattribute__",
+            "__torch_function__",
+        )
     )
 
 

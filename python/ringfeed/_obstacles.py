@@ -9,6 +9,7 @@ from typing import Any
 from . import _arguments
 from ._adding import compile_added
 from ._dataset_parts import checked, own_access
+from ._own_behaviour import computed
 from ._worker_rung import bases
 from .errors import NotNative
 
@@ -35,7 +36,7 @@ def _checks(dataset: Any, multiprocessing_context: Any) -> Iterator[Callable[[],
     yield lambda: _arguments.refuse_iterable(dataset)
     yield lambda: own_access(checked(dataset)[0])
     for base in bases(dataset):
-        transform = getattr(base, "transform", None)
+        transform = None if computed(base, "transform") else getattr(base, "transform", None)
         if transform is not None:
             yield partial(
                 compile_added,

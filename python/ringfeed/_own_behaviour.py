@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -32,27 +31,26 @@ def own_behaviour(transform: Any, base: type, methods: Iterable[str]) -> str | N
 
 def computed(dataset: Any, *attributes: str) -> str | None:
     """The first of `attributes` that a class of a script's makes anew whenever it is read, by a
-    property, its __getattr__ or the like; None: each is a value that stands."""
+    property, its __getattr__ or the like; None: each is a value that stands. Calls none of them."""
     kind = type(dataset)
-    if _scripts_own(kind, "__getattribute__"):
+    if _script_s(kind, "__getattribute__") is not None:
         return "__getattribute__"
     for name in attributes:
-        if _scripts_own(kind, name):
-            found = inspect.getattr_static(kind, name)
+        owner = _script_s(kind, name)
+        if owner is not None:
+            found = vars(owner)[name]
             if hasattr(type(found), "__get__") and not isinstance(found, _STANDING):
                 return name
-        elif (
-            _scripts_own(kind, "__getattr__")
-            and not _stands(dataset, name)
-            and hasattr(dataset, name)
-        ):
+        elif _script_s(kind, "__getattr__") is not None and not _stands(dataset, name):
             return name
     return None
 
 
-def _scripts_own(kind: type, name: str) -> bool:
+def _script_s(kind: type, name: str) -> type | None:
+    """The class of a script's that `name` comes from."""
     owner = next((base for base in kind.__mro__ if name in vars(base)), object)
-    return owner is not object and owner.__module__.split(".")[0] not in _LIBRARIES
+    known = owner is object or owner.__module__.split(".")[0] in _LIBRARIES
+    return None if known else owner
 
 
 def _stands(dataset: Any, name: str) -> bool:

@@ -439,6 +439,29 @@ TEST_CASE("what is no Huffman table is refused") {
   CHECK_FALSE(table.build(given, false));  // 257 symbols
 }
 
+TEST_CASE("a symbol without an entry is read however short its code is") {
+  for (std::uint32_t length = 4; length <= 16; ++length) {
+    CAPTURE(length);
+    JHUFF_TBL given{};
+    given.bits[length] = 1;  // zeros alone
+    given.huffval[0] = 15;   // a value of 15 bits
+    decode::HuffmanTable table;
+    REQUIRE(table.build(given, false));
+    const bool has_entry = table.entries()[0].length_and_advance >> 8 != table.unknown;
+    CHECK(has_entry == (length == 4));
+    if (has_entry) continue;
+    const auto read = [&](std::uint64_t bits) {
+      return table.long_symbol(bits << (64 - 15) >> length, false);
+    };
+    CHECK(read(0x5A5A).length == length + 15);
+    CHECK(read(0x5A5A).advance == 1);
+    CHECK(read(0x5A5A).assigned);
+    CHECK(static_cast<int>(read(0x5A5A).value) == 0x5A5A);
+    CHECK(static_cast<int>(read(0x1234).value) == 0x1234 - 0x7FFF);
+    CHECK_FALSE(table.long_symbol(~std::uint64_t{0}, false).assigned);
+  }
+}
+
 TEST_CASE("a part of a damaged file is judged alike") {
   JpegForm form;
   form.width = 300;

@@ -86,7 +86,8 @@ struct Recipe {
   sample::SampleMaker maker;
 };
 
-/// Kept: the tables of a policy take most of an execution's time. Null: there is no such plan.
+/// Kept, since the tables of a policy take most of an execution's time: what an input fails with
+/// may need those before it. Null: there is no such plan.
 Recipe* recipe_of(const std::vector<Choices>& drawn) {
   constexpr std::size_t most = 256;
   static std::map<std::vector<Choices>, std::unique_ptr<Recipe>> recipes;

@@ -248,29 +248,46 @@ def test_an_attribute_that_a_class_computes_is_read_as_often_as_torch_reads_it(r
     assert torch.equal(found[0][1], found[1][1])
 
 
+@pytest.mark.parametrize("name", ["samples", "loader", "transform"])
 @pytest.mark.filterwarnings("ignore:torch's own loader makes")
-def test_an_attribute_that_is_made_by_getattr_is_read_as_often_as_torch_reads_it(root):
+def test_an_attribute_that_is_made_by_getattr_is_made_as_often_as_torch_has_it_made(root, name):
     class Making(ImageFolder):
-        reads = 0
-
-        def __getattr__(self, name):
-            if name != "transform":
-                raise AttributeError(name)
-            type(self).reads += 1
-            return PLAIN
+        def __getattr__(self, asked):
+            if asked != name:
+                raise AttributeError(asked)
+            self.__dict__["drawn"].append(random.random())
+            return self.__dict__["kept"]
 
     found = []
     for kind in (DataLoader, Torch):
-        dataset = Making(root)
-        del dataset.transform
+        dataset = Making(root, lambda image: (PLAIN(image), random.random()))
+        dataset.drawn, dataset.kept = [], vars(dataset).pop(name)
+        random.seed(3)
         loader = kind(dataset, 4)
         if kind is DataLoader:
-            assert loader.rung == "worker" and "has its own transform, " in loader.why_not_native
-        iterator = iter(loader)
-        Making.reads = 0
-        found.append((next(iterator)[0], Making.reads))
-    assert found[0][1] == found[1][1] > 0
-    assert torch.equal(found[0][0], found[1][0])
+            assert loader.rung == "worker" and f"has its own {name}, " in loader.why_not_native
+        (images, drawn), labels = next(iter(loader))
+        found.append((images, drawn, labels, dataset.drawn))
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(torch.as_tensor(ours), torch.as_tensor(theirs))
+
+
+def test_a_getattr_that_makes_none_of_what_is_read_is_native(root):
+    class Making(ImageFolder):
+        def __getattr__(self, asked):
+            if asked.startswith("_"):
+                raise AttributeError(asked)
+            return {"note": 1}[asked]
+
+    dataset = Making(root, PLAIN)
+    assert dataset.note == 1 and DataLoader(dataset, 4).rung == "native"
+
+
+def test_samples_of_ones_own_in_a_subclass_of_ringfeed_s_folder_are_not_lost(root):
+    kept = [(path, 1) for path, _ in ImageFolder(root).samples]
+    dataset = type("Kept", (ringfeed.ImageFolder,), {"samples": kept})(root, PLAIN)
+    with pytest.raises(NotNativeType, match="has its own samples"):
+        DataLoader(dataset, 4, native=True)
 
 
 class Shifted(list):
@@ -291,8 +308,20 @@ class OfItsOwn(collections.abc.Sequence):
         return self.items[at]
 
 
-@pytest.mark.parametrize("sequence", [Shifted, OfItsOwn])
-@pytest.mark.parametrize("name", ["samples", "indices"])
+class Raised(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        made = super().__torch_function__(function, types, args, kwargs or {})
+        return made + 1 if function is torch.Tensor.__getitem__ else made
+
+
+@pytest.mark.parametrize(
+    ("name", "sequence"),
+    [
+        *((name, kind) for name in ("samples", "indices") for kind in (Shifted, OfItsOwn)),
+        ("indices", lambda rows: torch.tensor(rows).as_subclass(Raised)),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:torch's own loader makes")
 def test_a_sequence_that_makes_its_items_is_asked_as_torch_asks(root, name, sequence):
     folder = ImageFolder(root, PLAIN)

@@ -47,7 +47,8 @@ class HuffmanTable {
     std::uint32_t value = 0;
     bool assigned = false;  ///< the bits begin a code
   };
-  /// The one at the head of `window`, whose first 31 bits or more are the scan's.
+  /// The one at the head of `window`, whose first 31 bits or more are the scan's. For those alone
+  /// that have no entry.
   LongSymbol long_symbol(std::uint64_t window, bool is_dc) const noexcept;
 
  private:
