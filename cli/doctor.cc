@@ -2,11 +2,9 @@
 
 #include <hwy/targets.h>
 #include <jpeglib.h>
-#include <liburing.h>
 #include <png.h>
 
 #include <algorithm>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
@@ -14,7 +12,6 @@
 #include "commands.h"
 #include "decode/jpeg/entropy/backend.h"
 #include "decode/jpeg/pixels/backend.h"
-#include "io/open_engine.h"
 #include "options.h"
 #include "output.h"
 
@@ -58,7 +55,8 @@ Finding check_entropy() {
           "set, else build ringfeed against the libjpeg-turbo that is loaded";
     }
   } catch (const std::invalid_argument& error) {
-    finding = {finding.subject, Severity::warn, error.what(), "ringfeed refuses it everywhere"};
+    finding = {finding.subject, Severity::warn, error.what(),
+               "set it right or unset it: ringfeed refuses it everywhere"};
   }
   return finding;
 }
@@ -76,29 +74,10 @@ Finding check_pixels() {
           "loaded";
     }
   } catch (const std::invalid_argument& error) {
-    finding = {finding.subject, Severity::warn, error.what(), "ringfeed refuses it everywhere"};
+    finding = {finding.subject, Severity::warn, error.what(),
+               "set it right or unset it: ringfeed refuses it everywhere"};
   }
   return finding;
-}
-
-Finding check_reader() {
-  try {
-    const ReaderKind kind = io::reader_in_environment();
-    if (kind == ReaderKind::automatic) {
-      return {"reader", Severity::ok, "ring, or pool where io_uring is forbidden", ""};
-    }
-    if (kind == ReaderKind::pool) return {"reader", Severity::ok, "pool: $RINGFEED_READER", ""};
-    io_uring ring{};
-    if (const int code = io_uring_queue_init(8, &ring, 0); code < 0) {
-      return {"reader", Severity::warn,
-              std::string("RINGFEED_READER=ring: ") + std::strerror(-code),
-              "unset it: loaders take no other reader where it is set"};
-    }
-    io_uring_queue_exit(&ring);
-    return {"reader", Severity::ok, "ring: $RINGFEED_READER", ""};
-  } catch (const std::invalid_argument& error) {
-    return {"reader", Severity::warn, error.what(), "loaders refuse it"};
-  }
 }
 
 }  // namespace
@@ -120,7 +99,6 @@ Findings check_build() {
     findings[0].severity = Severity::note;
     findings[0].advice = "no AVX2 here: resizing runs at a fraction of the usual speed";
   }
-  findings.push_back(check_reader());
   findings.push_back(check_jpeg());
   findings.push_back(check_entropy());
   findings.push_back(check_pixels());

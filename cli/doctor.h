@@ -20,7 +20,7 @@ struct Finding {
 };
 using Findings = std::vector<Finding>;
 
-/// Kernel version, io_uring and why not, its features.
+/// Kernel version, io_uring and why not, its features, the reader that loaders take.
 Findings check_kernel();
 /// Threads, descriptors, locked memory and CPU time this process may have.
 Findings check_limits();

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 #include <thread>
 
@@ -12,6 +14,7 @@
 #include "base/thread_start.h"
 #include "doctor.h"
 #include "io/engine.h"
+#include "io/open_engine.h"
 #include "output.h"
 #include "ringfeed/loader.h"
 
@@ -81,6 +84,24 @@ Finding check_ring_flags() {
   return finding;
 }
 
+/// What $RINGFEED_READER makes of `ring`, what was found out about io_uring.
+Finding check_reader(const Finding& ring) {
+  try {
+    switch (io::reader_in_environment()) {
+      case ReaderKind::automatic:
+        return {"reader", Severity::ok, "ring, or pool where io_uring is refused", ""};
+      case ReaderKind::pool: return {"reader", Severity::ok, "pool: $RINGFEED_READER", ""};
+      case ReaderKind::ring: break;
+    }
+    if (ring.severity == Severity::ok)
+      return {"reader", Severity::ok, "ring: $RINGFEED_READER", ""};
+    return {"reader", Severity::warn, "RINGFEED_READER=ring, and io_uring is " + ring.value,
+            "unset it: loaders then take the pool"};
+  } catch (const std::invalid_argument& error) {
+    return {"reader", Severity::warn, error.what(), "set it right or unset it: loaders refuse it"};
+  }
+}
+
 Finding limit(const char* subject, rlim_t now, rlim_t wanted, const std::string& value,
               const std::string& advice) {
   const bool tight = now != RLIM_INFINITY && now < wanted;
@@ -121,6 +142,7 @@ Findings check_kernel() {
   }
   findings.push_back(available);
   findings.push_back(check_ring_flags());
+  findings.push_back(check_reader(available));
   return findings;
 }
 

@@ -77,6 +77,8 @@ def holds_its_items(sequence: Any) -> bool:
     """Whether what `sequence[i]` gives stands in it, as a list's items do, so that it may be read
     beforehand and all at once without a script's code. What an item does is another matter."""
     kind = type(sequence)
+    if kind in _HOLDERS:  # asked for each sample of a ConcatDataset
+        return True
     base = next((base for base in kind.__mro__ if base in _HOLDERS), None)
     return base is not None and all(
         getattr_static(kind, name, None) is getattr_static(base, name, None)

@@ -33,20 +33,20 @@ def computed(dataset: Any, *attributes: str) -> str | None:
     """The first of `attributes` that a class of a script's makes anew whenever it is read, by a
     property, its __getattr__ or the like; None: each is a value that stands. Calls none of them."""
     kind = type(dataset)
-    if _script_s(kind, "__getattribute__") is not None:
+    if _scripts_class(kind, "__getattribute__") is not None:
         return "__getattribute__"
     for name in attributes:
-        owner = _script_s(kind, name)
+        owner = _scripts_class(kind, name)
         if owner is not None:
             found = vars(owner)[name]
             if hasattr(type(found), "__get__") and not isinstance(found, _STANDING):
                 return name
-        elif _script_s(kind, "__getattr__") is not None and not _stands(dataset, name):
+        elif _scripts_class(kind, "__getattr__") is not None and not _stands(dataset, name):
             return name
     return None
 
 
-def _script_s(kind: type, name: str) -> type | None:
+def _scripts_class(kind: type, name: str) -> type | None:
     """The class of a script's that `name` comes from."""
     owner = next((base for base in kind.__mro__ if name in vars(base)), object)
     known = owner is object or owner.__module__.split(".")[0] in _LIBRARIES

@@ -93,15 +93,16 @@ Recipe* recipe_of(const std::vector<Choices>& drawn) {
   static std::map<std::vector<Choices>, std::unique_ptr<Recipe>> recipes;
   if (const auto found = recipes.find(drawn); found != recipes.end()) return found->second.get();
   if (recipes.size() == most) recipes.clear();
-  std::unique_ptr<Recipe> made;
+  std::vector<TransformPlan> plans;
+  for (const Choices& choices : drawn) plans.push_back(make_plan(choices));
+  std::unique_ptr<Recipe>& made = recipes[drawn];
   try {
-    std::vector<TransformPlan> plans;
-    for (const Choices& choices : drawn) plans.push_back(make_plan(choices));
     for (const TransformPlan& plan : plans) plan.validate();
-    made = std::make_unique<Recipe>(plans);
   } catch (const std::invalid_argument&) {
+    return nullptr;
   }
-  return (recipes[drawn] = std::move(made)).get();
+  made = std::make_unique<Recipe>(plans);
+  return made.get();
 }
 
 }  // namespace

@@ -272,8 +272,9 @@ def test_an_attribute_that_is_made_by_getattr_is_made_as_often_as_torch_has_it_m
         assert torch.equal(torch.as_tensor(ours), torch.as_tensor(theirs))
 
 
-def test_a_getattr_that_makes_none_of_what_is_read_is_native(root):
-    class Making(ImageFolder):
+@pytest.mark.parametrize("base", [ImageFolder, ringfeed.ImageFolder])
+def test_a_getattr_that_makes_none_of_what_is_read_is_native(root, base):
+    class Making(base):
         def __getattr__(self, asked):
             if asked.startswith("_"):
                 raise AttributeError(asked)

@@ -41,8 +41,7 @@ class HuffmanTable {
 
   /// A symbol and its value, read without an entry.
   struct LongSymbol {
-    std::uint32_t length =
-        16;  ///< of both, in bits; how many to pass over where they begin no code
+    std::uint32_t length = 16;  ///< of both, in bits; how many to pass over where there is no code
     std::uint32_t advance = end_of_block;
     std::uint32_t value = 0;
     bool assigned = false;  ///< the bits begin a code
