@@ -164,6 +164,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+/// "; did you mean …?", or nothing where none of `known` is near.
+std::string closest_to(const std::string& name, const std::vector<std::string>& known) {
+  std::string closest;
+  std::size_t least = 3;  // more typing errors than that are another word
+  for (const std::string& other : known) {
+    const std::size_t distance = edit_distance(name, other);
+    if (distance < least) least = distance, closest = other;
+  }
+  return closest.empty() ? "" : "; did you mean " + closest + "?";
+}
+
 /// What is wrong with arguments that `command` does not know; nothing where all are values.
 std::optional<std::string> unknown_flag(const CLI::App& command) {
   const std::vector<std::string> unknown = command.remaining();
@@ -171,15 +182,27 @@ std::optional<std::string> unknown_flag(const CLI::App& command) {
       unknown, [](const std::string& argument) { return argument.starts_with('-'); });
   if (flag == unknown.end()) return std::nullopt;
   const std::string name = flag->substr(0, flag->find('='));
-  std::string closest;
-  std::size_t least = 3;  // more typing errors than that are another word
+  std::vector<std::string> known;
   for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& known : option->get_lnames()) {
-      const std::size_t distance = edit_distance(name, "--" + known);
-      if (distance < least) least = distance, closest = "--" + known;
-    }
+    for (const std::string& of : option->get_lnames()) known.push_back("--" + of);
   }
-  return "there is no option " + name + (closest.empty() ? "" : "; did you mean " + closest + "?");
+  return "there is no option " + name + closest_to(name, known);
+}
+
+/// What is wrong where a command of `command`'s is wanted and none is named.
+std::optional<std::string> missing_command(const CLI::App& command) {
+  if (command.get_require_subcommand_min() == 0 || !command.get_subcommands().empty()) {
+    return std::nullopt;
+  }
+  std::vector<std::string> known;
+  std::string names;
+  for (const CLI::App* of : command.get_subcommands({})) {
+    known.push_back(of->get_name());
+    names += (names.empty() ? "" : ", ") + of->get_name();
+  }
+  const std::vector<std::string> unknown = command.remaining();
+  if (unknown.empty()) return "name a command: " + names;
+  return "there is no command " + unknown.front() + closest_to(unknown.front(), known);
 }
 
 /// One line.
@@ -190,8 +213,9 @@ std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
   for (auto* parent = used->get_parent(); parent != nullptr; parent = parent->get_parent()) {
     name.insert(0, parent->get_name() + " ");
   }
-  const auto flag = unknown_flag(*used);
-  return "ringfeed: " + one_line(flag ? *flag : error.what()) + " (see " + name + " --help)\n";
+  auto known = unknown_flag(*used);
+  if (!known) known = missing_command(*used);
+  return "ringfeed: " + one_line(known ? *known : error.what()) + " (see " + name + " --help)\n";
 }
 
 }  // namespace

@@ -93,12 +93,12 @@ void put_back(std::unique_ptr<Decoder> decoder, const RgbPixels& pixels) {
 decode::Bytes read_whole(io::FileHead& file, const std::string& path, std::size_t most) {
   constexpr std::size_t first_bytes = 256 << 10;
   if (const int code = file.open(path.c_str())) {
-    fail(Stage::open, code, path, io::check_that_it_exists);
+    fail(Stage::open, code, path, io::about_open(code));
   }
   for (std::size_t wanted = first_bytes; !file.ended(); wanted *= 2) {
     const int code = file.read_to(std::min(wanted, most + 1));
     const std::size_t size = file.bytes().size();
-    if (code != 0) fail(Stage::read, code, path, io::after_bytes(size));
+    if (code != 0) fail(Stage::read, code, path, io::about_read(code, size));
     if (size > most) fail(Stage::read, EFBIG, path, io::larger_than(most), Option::max_file_bytes);
   }
   return {reinterpret_cast<const std::uint8_t*>(file.bytes().data()), file.bytes().size()};

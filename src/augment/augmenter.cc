@@ -151,7 +151,8 @@ tl::expected<std::size_t, decode::Failure> Augmenter::need(int height, int width
   auto drawn =
       draw_operations(augmentation_, height, width, key, position, max_canvas_bytes_, operations_);
   if (!drawn) return tl::unexpected(std::move(drawn.error()));
-  std::size_t canvas = Canvas::memory_bound(height, width), scratch = 0, mix = 0, resize = 0;
+  std::size_t canvas = Canvas::memory_bound(height, width), scratch = 0, mix = 0;
+  std::size_t tables = 0, largest_table = 0, rows = 0;  // of the resampler
   Size size{height, width};
   for (const Operation& operation : operations_) {
     const auto number = [&](std::size_t i) { return static_cast<int>(operation.values[i]); };
@@ -159,7 +160,11 @@ tl::expected<std::size_t, decode::Failure> Augmenter::need(int height, int width
       case OperationKind::crop: size = {number(2), number(3)}; break;
       case OperationKind::resize: {
         const Size to{number(0), number(1)};
-        resize += resampler_.need(whole_resize(operation, size));
+        const resize::Geometry geometry = whole_resize(operation, size);
+        const std::size_t table = resize::Resampler::table_need(geometry);
+        tables += table;
+        largest_table = std::max(largest_table, table);
+        rows = std::max(rows, resampler_.need(geometry) - table);
         scratch = std::max(scratch, resize_scratch(size.width));
         size = to;
         break;
@@ -171,7 +176,8 @@ tl::expected<std::size_t, decode::Failure> Augmenter::need(int height, int width
     }
     canvas = std::max(canvas, Canvas::memory_bound(size.height, size.width));
   }
-  return 2 * canvas + scratch + scratch_rounding + mix + resize;
+  tables = std::min(tables, resize::Resampler::tables_kept * largest_table);
+  return 2 * canvas + scratch + scratch_rounding + mix + tables + rows;
 }
 
 std::size_t Augmenter::held() const noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -11,9 +12,16 @@ namespace ringfeed::io {
 
 // What errors of reading say, whichever way a file is read.
 
-inline constexpr const char* check_that_it_exists = "check that the file exists and may be read";
+/// Of a file whose open has failed.
+inline std::string about_open(int code) {
+  if (code == ENXIO) return "a socket or device, not a regular file; leave it out of the dataset";
+  return "check that the file exists and may be read";
+}
 
-inline std::string after_bytes(std::size_t read) {
+/// Of one whose read has, `read` bytes into it.
+inline std::string about_read(int code, std::size_t read) {
+  if (code == EISDIR) return "a directory, not a file; leave it out of the dataset";
+  if (code == ESPIPE) return "a FIFO or device, not a regular file; leave it out of the dataset";
   return "after " + std::to_string(read) + " bytes";
 }
 

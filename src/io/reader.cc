@@ -223,7 +223,7 @@ std::optional<Reader::Result> Reader::on_error(Clock::time_point now, Attempt& a
     return error(attempt, stage, code, "raise the limit (ulimit -n, fs.file-max)", Option::depth);
   }
   return error(attempt, stage, code,
-               stage == Stage::open ? check_that_it_exists : after_bytes(attempt.used));
+               stage == Stage::open ? about_open(code) : about_read(code, attempt.used));
 }
 
 /// The next open may find another file: no byte of this one stays.

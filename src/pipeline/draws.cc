@@ -44,12 +44,12 @@ Expected<decode::ImageSize> read_size(const ImageFolder& dataset, const DecodeLi
   if (const char* why = index.why_not_openable(entry)) return failed(Stage::open, 0, why);
   io::FileHead head;
   if (const int code = head.open(dataset.path(entry).c_str())) {
-    return failed(Stage::open, code, io::check_that_it_exists);
+    return failed(Stage::open, code, io::about_open(code));
   }
   for (std::size_t wanted = first_bytes;; wanted *= 2) {
     const int code = head.read_to(wanted);
     const std::size_t size = head.bytes().size();
-    if (code != 0) return failed(Stage::read, code, io::after_bytes(size));
+    if (code != 0) return failed(Stage::read, code, io::about_read(code, size));
     auto image = decode::image_size(head.bytes(), limits);
     if (image) return *image;
     if (head.ended() || !image.error().truncated) {

@@ -34,9 +34,10 @@ FailureRecord::FailureRecord(const Settings& settings, const ImageFolder& datase
 
 std::optional<Error> FailureRecord::settle(Batch& batch, std::vector<batch::FailedRow> failed) {
   if (failed.empty()) return std::nullopt;
-  const std::uint64_t count = note(failed);
-  if (auto error = raised(failed, batch.size())) return error;
-  if (count > most_) return too_many(failed.back().failures.back().error);
+  std::optional<Error> error = raised(failed, batch.size());
+  const bool over = note(failed, error.has_value()) > most_;
+  if (error) return error;
+  if (over) return too_many(failed.back().failures.back().error);
   std::vector<std::size_t> rows;
   for (const batch::FailedRow& row : failed) {
     if (const auto substitute = row.substitute()) {
@@ -72,17 +73,21 @@ std::optional<Error> FailureRecord::raised(const std::vector<batch::FailedRow>& 
   return error;
 }
 
-/// How many of the epoch have failed with these.
-std::uint64_t FailureRecord::note(const std::vector<batch::FailedRow>& failed) {
+/// How many of the epoch have failed with these. No substitute comes in a batch that is an error:
+/// `raised`, or one too many.
+std::uint64_t FailureRecord::note(const std::vector<batch::FailedRow>& failed, bool raised) {
   const MutexLock lock(mutex_);
+  for (const batch::FailedRow& row : failed) failures_.count += row.failures.size();
+  const std::uint64_t count = before_ + failures_.count;
+  const bool comes = !raised && count <= most_;
   for (const batch::FailedRow& row : failed) {
-    failures_.count += row.failures.size();
     for (const Failure& failure : row.failures) {
-      if (failures_.first.size() == Failures::most_listed) break;
+      if (failures_.first.size() == Failures::most_listed) return count;
       failures_.first.push_back(failure);
+      if (!comes) failures_.first.back().substitute.reset();
     }
   }
-  return before_ + failures_.count;
+  return count;
 }
 
 Error FailureRecord::too_many(const Error& last) const {

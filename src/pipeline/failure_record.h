@@ -33,7 +33,7 @@ class FailureRecord {
 
  private:
   std::optional<Error> raised(const std::vector<batch::FailedRow>& failed, std::size_t size) const;
-  std::uint64_t note(const std::vector<batch::FailedRow>& failed);
+  std::uint64_t note(const std::vector<batch::FailedRow>& failed, bool raised);
   Error too_many(const Error& last) const;
 
   const Settings& settings_;

@@ -71,7 +71,7 @@ class AxisCache {
     return table.words.capacity() * sizeof(std::int32_t);
   }
 
-  std::array<Entry, 4> entries_{};
+  std::array<Entry, Resampler::tables_kept> entries_{};
   std::size_t next_ = 0;
 };
 
@@ -98,6 +98,11 @@ std::size_t axis_bytes(std::size_t pixels, std::size_t reach, std::size_t stretc
 std::size_t reach_of(Interpolation filter) {
   return static_cast<std::size_t>(std::ceil(support(filter)));
 }
+
+std::size_t size(int side) { return static_cast<std::size_t>(std::max(side, 1)); }
+
+/// How many source pixels lie between two of the output, rounded up.
+std::size_t apart(int source, int resized) { return size(source) / size(resized) + 1; }
 
 }  // namespace
 
@@ -204,21 +209,23 @@ const std::uint8_t* Resampler::next_row() {
   return s.emit(s.next++, axis.first[at], axis.taps[at]);
 }
 
-std::size_t Resampler::need(const Geometry& g) const noexcept {
-  const auto size = [](int value) { return static_cast<std::size_t>(std::max(value, 1)); };
+std::size_t Resampler::table_need(const Geometry& g) noexcept {
   const std::size_t reach = reach_of(g.interpolation);
-  const std::size_t rows_apart = size(g.height) / size(g.resized_height) + 1;
-  const std::size_t columns_apart = size(g.width) / size(g.resized_width) + 1;
+  return axis_bytes(size(g.out_height), reach, apart(g.height, g.resized_height)) +
+         axis_bytes(size(g.out_width), reach, apart(g.width, g.resized_width));
+}
+
+std::size_t Resampler::need(const Geometry& g) const noexcept {
+  const std::size_t reach = reach_of(g.interpolation);
+  const std::size_t rows_apart = apart(g.height, g.resized_height);
   const std::size_t planar_bytes = 3 * plane_stride(g.out_width);
   const std::size_t row_bytes =
       runs_vertical_first(g, impl_->rule) ? 3 * size(g.width) : planar_bytes;
   // A power of two that holds the rows under an output pixel, and those up to the next.
   const std::size_t ring_rows =
       std::min(4 * (reach * rows_apart + 1), std::bit_ceil(size(g.height)));
-  return axis_bytes(size(g.out_height), reach, rows_apart) +
-         axis_bytes(size(g.out_width), reach, columns_apart) + padded(row_bytes) * (ring_rows + 1) +
-         planar_bytes + std::min(size(g.height) + 4, 2 * reach * rows_apart + 4) * sizeof(void*) +
-         1024;
+  return table_need(g) + padded(row_bytes) * (ring_rows + 1) + planar_bytes +
+         std::min(size(g.height) + 4, 2 * reach * rows_apart + 4) * sizeof(void*) + 1024;
 }
 
 std::size_t Resampler::held() const noexcept {
@@ -290,8 +297,9 @@ std::size_t Resampler::most_need(const TransformPlan& plan, std::uint64_t max_pi
 
 std::size_t Resampler::most_need(std::size_t max_bytes, std::size_t max_side) noexcept {
   const std::size_t reach = reach_of(Interpolation::lanczos);
-  // Four of them an axis; pixels whose taps are at most twice the reach of a source pixel, and two.
-  const std::size_t tables = 4 * 64 * (reach * max_side + (8 + reach) * (max_side + 64));
+  // All that are kept, of an axis; pixels whose taps are at most twice the reach of a source pixel,
+  // and two.
+  const std::size_t tables = tables_kept * 64 * (reach * max_side + (8 + reach) * (max_side + 64));
   // The ring has at most twice the rows of the source.
   const std::size_t ring = 2 * max_bytes + 2 * max_side * kernel_slack;
   return 2 * tables + ring + 6 * max_side + 2 * max_side * sizeof(void*) + 1024;

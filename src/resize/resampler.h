@@ -35,6 +35,10 @@ class Resampler {
 
   /// The most bytes that begin() adds to those held() for `geometry`. It asks before it allocates.
   std::size_t need(const Geometry& geometry) const noexcept;
+  /// Of need(), the axes' tables: those of the last `tables_kept` geometries stay side by side, the
+  /// rest is shared by all.
+  static std::size_t table_need(const Geometry& geometry) noexcept;
+  static constexpr std::size_t tables_kept = 4;
   /// The most that this is for the geometry of `plan`, whatever images of at most `max_pixels`
   /// come.
   static std::size_t most_need(const TransformPlan& plan, std::uint64_t max_pixels) noexcept;

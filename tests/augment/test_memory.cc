@@ -102,5 +102,31 @@ TEST_CASE("an augmenter of images of any size takes what it says of each before"
   CHECK(before - testing::heap_live >= held);
 }
 
+TEST_CASE("a chain of resizes takes no more than is kept for the most that it may need") {
+  constexpr std::size_t canvas_limit = 4 << 20;
+  TransformPlan plan;
+  plan.geometry = WholeImage{};
+  for (int i = 0; i < 6; ++i) {
+    for (const int height : {10 + i, 1000 + i}) {
+      plan.augmentation.push_back({.step = Resize{.shorter = 0,
+                                                  .height = height,
+                                                  .width = 1000,
+                                                  .interpolation = Interpolation::lanczos}});
+    }
+  }
+  resize::Resampler resampler(plan.pillow);
+  augment::Augmenter augmenter(plan, canvas_limit, resampler);
+  const auto key = data::make_key(1, 0);
+  const auto need = augmenter.need(1000, 1000, key, 0);
+  REQUIRE(need);
+  CHECK(*need <= augment::Augmenter::most_need(plan, canvas_limit));
+  const std::size_t added = testing::peak_of([&] {
+    REQUIRE(augmenter.begin(1000, 1000, key, 0));
+    augmenter.augment();
+  });
+  CHECK(added <= *need);
+  CHECK(3 * added > *need);
+}
+
 }  // namespace
 }  // namespace ringfeed

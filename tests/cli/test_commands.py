@@ -62,6 +62,23 @@ def test_an_unknown_option_is_named_with_the_closest_that_there_is(cli, folder, 
     assert done.code == 2 and done.err.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("args", "wrong"),
+    [
+        (["lod", "ROOT"], "there is no command lod; did you mean load?"),
+        (["bench", "foo"], "there is no command foo"),
+        (["bench", "lod", "ROOT"], "there is no command lod; did you mean load?"),
+        (["bench"], "name a command: read, decode, load"),
+        ([], "name a command: scan, load, bench, doctor, preview"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_an_unknown_command_is_named_and_a_missing_one_asked_for(cli, folder, args, wrong):
+    done = cli(*[folder if arg == "ROOT" else arg for arg in args])
+    used = "ringfeed bench" if args[:1] == ["bench"] else "ringfeed"
+    assert done.code == 2 and done.err == f"ringfeed: {wrong} (see {used} --help)\n"
+
+
 def test_workers_may_be_asked_for_by_torchs_name(cli, folder):
     assert cli("load", folder, "--num-workers", 3, "--json").json["workers"] == 3
 

@@ -262,6 +262,10 @@ TEST_CASE("more than max_failures is an error at its batch that names what has f
       const Outcome outcome = run(loader.epoch(0));
       if (on_error == OnError::replace && outcome.failures.count > 4) continue;  // one failed too
       REQUIRE(outcome.errors.size() == errors);
+      for (const Failure& failure : outcome.failures.first) {  // in a batch that is an error none
+        CHECK(failure.substitute.has_value() ==
+              (on_error == OnError::replace && outcome.delivered.contains(failure.position)));
+      }
       if (errors == 0) continue;
       const std::string& last = outcome.errors.back();
       CHECK(last.find("4 files of this epoch have failed, where ") != std::string::npos);

@@ -32,7 +32,7 @@ class WorkingDirectory {
   std::filesystem::path before_;
 };
 
-/// What became of each path, in order: "label pixel" or "stage code path".
+/// What became of each path, in order: "label pixel" or "stage code path: what to do".
 std::vector<std::string> load(const std::string& root, const std::vector<std::string>& paths,
                               ReaderKind reader) {
   std::vector<std::int64_t> labels;
@@ -57,7 +57,8 @@ std::vector<std::string> load(const std::string& root, const std::vector<std::st
                         std::to_string(std::to_integer<int>(batch->pixels()[0])));
     } else {
       outcome.push_back(std::string(to_string(next.error->stage)) + " " +
-                        std::to_string(next.error->code) + " " + next.error->path);
+                        std::to_string(next.error->code) + " " + next.error->path + ": " +
+                        next.error->detail);
     }
   }
   return outcome;
@@ -105,10 +106,18 @@ TEST_CASE("what turns out to be no regular file is an error of its own, by its g
       for (const std::size_t i : {0u, 1u, 3u, 4u, 5u, 6u, 7u}) {
         CAPTURE(outcome[i]);
         CHECK((outcome[i].starts_with("open ") || outcome[i].starts_with("read ")));
-        CHECK(outcome[i].ends_with(" " + paths[i]));
+        CHECK(outcome[i].find(" " + paths[i] + ": ") != std::string::npos);
       }
-      CHECK(outcome[4] == "open " + std::to_string(ENOENT) + " " + paths[4]);
-      CHECK(outcome[5] == "open " + std::to_string(ENOTDIR) + " " + paths[5]);
+      const std::string leave_out = "; leave it out of the dataset";
+      CHECK(outcome[0] == "read " + std::to_string(EISDIR) + " " + paths[0] +
+                              ": a directory, not a file" + leave_out);
+      for (const std::size_t i : {1u, 3u}) {
+        CHECK(outcome[i] == "read " + std::to_string(ESPIPE) + " " + paths[i] +
+                                ": a FIFO or device, not a regular file" + leave_out);
+      }
+      const std::string check = ": check that the file exists and may be read";
+      CHECK(outcome[4] == "open " + std::to_string(ENOENT) + " " + paths[4] + check);
+      CHECK(outcome[5] == "open " + std::to_string(ENOTDIR) + " " + paths[5] + check);
       CHECK(outcome[2].starts_with("-2 "));
       CHECK(outcome[8].starts_with("-8 "));
     }
@@ -120,6 +129,7 @@ TEST_CASE("errors of a root that ends in a slash name the path as it was given")
   const std::string root = dir.path().string() + "/";
   for (const auto reader : readers) {
     CHECK(load(root, {root + "a.jpg"}, reader) ==
-          std::vector<std::string>{"open " + std::to_string(ENOENT) + " " + root + "a.jpg"});
+          std::vector<std::string>{"open " + std::to_string(ENOENT) + " " + root +
+                                   "a.jpg: check that the file exists and may be read"});
   }
 }

@@ -130,10 +130,10 @@ def test_errors_are_the_classes_that_pillow_and_open_raise_and_name_the_file(tmp
         ringfeed.decode(missing)
     assert isinstance(raised.value, LoadError) and raised.value.filename == str(missing)
     assert str(missing) in str(raised.value) and raised.value.stage == "open"
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match="a directory, not a file"):
         ringfeed.decode(tmp_path)
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(LoadError):
+    with pytest.raises(LoadError, match="a FIFO or device, not a regular file"):
         ringfeed.decode(tmp_path / "fifo")
     text = tmp_path / "text.jpg"
     text.write_text("no image")
