@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
@@ -72,6 +73,23 @@ TEST_CASE("where no thread can be started every command says so, and doctor goes
     return ring.subject + " " + ring.value + ": " + ring.advice;
   });
   CHECK(found.starts_with("io_uring not asked: Resource temporarily unavailable: no thread can"));
+}
+
+TEST_CASE("doctor tells the reader that loaders take, and warns where there is no such ring") {
+  const auto reader = [](const char* asked) {
+    return testing::in_child([&] {
+      testing::deny(__NR_io_uring_setup, EPERM);
+      *asked == 0 ? ::unsetenv("RINGFEED_READER") : ::setenv("RINGFEED_READER", asked, 1);
+      const Finding finding = check_kernel().back();
+      const char* const severity = finding.severity == Severity::warn ? " warning: " : " ";
+      return finding.subject + severity + finding.value + ": " + finding.advice;
+    });
+  };
+  CHECK(reader("") == "reader ring, or pool where io_uring is refused: ");
+  CHECK(reader("pool") == "reader pool: $RINGFEED_READER: ");
+  CHECK(reader("ring").starts_with(
+      "reader warning: RINGFEED_READER=ring, and io_uring is refused: "));
+  CHECK(reader("ring").ends_with(": unset it: loaders then take the pool"));
 }
 
 }  // namespace

@@ -277,6 +277,20 @@ TEST_CASE("more than max_failures is an error at its batch that names what has f
   }
 }
 
+TEST_CASE("the first failure is an error where none may be") {
+  const Damaged damaged;
+  auto options = damaged.options(OnError::skip);
+  options.shuffle = false;
+  options.batch_size = 3;
+  options.max_failures = 0;
+  Loader loader(damaged.dataset, small_plan(), options);
+  const Outcome outcome = run(loader.epoch(0));
+  REQUIRE_FALSE(outcome.errors.empty());
+  const std::string said =
+      "; 1 file of this epoch has failed, where 0 may: " + damaged.dataset.path(2) + "; raise";
+  CHECK(outcome.errors.front().find(said) != std::string::npos);
+}
+
 TEST_CASE("of many failures the first thousand are listed, and all are counted") {
   std::vector<std::string> paths;
   for (int i = 0; i < 1200; ++i) paths.push_back("/nothing/" + std::to_string(i) + ".jpg");
