@@ -130,6 +130,7 @@ struct DecodeLimits {
   /// view.
   std::size_t max_canvas_bytes = std::size_t{128} << 20;
   /// Scans of a JPEG of at most 1.6 megapixels; fewer the larger it is, a tenth of them from 16 on.
+  /// A quarter of these in arithmetic coding.
   int max_scans = 500;
   bool load_truncated = false;  ///< Pillow's ImageFile.LOAD_TRUNCATED_IMAGES
 

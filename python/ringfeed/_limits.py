@@ -28,8 +28,9 @@ class DecodeLimits:
       None.
     - `max_file_bytes`: of an encoded file; the loader keeps this much memory for one large file.
     - `max_scans`: of a JPEG of at most 1.6 megapixels; fewer the larger it is, and a tenth of them
-      from 16 megapixels on, so that no file takes longer than a second for 16 megapixels.
-    - `max_decoder_bytes`: what decoding one image may take, which is memory of each worker.
+      from 16 megapixels on; a quarter of these in arithmetic coding. So no file takes much longer
+      than a second for 16 megapixels.
+    - `max_decoder_bytes`: what decoding one image may take; the workers share memory for it.
     - `max_canvas_bytes`: an image in memory as a whole, at 3 bytes a pixel, where the transform
       does something to it before its first crop; some 6 times that is then memory of each worker
       and view.

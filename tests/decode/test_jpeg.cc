@@ -223,6 +223,9 @@ TEST_CASE("the larger an image is, the fewer scans it may have, down to a tenth"
   CHECK(least(3) == 19);
   CHECK(least(16) == 100);
   CHECK(least(20) == 100);
+  form.arithmetic = true;  // takes four times as long
+  CHECK(least(1) == 40);
+  CHECK(least(2) == 50);
 }
 
 TEST_CASE(

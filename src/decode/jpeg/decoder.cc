@@ -99,15 +99,16 @@ std::size_t coefficient_bytes(const jpeg_decompress_struct& cinfo) {
 }
 
 /// Scans that an image may have: `most` up to 1.6 megapixels, fewer the larger it is, and a tenth
-/// of them from 16 on. There an empty scan takes up to 16 ms and a hundred bytes, so that no file
-/// takes more than a second for 16 megapixels.
+/// of them from 16 on. There an empty scan takes up to 16 ms and a hundred bytes, and one in
+/// arithmetic coding, which goes on behind its end, four times as long: of these a quarter. So no
+/// file takes much more than a second for 16 megapixels.
 int scans_allowed(int most, const JpegHeader& header) {
   constexpr std::uint64_t all = 1'600'000, tenth = 16'000'000;
   const auto pixels =
       static_cast<std::uint64_t>(header.height) * static_cast<std::uint64_t>(header.width);
   const std::uint64_t scans =
       static_cast<std::uint64_t>(most) * all / std::clamp(pixels, all, tenth);
-  return std::max(1, static_cast<int>(scans));
+  return std::max(1, static_cast<int>(header.arithmetic ? scans / 4 : scans));
 }
 
 /// To the first scan; false where the bytes end before. May jump.

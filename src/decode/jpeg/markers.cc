@@ -72,6 +72,7 @@ class HeaderWalk {
   const char* segment(int marker, Bytes content) {
     if (is_frame(marker)) {
       header.lossless = marker == sof3;
+      header.arithmetic = marker >= sof9;
       return frame(content);
     }
     switch (marker) {

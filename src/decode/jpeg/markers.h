@@ -14,6 +14,7 @@ struct JpegHeader {
   int height = 0, width = 0;
   int components = 0;  ///< 1, 3 or 4
   bool lossless = false;
+  bool arithmetic = false;  ///< not Huffman-coded
   std::size_t scan = 0;  ///< offset of the first scan's entropy-coded bytes
 };
 

@@ -22,7 +22,7 @@ struct PixelCounts {
 /// before stays in the first- or second-level cache. One thread's own.
 class PixelStage {
  public:
-  /// Of planes and rows. Wider regions are libjpeg's: 7,400 pixels at 4:2:0.
+  /// Of planes and rows. Wider regions are libjpeg's: than some 7,000 pixels at 4:2:0.
   static constexpr std::size_t most_bytes = std::size_t{384} << 10;
 
   /// After jpeg_start_decompress() with RGB wanted: whether this makes the pixels of the region,
