@@ -2,7 +2,9 @@
 // written to the folder: what tools/instructions.py counts.
 //
 //   bench_instructions FOLDER make
-//   bench_instructions FOLDER entropy|decode|resize|pack|sample PASSES
+//   bench_instructions FOLDER entropy|idct|decode|resize|pack|sample PASSES
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -16,6 +18,7 @@
 #include "base/planar.h"
 #include "batch/lay_out.h"
 #include "decode/jpeg/decoder.h"
+#include "decode/jpeg/pixels/idct.h"
 #include "decode/jpeg/session.h"
 #include "pack/packer.h"
 #include "resize/resampler.h"
@@ -89,6 +92,37 @@ class Entropy final : public Work {
   }();
 };
 
+/// Coefficients to pixels, as many blocks as a photo has. In every other row of blocks nothing
+/// stands behind the fourth row and column of a block.
+class InverseDct final : public Work {
+ public:
+  InverseDct() {
+    JQUANT_TBL quantization{};
+    std::fill(std::begin(quantization.quantval), std::end(quantization.quantval), UINT16{3});
+    table_.set(quantization);
+    for (std::size_t i = 0; i < decode::block_size; ++i) {
+      const auto value = static_cast<JCOEF>(static_cast<int>(i * 5 % 11) - 5);
+      full_[i] = value;
+      if (i / DCTSIZE < 4 && i % DCTSIZE < 4) sparse_[i] = value;
+    }
+  }
+  void run(const Octets&) override {
+    for (int row = 0; row < rows; ++row) {
+      blocks_.fill(row % 2 == 0 ? full_.data() : sparse_.data());
+      must(decode::inverse_dct(table_, blocks_.data(), wide, pixels_.data(), wide * DCTSIZE));
+    }
+  }
+
+ private:
+  static constexpr int wide = (width + 4 * DCTSIZE - 1) / (4 * DCTSIZE) * 4;
+  static constexpr int rows = (height + DCTSIZE - 1) / DCTSIZE * 3 / 2;  // 4:2:0
+
+  decode::DctTable table_;
+  std::array<JCOEF, decode::block_size> full_{}, sparse_{};
+  std::array<const JCOEF*, wide> blocks_{};
+  std::vector<std::uint8_t> pixels_ = std::vector<std::uint8_t>(wide * DCTSIZE2 + 64);
+};
+
 /// A file to its rows.
 class Decode final : public Work, decode::RowSink {
  public:
@@ -155,6 +189,7 @@ class Sample final : public Work {
 
 std::unique_ptr<Work> work_named(const std::string& name) {
   if (name == "entropy") return std::make_unique<Entropy>();
+  if (name == "idct") return std::make_unique<InverseDct>();
   if (name == "decode") return std::make_unique<Decode>();
   if (name == "resize") return std::make_unique<Resize>();
   if (name == "pack") return std::make_unique<Pack>();

@@ -106,7 +106,9 @@ void LimitFlags::add(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::Range(std::uint64_t{1}, largest::max_pixels))
       ->capture_default_str();
-  command.add_option("--max-scans", max_scans, "A JPEG of more scans is an error; fewer are allowed above 1.6 megapixels")
+  command
+      .add_option("--max-scans", max_scans,
+                  "A JPEG of more scans is an error; fewer are allowed above 1.6 megapixels")
       ->type_name("N")
       ->check(CLI::Range(1, largest::max_scans))
       ->capture_default_str();

@@ -26,7 +26,7 @@ ninja -C "$build" tests/fuzz/make_seeds "${targets[@]/#/tests/fuzz/fuzz_}" >"$bu
 rm -rf "$build/seeds" && "$build/tests/fuzz/make_seeds" "$build/seeds"
 mkdir -p "$build/seeds"/{entropy,sample} "$build/crashes"
 cp "$build/seeds"/jpeg/* "$build/seeds/entropy/"
-cp "$build/seeds"/jpeg/* "$build/seeds/sample/"
+cp "$build/seeds"/jpeg/* "$build/seeds"/png/* "$build/seeds/sample/"
 passed=0 failed=0
 for target in "${targets[@]}"; do
   mkdir -p "$build/corpus/$target"
@@ -35,7 +35,7 @@ for target in "${targets[@]}"; do
     -print_final_stats=1 -artifact_prefix="$build/crashes/$target-" \
     "$build/corpus/$target" "$build/seeds/$target" >"$build/$target.log" 2>&1; then
     # What no input has reached has not been tested.
-    if grep -qE '^reached.* 0 (streams|dropped|bands|run|intervals|escapes|decoded|images)' "$build/$target.log"; then
+    if grep -qE '^reached.* 0 (streams|dropped|bands|run|intervals|escapes|decoded|images|out)' "$build/$target.log"; then
       echo "$target has not reached all that it tests: let it run longer"
       failed=$((failed + 1))
     else

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-STAGES = ["entropy", "decode", "resize", "pack", "sample"]
+STAGES = ["entropy", "idct", "decode", "resize", "pack", "sample"]
 IMAGES = 8  # of bench/instructions.cc
 PASSES = 10  # starting a program takes some 50,000 instructions more or less
 STORED = Path(__file__).parents[1] / "bench" / "instructions.json"

@@ -10,6 +10,7 @@
 #include "decode/bytes.h"
 #include "decode/failure.h"
 #include "decode/jpeg/entropy/band_decoder.h"
+#include "decode/jpeg/entropy/lanes.h"
 #include "decode/pixels_sink.h"
 #include "ringfeed/transform.h"
 
@@ -55,18 +56,20 @@ inline decode::PixelsSink::Choose part(const std::uint16_t (&numbers)[4]) {
   };
 }
 
-/// What the entropy decoder met in all executions, printed at the end: one that is handed back to
+/// What an entropy backend met in all executions, printed at the end: one that is handed back to
 /// libjpeg proves little.
 class Reached {
  public:
+  explicit Reached(decode::EntropyBackend backend) : backend_(backend) {}
   ~Reached() {
+    if (backend_ == decode::EntropyBackend::lanes && !decode::has_lanes()) return;
     std::fprintf(
         stderr,
-        "reached: %llu bands, %llu streams joined, %llu dropped, %llu bands filled, "
+        "reached by %s: %llu bands, %llu streams joined, %llu dropped, %llu bands filled, "
         "%llu run to the end, %llu intervals, %llu escapes, %llu scans odd, %llu decoded\n",
-        print(sum_.bands), print(sum_.joined), print(sum_.dropped), print(sum_.filled),
-        print(sum_.ended), print(sum_.intervals), print(sum_.escapes), print(sum_.odd),
-        print(decoded_));
+        std::string(to_string(backend_)).c_str(), print(sum_.bands), print(sum_.joined),
+        print(sum_.dropped), print(sum_.filled), print(sum_.ended), print(sum_.intervals),
+        print(sum_.escapes), print(sum_.odd), print(decoded_));
   }
   void add(const decode::BandCounts& counts, bool decoded) {
     sum_.bands += counts.bands;
@@ -82,9 +85,17 @@ class Reached {
 
  private:
   static unsigned long long print(std::uint64_t count) { return count; }
+  const decode::EntropyBackend backend_;
   decode::BandCounts sum_;
   std::uint64_t decoded_ = 0;
 };
+
+/// The backend's own count of these executions.
+inline Reached& reached(decode::EntropyBackend backend) {
+  static Reached by_streams(decode::EntropyBackend::streams);
+  static Reached by_lanes(decode::EntropyBackend::lanes);
+  return backend == decode::EntropyBackend::lanes ? by_lanes : by_streams;
+}
 
 [[noreturn]] inline void fail(const std::string& what) {
   std::fprintf(stderr, "%s\n", what.c_str());

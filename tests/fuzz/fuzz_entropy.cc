@@ -1,6 +1,7 @@
 // A scan of any bytes under any tables and any shape of bands, with or without restarts: what
 // BandDecoder gives is what the standard's own procedures give, decoded bit by bit. Where they meet
-// what no encoder writes, it gives up.
+// what no encoder writes, it gives up. Between pages that nothing may touch, streams and lanes read
+// the same of the same bytes.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -10,11 +11,14 @@
 #include "decode/jpeg/entropy/band_decoder.h"
 #include "decode/jpeg/entropy/lanes.h"
 #include "fuzz/attempt.h"
+#include "support/guarded_streams.h"
 
 namespace {
 
 using namespace ringfeed::decode;
 using ringfeed::fuzz::fail;
+
+constexpr std::size_t longest_input = 8192;
 
 /// A table that libjpeg would accept: at most `most` symbols, the codes not used up.
 JHUFF_TBL make_table(FuzzedDataProvider& input, bool is_dc) {
@@ -186,7 +190,6 @@ struct Input {
 };
 
 void check(const Input& in, const BandShape& shape, EntropyBackend backend) {
-  static ringfeed::fuzz::Reached reached;
   BandDecoder decoder(shape, backend);
   if (!decoder.open(in.file, static_cast<std::uint32_t>(in.intervals.size() - 1)))
     fail("stuffed bytes are refused");
@@ -199,7 +202,7 @@ void check(const Input& in, const BandShape& shape, EntropyBackend backend) {
     for (std::size_t i = 0; i < most_blocks_in_mcu; ++i) to[i] = got + i;
     std::array<Coefficient, 64> block;
     if (!decoder.next_mcu(to)) {
-      reached.add(decoder.counts(), false);
+      ringfeed::fuzz::reached(backend).add(decoder.counts(), false);
       // What comes is odd, or ends before the image does.
       const std::size_t left = (in.mcus - mcu) * in.form.blocks_in_mcu + in.file.size() * 8;
       for (std::size_t i = 0; i < left; ++i) {
@@ -218,7 +221,24 @@ void check(const Input& in, const BandShape& shape, EntropyBackend backend) {
       }
     }
   }
-  reached.add(decoder.counts(), true);
+  ringfeed::fuzz::reached(backend).add(decoder.counts(), true);
+}
+
+void check_guarded(Scan scan, const std::vector<std::uint8_t>& bytes) {
+  static ringfeed::testing::GuardedStreams streams;
+  static const ringfeed::testing::GuardedMemory memory(longest_input + ScanBytes::padding);
+  if (bytes.size() > longest_input) return;
+  std::uint8_t* const last = memory.last(bytes.size() + ScanBytes::padding);
+  std::copy(bytes.begin(), bytes.end(), last);
+  std::fill_n(last + bytes.size(), ScanBytes::padding, std::uint8_t{0});
+  scan.bytes = last;
+  streams.begin(bytes.size());
+  streams.run(scan, EntropyBackend::streams);
+  if (!has_lanes()) return;
+  const std::vector<std::int64_t> expected = streams.result();
+  streams.begin(bytes.size());
+  streams.run(scan, EntropyBackend::lanes);
+  if (streams.result() != expected) fail("lanes differ from streams");
 }
 
 }  // namespace
@@ -264,5 +284,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Input in{file, intervals, form, scan, expected, mcus};
   check(in, shape, EntropyBackend::streams);
   if (has_lanes()) check(in, shape, EntropyBackend::lanes);
+  check_guarded(scan, bytes);
   return 0;
 }

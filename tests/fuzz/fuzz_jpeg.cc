@@ -100,8 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     must_agree(all, attempt(ours, file, part(numbers)), name + ", a part");
     must_agree(all, attempt(pixels, file, whole()), name + ", vectors, whole");
     must_agree(all, attempt(pixels, file, part(numbers)), name + ", vectors, a part");
-    static Reached reached;
-    reached.add(ours.entropy_counts(), all.decoded);
+    reached(backend).add(ours.entropy_counts(), all.decoded);
     static ReachedPixels reached_pixels;
     reached_pixels.add(pixels.pixel_counts());
   }

@@ -15,7 +15,7 @@ struct JpegHeader {
   int components = 0;  ///< 1, 3 or 4
   bool lossless = false;
   bool arithmetic = false;  ///< not Huffman-coded
-  std::size_t scan = 0;  ///< offset of the first scan's entropy-coded bytes
+  std::size_t scan = 0;     ///< offset of the first scan's entropy-coded bytes
 };
 
 /// Walks the segments up to the first scan and refuses what Pillow's JpegImagePlugin refuses there
