@@ -26,7 +26,8 @@ ninja -C "$build" tests/fuzz/make_seeds "${targets[@]/#/tests/fuzz/fuzz_}" >"$bu
 rm -rf "$build/seeds" && "$build/tests/fuzz/make_seeds" "$build/seeds"
 mkdir -p "$build/seeds"/{entropy,sample} "$build/crashes"
 cp "$build/seeds"/jpeg/* "$build/seeds/entropy/"
-cp "$build/seeds"/jpeg/* "$build/seeds"/png/* "$build/seeds/sample/"
+cp "$build/seeds"/jpeg/* "$build/seeds/sample/"
+for file in "$build/seeds"/png/*; do cp "$file" "$build/seeds/sample/png-${file##*/}"; done
 passed=0 failed=0
 for target in "${targets[@]}"; do
   mkdir -p "$build/corpus/$target"
