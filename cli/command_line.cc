@@ -202,20 +202,36 @@ std::optional<std::string> missing_command(const CLI::App& command) {
   }
   const std::vector<std::string> unknown = command.remaining();
   if (unknown.empty()) return "name a command: " + names;
-  return "there is no command " + unknown.front() + closest_to(unknown.front(), known);
+  // Options behind a name would have been that command's.
+  if (unknown.front().starts_with('-') && unknown.front() != "--json") return std::nullopt;
+  const auto named = std::ranges::find_if(
+      unknown, [](const std::string& argument) { return !argument.starts_with('-'); });
+  if (named == unknown.end()) return "name a command: " + names;
+  return "there is no command " + *named + closest_to(*named, known);
+}
+
+/// The innermost command that was named.
+const CLI::App& used_command(const CLI::App& app) {
+  const CLI::App* used = &app;
+  while (!used->get_subcommands().empty()) used = used->get_subcommands().front();
+  return *used;
+}
+
+std::string what_is_wrong(const CLI::App& app, const CLI::Error& error) {
+  const CLI::App& used = used_command(app);
+  auto known = missing_command(used);
+  if (!known) known = unknown_flag(used);
+  return known ? *known : error.what();
 }
 
 /// One line.
 std::string usage_failure(const CLI::App* app, const CLI::Error& error) {
-  const CLI::App* used = app;
-  while (!used->get_subcommands().empty()) used = used->get_subcommands().front();
-  std::string name = used->get_name();
-  for (auto* parent = used->get_parent(); parent != nullptr; parent = parent->get_parent()) {
+  const CLI::App& used = used_command(*app);
+  std::string name = used.get_name();
+  for (auto* parent = used.get_parent(); parent != nullptr; parent = parent->get_parent()) {
     name.insert(0, parent->get_name() + " ");
   }
-  auto known = unknown_flag(*used);
-  if (!known) known = missing_command(*used);
-  return "ringfeed: " + one_line(known ? *known : error.what()) + " (see " + name + " --help)\n";
+  return "ringfeed: " + one_line(what_is_wrong(*app, error)) + " (see " + name + " --help)\n";
 }
 
 }  // namespace
@@ -243,7 +259,7 @@ std::optional<int> parse(int argc, char** argv, Chosen& chosen) {
     if (app.exit(error) == 0) return exit_ok;
     // Parsing may have ended before it came to --json.
     const bool json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
-    if (json) print_json({{"errors", Json::array({setup_error(error.what())})}});
+    if (json) print_json({{"errors", Json::array({setup_error(what_is_wrong(app, error))})}});
     return exit_usage;
   }
 }

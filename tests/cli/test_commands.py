@@ -77,6 +77,8 @@ def test_an_unknown_command_is_named_and_a_missing_one_asked_for(cli, folder, ar
     done = cli(*[folder if arg == "ROOT" else arg for arg in args])
     used = "ringfeed bench" if args[:1] == ["bench"] else "ringfeed"
     assert done.code == 2 and done.err == f"ringfeed: {wrong} (see {used} --help)\n"
+    (error,) = cli(*args, "--json").json["errors"]
+    assert error["message"] == wrong
 
 
 def test_workers_may_be_asked_for_by_torchs_name(cli, folder):

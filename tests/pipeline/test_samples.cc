@@ -95,10 +95,11 @@ TEST_CASE("what turns out to be no regular file is an error of its own, by its g
   std::filesystem::create_directory(dir / "folder.jpg");
   REQUIRE(::mkfifo((dir / "pipe.jpg").c_str(), 0600) == 0);
   REQUIRE(::symlink("pipe.jpg", (dir / "link.jpg").c_str()) == 0);
+  REQUIRE(::mknod((dir / "socket.jpg").c_str(), S_IFSOCK | 0600, 0) == 0);
   const std::string d = dir.path();
-  const std::vector<std::string> paths{d + "/folder.jpg", d + "/pipe.jpg",    d + "/good.jpg",
-                                       d + "/link.jpg",   d + "/missing.jpg", d + "/good.jpg/x",
-                                       d + "/good.jpg/",  "/dev/null",        d + "/good.jpg"};
+  const std::vector<std::string> paths{
+      d + "/folder.jpg", d + "/pipe.jpg",  d + "/good.jpg", d + "/link.jpg", d + "/missing.jpg",
+      d + "/good.jpg/x", d + "/good.jpg/", "/dev/null",     d + "/good.jpg", d + "/socket.jpg"};
   for (const auto reader : readers) {
     for (const std::string& root : {std::string(), d, std::string("/")}) {
       const auto outcome = load(root, paths, reader);
@@ -120,6 +121,8 @@ TEST_CASE("what turns out to be no regular file is an error of its own, by its g
       CHECK(outcome[5] == "open " + std::to_string(ENOTDIR) + " " + paths[5] + check);
       CHECK(outcome[2].starts_with("-2 "));
       CHECK(outcome[8].starts_with("-8 "));
+      CHECK(outcome[9] == "open " + std::to_string(ENXIO) + " " + paths[9] +
+                              ": a socket or device, not a regular file" + leave_out);
     }
   }
 }
